@@ -1,0 +1,123 @@
+import { z } from 'zod'
+import { operation, page, paging, timestamp } from './operation.ts'
+
+export const agentView = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  owner: z.string(),
+  state: z.enum(['active', 'quarantined']),
+  createdAt: timestamp,
+  lastUsedAt: timestamp.nullable(),
+  activeLeases: z.int(),
+})
+export type AgentView = z.output<typeof agentView>
+
+/** Where a lent secret may go. `pathPrefix` and `methods` narrow it further. */
+export const destination = z.object({
+  host: z.string().min(1).max(253),
+  port: z.int().min(1).max(65535).default(443),
+  methods: z.array(z.string().regex(/^[A-Z]+$/)).optional(),
+  pathPrefix: z.string().startsWith('/').optional(),
+})
+export type Destination = z.output<typeof destination>
+
+export const leaseView = z.object({
+  id: z.string(),
+  agentId: z.string(),
+  agentName: z.string(),
+  runId: z.string().nullable(),
+  taskId: z.string().nullable(),
+  /** The secret's path in the vault; never its value. */
+  secretPath: z.string(),
+  field: z.string(),
+  purpose: z.string(),
+  state: z.enum(['active', 'revoked', 'expired', 'used_up']),
+  destinations: z.array(destination),
+  usesLeft: z.int().nullable(),
+  uses: z.int(),
+  issuedAt: timestamp,
+  expiresAt: timestamp,
+  endedAt: timestamp.nullable(),
+  endReason: z.string().nullable(),
+})
+export type LeaseView = z.output<typeof leaseView>
+
+export const agentsApi = {
+  register: operation({
+    name: 'agents.register',
+    method: 'POST',
+    path: '/agents',
+    summary: 'Register an agent; its API key is shown once',
+    body: {
+      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+      description: z.string().max(500).default(''),
+    },
+    result: z.object({ agent: agentView, apiKey: z.string() }),
+    fails: ['agent.exists'],
+  }),
+  list: operation({
+    name: 'agents.list',
+    method: 'GET',
+    path: '/agents',
+    summary: 'Registered agents',
+    query: paging,
+    result: page(agentView),
+  }),
+  quarantine: operation({
+    name: 'agents.quarantine',
+    method: 'POST',
+    path: '/agents/{agentId}/quarantine',
+    summary: 'Stop an agent: its key is refused and its leases are revoked',
+    params: { agentId: z.string() },
+    body: { reason: z.string().trim().min(3).max(500) },
+    result: agentView,
+    fails: ['agent.not_found'],
+  }),
+  activate: operation({
+    name: 'agents.activate',
+    method: 'POST',
+    path: '/agents/{agentId}/activate',
+    summary: 'Let a quarantined agent work again',
+    params: { agentId: z.string() },
+    result: agentView,
+    fails: ['agent.not_found'],
+  }),
+}
+
+export const leasesApi = {
+  list: operation({
+    name: 'leases.list',
+    method: 'GET',
+    path: '/leases',
+    summary: 'Leases, newest first',
+    query: { ...paging, agentId: z.string().optional(), state: leaseView.shape.state.optional() },
+    result: page(leaseView),
+  }),
+  request: operation({
+    name: 'leases.request',
+    method: 'POST',
+    path: '/leases',
+    summary: 'An agent asks for a secret; it gets a placeholder, never the value',
+    body: {
+      secretPath: z.string().min(1).max(512),
+      field: z.string().min(1).max(128).default('value'),
+      purpose: z.string().trim().min(3).max(500),
+      destinations: z.array(destination).min(1).max(20),
+      ttlSeconds: z.int().min(1).max(3600).default(300),
+      uses: z.int().min(1).max(10_000).optional(),
+    },
+    result: z.object({ lease: leaseView, placeholder: z.string() }),
+    fails: ['secret.not_found', 'agent.inactive'],
+  }),
+  revoke: operation({
+    name: 'leases.revoke',
+    method: 'POST',
+    path: '/leases/{leaseId}/revoke',
+    summary: 'End a lease now',
+    params: { leaseId: z.string() },
+    body: { reason: z.string().trim().min(3).max(500) },
+    result: leaseView,
+    fails: ['lease.not_found'],
+  }),
+}

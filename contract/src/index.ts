@@ -1,0 +1,54 @@
+export {
+  type AgentView,
+  agentsApi,
+  type Destination,
+  destination,
+  type LeaseView,
+  leasesApi,
+} from './agents.ts'
+export { type ApprovalState, type ApprovalView, approvalsApi } from './approvals.ts'
+export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
+export { type Code, codes } from './errors.ts'
+export { type EventName, eventNames } from './events.ts'
+export {
+  type FindingPlace,
+  type FindingView,
+  findingsApi,
+  type ImportPreview,
+  type ScanView,
+} from './findings.ts'
+export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
+export {
+  type Risk,
+  type RunDetail,
+  type RunState,
+  type RunView,
+  runsApi,
+  type TaskState,
+  type TaskView,
+} from './runs.ts'
+export { type SecretDetail, type SecretEntry, secretsApi } from './secrets.ts'
+export { type SessionView, sessionApi } from './session.ts'
+export { type LiveEvent, liveEvent, type SystemStatus, systemApi } from './system.ts'
+
+import { agentsApi, leasesApi } from './agents.ts'
+import { approvalsApi } from './approvals.ts'
+import { auditApi } from './audit.ts'
+import { findingsApi } from './findings.ts'
+import { runsApi } from './runs.ts'
+import { secretsApi } from './secrets.ts'
+import { sessionApi } from './session.ts'
+import { systemApi } from './system.ts'
+
+/** Every operation of the API, by noun. */
+export const api = {
+  agents: agentsApi,
+  approvals: approvalsApi,
+  audit: auditApi,
+  findings: findingsApi,
+  leases: leasesApi,
+  runs: runsApi,
+  secrets: secretsApi,
+  session: sessionApi,
+  system: systemApi,
+} as const

@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { json, operation, page, paging, timestamp } from './operation.ts'
+
+export const taskState = z.enum([
+  'Pending',
+  'Running',
+  'AwaitingApproval',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+  'Skipped',
+  'Ambiguous',
+])
+export type TaskState = z.output<typeof taskState>
+export const runState = z.enum(['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled'])
+export type RunState = z.output<typeof runState>
+export const risk = z.enum(['low', 'medium', 'high', 'critical'])
+export type Risk = z.output<typeof risk>
+
+export const taskView = z.object({
+  id: z.string(),
+  title: z.string(),
+  action: z.string(),
+  needs: z.array(z.string()),
+  risk,
+  reversible: z.boolean(),
+  /** Names (paths), never values. */
+  secrets: z.array(z.string()),
+  state: taskState,
+  attempt: z.int(),
+  /** Why it is in this state, in words, when that is not obvious. */
+  reason: z.string().nullable(),
+  output: json.nullable(),
+  approvalId: z.string().nullable(),
+  startedAt: timestamp.nullable(),
+  finishedAt: timestamp.nullable(),
+})
+export type TaskView = z.output<typeof taskView>
+
+export const runView = z.object({
+  id: z.string(),
+  flow: z.string(),
+  title: z.string(),
+  state: runState,
+  requestedBy: z.string(),
+  /** A run started without a person at the terminal. */
+  unattended: z.boolean(),
+  planDigest: z.string(),
+  createdAt: timestamp,
+  finishedAt: timestamp.nullable(),
+  taskCount: z.int(),
+  doneCount: z.int(),
+})
+export const runDetail = runView.extend({ tasks: z.array(taskView) })
+export type RunView = z.output<typeof runView>
+export type RunDetail = z.output<typeof runDetail>
+
+export const runsApi = {
+  start: operation({
+    name: 'runs.start',
+    method: 'POST',
+    path: '/runs',
+    summary: 'Start a flow as a durable run; the same idempotency key starts it once',
+    body: {
+      flow: z.string().min(1).max(100),
+      input: z.record(z.string(), json).default({}),
+      idempotencyKey: z.string().min(1).max(200).optional(),
+    },
+    result: runDetail,
+    fails: ['run.plan_invalid', 'finding.not_found', 'finding.changed', 'finding.state'],
+  }),
+  list: operation({
+    name: 'runs.list',
+    method: 'GET',
+    path: '/runs',
+    summary: 'Runs, newest first',
+    query: { ...paging, state: runState.optional() },
+    result: page(runView),
+  }),
+  read: operation({
+    name: 'runs.read',
+    method: 'GET',
+    path: '/runs/{runId}',
+    summary: 'One run with its tasks',
+    params: { runId: z.string() },
+    result: runDetail,
+    fails: ['run.not_found'],
+  }),
+  cancel: operation({
+    name: 'runs.cancel',
+    method: 'POST',
+    path: '/runs/{runId}/cancel',
+    summary: 'Cancel a run; tasks that have not started never will',
+    params: { runId: z.string() },
+    result: runDetail,
+    fails: ['run.not_found', 'run.state'],
+  }),
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { eventNames } from './events.ts'
+import { json, operation, timestamp } from './operation.ts'
+
+export const healthState = z.enum(['ok', 'degraded', 'failing'])
+export const systemStatus = z.object({
+  version: z.string(),
+  startedAt: timestamp,
+  vault: z.object({ initialised: z.boolean(), sealed: z.boolean(), seal: z.enum(['keyfile', 'shamir']) }),
+  store: z.object({ dialect: z.enum(['sqlite', 'postgres']), health: healthState }),
+  audit: z.object({ health: healthState, seq: z.int() }),
+  sandbox: z.object({ level: z.enum(['full', 'no-cgroup', 'none']), reasons: z.array(z.string()) }),
+  proxy: z.object({ health: healthState }),
+  counts: z.object({
+    openFindings: z.int(),
+    importedFindings: z.int(),
+    pendingApprovals: z.int(),
+    activeRuns: z.int(),
+    agents: z.int(),
+    activeLeases: z.int(),
+  }),
+})
+export type SystemStatus = z.output<typeof systemStatus>
+
+/** One line of the live stream (server-sent events at /api/v1/events): something changed, read it again. */
+export const liveEvent = z.object({
+  seq: z.int(),
+  type: z.enum(eventNames),
+  subject: z.string(),
+  at: timestamp,
+  data: json,
+})
+export type LiveEvent = z.output<typeof liveEvent>
+
+export const policyFile = z.object({
+  name: z.string(),
+  text: z.string(),
+  /** `default` policies ship with Keyward; `custom` ones were written by an owner. */
+  origin: z.enum(['default', 'custom']),
+})
+export const systemApi = {
+  status: operation({
+    name: 'system.status',
+    method: 'GET',
+    path: '/status',
+    summary: 'How the server and its parts are',
+    result: systemStatus,
+  }),
+  policies: operation({
+    name: 'policies.list',
+    method: 'GET',
+    path: '/policies',
+    summary: 'The Cedar policies and schema in force',
+    result: z.object({ schema: z.string(), policies: z.array(policyFile) }),
+  }),
+}

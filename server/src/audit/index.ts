@@ -1,0 +1,1 @@
+export type { Audit, EntryInput } from './audit.ts'

@@ -1,0 +1,43 @@
+import type { Sql } from './sql.ts'
+
+/** Reads see what is committed. Each call is one statement; rows come back as plain objects keyed by column name. */
+export type Reader = {
+  all<Row>(query: Sql): Promise<Row[]>
+  get<Row>(query: Sql): Promise<Row | undefined>
+}
+
+/**
+ * One write transaction. Everything done through it commits together or not at all.
+ * A `Tx` is used by one caller at a time, and only statements are awaited inside it: no network, no timers.
+ */
+export type Tx = Reader & {
+  /** Runs a statement that changes rows; returns how many. */
+  run(query: Sql): Promise<number>
+  /** Called once, after the commit is durable. Not called when the transaction fails. */
+  afterCommit(call: () => void): void
+}
+
+export type Durability =
+  /** Resolves when the commit is on disk. */
+  | 'disk'
+  /** Resolves when the operating system has it: survives `kill -9`, not a power cut. */
+  | 'kernel'
+
+export type Store = Reader & {
+  readonly dialect: Dialect
+  /** Runs `work` in a transaction, alone: transactions of one process never interleave. Rolled back when it throws. */
+  write<T>(work: (tx: Tx) => Promise<T>, durability?: Durability): Promise<T>
+  /** Applies what is new, in order. Refuses a database that a newer Keyward has written. */
+  migrate(migrations: readonly Migration[]): Promise<void>
+  /** Resolves if the store can write now, else throws the reason as an AppError. */
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+export type Dialect = 'sqlite' | 'postgres'
+
+/** Forward only. `id` sorts; `up` gives statements for a dialect. Once released it never changes. */
+export type Migration = { readonly id: string; readonly up: (types: ColumnTypes) => readonly string[] }
+
+/** What the two databases name differently. Times are milliseconds since 1970 in an `int8`; JSON is text. */
+export type ColumnTypes = { readonly bytes: string; readonly int8: string }
