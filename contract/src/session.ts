@@ -24,6 +24,25 @@ export const sessionApi = {
     result: z.object({ session: sessionView, token: z.string().nullable() }),
     fails: ['session.code_invalid'],
   }),
+  local: operation({
+    name: 'session.local',
+    method: 'POST',
+    path: '/session/local',
+    summary: "Sign in on the server's own machine, with the token file that only its user can read",
+    access: 'public',
+    body: {
+      /** What `local.token` in the data folder holds; written anew at each start of the server. */
+      token: z.string().min(20).max(200),
+      /** `bearer`: a session at once. `code`: a one-time sign-in code, for a browser or another machine. */
+      kind: z.enum(['bearer', 'code']),
+    },
+    result: z.object({
+      session: sessionView.nullable(),
+      token: z.string().nullable(),
+      code: z.string().nullable(),
+    }),
+    fails: ['session.code_invalid'],
+  }),
   read: operation({
     name: 'session.read',
     method: 'GET',
