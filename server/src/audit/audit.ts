@@ -1,5 +1,9 @@
+import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import type { AuditEntry, AuditHead, EventName, Json } from '@keyward/contract'
-import type { Reader, Tx } from '../store/index.ts'
+import { AppError, type Clock, canonicalJson, newId, reasonOf } from '../core/index.ts'
+import type { Store, Tx } from '../store/index.ts'
+import type { Anchor } from './anchor.ts'
+import { hashAt, insertEntry, readEntries, readTip, type Tip } from './audit-store.ts'
 
 /** What a domain says; the log adds place, time and hash. `detail` never holds a secret. */
 export type EntryInput = {
@@ -19,14 +23,113 @@ export type Audit = {
   record(tx: Tx, entry: EntryInput): Promise<void>
   /** Appends in a transaction of its own and resolves when it is on disk: an intent before an outside effect, a refusal. */
   recordNow(entry: EntryInput): Promise<void>
-  page(query: {
-    cursor?: string | undefined
-    limit: number
-    order: 'asc' | 'desc'
-    type?: string | undefined
-    correlation?: string | undefined
-  }): Promise<{ items: AuditEntry[]; next: string | null }>
-  head(reader?: Reader): Promise<AuditHead>
-  /** `ok`, or why entries cannot be written. */
-  health(): { state: 'ok' | 'failing'; reason: string | null; seq: number }
+  page(query: PageQuery): Promise<{ items: AuditEntry[]; next: string | null }>
+  /** The signed length and last hash. Refused when the chain is shorter than, or differs from, what was anchored outside. */
+  head(): Promise<AuditHead>
+  /** Checks the chain's end against the anchor and moves the anchor on. Called at start, from time to time, and at stop. */
+  anchor(): Promise<void>
+  health(): AuditHealth
+}
+
+export type AuditHealth = {
+  readonly state: 'ok' | 'failing'
+  readonly reason: string | null
+  readonly seq: number
+}
+
+type PageQuery = {
+  readonly cursor?: string | undefined
+  readonly limit: number
+  readonly order: 'asc' | 'desc'
+  readonly type?: string | undefined
+  readonly correlation?: string | undefined
+}
+
+type Needs = {
+  store: Store
+  clock: Pick<Clock, 'now'>
+  anchor: Anchor
+  /** The Ed25519 private key that signs heads; it lies in the vault, so there is none while the vault is sealed. */
+  signingKey: () => Promise<KeyObject | undefined>
+}
+
+export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit {
+  let failure: string | null = null
+  let lastSeq = 0
+
+  async function append(tx: Tx, input: EntryInput): Promise<void> {
+    const tip = await readTip(tx)
+    const now = clock.now()
+    const unsigned = {
+      seq: tip.seq + 1,
+      id: newId('aud', now),
+      at: now.toISOString(),
+      type: input.type,
+      outcome: input.outcome,
+      actor: input.actor,
+      target: input.target,
+      correlation: input.correlation ?? '',
+      detail: input.detail ?? null,
+      previous: tip.hash,
+    }
+    await insertEntry(tx, { ...unsigned, hash: entryHash(unsigned) })
+    tx.afterCommit(() => {
+      failure = null
+      lastSeq = Math.max(lastSeq, unsigned.seq)
+    })
+  }
+
+  async function guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      failure = reasonOf(error)
+      throw new AppError('audit.unavailable', failure, { cause: error })
+    }
+  }
+
+  async function checkAnchor(): Promise<Tip> {
+    const anchored = anchor.read()
+    if (anchored && (await hashAt(store, anchored.seq)) !== anchored.hash) {
+      failure = `entry ${anchored.seq} is missing or altered; the anchor outside the database still has its hash`
+      throw new AppError('audit.broken', failure)
+    }
+    return readTip(store)
+  }
+
+  return {
+    record: (tx, entry) => guarded(() => append(tx, entry)),
+    recordNow: (entry) => guarded(() => store.write((tx) => append(tx, entry))),
+    async page({ cursor, limit, order, type, correlation }) {
+      const after = cursor === undefined ? undefined : Number(cursor)
+      if (after !== undefined && !Number.isSafeInteger(after))
+        throw new AppError('request.invalid', 'cursor is not one of ours')
+      const items = await readEntries(store, { after, limit, order, type, correlation })
+      return { items, next: items.length === limit ? String(items.at(-1)?.seq ?? '') : null }
+    },
+    async head() {
+      const tip = await checkAnchor()
+      const key = await signingKey()
+      if (!key)
+        throw new AppError(
+          'vault.sealed',
+          'the key that signs the audit head is in the vault. Unseal it first.',
+        )
+      const statement = { seq: tip.seq, hash: tip.hash, at: clock.now().toISOString() }
+      const signature = sign(null, Buffer.from(canonicalJson(statement)), key).toString('base64')
+      const publicKey = createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString()
+      return { ...statement, signature, publicKey }
+    },
+    async anchor() {
+      const tip = await checkAnchor()
+      lastSeq = Math.max(lastSeq, tip.seq)
+      if (tip.seq > (anchor.read()?.seq ?? 0)) anchor.write(tip)
+    },
+    health: () => ({ state: failure === null ? 'ok' : 'failing', reason: failure, seq: lastSeq }),
+  }
+}
+
+/** SHA-256, hex, over the canonical JSON of everything in the entry but its own hash. */
+export function entryHash(entry: Omit<AuditEntry, 'hash'>): string {
+  return createHash('sha256').update(canonicalJson(entry)).digest('hex')
 }

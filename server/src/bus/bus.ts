@@ -1,5 +1,7 @@
 import type { EventName, Json, LiveEvent } from '@keyward/contract'
-import type { Tx } from '../store/index.ts'
+import { type Clock, type Log, reasonOf } from '../core/index.ts'
+import type { Store, Tx } from '../store/index.ts'
+import { deleteBefore, eventsAfter, insertEvent } from './bus-store.ts'
 
 export type Bus = {
   /** Puts an event into the outbox in the caller's transaction; listeners hear of it after the commit. */
@@ -8,4 +10,35 @@ export type Bus = {
   subscribe(hear: (event: LiveEvent) => void): () => void
   /** Events after `seq`, oldest first, for a listener that was away. */
   since(seq: number, limit: number): Promise<LiveEvent[]>
+}
+
+/** How many events stay for listeners that were away; trimmed each time as many have come. */
+const kept = 10_000
+const trimEvery = 1000
+
+export function createBus({ store, clock, log }: { store: Store; clock: Pick<Clock, 'now'>; log: Log }): Bus {
+  const listeners = new Set<(event: LiveEvent) => void>()
+
+  function tell(event: LiveEvent): void {
+    for (const hear of listeners) {
+      try {
+        hear(event)
+      } catch (error) {
+        log.error({ event: event.type, reason: reasonOf(error) }, 'a listener failed')
+      }
+    }
+  }
+
+  return {
+    async publish(tx, { type, subject, data = null }) {
+      const event = await insertEvent(tx, { type, subject, data, at: clock.now().toISOString() })
+      if (event.seq % trimEvery === 0) await deleteBefore(tx, event.seq - kept)
+      tx.afterCommit(() => tell(event))
+    },
+    subscribe(hear) {
+      listeners.add(hear)
+      return () => listeners.delete(hear)
+    },
+    since: (seq, limit) => eventsAfter(store, seq, limit),
+  }
 }

@@ -1,1 +1,2 @@
-export type { Bus } from './bus.ts'
+export { type Bus, createBus } from './bus.ts'
+export { busMigrations } from './bus-store.ts'

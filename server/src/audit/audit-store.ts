@@ -1,0 +1,67 @@
+import type { AuditEntry, Json } from '@keyward/contract'
+import { type Migration, type Reader, type Sql, sql, type Tx } from '../store/index.ts'
+
+export const auditMigrations: readonly Migration[] = [
+  {
+    id: '0010-audit-entries',
+    up: ({ int8 }) => [
+      `create table audit_entries (
+        seq ${int8} primary key, id text not null unique, at ${int8} not null, type text not null, outcome text not null,
+        actor text not null, target text not null, correlation text not null, detail text not null,
+        previous text not null, hash text not null)`,
+      'create index audit_entries_correlation on audit_entries (correlation, seq)',
+      'create index audit_entries_type on audit_entries (type, seq)',
+    ],
+  },
+]
+
+type Row = Omit<AuditEntry, 'at' | 'detail'> & { at: number; detail: string }
+
+export type Tip = { readonly seq: number; readonly hash: string }
+
+/** The `previous` of the first entry. */
+export const beforeFirst: Tip = { seq: 0, hash: '0'.repeat(64) }
+
+export async function readTip(reader: Reader): Promise<Tip> {
+  return (
+    (await reader.get<Tip>(sql`select seq, hash from audit_entries order by seq desc limit 1`)) ?? beforeFirst
+  )
+}
+
+export async function hashAt(reader: Reader, seq: number): Promise<string | undefined> {
+  if (seq === 0) return beforeFirst.hash
+  return (await reader.get<{ hash: string }>(sql`select hash from audit_entries where seq = ${seq}`))?.hash
+}
+
+export async function insertEntry(tx: Tx, entry: AuditEntry): Promise<void> {
+  await tx.run(sql`insert into audit_entries (seq, id, at, type, outcome, actor, target, correlation, detail, previous, hash)
+    values (${entry.seq}, ${entry.id}, ${Date.parse(entry.at)}, ${entry.type}, ${entry.outcome}, ${entry.actor}, ${entry.target},
+      ${entry.correlation}, ${JSON.stringify(entry.detail)}, ${entry.previous}, ${entry.hash})`)
+}
+
+export type EntryQuery = {
+  readonly after: number | undefined
+  readonly limit: number
+  readonly order: 'asc' | 'desc'
+  readonly type: string | undefined
+  readonly correlation: string | undefined
+}
+
+export async function readEntries(reader: Reader, query: EntryQuery): Promise<AuditEntry[]> {
+  const ascending = query.order === 'asc'
+  const from = query.after ?? (ascending ? 0 : Number.MAX_SAFE_INTEGER)
+  const place = ascending ? sql`seq > ${from}` : sql`seq < ${from}`
+  const type = query.type === undefined ? nothing : sql` and type = ${query.type}`
+  const correlation = query.correlation === undefined ? nothing : sql` and correlation = ${query.correlation}`
+  const order = ascending ? sql`order by seq asc` : sql`order by seq desc`
+  const rows = await reader.all<Row>(
+    sql`select * from audit_entries where ${place}${type}${correlation} ${order} limit ${query.limit}`,
+  )
+  return rows.map((row) => ({
+    ...row,
+    at: new Date(row.at).toISOString(),
+    detail: JSON.parse(row.detail) as Json,
+  }))
+}
+
+const nothing: Sql = { text: '', values: [] }

@@ -1,0 +1,94 @@
+import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+type Cluster = { url: string; stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void>; start(): Promise<void> }
+
+/** The newest PostgreSQL server of Debian's packages on this machine, or undefined. */
+export function postgresBinaries(): string | undefined {
+  const root = '/usr/lib/postgresql'
+  if (!existsSync(root)) return undefined
+  const versions = readdirSync(root).filter((version) => existsSync(join(root, version, 'bin/initdb')))
+  const newest = versions.sort((a, b) => Number(b) - Number(a))[0]
+  return newest === undefined ? undefined : join(root, newest, 'bin')
+}
+
+/** A PostgreSQL server of the test's own, on a unix socket only; PostgreSQL refuses root, so root runs it as another user. */
+export async function startPostgres(t: TestContext): Promise<Cluster> {
+  const binaries = postgresBinaries()
+  if (!binaries) throw new Error('PostgreSQL is not installed: apt-get install postgresql')
+  const folder = mkdtempSync(join(tmpdir(), 'keyward-pg-'))
+  const user = process.getuid?.() === 0 ? (accountOf('postgres') ?? accountOf('nobody')) : undefined
+  if (user) chownSync(folder, user.uid, user.gid)
+  const data = join(folder, 'data')
+  await run(
+    join(binaries, 'initdb'),
+    ['-D', data, '-U', 'keyward', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
+    {
+      ...user,
+      cwd: folder,
+    },
+  )
+  let server: ReturnType<typeof spawn> | undefined
+  const cluster: Cluster = {
+    url: `postgresql://keyward@localhost/postgres?host=${encodeURIComponent(folder)}`,
+    async start() {
+      server = spawn(join(binaries, 'postgres'), ['-D', data, '-k', folder, '-c', 'listen_addresses='], {
+        ...user,
+        cwd: folder,
+        stdio: 'ignore',
+      })
+      await ready(binaries, folder)
+    },
+    async stop(signal) {
+      if (!server || server.exitCode !== null || server.signalCode !== null) return
+      const ended = new Promise((resolve) => server?.once('exit', resolve))
+      server.kill(signal)
+      await ended
+    },
+  }
+  t.after(async () => {
+    await cluster.stop('SIGINT')
+    rmSync(folder, { recursive: true, force: true })
+  })
+  await cluster.start()
+  return cluster
+}
+
+/** A new empty database on a cluster. */
+export async function createDatabase(cluster: Pick<Cluster, 'url'>): Promise<string> {
+  const pg = await import('pg')
+  const name = `kw_${randomBytes(6).toString('hex')}`
+  const client = new pg.default.Client({ connectionString: cluster.url })
+  await client.connect()
+  await client.query(`create database ${name}`)
+  await client.end()
+  return cluster.url.replace('/postgres?', `/${name}?`)
+}
+
+async function ready(binaries: string, folder: string): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    try {
+      await run(join(binaries, 'pg_isready'), ['-h', folder, '-q'])
+      return
+    } catch {
+      await sleep(100)
+    }
+  }
+  throw new Error('PostgreSQL did not become ready in 30 s')
+}
+
+function accountOf(name: string): { uid: number; gid: number } | undefined {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`))
+  const fields = line?.split(':')
+  return fields ? { uid: Number(fields[2]), gid: Number(fields[3]) } : undefined
+}
