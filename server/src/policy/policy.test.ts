@@ -282,7 +282,7 @@ test('POL-2: a bad policy is refused with place and reason', () => {
       '@id("x")\npermit (principal, action, resource is Run) when { resource.colour == "red" };',
       /bad\.cedar:2:52: .*colour/,
     ],
-    ['@id("x")\npermit (principal in Role::"boss", action, resource);', /bad\.cedar:2:21: .*Role::"boss"/],
+    ['@id("x")\npermit (principal in Role::"boss", action, resource);', /bad\.cedar:2:22: .*Role::"boss"/],
     ['@id("x")\npermit (principal is Server, action, resource);', /bad\.cedar:.*impossible|unable to find/],
     ['permit (principal, action, resource);', /every policy needs an annotation @id/],
     [
