@@ -1,0 +1,147 @@
+import { chmod, chown, mkdir, readFile } from 'node:fs/promises'
+import { AppError, type Clock, reasonOf } from '../core/index.ts'
+import { type CgroupBase, type Controller, findCgroups } from './cgroups.ts'
+import { hasOwnUser, type Mode, modesFor, userIn } from './entry.ts'
+import { findProgram, installCommand } from './install.ts'
+import { createRecords } from './records.ts'
+import type { DriverState, SandboxDriver, SandboxSpec } from './sandbox.ts'
+import { seccompFilter } from './seccomp.ts'
+import { runSession, type Session } from './session.ts'
+
+type Needs = {
+  clock: Clock
+  /** In [0, 1): chooses the user id of each sandbox. */
+  random: () => number
+  /** A folder of the driver's own; other users need not see into it. */
+  stateDir: string
+  /** The Node binary that runs the guest, and that the command finds as `node`. */
+  nodePath: string
+}
+
+type Ready = Omit<Session, 'user'> & { controllers: readonly Controller[]; reasons: readonly string[] }
+
+/** Isolation by Linux namespaces, with bubblewrap to set them up. */
+export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Needs): SandboxDriver {
+  const records = createRecords(stateDir)
+  let looked: Promise<Ready | { reasons: readonly string[] }> | undefined
+
+  async function look(): Promise<Ready | { reasons: readonly string[] }> {
+    const missing = missingParts()
+    if (missing.length > 0) return { reasons: missing }
+    await mkdir(records.mountPoint, { recursive: true, mode: 0o700 })
+    const cgroups = await findCgroups()
+    const base = {
+      clock,
+      records,
+      cgroups,
+      bubblewrap: findProgram('bwrap') ?? '',
+      nodePath,
+      seccomp: seccompFilter(process.arch) ?? Buffer.alloc(0),
+      guest: await readFile(new URL('./guest.mjs', import.meta.url)),
+      certificates: await readFile('/etc/ssl/certs/ca-certificates.crt', 'utf8').catch(() => ''),
+    }
+    const refusals: string[] = []
+    for (const mode of modesFor(process.getuid?.() === 0)) {
+      const session = { ...base, mode, mountPoint: mountPointFor(mode, records.mountPoint) }
+      const refusal = await tryOut(session)
+      if (refusal === undefined) return { ...session, ...shortfalls(cgroups, mode) }
+      refusals.push(`${mode}: ${refusal}`)
+    }
+    return { reasons: [`This machine gives no namespaces (${refusals.join('; ')}).`, namespaceAdvice] }
+  }
+
+  async function tryOut(session: Omit<Session, 'user'>): Promise<string | undefined> {
+    const id = `try-${process.pid}-${session.mode}`
+    try {
+      const user = userIn(session.mode, random())
+      const result = await runSession(
+        { ...session, user },
+        { id, command: ['/bin/true'], env: {}, limits: trialLimits },
+        {},
+      )
+      return result.exitCode === 0 ? undefined : `a trial ended with ${result.signal ?? result.exitCode}`
+    } catch (error) {
+      return reasonOf(error)
+    }
+  }
+
+  async function ready(): Promise<Ready | { reasons: readonly string[] }> {
+    looked ??= look()
+    return looked
+  }
+
+  return {
+    name: 'bubblewrap',
+    async prepare(): Promise<DriverState> {
+      const state = await ready()
+      if (!('mode' in state)) return { ready: false, reasons: state.reasons }
+      const { mode, controllers, reasons } = state
+      return { ready: true, mode, userId: hasOwnUser(mode) ? 'own' : 'shared', controllers, reasons }
+    },
+    async run(spec, watch) {
+      const state = await ready()
+      if (!('mode' in state)) throw new AppError('sandbox.unavailable', state.reasons.join(' '))
+      const user = userIn(state.mode, random())
+      if (spec.egress) await letConnect(spec.egress, state.mode, user)
+      return runSession({ ...state, user }, spec, watch)
+    },
+    sweep: () => records.sweep(),
+  }
+}
+
+const trialLimits = {
+  wallSeconds: 20,
+  cpuSeconds: 10,
+  memoryBytes: 256 * 1024 ** 2,
+  processes: 16,
+  openFiles: 64,
+  fileBytes: 1024 ** 2,
+  diskBytes: 1024 ** 2,
+  outputBytes: 64 * 1024,
+}
+
+const namespaceAdvice =
+  'Run the server as root, or allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 ' +
+  '(on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0).'
+
+function missingParts(): string[] {
+  if (process.platform !== 'linux') return ['Sandboxes need Linux.']
+  if (!seccompFilter(process.arch)) return [`There is no system-call filter for ${process.arch} yet.`]
+  const reasons: string[] = []
+  if (!findProgram('bwrap')) reasons.push(`bubblewrap is not installed. Run: ${installCommand().line}`)
+  for (const program of ['unshare', 'setpriv', 'prlimit', 'mount']) {
+    if (!findProgram(program))
+      reasons.push(`${program} is not installed. Install the packages util-linux and mount.`)
+  }
+  return reasons
+}
+
+/** Another user cannot step into the server's folders, so that mode covers the one that every Linux has empty. */
+const mountPointFor = (mode: Mode, own: string): string => (mode === 'root-user-namespace' ? '/mnt' : own)
+
+function shortfalls(cgroups: CgroupBase, mode: Mode): { controllers: Controller[]; reasons: string[] } {
+  const controllers = Object.keys(cgroups.folders) as Controller[]
+  const reasons: string[] = []
+  if (!controllers.includes('memory') || !controllers.includes('pids')) {
+    reasons.push(
+      'Control groups are not writable, so memory is watched from outside and limited for each process only. ' +
+        'Run the server as root, or as a systemd service with Delegate=yes.',
+    )
+  }
+  if (!hasOwnUser(mode)) {
+    reasons.push(
+      'The sandbox shares its user id with the server. Install the package uidmap and give the account a range in /etc/subuid and /etc/subgid, or run the server as root.',
+    )
+  }
+  return { controllers, reasons }
+}
+
+/** The socket lies in a folder that only the server may enter; what is mounted inside is the socket alone. */
+async function letConnect(
+  egress: NonNullable<SandboxSpec['egress']>,
+  mode: Mode,
+  user: number,
+): Promise<void> {
+  if (mode === 'root' || mode === 'root-user-namespace') await chown(egress.socketPath, user, user)
+  else if (mode === 'subordinate') await chmod(egress.socketPath, 0o666)
+}

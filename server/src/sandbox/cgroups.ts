@@ -1,0 +1,199 @@
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+// Control groups, version 1 and 2, below the group that the server itself is in: what bounds the server bounds its
+// sandboxes too.
+
+export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuacct'
+
+/** The folder of each controller in which groups can be made. Version 2 has one folder for all. */
+export type CgroupBase = { version: 1 | 2; folders: Partial<Record<Controller, string>> }
+
+export type CgroupLimits = { memoryBytes: number; processes: number }
+
+export type CgroupUsage = { outOfMemory: boolean; outOfProcesses: boolean; cpuSeconds: number | undefined }
+
+export type Cgroup = {
+  /** Files that a process writes its own id into to join. */
+  joinFiles: readonly string[]
+  folders: readonly string[]
+  controllers: readonly Controller[]
+  usage(): Promise<CgroupUsage>
+  remove(): Promise<void>
+}
+
+const controllers: readonly Controller[] = ['memory', 'pids', 'cpu', 'cpuacct']
+
+const read = (file: string): Promise<string> => readFile(file, 'utf8').catch(() => '')
+const tryWrite = (file: string, text: string): Promise<boolean> =>
+  writeFile(file, text).then(
+    () => true,
+    () => false,
+  )
+
+/** Where this process may make groups. Nothing found gives no folders. */
+export async function findCgroups(): Promise<CgroupBase> {
+  const mounts = parseMounts(await read('/proc/self/mountinfo'))
+  const own = parseOwn(await read('/proc/self/cgroup'))
+  const unified = mounts.find((mount) => mount.type === 'cgroup2')
+  const unifiedPath = own.get('')
+  if (unified && unifiedPath !== undefined) {
+    const folders = await delegated(join(unified.point, below(unified.root, unifiedPath)))
+    if (folders.memory) return { version: 2, folders }
+  }
+  const folders: Partial<Record<Controller, string>> = {}
+  for (const controller of controllers) {
+    const mount = mounts.find(({ type, options }) => type === 'cgroup' && options.includes(controller))
+    const path = own.get(controller)
+    if (!mount || path === undefined) continue
+    const folder = join(mount.point, below(mount.root, path))
+    if (await canMakeGroup(folder)) folders[controller] = folder
+  }
+  return { version: 1, folders }
+}
+
+type Mount = { root: string; point: string; type: string; options: string[] }
+
+function parseMounts(text: string): Mount[] {
+  return text.split('\n').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ')
+    const [, , , root = '/', point = ''] = before.split(' ')
+    const [type = '', , options = ''] = after.split(' ')
+    return type.startsWith('cgroup') ? [{ root, point, type, options: options.split(',') }] : []
+  })
+}
+
+/** Controller → path of this process; the unified hierarchy has the empty name. */
+function parseOwn(text: string): Map<string, string> {
+  const paths = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const [, names, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
+    if (path !== undefined) for (const name of (names ?? '').split(',')) paths.set(name, path)
+  }
+  return paths
+}
+
+/** In a container the mount shows a part of the hierarchy: its root is taken off the path. */
+const below = (root: string, path: string): string =>
+  root !== '/' && path.startsWith(root) ? path.slice(root.length) : path
+
+async function canMakeGroup(folder: string): Promise<boolean> {
+  const trial = join(folder, `keyward-try-${process.pid}`)
+  try {
+    await mkdir(trial)
+    await rmdir(trial)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Version 2 hands controllers down only from a group without processes: the server moves into a leaf of its own. */
+async function delegated(folder: string): Promise<Partial<Record<Controller, string>>> {
+  const wanted = ['memory', 'pids', 'cpu']
+  const available = (await read(join(folder, 'cgroup.controllers'))).trim().split(' ')
+  if (!available.includes('memory') || !available.includes('pids') || !(await canMakeGroup(folder))) return {}
+  const enable = wanted.filter((name) => available.includes(name)).map((name) => `+${name}`)
+  const control = join(folder, 'cgroup.subtree_control')
+  if (!(await tryWrite(control, enable.join(' ')))) {
+    const members = (await read(join(folder, 'cgroup.procs'))).trim().split('\n')
+    if (members.length !== 1 || members[0] !== String(process.pid)) return {}
+    const leaf = join(folder, 'keyward-server')
+    await mkdir(leaf).catch(() => undefined)
+    if (!(await tryWrite(join(leaf, 'cgroup.procs'), String(process.pid)))) return {}
+    if (!(await tryWrite(control, enable.join(' ')))) return {}
+  }
+  return { memory: folder, pids: folder, cpu: folder, cpuacct: folder }
+}
+
+export async function createCgroup(base: CgroupBase, name: string, limits: CgroupLimits): Promise<Cgroup> {
+  const groups: Partial<Record<Controller, string>> = {}
+  for (const controller of controllers) {
+    const parent = base.folders[controller]
+    if (parent) groups[controller] = join(parent, name)
+  }
+  const folders = [...new Set(Object.values(groups))]
+  try {
+    for (const folder of folders) await mkdir(folder)
+    await setLimits(base.version, groups, limits)
+  } catch (error) {
+    await removeGroups(folders)
+    throw error
+  }
+  return {
+    folders,
+    controllers: controllers.filter((controller) => groups[controller] !== undefined),
+    joinFiles: folders.map((folder) => join(folder, 'cgroup.procs')),
+    usage: () => usageOf(base.version, groups),
+    remove: () => removeGroups(folders),
+  }
+}
+
+type Groups = Partial<Record<Controller, string>>
+
+async function setLimits(version: 1 | 2, groups: Groups, limits: CgroupLimits): Promise<void> {
+  if (groups.pids) await writeFile(join(groups.pids, 'pids.max'), String(limits.processes))
+  const memory = String(limits.memoryBytes)
+  if (version === 2 && groups.memory) {
+    await writeFile(join(groups.memory, 'memory.max'), memory)
+    await tryWrite(join(groups.memory, 'memory.swap.max'), '0')
+    await tryWrite(join(groups.memory, 'memory.oom.group'), '1')
+    await tryWrite(join(groups.memory, 'cpu.weight'), '50')
+  } else if (groups.memory) {
+    await writeFile(join(groups.memory, 'memory.limit_in_bytes'), memory)
+    await tryWrite(join(groups.memory, 'memory.memsw.limit_in_bytes'), memory)
+    if (groups.cpu) await tryWrite(join(groups.cpu, 'cpu.shares'), '512')
+  }
+}
+
+const counter = (text: string, name: string): number =>
+  Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
+
+async function usageOf(version: 1 | 2, groups: Groups): Promise<CgroupUsage> {
+  const file = (folder: string | undefined, name: string) => (folder ? read(join(folder, name)) : '')
+  const pids = await file(groups.pids, 'pids.events')
+  const memory = await file(groups.memory, version === 2 ? 'memory.events' : 'memory.oom_control')
+  const cpu = await file(groups.cpuacct, version === 2 ? 'cpu.stat' : 'cpuacct.usage')
+  const cpuSeconds = version === 2 ? counter(cpu, 'usage_usec') / 1e6 : Number(cpu) / 1e9
+  return {
+    outOfMemory: counter(memory, 'oom_kill') > 0,
+    outOfProcesses: counter(pids, 'max') > 0,
+    cpuSeconds: cpu === '' ? undefined : cpuSeconds,
+  }
+}
+
+const attempts = 50
+const pauseMs = 20
+
+/** Ends whoever is still inside, then removes the groups. One that does not empty is left for the next sweep. */
+export async function removeGroups(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      if (await removed(folder)) break
+      await killMembers(folder)
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    }
+  }
+}
+
+async function removed(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  }
+}
+
+async function killMembers(folder: string): Promise<void> {
+  if (await tryWrite(join(folder, 'cgroup.kill'), '1')) return
+  for (const line of (await read(join(folder, 'cgroup.procs'))).split('\n')) {
+    const pid = Number(line)
+    if (pid <= 1) continue
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It ended by itself in between.
+    }
+  }
+}

@@ -1,0 +1,176 @@
+// Runs inside the sandbox, as its unprivileged user, by the Node binary that is mounted there. It fills /workspace, joins
+// 127.0.0.1:3128 to the egress socket, runs the command, and hands the workspace back. It shares its user with the command,
+// so nothing that it says is trusted outside: the host checks every frame.
+import { spawn } from 'node:child_process'
+import { closeSync, constants, createReadStream, promises as files, readdirSync, readFileSync } from 'node:fs'
+import { createConnection, createServer, Socket } from 'node:net'
+import { join } from 'node:path'
+
+const controlFd = 6
+/** O_CLOEXEC, as /proc shows it. */
+const closeOnExec = 0o2000000
+closeInherited()
+const workspace = '/workspace'
+const control = new Socket({ fd: controlFd, readable: true, writable: true })
+
+/**
+ * Closes what the server itself had inherited from whoever started it. Node's own descriptors are closed on exec; one that
+ * is not has come from outside.
+ */
+function closeInherited() {
+  for (const name of readdirSync('/proc/self/fd')) {
+    const fd = Number(name)
+    if (fd <= 2 || fd === controlFd) continue
+    let info = ''
+    try {
+      info = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')
+    } catch {
+      // The one that listed the folder is closed by now.
+      continue
+    }
+    const flags = Number.parseInt(/^flags:\s+(\d+)/m.exec(info)?.[1] ?? '0', 8)
+    if ((flags & closeOnExec) === 0) closeSync(fd)
+  }
+}
+
+/** Reads header lines and the raw bytes that follow some of them. */
+function frameReader(stream) {
+  const chunks = stream[Symbol.asyncIterator]()
+  let held = Buffer.alloc(0)
+  const more = async () => {
+    const { value, done } = await chunks.next()
+    if (done) throw new Error('the control channel ended early')
+    return value
+  }
+  return {
+    async header() {
+      let end = held.indexOf(10)
+      while (end < 0) {
+        held = Buffer.concat([held, await more()])
+        end = held.indexOf(10)
+      }
+      const line = held.subarray(0, end).toString('utf8')
+      held = held.subarray(end + 1)
+      return JSON.parse(line)
+    },
+    async body(size, take) {
+      let left = size
+      while (left > 0) {
+        if (held.length === 0) held = await more()
+        const part = held.subarray(0, left)
+        held = held.subarray(part.length)
+        left -= part.length
+        await take(part)
+      }
+    },
+  }
+}
+
+const say = (frame) => write(Buffer.from(`${JSON.stringify(frame)}\n`))
+function write(bytes) {
+  return new Promise((resolve, reject) =>
+    control.write(bytes, (error) => (error ? reject(error) : resolve())),
+  )
+}
+
+async function unpack(reader) {
+  for (;;) {
+    const entry = await reader.header()
+    if (entry.kind === 'end') return
+    const path = join(workspace, entry.path)
+    if (entry.kind === 'directory') await files.mkdir(path, { mode: 0o755 })
+    else if (entry.kind === 'link') await files.symlink(entry.target, path)
+    else await unpackFile(reader, path, entry)
+  }
+}
+
+async function unpackFile(reader, path, { size, executable }) {
+  const file = await files.open(path, 'wx', executable ? 0o755 : 0o644)
+  try {
+    await reader.body(size, (part) => file.writeFile(part))
+  } finally {
+    await file.close()
+  }
+}
+
+function relay({ port, socketPath }) {
+  const server = createServer({ allowHalfOpen: true }, (inner) => {
+    const outer = createConnection({ path: socketPath, allowHalfOpen: true })
+    inner.on('error', () => outer.destroy())
+    outer.on('error', () => inner.destroy())
+    inner.pipe(outer)
+    outer.pipe(inner)
+  })
+  return new Promise((resolve, reject) => {
+    server.on('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
+}
+
+/** The shell closes the control channel, so that the command starts with the three standard streams only. */
+function run({ command, env }) {
+  const child = spawn('/bin/sh', ['-c', `exec "$@" ${controlFd}>&-`, 'sh', ...command], {
+    cwd: workspace,
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', (code, signal) => resolve({ code, signal }))
+  })
+}
+
+async function pack(folder, prefix) {
+  for (const entry of await files.readdir(folder, { withFileTypes: true })) {
+    const path = prefix + entry.name
+    const full = join(folder, entry.name)
+    if (entry.isDirectory()) {
+      await say({ kind: 'directory', path })
+      await pack(full, `${path}/`).catch((error) => say({ kind: 'left', path, reason: error.code }))
+    } else if (entry.isFile()) await packFile(full, path)
+    else await say({ kind: 'left', path, reason: entry.isSymbolicLink() ? 'link' : 'special' })
+  }
+}
+
+async function packFile(full, path) {
+  let file
+  try {
+    file = await files.open(full, constants.O_RDONLY | constants.O_NOFOLLOW)
+  } catch (error) {
+    await say({ kind: 'left', path, reason: error.code })
+    return
+  }
+  const { size, mode } = await file.stat()
+  await say({ kind: 'file', path, size, executable: (mode & 0o100) !== 0 })
+  if (size === 0) return file.close()
+  for await (const part of createReadStream('', { fd: file, start: 0, end: size - 1 })) await write(part)
+}
+
+async function isFull() {
+  const { bavail, ffree } = await files.statfs(workspace)
+  return bavail === 0 || ffree === 0
+}
+
+async function main() {
+  const reader = frameReader(control)
+  const order = await reader.header()
+  await unpack(reader)
+  if (order.relay) await relay(order.relay)
+  await say({ kind: 'started' })
+  const { code, signal } = await run(order)
+  // Everybody else in this process namespace, so that nothing changes the workspace while it is read.
+  try {
+    process.kill(-1, 'SIGKILL')
+  } catch {
+    // ESRCH: nobody else is left.
+  }
+  await say({ kind: 'exited', code, signal, full: await isFull() })
+  if (order.handBack) await pack(workspace, '')
+  await say({ kind: 'end' })
+  process.exit(code ?? 0)
+}
+
+main().catch(async (error) => {
+  await say({ kind: 'failed', reason: String(error.message).slice(0, 1000) }).catch(() => {})
+  process.exit(70)
+})

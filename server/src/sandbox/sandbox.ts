@@ -1,0 +1,204 @@
+import { realpathSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { AppError, type Log, reasonOf } from '../core/index.ts'
+import { runCanaries } from './canaries.ts'
+
+export type SandboxLimits = {
+  wallSeconds: number
+  /** Processor time: of each process, and of all together where control groups are writable. */
+  cpuSeconds: number
+  memoryBytes: number
+  processes: number
+  openFiles: number
+  /** The largest single file. */
+  fileBytes: number
+  /** Everything written: workspace, home and temporary folders together. It is kept in memory. */
+  diskBytes: number
+  /** Standard output and standard error together. */
+  outputBytes: number
+}
+
+export type SandboxSpec = {
+  /** Letters, digits, `_` and `-`, at most 64. */
+  id: string
+  command: readonly [string, ...string[]]
+  /** The whole environment, besides PATH, HOME and what the proxy needs. Placeholders, never secrets. */
+  env: Record<string, string>
+  /** A host folder, copied to /workspace. The original is never mounted. */
+  workspace?: string
+  /** An empty or absent host folder that takes what /workspace holds at the end. */
+  workspaceOut?: string
+  /** Without it there is no network at all. */
+  egress?: { socketPath: string; caPem: string }
+  limits: SandboxLimits
+  /** Host files and folders, mounted read-only at the same path. */
+  readOnly?: readonly string[]
+}
+
+export type SandboxLimit = 'wall' | 'cpu' | 'memory' | 'processes' | 'disk' | 'output'
+
+export type SandboxResult = {
+  exitCode: number | null
+  signal: string | null
+  durationMs: number
+  /** The limit that ended the run, or that it met. */
+  limit: SandboxLimit | null
+  cancelled: boolean
+  stdoutTail: string
+  stderrTail: string
+  /** Paths below /workspace that were not copied out: links, sockets, devices, names that are not portable. */
+  leftBehind: readonly string[]
+}
+
+export type SandboxWatch = {
+  onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void
+  signal?: AbortSignal
+}
+
+export type SandboxDetails = {
+  driver: string
+  /** How the driver gets its namespaces. */
+  mode: string
+  /** `own`: no other process of the machine has this user id. `shared`: it is the server's own. */
+  userId: 'own' | 'shared'
+  /** Which control groups bound it. */
+  controllers: readonly string[]
+  canaries: Readonly<Record<string, 'held' | 'escaped'>>
+}
+
+export type SandboxProbe = {
+  level: 'full' | 'no-cgroup' | 'none'
+  /** Why it is not more. Each says what to do. */
+  reasons: readonly string[]
+  details: SandboxDetails | undefined
+}
+
+/** What a driver found when it looked at the machine. */
+export type DriverState =
+  | {
+      ready: true
+      mode: string
+      userId: 'own' | 'shared'
+      controllers: readonly string[]
+      reasons: readonly string[]
+    }
+  | { ready: false; reasons: readonly string[] }
+
+/** A way to isolate a process. Every driver passes the suite in driver-contract.ts. */
+export type SandboxDriver = {
+  readonly name: string
+  prepare(): Promise<DriverState>
+  run(spec: SandboxSpec, watch: SandboxWatch): Promise<SandboxResult>
+  /** Ends and removes what a killed server left behind; returns how many sandboxes that were. */
+  sweep(): Promise<number>
+}
+
+export type Sandbox = {
+  /** Measured once per process, by attacks that must fail. */
+  probe(): Promise<SandboxProbe>
+  run(spec: SandboxSpec, watch?: SandboxWatch): Promise<SandboxResult>
+  /** Call once at start, before the first run. */
+  sweep(): Promise<number>
+}
+
+type Needs = {
+  driver: SandboxDriver
+  log: Log
+  /** The data folder: a canary makes sure that no sandbox sees it. */
+  dataDir: string
+}
+
+export function createSandbox({ driver, log, dataDir }: Needs): Sandbox {
+  let measured: Promise<SandboxProbe> | undefined
+
+  async function measure(): Promise<SandboxProbe> {
+    const state = await driver.prepare()
+    if (!state.ready) return { level: 'none', reasons: state.reasons, details: undefined }
+    const canaries = await runCanaries(driver, dataDir)
+    const escaped = Object.keys(canaries).filter((name) => canaries[name] === 'escaped')
+    const { mode, userId, controllers } = state
+    const details = { driver: driver.name, mode, userId, controllers, canaries }
+    if (escaped.length > 0) {
+      const reasons = escaped.map((name) => `The sandbox does not hold: the canary "${name}" got out.`)
+      return { level: 'none', reasons, details }
+    }
+    const bounded = controllers.includes('memory') && controllers.includes('pids')
+    return { level: bounded ? 'full' : 'no-cgroup', reasons: state.reasons, details }
+  }
+
+  async function probe(): Promise<SandboxProbe> {
+    measured ??= measure().catch((error: unknown) => ({
+      level: 'none' as const,
+      reasons: [`The sandbox could not be tried out: ${reasonOf(error)}`],
+      details: undefined,
+    }))
+    return measured
+  }
+
+  return {
+    probe,
+    async run(spec, watch = {}) {
+      const { level, reasons } = await probe()
+      if (level === 'none') throw new AppError('sandbox.unavailable', reasons.join(' '))
+      checkSpec(spec, dataDir)
+      const result = await driver.run(spec, watch)
+      const { exitCode, signal, limit, durationMs } = result
+      log.info({ sandboxId: spec.id, exitCode, signal, limit, durationMs }, 'sandbox.finished')
+      return result
+    },
+    sweep: () => driver.sweep(),
+  }
+}
+
+const limitNames = [
+  'wallSeconds',
+  'cpuSeconds',
+  'memoryBytes',
+  'processes',
+  'openFiles',
+  'fileBytes',
+  'diskBytes',
+  'outputBytes',
+] as const satisfies (keyof SandboxLimits)[]
+
+function checkSpec(spec: SandboxSpec, dataDir: string): void {
+  const refuse = (detail: string): never => {
+    throw new AppError('sandbox.failed', `${detail} Nothing was run.`)
+  }
+  if (!/^[\w-]{1,64}$/.test(spec.id)) refuse('The id of a sandbox is 1 to 64 letters, digits, "_" or "-".')
+  for (const name of limitNames) {
+    const value = spec.limits[name]
+    if (!Number.isSafeInteger(value) || value < 1) refuse(`The limit ${name} is not a whole number above 0.`)
+  }
+  const words = [...spec.command, ...Object.entries(spec.env).flat(), ...(spec.readOnly ?? [])]
+  if (words.some((word) => word.includes('\0')))
+    refuse('A NUL byte stands in the command, environment or paths.')
+  for (const name of Object.keys(spec.env)) {
+    if (!/^[A-Za-z_]\w*$/.test(name)) refuse(`"${name}" is not the name of an environment variable.`)
+  }
+  for (const path of spec.readOnly ?? []) checkMount(path, dataDir, refuse)
+}
+
+/** What the sandbox has of its own: nothing of the host is mounted over it, in it or around it. */
+const ownPlaces = ['/proc', '/sys', '/dev', '/run', '/etc', '/workspace', '/home/agent', '/opt/keyward']
+
+function checkMount(path: string, dataDir: string, refuse: (detail: string) => never): void {
+  if (!isAbsolute(path)) refuse(`The path ${path} to mount is not absolute.`)
+  const real = realPathOf(path) ?? refuse(`The path ${path} to mount cannot be read.`)
+  const overlap = (one: string, other: string) => isWithin(one, other) || isWithin(other, one)
+  if (overlap(real, realPathOf(dataDir) ?? dataDir))
+    refuse(`The path ${path} would show Keyward's data folder.`)
+  const taken = ownPlaces.find((place) => overlap(real, place) || overlap(resolve(path), place))
+  if (taken) refuse(`The path ${path} cannot be mounted, because ${taken} in the sandbox is its own.`)
+}
+
+const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined
+  }
+}
