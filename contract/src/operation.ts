@@ -51,8 +51,14 @@ export function operation<
   }
 }
 
-type Fields<S extends Shape, Side extends 'in' | 'out'> =
-  z.ZodObject<S> extends infer O extends z.ZodType ? (Side extends 'in' ? z.input<O> : z.output<O>) : never
+/** `unknown` for a shape without fields: an empty object type would forbid the fields of the others. */
+type Fields<S extends Shape, Side extends 'in' | 'out'> = [keyof S] extends [never]
+  ? unknown
+  : z.ZodObject<S> extends infer O extends z.ZodType
+    ? Side extends 'in'
+      ? z.input<O>
+      : z.output<O>
+    : never
 
 /** What a handler receives: params, query and body in one object (their names never collide; a test checks it). */
 export type InputOf<O> =

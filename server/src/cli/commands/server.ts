@@ -1,0 +1,99 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type LeafSpec, localCommand } from '../command.ts'
+import { exitOk } from '../exit-code.ts'
+import type { ServerOptions } from '../main-port.ts'
+import type { CommandNeeds } from '../needs.ts'
+import { dataFolder } from '../places.ts'
+
+type Needs = Pick<CommandNeeds, 'env' | 'loadMain' | 'answer'>
+
+type Common = { readonly listen: string; readonly data?: string; readonly json?: boolean }
+type StartFlags = Common & { readonly project?: string; readonly yes?: boolean }
+type ServerFlags = Common &
+  Pick<ServerOptions, 'seal' | 'logLevel' | 'tlsCert' | 'tlsKey' | 'devRootTokenId'> & {
+    readonly dev?: boolean
+  }
+
+export function startCommand({ env, loadMain, answer }: Needs): Command {
+  return withPlace({
+    usage: 'start',
+    summary: 'Start the server and the guided first run',
+    details:
+      'Works on the example project, or on --project. Everything is embedded; nothing else has to run.',
+    examples: ['keyward start', 'keyward start --project ~/shop', 'keyward start --project . --yes --json'],
+  })
+    .option('--project <path>', 'the folder to work on (default: the example project)')
+    .option('--yes', 'ask nobody; recorded as unattended')
+    .action(async ({ listen, data, project, yes = false, json = false }: StartFlags) => {
+      const { runStart } = await loadMain()
+      const dataDir = dataFolder(env, data)
+      answer(
+        codeOf(await runStart({ listen, dataDir, yes, json, ...(project !== undefined && { project }) })),
+      )
+    })
+}
+
+export function serverStartCommand({ env, loadMain, answer }: Needs): Command {
+  return withPlace({
+    usage: 'server',
+    summary: 'Start the server',
+    details:
+      'The console is at /, the API at /api/v1, the HashiCorp Vault dialect at /v1.\n' +
+      'KEYWARD_DATABASE_URL names a PostgreSQL to use instead of the embedded database; it is read from the\n' +
+      'environment only, because an argument can be seen by everybody on the machine.',
+    examples: [
+      'keyward server',
+      'keyward server --listen 127.0.0.1:8200 --data /var/lib/keyward --seal shamir',
+      'keyward server --dev --dev-root-token-id root --data /tmp/keyward-dev',
+    ],
+  })
+    .option('--dev', 'initialised and unsealed, with a root token; for development')
+    .option('--dev-root-token-id <token>', 'the root token of --dev; anybody on the machine can see it')
+    .addOption(new Option('--seal <kind>', 'who unseals').choices(['keyfile', 'shamir']).default('keyfile'))
+    .option('--tls-cert <file>', 'certificate chain, PEM')
+    .option('--tls-key <file>', 'private key of the certificate, PEM')
+    .addOption(
+      new Option('--log-level <level>', 'what is logged').choices(['info', 'warn', 'error']).default('info'),
+    )
+    .action(async (flags: ServerFlags, command: Command) => {
+      checkServerFlags(flags, command)
+      const { runServer } = await loadMain()
+      answer(codeOf(await runServer(serverOptions(flags, env))))
+    })
+}
+
+const withPlace = (spec: LeafSpec): Command =>
+  localCommand(spec)
+    .option('--listen <host:port>', 'where to listen', listenAddress, '127.0.0.1:8200')
+    .option('--data <folder>', 'data folder (default: $KEYWARD_DATA or ~/.local/share/keyward)')
+
+function checkServerFlags({ dev, devRootTokenId, tlsCert, tlsKey }: ServerFlags, command: Command): void {
+  if (devRootTokenId !== undefined && !dev) command.error('error: --dev-root-token-id needs --dev')
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    command.error('error: --tls-cert and --tls-key go together')
+  }
+}
+
+function serverOptions(flags: ServerFlags, env: Needs['env']): ServerOptions {
+  const { listen, data, dev = false, devRootTokenId, seal, tlsCert, tlsKey, logLevel } = flags
+  const databaseUrl = env['KEYWARD_DATABASE_URL']
+  return {
+    listen,
+    dataDir: dataFolder(env, data),
+    dev,
+    seal,
+    logLevel,
+    ...(devRootTokenId !== undefined && { devRootTokenId }),
+    ...(databaseUrl && { databaseUrl }),
+    ...(tlsCert !== undefined && { tlsCert }),
+    ...(tlsKey !== undefined && { tlsKey }),
+  }
+}
+
+function listenAddress(text: string): string {
+  const port = Number(/^(?:[^:\s]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/.exec(text)?.[1] ?? 'none')
+  if (!(port <= 65_535)) throw new InvalidArgumentError('Write host:port, for example 127.0.0.1:8200.')
+  return text
+}
+
+const codeOf = (result: unknown): number => (typeof result === 'number' ? result : exitOk)

@@ -1,0 +1,35 @@
+import { AppError, reasonOf } from '../core/index.ts'
+import { printable } from './printable.ts'
+
+/** A problem as the API writes it (RFC 9457), so that a script reads both the same way. */
+export type Problem = {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail?: string
+}
+
+export function problemOf(error: unknown): Problem {
+  const { code, status, message, detail } = asAppError(error)
+  return {
+    type: `urn:keyward:error:${code}`,
+    title: message,
+    status,
+    code,
+    ...(detail === undefined ? {} : { detail }),
+  }
+}
+
+/** `keyward: <what happened>: <where>. <what to do>`, on one line. */
+export function failureLine(error: unknown): string {
+  const line = printable(reasonOf(asAppError(error)).replace(/\s*\n\s*/g, '; '))
+  return `keyward: ${line.charAt(0).toLowerCase()}${line.slice(1)}${/[.!?)]$/.test(line) ? '' : '.'}`
+}
+
+/** What the operating system refuses is expected and keeps its words; anything else is a fault of the program. */
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  if (error instanceof Error && 'syscall' in error) return new AppError('request.invalid', error.message)
+  return new AppError('server.internal', `${reasonOf(error)}. Set KEYWARD_DEBUG=1 to see where`)
+}

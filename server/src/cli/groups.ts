@@ -1,0 +1,149 @@
+import type { Command } from 'commander'
+import type { CommandNeeds } from './needs.ts'
+
+export type Group = {
+  readonly name: string
+  readonly summary: string
+  readonly heading: string
+  /** Each command's code is loaded only when it is the one that was typed. */
+  load(needs: CommandNeeds): Promise<Command>
+}
+
+const start = 'Start here:'
+const work = 'Findings and secrets:'
+const agents = 'Agents and their work:'
+const proof = 'Proof and policy:'
+const tools = 'Help and tools:'
+
+/** Every command of the first level, in the order of the help. */
+export const groups: readonly Group[] = [
+  {
+    name: 'start',
+    summary: 'Start the server and the guided first run',
+    heading: start,
+    load: async (needs) => (await import('./commands/server.ts')).startCommand(needs),
+  },
+  {
+    name: 'server',
+    summary: 'Start the server',
+    heading: start,
+    load: async (needs) => (await import('./commands/server.ts')).serverStartCommand(needs),
+  },
+  {
+    name: 'login',
+    summary: 'Sign in to a server',
+    heading: start,
+    load: async (needs) => (await import('./commands/session.ts')).loginCommand(needs),
+  },
+  {
+    name: 'logout',
+    summary: 'Sign out',
+    heading: start,
+    load: async (needs) => (await import('./commands/session.ts')).logoutCommand(needs),
+  },
+  {
+    name: 'status',
+    summary: 'How the server and its parts are',
+    heading: start,
+    load: async (needs) => (await import('./commands/session.ts')).statusCommand(needs),
+  },
+  {
+    name: 'scan',
+    summary: 'Find secrets in a folder and its git history, on this machine',
+    heading: work,
+    load: async (needs) => (await import('./commands/scan.ts')).scanCommand(needs),
+  },
+  {
+    name: 'findings',
+    summary: 'Findings that the server keeps: review, import, ignore, undo',
+    heading: work,
+    load: async (needs) => (await import('./commands/findings.ts')).findingsCommand(needs),
+  },
+  {
+    name: 'scans',
+    summary: 'Scans that the server runs',
+    heading: work,
+    load: async (needs) => (await import('./commands/scans.ts')).scansCommand(needs),
+  },
+  {
+    name: 'secrets',
+    summary: 'What the vault holds',
+    heading: work,
+    load: async (needs) => (await import('./commands/secrets.ts')).secretsCommand(needs),
+  },
+  {
+    name: 'run',
+    summary: 'Run a command with the values behind its references',
+    heading: work,
+    load: async (needs) => (await import('./commands/run.ts')).runCommand(needs),
+  },
+  {
+    name: 'agents',
+    summary: 'Agents: register, quarantine, activate',
+    heading: agents,
+    load: async (needs) => (await import('./commands/agents.ts')).agentsCommand(needs),
+  },
+  {
+    name: 'leases',
+    summary: 'Secrets that are lent to agents',
+    heading: agents,
+    load: async (needs) => (await import('./commands/leases.ts')).leasesCommand(needs),
+  },
+  {
+    name: 'runs',
+    summary: 'Durable runs: start, watch, cancel',
+    heading: agents,
+    load: async (needs) => (await import('./commands/runs.ts')).runsCommand(needs),
+  },
+  {
+    name: 'approvals',
+    summary: 'What waits for a person, and what was decided',
+    heading: agents,
+    load: async (needs) => (await import('./commands/approvals.ts')).approvalsCommand(needs),
+  },
+  {
+    name: 'approve',
+    summary: 'Allow exactly what is shown, once',
+    heading: agents,
+    load: async (needs) => (await import('./commands/approvals.ts')).approveCommand(needs),
+  },
+  {
+    name: 'deny',
+    summary: 'Refuse what is asked',
+    heading: agents,
+    load: async (needs) => (await import('./commands/approvals.ts')).denyCommand(needs),
+  },
+  {
+    name: 'audit',
+    summary: 'The audit log: read, export, verify',
+    heading: proof,
+    load: async (needs) => (await import('./commands/audit.ts')).auditCommand(needs),
+  },
+  {
+    name: 'policy',
+    summary: 'The policies in force',
+    heading: proof,
+    load: async (needs) => (await import('./commands/policy.ts')).policyCommand(needs),
+  },
+  {
+    name: 'api',
+    summary: 'Call any operation of the API by its name',
+    heading: tools,
+    load: async (needs) => (await import('./commands/api.ts')).apiCommand(needs),
+  },
+  {
+    name: 'doctor',
+    summary: 'Check this machine and say what to mend',
+    heading: tools,
+    load: async (needs) => (await import('./commands/doctor.ts')).doctorCommand(needs),
+  },
+  {
+    name: 'completion',
+    summary: 'Completion for bash, zsh or fish',
+    heading: tools,
+    load: async (needs) => {
+      const { completionCommand } = await import('./commands/completion.ts')
+      return completionCommand(needs, () => Promise.all(groups.map((group) => group.load(needs))))
+    },
+  },
+]

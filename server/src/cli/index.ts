@@ -1,0 +1,2 @@
+export { type Cli, createCli } from './cli.ts'
+export type { LoadMain, ServerOptions, StartOptions } from './main-port.ts'
