@@ -1,0 +1,28 @@
+import { createHmac } from 'node:crypto'
+
+/** Private keys are compared by their base64 body, so that a PEM file and its copy inside JSON are one value. */
+function familyAndBody(value: string): string {
+  if (!value.startsWith('-----BEGIN ')) return `text\0${value}`
+  const lines = value.split(/\s*\n\s*/).filter((line) => !line.startsWith('-----') && !line.includes(':'))
+  return `pem\0${lines.join('')}`
+}
+
+/** Names a value without giving it away: nobody without the key can test a guess against it. */
+export function fingerprintOf(key: Buffer, value: string): string {
+  return `kf1_${createHmac('sha256', key).update(familyAndBody(value)).digest('hex').slice(0, 32)}`
+}
+
+const stars = '****'
+
+/** Enough of a value to recognise it by, never enough to use it: at most a quarter of it, nothing of a short one. */
+export function maskOf(value: string): string {
+  const pem = /^-----BEGIN [A-Z0-9 ]{1,40}-----/.exec(value)
+  if (pem) return `${pem[0]}${stars}`
+  const url = /^([a-z][a-z0-9+.-]{1,20}:\/\/)([^\s/?#@:]{0,64}):[^\s]{1,500}@([^\s/?#@]{1,100})/i.exec(value)
+  if (url) return `${url[1]}${url[2]}:${stars}@${url[3]}`
+  const shown = Math.min(4, Math.floor(value.length / 8))
+  if (value.length < 16) return stars
+  return `${printable(value.slice(0, shown))}${stars}${printable(value.slice(-shown))}`
+}
+
+const printable = (text: string): string => text.replace(/[^\x21-\x7e]/g, '?')

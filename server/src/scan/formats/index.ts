@@ -1,0 +1,24 @@
+import type { GroupedFinding } from '../finding.ts'
+import { asCsv } from './csv.ts'
+import { asJson, asJsonLines } from './json.ts'
+import { asSarif } from './sarif.ts'
+import { asTable } from './table.ts'
+
+export const formats = ['table', 'json', 'jsonl', 'sarif', 'csv'] as const
+export type Format = (typeof formats)[number]
+
+/** Findings as text that ends with a line end. Values are masked in every format. */
+export function formatFindings(format: Format, findings: readonly GroupedFinding[]): string {
+  switch (format) {
+    case 'table':
+      return asTable(findings)
+    case 'json':
+      return asJson(findings)
+    case 'jsonl':
+      return asJsonLines(findings)
+    case 'sarif':
+      return asSarif(findings)
+    case 'csv':
+      return asCsv(findings)
+  }
+}
