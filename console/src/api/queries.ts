@@ -1,0 +1,125 @@
+import { type ApprovalState, api, type FindingView, type LeaseView, type RunState } from '@keyward/contract'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { call } from './client.ts'
+
+// The first part of a key is the noun: live events invalidate by it (see live.ts).
+
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: ({ signal }) => call(api.session.read, {}, signal),
+  staleTime: 60_000,
+})
+
+export const statusQuery = queryOptions({
+  queryKey: ['status'],
+  queryFn: ({ signal }) => call(api.system.status, {}, signal),
+  refetchInterval: 30_000,
+})
+
+export const policiesQuery = queryOptions({
+  queryKey: ['policies'],
+  queryFn: ({ signal }) => call(api.system.policies, {}, signal),
+})
+
+export const findingsQuery = (state: FindingView['state'] | undefined, project: string | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['findings', 'list', state ?? 'all', project ?? 'all'],
+    queryFn: ({ signal, pageParam }) =>
+      call(api.findings.list, { state, project, cursor: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+  })
+
+export const findingQuery = (findingId: string) =>
+  queryOptions({
+    queryKey: ['findings', 'one', findingId],
+    queryFn: ({ signal }) => call(api.findings.read, { findingId }, signal),
+  })
+
+export const importPreviewQuery = (findingIds: string[]) =>
+  queryOptions({
+    queryKey: ['findings', 'preview', findingIds],
+    queryFn: ({ signal }) => call(api.findings.preview, { findingIds }, signal),
+    enabled: findingIds.length > 0,
+    retry: false,
+  })
+
+export const scansQuery = queryOptions({
+  queryKey: ['scans'],
+  queryFn: ({ signal }) => call(api.findings.listScans, { limit: 5 }, signal),
+  refetchInterval: ({ state }) => (state.data?.items.some((scan) => scan.state === 'running') ? 1000 : false),
+})
+
+export const secretsQuery = (path: string) =>
+  queryOptions({
+    queryKey: ['secrets', 'list', path],
+    queryFn: ({ signal }) => call(api.secrets.list, { path }, signal),
+  })
+
+export const secretQuery = (path: string) =>
+  queryOptions({
+    queryKey: ['secrets', 'one', path],
+    queryFn: ({ signal }) => call(api.secrets.read, { path }, signal),
+  })
+
+export const runsQuery = (state: RunState | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['runs', 'list', state ?? 'all'],
+    queryFn: ({ signal, pageParam }) => call(api.runs.list, { state, cursor: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+  })
+
+export const runQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ['runs', 'one', runId],
+    queryFn: ({ signal }) => call(api.runs.read, { runId }, signal),
+  })
+
+export const approvalsQuery = (state: ApprovalState | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['approvals', 'list', state ?? 'all'],
+    queryFn: ({ signal, pageParam }) => call(api.approvals.list, { state, cursor: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+  })
+
+export const approvalQuery = (approvalId: string) =>
+  queryOptions({
+    queryKey: ['approvals', 'one', approvalId],
+    queryFn: ({ signal }) => call(api.approvals.read, { approvalId }, signal),
+  })
+
+export const agentsQuery = infiniteQueryOptions({
+  queryKey: ['agents'],
+  queryFn: ({ signal, pageParam }) => call(api.agents.list, { cursor: pageParam }, signal),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (last) => last.next ?? undefined,
+})
+
+export const leasesQuery = (agentId: string, state: LeaseView['state'] | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['leases', agentId, state ?? 'all'],
+    queryFn: ({ signal, pageParam }) => call(api.leases.list, { agentId, state, cursor: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+  })
+
+export const auditQuery = (type: string | undefined, correlation: string | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['audit', 'list', type ?? 'all', correlation ?? 'all'],
+    queryFn: ({ signal, pageParam }) =>
+      call(api.audit.list, { type, correlation, cursor: pageParam, limit: 200 }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+  })
+
+export const latestAuditQuery = queryOptions({
+  queryKey: ['audit', 'latest'],
+  queryFn: ({ signal }) => call(api.audit.list, { limit: 8 }, signal),
+})
+
+export const auditHeadQuery = queryOptions({
+  queryKey: ['audit', 'head'],
+  queryFn: ({ signal }) => call(api.audit.head, {}, signal),
+})

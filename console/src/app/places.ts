@@ -1,0 +1,40 @@
+import {
+  Bot,
+  FileSearch,
+  Hand,
+  House,
+  type LucideIcon,
+  ScrollText,
+  ShieldCheck,
+  Vault,
+  Workflow,
+} from 'lucide-react'
+
+export type PlacePath =
+  | '/'
+  | '/findings'
+  | '/vault'
+  | '/runs'
+  | '/approvals'
+  | '/agents'
+  | '/audit'
+  | '/policies'
+export type Place = { path: PlacePath; name: string; icon: LucideIcon; letter: string; about: string }
+
+/** The rooms of the console, in the order of the story: found, kept, worked on, allowed, lent, recorded, ruled. */
+export const places: readonly Place[] = [
+  { path: '/', name: 'Overview', icon: House, letter: 'o', about: 'What to do next, and how Keyward is' },
+  {
+    path: '/findings',
+    name: 'Findings',
+    icon: FileSearch,
+    letter: 'f',
+    about: 'Secrets found where they should not be',
+  },
+  { path: '/vault', name: 'Vault', icon: Vault, letter: 'v', about: 'Secrets kept, by name' },
+  { path: '/runs', name: 'Runs', icon: Workflow, letter: 'r', about: 'Work in progress and done' },
+  { path: '/approvals', name: 'Approvals', icon: Hand, letter: 'a', about: 'What waits for your answer' },
+  { path: '/agents', name: 'Agents', icon: Bot, letter: 'g', about: 'Who may borrow, and what they hold' },
+  { path: '/audit', name: 'Audit', icon: ScrollText, letter: 'u', about: 'Everything that was done' },
+  { path: '/policies', name: 'Policies', icon: ShieldCheck, letter: 'p', about: 'The rules in force' },
+]

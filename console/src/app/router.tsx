@@ -1,0 +1,132 @@
+import type { QueryClient } from '@tanstack/react-query'
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router'
+import { NotFound, PageFailure, PagePending } from './page-states.tsx'
+import {
+  agentsSearch,
+  approvalSearch,
+  approvalsSearch,
+  auditSearch,
+  findingsSearch,
+  importSearch,
+  policiesSearch,
+  runSearch,
+  runsSearch,
+  vaultSearch,
+} from './search.ts'
+import { Shell } from './shell.tsx'
+
+const root = createRootRouteWithContext<{ client: QueryClient }>()({
+  component: Shell,
+  notFoundComponent: NotFound,
+})
+
+const overview = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  component: lazyRouteComponent(() => import('../pages/overview/index.ts'), 'OverviewPage'),
+})
+const findings = createRoute({
+  getParentRoute: () => root,
+  path: '/findings',
+  validateSearch: findingsSearch,
+  component: lazyRouteComponent(() => import('../pages/findings/index.ts'), 'FindingsPage'),
+})
+const importReview = createRoute({
+  getParentRoute: () => root,
+  path: '/findings/import',
+  validateSearch: importSearch,
+  component: lazyRouteComponent(() => import('../pages/findings/index.ts'), 'ImportPage'),
+})
+const vault = createRoute({
+  getParentRoute: () => root,
+  path: '/vault',
+  validateSearch: vaultSearch,
+  component: lazyRouteComponent(() => import('../pages/vault/index.ts'), 'VaultPage'),
+})
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: '/runs',
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import('../pages/runs/index.ts'), 'RunsPage'),
+})
+const run = createRoute({
+  getParentRoute: () => root,
+  path: '/runs/$runId',
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import('../pages/runs/run-page.tsx'), 'RunPage'),
+})
+const approvals = createRoute({
+  getParentRoute: () => root,
+  path: '/approvals',
+  validateSearch: approvalsSearch,
+  component: lazyRouteComponent(() => import('../pages/approvals/index.ts'), 'ApprovalsPage'),
+})
+const approval = createRoute({
+  getParentRoute: () => root,
+  path: '/approvals/$approvalId',
+  validateSearch: approvalSearch,
+  component: lazyRouteComponent(() => import('../pages/approvals/index.ts'), 'ApprovalPage'),
+})
+const agents = createRoute({
+  getParentRoute: () => root,
+  path: '/agents',
+  validateSearch: agentsSearch,
+  component: lazyRouteComponent(() => import('../pages/agents/index.ts'), 'AgentsPage'),
+})
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: '/audit',
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import('../pages/audit/index.ts'), 'AuditPage'),
+})
+const policies = createRoute({
+  getParentRoute: () => root,
+  path: '/policies',
+  validateSearch: policiesSearch,
+  component: lazyRouteComponent(() => import('../pages/policies/index.ts'), 'PoliciesPage'),
+})
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  beforeLoad: () => {
+    throw redirect({ to: '/' })
+  },
+})
+
+const routeTree = root.addChildren([
+  overview,
+  findings,
+  importReview,
+  vault,
+  runs,
+  run,
+  approvals,
+  approval,
+  agents,
+  audit,
+  policies,
+  signIn,
+])
+
+export function createAppRouter(client: QueryClient) {
+  return createRouter({
+    routeTree,
+    context: { client },
+    defaultPreload: 'intent',
+    defaultPendingComponent: PagePending,
+    defaultErrorComponent: PageFailure,
+    scrollRestoration: true,
+  })
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createAppRouter>
+  }
+}

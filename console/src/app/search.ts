@@ -1,0 +1,49 @@
+// What may stand in the address of each page. Anything else is dropped, so a damaged link opens the plain page.
+
+type Raw = Record<string, unknown>
+type Optional<T> = { [K in keyof T]?: T[K] }
+
+/** A link may leave any of them out. */
+const optional = <T>(search: T): Optional<T> => search
+
+const findingStates = ['open', 'importing', 'imported', 'ignored', 'restored'] as const
+const runStates = ['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled'] as const
+const approvalStates = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'voided'] as const
+
+const text = (raw: unknown): string | undefined =>
+  typeof raw === 'string' && raw !== '' ? raw : typeof raw === 'number' ? String(raw) : undefined
+
+const oneOf = <T extends string>(raw: unknown, options: readonly T[]): T | undefined =>
+  options.find((option) => option === raw)
+
+const texts = (raw: unknown): string[] | undefined => {
+  const kept = Array.isArray(raw) ? raw.filter((item) => typeof item === 'string') : []
+  return kept.length > 0 ? kept : undefined
+}
+
+export const findingsSearch = (raw: Raw) =>
+  optional({
+    state: oneOf(raw['state'], [...findingStates, 'all']),
+    project: text(raw['project']),
+    finding: text(raw['finding']),
+    pick: texts(raw['pick']),
+  })
+export const importSearch = (raw: Raw) => optional({ pick: texts(raw['pick']) })
+export const vaultSearch = (raw: Raw) => optional({ secret: text(raw['secret']) })
+export const runsSearch = (raw: Raw) => optional({ state: oneOf(raw['state'], runStates) })
+export const runSearch = (raw: Raw) =>
+  optional({
+    task: text(raw['task']),
+    view: oneOf(raw['view'], ['graph', 'steps']),
+  })
+export const approvalsSearch = (raw: Raw) =>
+  optional({ state: oneOf(raw['state'], [...approvalStates, 'all']) })
+export const approvalSearch = (raw: Raw) => optional({ view: oneOf(raw['view'], ['hashed']) })
+export const agentsSearch = (raw: Raw) => optional({ agent: text(raw['agent']) })
+export const auditSearch = (raw: Raw) =>
+  optional({
+    type: text(raw['type']),
+    correlation: text(raw['correlation']),
+    entry: text(raw['entry']),
+  })
+export const policiesSearch = (raw: Raw) => optional({ policy: text(raw['policy']) })

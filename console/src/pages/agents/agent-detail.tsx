@@ -1,0 +1,93 @@
+import { type AgentView, api } from '@keyward/contract'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { ShieldCheck, ShieldOff } from 'lucide-react'
+import { useState } from 'react'
+import { call } from '../../api/index.ts'
+import { announce } from '../../ui/announcer.tsx'
+import { Badge } from '../../ui/badge.tsx'
+import { Button } from '../../ui/button.tsx'
+import { Failure } from '../../ui/notice.tsx'
+import { Facts } from '../../ui/page.tsx'
+import { ReasonDialog } from '../../ui/reason-dialog.tsx'
+import { ExactTime } from '../../ui/time.tsx'
+import { AgentLeases } from './agent-leases.tsx'
+import { agentLook } from './agents-page.tsx'
+
+export function AgentDetail({ agent }: { agent: AgentView }) {
+  return (
+    <div className="flex flex-col gap-5">
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <Badge look={agentLook[agent.state]} />
+        {agent.state === 'active' ? <Quarantine agent={agent} /> : <Activate agent={agent} />}
+      </div>
+      {agent.description ? <p className="text-pretty">{agent.description}</p> : null}
+      <Facts
+        facts={[
+          ['Owner', agent.owner],
+          ['Registered', <ExactTime key="created" at={agent.createdAt} />],
+          ['Last used', agent.lastUsedAt ? <ExactTime key="used" at={agent.lastUsedAt} /> : 'Never'],
+          ['Id', <code key="id">{agent.id}</code>],
+        ]}
+      />
+      <section className="border-t border-line pt-4">
+        <h3 className="mb-2 font-medium">Leases</h3>
+        <AgentLeases agentId={agent.id} />
+      </section>
+    </div>
+  )
+}
+
+function useRefresh(): () => Promise<void> {
+  const client = useQueryClient()
+  return () =>
+    client.invalidateQueries({
+      predicate: ({ queryKey }) => ['agents', 'leases', 'status'].includes(String(queryKey[0])),
+    })
+}
+
+function Quarantine({ agent }: { agent: AgentView }) {
+  const refresh = useRefresh()
+  const [asking, setAsking] = useState(false)
+  const quarantine = useMutation({
+    mutationFn: (reason: string) => call(api.agents.quarantine, { agentId: agent.id, reason }),
+    onSuccess: () => {
+      setAsking(false)
+      announce(`${agent.name} is quarantined`)
+      return refresh()
+    },
+  })
+  return (
+    <>
+      <Button tone="danger" size="small" icon={ShieldOff} onClick={() => setAsking(true)}>
+        Quarantine…
+      </Button>
+      <ReasonDialog
+        open={asking}
+        onClose={() => setAsking(false)}
+        title={`Quarantine ${agent.name}?`}
+        description="Its key is refused from now on, and every lease it holds ends at once."
+        action="Quarantine"
+        work={quarantine}
+      />
+    </>
+  )
+}
+
+function Activate({ agent }: { agent: AgentView }) {
+  const refresh = useRefresh()
+  const activate = useMutation({
+    mutationFn: () => call(api.agents.activate, { agentId: agent.id }),
+    onSuccess: () => {
+      announce(`${agent.name} is active again`)
+      return refresh()
+    },
+  })
+  return (
+    <>
+      <Button size="small" icon={ShieldCheck} busy={activate.isPending} onClick={() => activate.mutate()}>
+        Let it work again
+      </Button>
+      {activate.error ? <Failure error={activate.error} /> : null}
+    </>
+  )
+}

@@ -1,0 +1,42 @@
+import type { Json } from '@keyward/contract'
+import type { FileChange } from '../../ui/file-diff.tsx'
+import type { SecretMove } from '../../ui/secret-moves.tsx'
+
+type Record = { [key: string]: Json }
+export type PreviewParts = { files: FileChange[]; moves: SecretMove[]; historyOnly: string[]; rest: Record }
+
+const isRecord = (value: Json | undefined): value is Record =>
+  value !== null && typeof value === 'object' && !Array.isArray(value)
+const hasTexts = (value: Json, names: readonly string[]): value is Record =>
+  isRecord(value) && names.every((name) => typeof value[name] === 'string')
+
+const isLine = (value: Json): boolean =>
+  hasTexts(value, ['before', 'after']) && typeof value['line'] === 'number'
+const isFile = (value: Json): value is Record & FileChange =>
+  hasTexts(value, ['file', 'sha256Before', 'sha256After']) &&
+  Array.isArray(value['lines']) &&
+  value['lines'].every(isLine)
+const isMove = (value: Json): value is Record & SecretMove =>
+  hasTexts(value, ['title', 'masked', 'reference'])
+const isText = (value: Json): value is string => typeof value === 'string'
+
+/** An entry of the preview when all of it is of the kind that a view knows; otherwise it is shown as plain data. */
+function listOf<T extends Json>(value: Json | undefined, fits: (item: Json) => item is T): T[] | undefined {
+  return Array.isArray(value) && value.every(fits) ? value : undefined
+}
+
+/**
+ * Sorts a preview into the parts that can be drawn well. Whatever is not understood stays in `rest` and is shown as it is:
+ * an approver sees everything that is hashed.
+ */
+export function previewParts(preview: Json): PreviewParts {
+  if (!isRecord(preview)) return { files: [], moves: [], historyOnly: [], rest: { preview } }
+  const files = listOf(preview['files'], isFile)
+  const moves = listOf(preview['secrets'], isMove)
+  const historyOnly = listOf(preview['historyOnly'], isText)
+  const drawn = { files, secrets: moves, historyOnly }
+  const rest = Object.fromEntries(
+    Object.entries(preview).filter(([name]) => Reflect.get(drawn, name) === undefined),
+  )
+  return { files: files ?? [], moves: moves ?? [], historyOnly: historyOnly ?? [], rest }
+}

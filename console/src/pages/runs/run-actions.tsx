@@ -1,0 +1,84 @@
+import { api, type RunDetail } from '@keyward/contract'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { Ban, RotateCcw, ScrollText } from 'lucide-react'
+import { useState } from 'react'
+import { call } from '../../api/index.ts'
+import { runQuery } from '../../api/queries.ts'
+import { announce } from '../../ui/announcer.tsx'
+import { Button, buttonStyle } from '../../ui/button.tsx'
+import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
+
+export function RunActions({ run }: { run: RunDetail }) {
+  const active = run.state === 'Running' || run.state === 'AwaitingApproval'
+  const undoable = run.flow === 'leaked-key' && run.state === 'Succeeded'
+  return (
+    <>
+      <Link to="/audit" search={{ correlation: run.id }} className={buttonStyle('quiet')}>
+        <ScrollText size={16} aria-hidden="true" />
+        Its audit trail
+      </Link>
+      {active ? <CancelRun run={run} /> : null}
+      {undoable ? <UndoImport run={run} /> : null}
+    </>
+  )
+}
+
+function CancelRun({ run }: { run: RunDetail }) {
+  const client = useQueryClient()
+  const [asking, setAsking] = useState(false)
+  const cancel = useMutation({
+    mutationFn: () => call(api.runs.cancel, { runId: run.id }),
+    onSuccess: async (cancelled) => {
+      client.setQueryData(runQuery(run.id).queryKey, cancelled)
+      setAsking(false)
+      announce('The run is cancelled')
+      await client.invalidateQueries({ queryKey: ['runs'] })
+    },
+  })
+  return (
+    <>
+      <Button tone="danger" icon={Ban} onClick={() => setAsking(true)}>
+        Cancel the run…
+      </Button>
+      <ConfirmDialog
+        open={asking}
+        onClose={() => setAsking(false)}
+        title="Cancel this run?"
+        description="What is done stays done. Tasks that have not started never will, and an approval that waits is withdrawn."
+        action="Cancel the run"
+        dismiss="Keep it running"
+        work={cancel}
+      />
+    </>
+  )
+}
+
+function UndoImport({ run }: { run: RunDetail }) {
+  const client = useQueryClient()
+  const [asking, setAsking] = useState(false)
+  const undo = useMutation({
+    mutationFn: () => call(api.findings.undo, { runId: run.id }),
+    onSuccess: async ({ files }) => {
+      setAsking(false)
+      announce(files.length === 1 ? 'One file is put back' : `${files.length} files are put back`)
+      await client.invalidateQueries({ queryKey: ['findings'] })
+    },
+  })
+  return (
+    <>
+      <Button icon={RotateCcw} onClick={() => setAsking(true)}>
+        Put the files back…
+      </Button>
+      <ConfirmDialog
+        open={asking}
+        onClose={() => setAsking(false)}
+        title="Put the files back?"
+        description="Every file that this run rewrote gets its old bytes again, with the secrets in plain text. The values stay in the vault too."
+        action="Put them back"
+        dismiss="Leave them"
+        work={undo}
+      />
+    </>
+  )
+}

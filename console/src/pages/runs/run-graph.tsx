@@ -1,0 +1,153 @@
+import type { TaskView } from '@keyward/contract'
+import {
+  type Edge,
+  Handle,
+  type Node,
+  type NodeProps,
+  Position,
+  ReactFlow,
+  ReactFlowProvider,
+  useReactFlow,
+} from '@xyflow/react'
+import '@xyflow/react/dist/base.css'
+import './run-graph.css'
+import { Maximize, ZoomIn, ZoomOut } from 'lucide-react'
+import { useEffect, useMemo } from 'react'
+import { hueText, taskLook } from '../../ui/badge.tsx'
+import { IconButton } from '../../ui/button.tsx'
+import { type Box, type Direction, placeTasks } from './layers.ts'
+
+const box: Box = { width: 218, height: 74, gapAlong: 56, gapAcross: 22 }
+const fit = { padding: 0.12, maxZoom: 1 }
+
+type TaskNode = Node<
+  { task: TaskView; chosen: boolean; direction: Direction; onSelect: (id: string) => void },
+  'task'
+>
+type Props = {
+  tasks: TaskView[]
+  selected: string | undefined
+  onSelect: (id: string) => void
+  direction: Direction
+}
+
+const nodeTypes = { task: TaskCard }
+
+/** The run as a picture of what waits for what. It is redrawn as the tasks change. */
+export function RunGraph(props: Props) {
+  return (
+    <ReactFlowProvider>
+      <Graph {...props} />
+    </ReactFlowProvider>
+  )
+}
+
+function Graph({ tasks, selected, onSelect, direction }: Props) {
+  const nodes = useMemo(
+    () => nodesOf(tasks, selected, onSelect, direction),
+    [tasks, selected, onSelect, direction],
+  )
+  const edges = useMemo(() => edgesOf(tasks), [tasks])
+  const { fitView } = useReactFlow()
+  const shape = `${direction}:${tasks.map(({ id }) => id).join()}`
+  useEffect(() => {
+    if (shape !== '') void fitView(fit)
+  }, [shape, fitView])
+  return (
+    <div className="relative h-full">
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={nodeTypes}
+        fitView
+        fitViewOptions={fit}
+        minZoom={0.25}
+        maxZoom={1.5}
+        nodesDraggable={false}
+        nodesConnectable={false}
+        nodesFocusable={false}
+        edgesFocusable={false}
+        elementsSelectable={false}
+        preventScrolling={false}
+        zoomOnScroll={false}
+        proOptions={{ hideAttribution: true }}
+        aria-label="Tasks of the run and what they need"
+      />
+      <Zoom />
+    </div>
+  )
+}
+
+function nodesOf(
+  tasks: TaskView[],
+  selected: string | undefined,
+  onSelect: (id: string) => void,
+  direction: Direction,
+): TaskNode[] {
+  const byId = new Map(tasks.map((task) => [task.id, task]))
+  return placeTasks(tasks, direction, box).flatMap(({ id, x, y }) => {
+    const task = byId.get(id)
+    if (!task) return []
+    const data = { task, chosen: id === selected, direction, onSelect }
+    return [{ id, type: 'task', position: { x, y }, data, width: box.width, height: box.height }]
+  })
+}
+
+function edgesOf(tasks: TaskView[]): Edge[] {
+  return tasks.flatMap(({ id, needs, state }) =>
+    needs.map((need) => ({
+      id: `${need}→${id}`,
+      source: need,
+      target: id,
+      type: 'smoothstep',
+      animated: state === 'Running',
+      className:
+        state === 'Pending' || state === 'Skipped' || state === 'Cancelled' ? 'edge-ahead' : 'edge-taken',
+    })),
+  )
+}
+
+function TaskCard({ data: { task, chosen, direction, onSelect } }: NodeProps<TaskNode>) {
+  const look = taskLook[task.state]
+  const Icon = look.icon
+  return (
+    <>
+      <Handle
+        type="target"
+        position={direction === 'right' ? Position.Left : Position.Top}
+        isConnectable={false}
+      />
+      <button
+        type="button"
+        aria-pressed={chosen}
+        onClick={() => onSelect(task.id)}
+        className={`nopan flex h-full w-full flex-col justify-center gap-1 rounded-lg border bg-surface px-3 text-left transition-colors hover:border-ink ${
+          chosen ? 'border-ink shadow-[0_0_0_1px_var(--ink)]' : 'border-edge/60'
+        } ${task.state === 'Skipped' || task.state === 'Cancelled' ? 'border-dashed' : ''}`}
+      >
+        <span className="line-clamp-2 text-[0.8125rem] leading-snug font-medium">{task.title}</span>
+        <span className={`inline-flex items-center gap-1.5 text-xs font-medium ${hueText[look.hue]}`}>
+          <Icon size={13} strokeWidth={2.4} className={look.moving ? 'spin' : ''} aria-hidden="true" />
+          {look.text}
+          {task.attempt > 1 ? <span className="font-normal text-muted">attempt {task.attempt}</span> : null}
+        </span>
+      </button>
+      <Handle
+        type="source"
+        position={direction === 'right' ? Position.Right : Position.Bottom}
+        isConnectable={false}
+      />
+    </>
+  )
+}
+
+function Zoom() {
+  const { zoomIn, zoomOut, fitView } = useReactFlow()
+  return (
+    <div className="absolute right-2 bottom-2 z-10 flex rounded-lg border border-line bg-surface p-0.5">
+      <IconButton icon={ZoomOut} label="Smaller" onClick={() => void zoomOut()} />
+      <IconButton icon={ZoomIn} label="Larger" onClick={() => void zoomIn()} />
+      <IconButton icon={Maximize} label="Show the whole run" onClick={() => void fitView(fit)} />
+    </div>
+  )
+}

@@ -1,0 +1,121 @@
+import type { RunDetail } from '@keyward/contract'
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi } from '@tanstack/react-router'
+import { useCallback } from 'react'
+import { runQuery } from '../../api/queries.ts'
+import { Badge, runLook } from '../../ui/badge.tsx'
+import { Digest } from '../../ui/copy.tsx'
+import { DetailPanel, useWide } from '../../ui/detail-panel.tsx'
+import { Failure, Skeleton } from '../../ui/notice.tsx'
+import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { Time } from '../../ui/time.tsx'
+import { RunActions } from './run-actions.tsx'
+import { RunGraph } from './run-graph.tsx'
+import { RunSteps } from './run-steps.tsx'
+import { TaskDetail } from './task-detail.tsx'
+
+const route = getRouteApi('/runs/$runId')
+
+export function RunPage() {
+  const { runId } = route.useParams()
+  const { data: run, error, refetch } = useQuery(runQuery(runId))
+  if (run) return <Loaded run={run} />
+  return (
+    <>
+      <PageHeader title="Run" />
+      {error ? <Failure error={error} retry={() => void refetch()} /> : <Skeleton label="Loading the run" />}
+    </>
+  )
+}
+
+function Loaded({ run }: { run: RunDetail }) {
+  const { task: selected, view } = route.useSearch()
+  const navigate = route.useNavigate()
+  const wide = useWide()
+  const select = useCallback(
+    (task: string | undefined) =>
+      void navigate({ search: (kept) => ({ ...kept, task }), resetScroll: false }),
+    [navigate],
+  )
+  const task = run.tasks.find(({ id }) => id === selected)
+  const shown = view ?? 'graph'
+  return (
+    <>
+      <PageHeader title={run.title} actions={<RunActions run={run} />}>
+        <RunFacts run={run} />
+      </PageHeader>
+      <Views shown={shown} />
+      <div className="flex gap-5">
+        <div className="min-w-0 flex-1">
+          {shown === 'graph' ? (
+            <Sheet className="h-[min(34rem,70dvh)] overflow-hidden">
+              <RunGraph
+                tasks={run.tasks}
+                selected={selected}
+                onSelect={select}
+                direction={wide ? 'right' : 'down'}
+              />
+            </Sheet>
+          ) : (
+            <RunSteps tasks={run.tasks} selected={selected} onSelect={select} />
+          )}
+        </div>
+        {task ? (
+          <DetailPanel title={task.title} onClose={() => select(undefined)}>
+            <TaskDetail run={run} task={task} />
+          </DetailPanel>
+        ) : null}
+      </div>
+    </>
+  )
+}
+
+function RunFacts({ run }: { run: RunDetail }) {
+  return (
+    <div className="mt-2 flex flex-wrap items-center gap-x-4 gap-y-1.5 text-[0.8125rem] text-muted">
+      <Badge look={runLook[run.state]} />
+      <span>
+        {run.doneCount} of {run.taskCount} tasks done
+      </span>
+      <span>
+        started by {run.requestedBy} <Time at={run.createdAt} />
+        {run.unattended ? ', unattended' : ''}
+      </span>
+      {run.finishedAt ? (
+        <span>
+          ended <Time at={run.finishedAt} />
+        </span>
+      ) : null}
+      <span className="inline-flex items-center gap-1.5">
+        plan <Digest value={run.planDigest} head={6} what="the digest of the plan" />
+      </span>
+    </div>
+  )
+}
+
+const views = [
+  ['graph', 'Graph'],
+  ['steps', 'Steps'],
+] as const
+
+function Views({ shown }: { shown: 'graph' | 'steps' }) {
+  const navigate = route.useNavigate()
+  return (
+    <fieldset className="mb-3 inline-flex gap-0.5 rounded-lg bg-sunken p-0.5">
+      <legend className="sr-only">Show the run as</legend>
+      {views.map(([view, text]) => (
+        <button
+          key={view}
+          type="button"
+          aria-pressed={view === shown}
+          onClick={() =>
+            void navigate({ search: (kept) => ({ ...kept, view }), replace: true, resetScroll: false })
+          }
+          className="h-7 rounded-md px-3 text-[0.8125rem] text-muted hover:text-ink aria-pressed:bg-surface aria-pressed:font-medium aria-pressed:text-ink aria-pressed:shadow-[0_0_0_1px_var(--line)]"
+        >
+          {text}
+        </button>
+      ))}
+    </fieldset>
+  )
+}

@@ -1,0 +1,117 @@
+import type { RunView } from '@keyward/contract'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { Workflow } from 'lucide-react'
+import { runsQuery } from '../../api/queries.ts'
+import { Badge, runLook } from '../../ui/badge.tsx'
+import { buttonStyle } from '../../ui/button.tsx'
+import { FilterLinks } from '../../ui/filter-links.tsx'
+import { LoadMore } from '../../ui/load-more.tsx'
+import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
+import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { Time } from '../../ui/time.tsx'
+
+const route = getRouteApi('/runs')
+const states = [
+  [undefined, 'All'],
+  ['AwaitingApproval', 'Waiting'],
+  ['Running', 'Running'],
+  ['Succeeded', 'Succeeded'],
+  ['Failed', 'Failed'],
+  ['Cancelled', 'Cancelled'],
+] as const
+
+export function RunsPage() {
+  const { state } = route.useSearch()
+  const list = useInfiniteQuery(runsQuery(state))
+  const runs = list.data?.pages.flatMap(({ items }) => items) ?? []
+  return (
+    <>
+      <PageHeader
+        title="Runs"
+        lead="Work in steps that survives a crash: after a restart each run goes on where it was, and nothing is done twice."
+      />
+      <div className="mb-4">
+        <FilterLinks
+          label="Runs by state"
+          to="/runs"
+          links={states.map(([name, text]) => ({ text, search: { state: name }, chosen: state === name }))}
+        />
+      </div>
+      {list.error ? <Failure error={list.error} retry={() => void list.refetch()} /> : null}
+      {list.isPending ? <Skeleton label="Loading runs" /> : null}
+      {list.data && runs.length === 0 ? <Nothing filtered={state !== undefined} /> : null}
+      {runs.length > 0 ? (
+        <Sheet>
+          <ul className="divide-y divide-line">
+            {runs.map((run) => (
+              <RunRow key={run.id} run={run} />
+            ))}
+          </ul>
+        </Sheet>
+      ) : null}
+      <LoadMore more={list} />
+    </>
+  )
+}
+
+function RunRow({ run }: { run: RunView }) {
+  return (
+    <li className="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-6 gap-y-1 px-4 py-3 hover:bg-hover md:grid-cols-[minmax(0,1fr)_9rem_10rem_7rem]">
+      <div className="min-w-0">
+        <Link
+          to="/runs/$runId"
+          params={{ runId: run.id }}
+          className="font-medium after:absolute after:inset-0 after:content-['']"
+        >
+          {run.title}
+        </Link>
+        <p className="truncate text-[0.8125rem] text-muted">
+          {run.flow} · by {run.requestedBy}
+          {run.unattended ? ' · unattended' : ''}
+        </p>
+      </div>
+      <Steps run={run} />
+      <span className="row-start-1 md:row-auto">
+        <Badge look={runLook[run.state]} />
+      </span>
+      <span className="text-right text-xs text-muted">
+        <Time at={run.finishedAt ?? run.createdAt} />
+      </span>
+    </li>
+  )
+}
+
+/** How far it is, as a bar of steps with the figures beside it. */
+function Steps({ run: { doneCount, taskCount } }: { run: RunView }) {
+  const share = taskCount === 0 ? 0 : doneCount / taskCount
+  return (
+    <span className="flex items-center gap-2.5 text-xs text-muted tabular-nums">
+      <span className="h-1.5 w-16 overflow-hidden rounded-full bg-calm-wash" aria-hidden="true">
+        <span className="block h-full rounded-full bg-brass-mark" style={{ width: `${share * 100}%` }} />
+      </span>
+      {doneCount} of {taskCount}
+    </span>
+  )
+}
+
+function Nothing({ filtered }: { filtered: boolean }) {
+  if (filtered) {
+    return (
+      <Empty icon={Workflow} title="No run is in this state">
+        <p>Choose another filter above.</p>
+      </Empty>
+    )
+  }
+  return (
+    <Empty icon={Workflow} title="Nothing has run yet">
+      <p>
+        Review the import of a finding: it starts the first run, which waits for your approval before it
+        changes anything.
+      </p>
+      <Link to="/findings" className={buttonStyle('solid')}>
+        Go to the findings
+      </Link>
+    </Empty>
+  )
+}

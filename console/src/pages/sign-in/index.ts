@@ -1,0 +1,2 @@
+export { SignIn, type SignInState } from './sign-in.tsx'
+export { codeIn, takeSignInCode } from './sign-in-code.ts'
