@@ -42,6 +42,8 @@ export const runView = z.object({
   flow: z.string(),
   title: z.string(),
   state: runState,
+  /** Why it did not succeed: the task to blame and its reason, which begins with an error code where one fits. */
+  reason: z.string().nullable().optional(),
   requestedBy: z.string(),
   /** A run started without a person at the terminal. */
   unattended: z.boolean(),

@@ -1,0 +1,42 @@
+import type { Clock } from '../core/index.ts'
+import type { Pending } from './approvals-store.ts'
+
+/**
+ * One timer for each approval that waits. A timer counts the time that really passes, so an approval ends after its own span
+ * at the latest, even when the clock is set back.
+ */
+export type Expiry = { arm(approval: Pending): void; disarm(id: string): void; clear(): void }
+
+/** Well below what a timer can hold. */
+const longestWaitMilliseconds = 24 * 3600 * 1000
+
+export function createExpiry(clock: Clock, expire: (id: string) => void): Expiry {
+  const timers = new Map<string, () => void>()
+
+  function wait(id: string, milliseconds: number): void {
+    const step = Math.min(milliseconds, longestWaitMilliseconds)
+    const cancel = clock.after(step, () => {
+      timers.delete(id)
+      if (milliseconds > step) wait(id, milliseconds - step)
+      else expire(id)
+    })
+    timers.set(id, cancel)
+  }
+
+  function disarm(id: string): void {
+    timers.get(id)?.()
+    timers.delete(id)
+  }
+
+  return {
+    arm({ id, requestedAt, expiresAt }) {
+      disarm(id)
+      const left = expiresAt - clock.now().getTime()
+      wait(id, Math.max(0, Math.min(left, expiresAt - requestedAt)))
+    },
+    disarm,
+    clear() {
+      for (const id of [...timers.keys()]) disarm(id)
+    },
+  }
+}

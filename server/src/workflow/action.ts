@@ -1,0 +1,51 @@
+import type { Json } from '@keyward/contract'
+import type { Tx } from '../store/index.ts'
+
+/** What a task can do. Flows declare their own; a plan names them. */
+export type Action = {
+  readonly name: string
+  /** True when a second execution with the same idempotency key does no harm: then a lost attempt simply runs again. */
+  readonly idempotent: boolean
+  /** What an approver is shown, secrets masked. Taken again right before the execution: a difference voids the approval. */
+  preview?(args: Json): Promise<Json>
+  execute(context: TaskContext): Promise<TaskResult>
+  /**
+   * Called in the transaction in which an attempt ends, however it ends, and once more when an attempt that was given up
+   * returns late: leases end here. Only its database effects count; it may be called again after a rollback.
+   */
+  ended?(tx: Tx, attempt: { runId: string; taskId: string; reason: string }): Promise<void>
+  /** For what may not run twice: finds out whether a lost attempt had its effect. Without it such a task becomes Ambiguous. */
+  reconcile?(context: TaskContext): Promise<Reconciled>
+}
+
+export type Reconciled =
+  | { readonly effect: 'done'; readonly result: TaskResult }
+  | { readonly effect: 'none' }
+  | { readonly effect: 'unknown'; readonly reason: string }
+
+export type TaskContext = {
+  readonly runId: string
+  readonly taskId: string
+  readonly attempt: number
+  /** `<runId>:<taskId>`: the same for every attempt. */
+  readonly idempotencyKey: string
+  readonly args: Json
+  /** Of the tasks that this one needs, by their id. */
+  readonly outputs: Readonly<Record<string, Json>>
+  /**
+   * The preview that was approved, for a gated task. A first attempt starts only if the world still looks like it; a later
+   * attempt continues work that may be half done, and has to compare piece by piece.
+   */
+  readonly approvedPreview: Json | null
+  /** Aborted by the timeout, a cancel or the end of the server. The reason says which. */
+  readonly signal: AbortSignal
+  /** `<kind>:<id>` of who asked for the run. */
+  readonly requestedBy: string
+}
+
+export type TaskResult = {
+  /** Stored and shown: references and facts, never a secret. */
+  readonly output: Json
+  /** Runs in the very transaction that completes the task: what it writes happens exactly once. It may be called again after a rollback. */
+  readonly commit?: (tx: Tx) => Promise<void>
+}

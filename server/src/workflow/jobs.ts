@@ -1,0 +1,71 @@
+import type { Clock } from '../core/index.ts'
+
+/** Something the host has in hand for one task: asking for its approval, or starting and running it. */
+export type Job = { readonly kind: 'ask' | 'start'; readonly runId: string; readonly taskId: string }
+type Task = Pick<Job, 'runId' | 'taskId'>
+
+/**
+ * At most one job for a task, and so many at once in all. A task keeps its slot until `done`; who finds none waits in line.
+ */
+export type Jobs = {
+  /** Begins the job now or when a slot is free; nothing happens when the task is in hand already. */
+  add(job: Job): void
+  /** Takes a slot for a job that the caller begins itself; false when none is free or the task is in hand. */
+  claim(job: Job): boolean
+  done(job: Job): void
+  /** Calls once after a while, unless cleared; replaces what waits for this task. */
+  later(task: Task, milliseconds: number, call: () => void): void
+  /** Forgets what has not begun. */
+  clear(): void
+}
+
+type Needs = { clock: Pick<Clock, 'after'>; concurrency: number; begin: (job: Job) => void }
+
+export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
+  const active = new Map<string, Job>()
+  const waiting = new Map<string, Job>()
+  const timers = new Map<string, () => void>()
+  const keyOf = ({ runId, taskId }: Task): string => `${runId}:${taskId}`
+
+  function fill(): void {
+    for (const [key, job] of waiting) {
+      if (active.size >= concurrency) return
+      if (active.has(key)) continue
+      waiting.delete(key)
+      active.set(key, job)
+      begin(job)
+    }
+  }
+
+  return {
+    add(job) {
+      if (active.get(keyOf(job))?.kind === job.kind) return
+      waiting.set(keyOf(job), job)
+      fill()
+    },
+    claim(job) {
+      const key = keyOf(job)
+      if (active.size >= concurrency || waiting.size > 0 || active.has(key)) return false
+      active.set(key, job)
+      return true
+    },
+    done(job) {
+      if (active.get(keyOf(job)) === job) active.delete(keyOf(job))
+      fill()
+    },
+    later(task, milliseconds, call) {
+      const key = keyOf(task)
+      timers.get(key)?.()
+      const cancel = clock.after(milliseconds, () => {
+        timers.delete(key)
+        call()
+      })
+      timers.set(key, cancel)
+    },
+    clear() {
+      waiting.clear()
+      for (const cancel of timers.values()) cancel()
+      timers.clear()
+    },
+  }
+}

@@ -1,0 +1,206 @@
+import type { RunDetail, RunState, RunView } from '@keyward/contract'
+import type { Audit } from '../audit/index.ts'
+import type { Bus } from '../bus/index.ts'
+import {
+  AppError,
+  actorOf,
+  type Clock,
+  canonicalJson,
+  type Log,
+  newId,
+  type Principal,
+} from '../core/index.ts'
+import type { Reader, Store, Tx } from '../store/index.ts'
+import type { Action } from './action.ts'
+import type { ApprovalGate } from './gate.ts'
+import { createHost } from './host.ts'
+import { checkedPlan, type Plan, planDigestOf, rulesOf } from './plan.ts'
+import { type ApprovalDecision, isRunEnded, newRun, next } from './reducer.ts'
+import { createTransitions } from './transition.ts'
+import { runDetail, runView } from './views.ts'
+import { insertRun, type RunRecord, readRun, readSummaries, runByKey } from './workflow-store.ts'
+
+export type Workflow = {
+  /**
+   * Stores a run; it begins when the transaction is committed. The same requester's same idempotency key gives the run that
+   * exists already. With a `tx` the run exists exactly if the caller's own change does.
+   */
+  start(tx: Tx | undefined, request: StartRequest): Promise<RunDetail>
+  read(runId: string): Promise<RunDetail>
+  page(query: {
+    cursor?: string | undefined
+    limit: number
+    state?: RunState | undefined
+  }): Promise<{ items: RunView[]; next: string | null }>
+  /** Nothing that has not begun ever will; what runs is told to stop. */
+  cancel(runId: string, by: Principal, reason?: string): Promise<RunDetail>
+  /** An approval was answered, expired or voided; called in the transaction that says so. Told twice, it counts once. */
+  decide(tx: Tx, decision: ApprovalDecision & { runId: string }): Promise<void>
+  /** Resolves when the run has ended, at once if it has. */
+  whenEnded(runId: string): Promise<RunDetail>
+  run(): Promise<void>
+  stop(): Promise<void>
+}
+
+export type StartRequest = {
+  readonly plan: Plan
+  readonly requestedBy: Principal
+  /** Started without a person at the terminal. */
+  readonly unattended: boolean
+  readonly idempotencyKey?: string | undefined
+}
+
+type Needs = {
+  store: Pick<Store, 'write' | 'all' | 'get'>
+  audit: Pick<Audit, 'record'>
+  bus: Pick<Bus, 'publish'>
+  clock: Clock
+  log: Log
+  actions: readonly Action[]
+  gate: ApprovalGate
+  /** Tasks at once; 32 unless told. */
+  concurrency?: number
+  /** Called as each step of a task is reached, so that a test can end the process exactly there. */
+  onBoundary?: (name: string) => void
+}
+
+export function createWorkflow(needs: Needs): Workflow {
+  const { store, audit, bus, clock, log, gate } = needs
+  const actions = byName(needs.actions)
+  const transitions = createTransitions({ audit, bus, clock, actions })
+  const waiting = new Map<string, (() => void)[]>()
+  const host = createHost({
+    store,
+    transitions,
+    gate,
+    actions,
+    clock,
+    log,
+    concurrency: needs.concurrency ?? 32,
+    onBoundary: needs.onBoundary ?? (() => undefined),
+    onFinished: announceEnd,
+  })
+
+  function announceEnd(runId: string): void {
+    const calls = waiting.get(runId) ?? []
+    waiting.delete(runId)
+    for (const call of calls) call()
+  }
+
+  async function found(reader: Reader, runId: string): Promise<RunRecord> {
+    const run = await readRun(reader, runId)
+    if (!run) throw new AppError('run.not_found', `there is no run '${runId}'`)
+    return run
+  }
+
+  async function start(tx: Tx, request: StartRequest): Promise<RunDetail> {
+    const plan = checkedPlan(request.plan, (name) => actions.has(name))
+    const run = newRecord(plan, request, clock.now())
+    const inserted = await insertRun(tx, run, request.idempotencyKey)
+    if (!inserted) return runDetail(await existing(tx, plan, run.requestedBy, request.idempotencyKey ?? ''))
+    const { id, title, flow, planDigest, unattended } = run
+    await audit.record(tx, {
+      type: 'run.started',
+      outcome: 'intent',
+      actor: run.requestedBy,
+      target: `run:${id}`,
+      correlation: id,
+      detail: { flow, title, planDigest, unattended, tasks: plan.tasks.map((task) => task.id) },
+    })
+    await bus.publish(tx, { type: 'run.started', subject: `run:${id}`, data: { runId: id, flow, title } })
+    tx.afterCommit(() => host.wake(id))
+    return runDetail(run)
+  }
+
+  async function existing(tx: Tx, plan: Plan, requestedBy: string, key: string): Promise<RunRecord> {
+    const id = await runByKey(tx, requestedBy, key)
+    const run = await found(tx, id ?? '')
+    if (run.flow === plan.flow && canonicalJson(run.plan.input) === canonicalJson(plan.input)) return run
+    throw new AppError(
+      'request.conflict',
+      `the idempotency key was used for run ${run.id} with another input`,
+    )
+  }
+
+  async function cancel(tx: Tx, runId: string, by: Principal, reason: string): Promise<RunDetail> {
+    const transition = await transitions.open(tx, runId)
+    if (!transition) throw new AppError('run.not_found', `there is no run '${runId}'`)
+    const { state } = transition.run.status
+    if (isRunEnded(state)) throw new AppError('run.state', `run ${runId} has ended already (${state})`)
+    if (transitions.tell(transition, { type: 'CancelRequested', reason })) {
+      await gate.cancelForRun(tx, runId, reason)
+      await audit.record(tx, {
+        type: 'run.cancelled',
+        outcome: 'intent',
+        actor: actorOf(by),
+        target: `run:${runId}`,
+        correlation: runId,
+        detail: { reason },
+      })
+      await bus.publish(tx, { type: 'run.cancelled', subject: `run:${runId}`, data: { runId } })
+      await transitions.save(tx, transition)
+    }
+    tx.afterCommit(() => host.wake(runId))
+    afterEnd(tx, transition.run)
+    return runDetail(transition.run)
+  }
+
+  function afterEnd(tx: Tx, run: RunRecord): void {
+    if (isRunEnded(run.status.state)) tx.afterCommit(() => announceEnd(run.id))
+  }
+
+  return {
+    start: (tx, request) => (tx ? start(tx, request) : store.write((own) => start(own, request))),
+    read: async (runId) => runDetail(await found(store, runId)),
+    async page({ cursor, limit, state }) {
+      const items = await readSummaries(store, { cursor, limit: limit + 1, state })
+      const shown = items.slice(0, limit)
+      return { items: shown.map(runView), next: items.length > limit ? (shown.at(-1)?.id ?? null) : null }
+    },
+    cancel: (runId, by, reason) =>
+      store.write((tx) => cancel(tx, runId, by, `run.cancelled: ${reason ?? `by ${actorOf(by)}`}`)),
+    async decide(tx, { runId, ...decision }) {
+      const transition = await transitions.open(tx, runId)
+      if (!transition || !transitions.tell(transition, { type: 'ApprovalDecided', ...decision })) return
+      await transitions.save(tx, transition)
+      tx.afterCommit(() => host.wake(runId))
+      afterEnd(tx, transition.run)
+    },
+    async whenEnded(runId) {
+      const ended = new Promise<void>((resolve) => {
+        waiting.set(runId, [...(waiting.get(runId) ?? []), resolve])
+      })
+      const now = await found(store, runId)
+      if (isRunEnded(now.status.state)) announceEnd(runId)
+      await ended
+      return runDetail(await found(store, runId))
+    },
+    run: () => host.run(),
+    stop: () => host.stop(),
+  }
+}
+
+function byName(actions: readonly Action[]): ReadonlyMap<string, Action> {
+  const map = new Map(actions.map((action) => [action.name, action]))
+  if (map.size < actions.length) throw new Error('two actions have the same name')
+  return map
+}
+
+function newRecord(plan: Plan, request: StartRequest, now: Date): RunRecord {
+  const tasks = new Map(plan.tasks.map((task) => [task.id, rulesOf(task)]))
+  const [status] = next(newRun, { type: 'RunStarted', tasks })
+  return {
+    id: newId('run', now),
+    flow: plan.flow,
+    title: plan.title,
+    requestedBy: actorOf(request.requestedBy),
+    unattended: request.unattended,
+    planDigest: planDigestOf(plan),
+    createdAt: now.getTime(),
+    plan,
+    revision: 0,
+    finishedAt: null,
+    status,
+    facts: new Map(),
+  }
+}
