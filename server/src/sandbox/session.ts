@@ -18,7 +18,7 @@ import { type Cgroup, type CgroupBase, createCgroup } from './cgroups.ts'
 import { entryWords, type Mode } from './entry.ts'
 import { createFrameReader, isBrokenPipe, sendFrame } from './frames.ts'
 import { createOutput, type Output } from './output.ts'
-import { markOf, type Records } from './records.ts'
+import { markOf, type Records, type SandboxRecord } from './records.ts'
 import type { SandboxLimit, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { watchUsage } from './watch.ts'
 import { claimTarget, type Received, receive, sendWorkspace } from './workspace.ts'
@@ -50,13 +50,25 @@ export async function runSession(
   try {
     await session.records.write(spec.id, { ...record, process: null })
     const child = start(session, spec, cgroup)
-    const mark = child.pid === undefined ? undefined : await markOf(child.pid)
-    await session.records.write(spec.id, { ...record, process: mark ?? null })
-    return await follow(session, spec, watch, child, cgroup)
+    // Followed in the same turn of the event loop, so that even the shortest life is seen whole.
+    const result = follow(session, spec, watch, child, cgroup)
+    const noted = noteProcess(session.records, spec.id, record, child)
+    return await result.finally(() => noted)
   } finally {
     await cgroup.remove()
     await session.records.remove(spec.id)
   }
+}
+
+async function noteProcess(
+  records: Records,
+  id: string,
+  record: Omit<SandboxRecord, 'process'>,
+  child: ChildProcess,
+): Promise<void> {
+  const mark = child.pid === undefined ? undefined : await markOf(child.pid)
+  // Failing here leaves the first record, which still names the control groups and the server.
+  await records.write(id, { ...record, process: mark ?? null }).catch(() => undefined)
 }
 
 function start(session: Session, spec: SandboxSpec, cgroup: Cgroup): ChildProcess {
@@ -116,6 +128,7 @@ async function follow(
   cgroup: Cgroup,
 ): Promise<SandboxResult> {
   const { limits } = spec
+  const gone = exitOf(child)
   const startedAt = session.clock.now().getTime()
   const verdict: Verdict = { limit: null, cancelled: false, started: false }
   const end = (limit: SandboxLimit | null) => {
@@ -141,7 +154,6 @@ async function follow(
   watch.signal?.addEventListener('abort', cancel, { once: true })
   if (watch.signal?.aborted) cancel()
   try {
-    const gone = exitOf(child)
     const received = await converse(spec, child, verdict).finally(() => gone)
     const status = await gone
     const usage = await cgroup.usage()
