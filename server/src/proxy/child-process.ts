@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process'
+import { extname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { ToChild, ToServer } from './messages.ts'
+
+export type ChildProcessHandle = {
+  readonly pid: number | undefined
+  /** It has said so, and has not ended since. */
+  isReady(): boolean
+  /** Dropped when the child is gone: the loss is told by `onExit`. */
+  send(message: ToChild): void
+  /** Closes the channel, which ends the child; kills it when it does not end. */
+  end(): Promise<void>
+}
+
+type Needs = {
+  runtimeDir: string
+  onMessage(message: ToServer): void
+  onDiagnostic(line: string): void
+  onExit(how: string): void
+}
+
+const patienceMs = 3_000
+/** Where the machine keeps certificates of its own; paths, no secrets. Everything else of the environment stays here. */
+const passedOn = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
+
+/** Source files next to this one when run from source, compiled ones when installed. */
+const entry = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url))
+const folder = fileURLToPath(new URL('./', import.meta.url))
+
+const flagsFor = (runtimeDir: string): string[] => [
+  '--permission', // no other processes, threads or native code, and of the disk only this:
+  `--allow-fs-read=${folder}*`,
+  `--allow-fs-read=${runtimeDir}/*`,
+  `--allow-fs-write=${runtimeDir}/*`,
+  '--use-system-ca',
+  '--max-old-space-size=64',
+  '--max-semi-space-size=1',
+  '--disable-warning=SecurityWarning',
+]
+
+export function spawnChild({ runtimeDir, onMessage, onDiagnostic, onExit }: Needs): ChildProcessHandle {
+  let ready = false
+  const environment = passedOn.flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  const child = spawn(process.execPath, [...flagsFor(runtimeDir), entry, runtimeDir], {
+    cwd: '/',
+    env: Object.fromEntries(environment),
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'advanced',
+  })
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', (code, signal) => {
+      ready = false
+      resolve()
+      onExit(signal ?? `exit code ${code}`)
+    })
+    child.once('error', (error) => {
+      ready = false
+      resolve()
+      onExit(error.message)
+    })
+  })
+  child.on('message', (message: ToServer) => {
+    if (message.kind === 'ready') ready = true
+    onMessage(message)
+  })
+  if (child.stderr)
+    createInterface({ input: child.stderr }).on('line', (line) => onDiagnostic(line.slice(0, 500)))
+  return {
+    pid: child.pid,
+    isReady: () => ready,
+    send(message) {
+      if (child.connected) child.send(message, () => {})
+    },
+    async end() {
+      if (child.connected) child.disconnect()
+      const late = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+      await exited
+      clearTimeout(late)
+    },
+  }
+}

@@ -1,0 +1,107 @@
+import type { Code } from '@keyward/contract'
+import type { EgressRule } from './destination.ts'
+
+/** What server and child say to each other over their private channel. */
+
+export type Limits = {
+  readonly headerBytes: number
+  readonly requestBodyBytes: number
+  /** A textual body of a declared length up to this is read whole, so that placeholders in it can be exchanged. */
+  readonly exchangeBodyBytes: number
+  readonly connections: number
+  readonly handshakeSeconds: number
+  readonly connectSeconds: number
+  /** Without a byte in either direction. */
+  readonly idleSeconds: number
+}
+
+export const defaultLimits: Limits = {
+  headerBytes: 32 * 1024,
+  requestBodyBytes: 256 * 1024 * 1024,
+  exchangeBodyBytes: 64 * 1024,
+  connections: 128,
+  handshakeSeconds: 10,
+  connectSeconds: 15,
+  idleSeconds: 300,
+}
+
+export type AuthorityState = { readonly certificatePem: string; readonly keyPem: string }
+
+export type OpenChannel = {
+  readonly sandboxId: string
+  readonly socketPath: string
+  readonly allow: readonly EgressRule[]
+  readonly limits: Limits
+  /** Ask the server for addresses instead of the machine's resolver. */
+  readonly lookup: boolean
+  /** From before a restart of the child. */
+  readonly authority?: AuthorityState
+  readonly values: readonly string[]
+}
+
+/** One request, or one refused attempt, as it is recorded. */
+export type Report = {
+  readonly sandboxId: string
+  readonly host: string
+  readonly port: number
+  readonly method: string
+  /** Without its query; with placeholders, never values. */
+  readonly path: string
+  /** What the client was answered; null when the answer never began. */
+  readonly status: number | null
+  readonly outcome: 'allowed' | 'denied' | 'misused' | 'failed'
+  readonly reason: string | null
+  readonly leaseIds: readonly string[]
+  readonly placeholders: number
+  readonly bytesOut: number
+  readonly bytesIn: number
+  readonly redactions: number
+}
+
+export type ResolveClaim = {
+  readonly sandboxId: string
+  readonly placeholder: string
+  readonly host: string
+  readonly port: number
+  readonly method: string
+  readonly path: string
+}
+
+/** What the child may ask for, and the answers. */
+export type Questions = {
+  admit: {
+    ask: { sandboxId: string; host: string; port: number }
+    answer: { allow: boolean; reason: string }
+  }
+  lookup: { ask: { sandboxId: string; host: string }; answer: string[] }
+  resolve: { ask: ResolveClaim; answer: { value: string; leaseId: string | null } }
+  record: { ask: Report; answer: null }
+}
+export type Question = keyof Questions
+
+export type Refusal = { readonly code: Code; readonly reason: string }
+
+export type Reply<Q extends Question> =
+  | { readonly answer: Questions[Q]['answer'] }
+  | { readonly refusal: Refusal }
+/** Asks the server; a question that it does not answer is refused. */
+export type Ask = <Q extends Question>(question: Q, ask: Questions[Q]['ask']) => Promise<Reply<Q>>
+
+export type ToChild =
+  | { readonly kind: 'open'; readonly channel: OpenChannel }
+  | { readonly kind: 'close'; readonly sandboxId: string }
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: Reply<Question> }
+
+export type ToServer =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'opened'; readonly sandboxId: string; readonly authority: AuthorityState }
+  | { readonly kind: 'failed'; readonly sandboxId: string; readonly reason: string }
+  | { readonly kind: 'closed'; readonly sandboxId: string }
+  | {
+      [Q in Question]: {
+        readonly kind: 'ask'
+        readonly id: number
+        readonly question: Q
+        readonly ask: Questions[Q]['ask']
+      }
+    }[Question]

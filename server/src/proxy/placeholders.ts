@@ -1,0 +1,103 @@
+import { Transform } from 'node:stream'
+
+/** What an agent holds in place of a secret. */
+const placeholder = /kwp_[0-9A-Za-z]{32}/g
+const placeholderLength = 36
+
+/** The parts of a request that a placeholder may stand in. `headers` alternates names and values, as Node's rawHeaders. */
+export type RequestParts = {
+  readonly target: string
+  readonly headers: readonly string[]
+  readonly body: Buffer | undefined
+  readonly contentType: string
+}
+
+export const placeholdersIn = (text: string): string[] => text.match(placeholder) ?? []
+
+const basicShape = /^(basic +)([A-Za-z0-9+/_-]+={0,2})$/i
+
+/** `Basic` credentials hide what they carry behind base64; both directions. */
+function basicCredentials(header: string): { prefix: string; text: string } | undefined {
+  const [, prefix, encoded] = basicShape.exec(header) ?? []
+  if (prefix === undefined || encoded === undefined) return undefined
+  return { prefix, text: Buffer.from(encoded, 'base64').toString() }
+}
+
+const readable = (header: string): string => basicCredentials(header)?.text ?? header
+
+/** Every placeholder of a request, once each. */
+export function placeholdersOf({ target, headers, body }: RequestParts): string[] {
+  const texts = [target, ...headers.map(readable), body?.toString('latin1') ?? '']
+  return [...new Set(texts.flatMap(placeholdersIn))]
+}
+
+type Values = ReadonlyMap<string, string>
+type Encode = (value: string) => string
+
+const fill = (text: string, values: Values, encode: Encode): string =>
+  text.replace(placeholder, (found) => {
+    const value = values.get(found)
+    return value === undefined ? found : encode(value)
+  })
+
+/** Header bytes go out as latin1: the UTF-8 bytes of a value, one character each. */
+const asHeader: Encode = (value) => Buffer.from(value).toString('latin1')
+
+function fillHeader(header: string, values: Values): string {
+  const basic = basicCredentials(header)
+  if (!basic) return fill(header, values, asHeader)
+  if (placeholdersIn(basic.text).length === 0) return header
+  return basic.prefix + Buffer.from(fill(basic.text, values, (value) => value)).toString('base64')
+}
+
+function bodyEncoding(contentType: string): Encode {
+  if (/[/+]json\b/i.test(contentType)) return (value) => JSON.stringify(value).slice(1, -1)
+  if (/^application\/x-www-form-urlencoded\b/i.test(contentType)) return encodeURIComponent
+  return (value) => value
+}
+
+/** The request as the destination shall see it. */
+export function exchange(parts: RequestParts, values: Values): RequestParts {
+  const encode = bodyEncoding(parts.contentType)
+  return {
+    ...parts,
+    target: fill(parts.target, values, encodeURIComponent),
+    headers: parts.headers.map((text, index) => (index % 2 === 1 ? fillHeader(text, values) : text)),
+    // latin1 keeps every other byte as it was.
+    body:
+      parts.body &&
+      Buffer.from(
+        fill(parts.body.toString('latin1'), values, (value) => asHeader(encode(value))),
+        'latin1',
+      ),
+  }
+}
+
+/** A value that would end a header early, or start another one, must not become one. */
+export const fitsHeader = (value: string): boolean =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  !/[\x00-\x08\x0a-\x1f\x7f]/.test(value)
+
+/** Whether a body of this type is text in which a placeholder can be exchanged. */
+export const isTextual = (contentType: string): boolean =>
+  /^(?:text\/|application\/(?:[a-z0-9.+-]*\+)?(?:json|xml|x-www-form-urlencoded|x-ndjson|graphql)\b)/i.test(
+    contentType,
+  )
+
+/** Lets a body through that is too long to be exchanged, and stops where a placeholder turns up in it. */
+export function placeholderWatch(onFound: (placeholder: string) => void): Transform {
+  let tail = ''
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      const text = tail + chunk.toString('latin1')
+      const [found] = placeholdersIn(text)
+      if (found === undefined) {
+        tail = text.slice(-(placeholderLength - 1))
+        done(null, chunk)
+        return
+      }
+      onFound(found)
+      done(new Error('a placeholder stands in a streamed body'))
+    },
+  })
+}

@@ -1,0 +1,98 @@
+import { lookup as systemLookup } from 'node:dns/promises'
+import { Agent } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { checkServerIdentity, createSecureContext, getCACertificates } from 'node:tls'
+import { addressRefusal } from './address.ts'
+import { type Authority, type EgressRule, parseAddress } from './destination.ts'
+import type { Limits, Refusal } from './messages.ts'
+
+/** A checked way to one destination: connections go to these addresses and no others, however DNS changes its mind. */
+export type Route = {
+  readonly authority: Authority
+  readonly rules: readonly EgressRule[]
+  readonly agent: Agent
+}
+
+export type Lookup = (host: string) => Promise<string[]>
+
+export const machineLookup: Lookup = async (host) =>
+  (await systemLookup(host, { all: true, order: 'verbatim' })).map(({ address }) => address)
+
+type Target = { addresses: string[]; port: number }
+
+function listedTarget(authority: Authority, rules: readonly EgressRule[]): Target | undefined {
+  const { address } = rules.find((rule) => rule.address !== undefined) ?? {}
+  const parsed = address === undefined ? undefined : parseAddress(address, authority.port)
+  return parsed && { addresses: [parsed.address], port: parsed.port }
+}
+
+async function resolvedTarget(
+  { host, port }: Authority,
+  rules: readonly EgressRule[],
+  lookup: Lookup,
+): Promise<Target | Refusal> {
+  let addresses: string[]
+  try {
+    addresses = isIP(host) === 0 ? await lookup(host) : [host]
+  } catch {
+    return {
+      code: 'egress.unreachable',
+      reason: `The name ${host} does not resolve. Check its spelling and the server's DNS.`,
+    }
+  }
+  if (addresses.length === 0)
+    return { code: 'egress.unreachable', reason: `The name ${host} has no address.` }
+  if (rules.some((rule) => rule.allowPrivate)) return { addresses, port }
+  // One bad address condemns the name: a mixture is how rebinding looks.
+  for (const address of addresses) {
+    const why = addressRefusal(address)
+    if (why === undefined) continue
+    const reason = `${host} is at ${address} (${why}). If that is meant, the allow list must say so: allowPrivate, or the address.`
+    return { code: 'egress.denied', reason }
+  }
+  return { addresses, port }
+}
+
+/** Answers Node's own resolver calls with the addresses that were checked. */
+function pinned(addresses: readonly string[]): LookupFunction {
+  const all = addresses.map((address) => ({ address, family: isIP(address) }))
+  return (_host, options, callback) => {
+    if (options.all) callback(null, all)
+    else callback(null, all[0]?.address ?? '', all[0]?.family)
+  }
+}
+
+export async function findRoute(
+  authority: Authority,
+  rules: readonly EgressRule[],
+  { lookup, limits }: { lookup: Lookup; limits: Limits },
+): Promise<Route | Refusal> {
+  const target = listedTarget(authority, rules) ?? (await resolvedTarget(authority, rules, lookup))
+  if ('code' in target) return target
+  const { host } = authority
+  const named = isIP(host) === 0
+  const extra = rules.flatMap((rule) => rule.caPem ?? [])
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: 16,
+    maxFreeSockets: 2,
+    timeout: limits.idleSeconds * 1000,
+    host: named ? host : target.addresses[0],
+    port: target.port,
+    servername: named ? host : '',
+    lookup: pinned(target.addresses),
+    autoSelectFamily: true,
+    ALPNProtocols: ['http/1.1'],
+    minVersion: 'TLSv1.2',
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+    ...(extra.length > 0
+      ? {
+          secureContext: createSecureContext({
+            ca: [...getCACertificates('default'), ...extra],
+            minVersion: 'TLSv1.2',
+          }),
+        }
+      : {}),
+  })
+  return { authority, rules, agent }
+}
