@@ -1,8 +1,17 @@
 // Runs inside the sandbox, as its unprivileged user, by the Node binary that is mounted there. It fills /workspace, joins
 // 127.0.0.1:3128 to the egress socket, runs the command, and hands the workspace back. It shares its user with the command,
 // so nothing that it says is trusted outside: the host checks every frame.
-import { spawn } from 'node:child_process'
-import { closeSync, constants, createReadStream, promises as files, readdirSync, readFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  promises as files,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+} from 'node:fs'
 import { createConnection, createServer, Socket } from 'node:net'
 import { join } from 'node:path'
 
@@ -107,17 +116,49 @@ function relay({ port, socketPath }) {
   })
 }
 
+/**
+ * Node would give the command sockets, which cannot be opened again as /dev/stdout, as scripts like to. A named pipe can.
+ */
+function outlet(target) {
+  const path = `/run/keyward-${target.fd}`
+  spawnSync('/usr/bin/mkfifo', ['-m', '0600', path])
+  // Opened both ways first, so that neither end finds the other missing.
+  const holder = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+  const reader = new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK) })
+  const writer = openSync(path, constants.O_WRONLY)
+  unlinkSync(path)
+  reader.pipe(target, { end: false })
+  return {
+    writer,
+    drained: new Promise((resolve) => reader.once('close', resolve)),
+    release() {
+      closeSync(holder)
+      closeSync(writer)
+    },
+  }
+}
+
 /** The shell closes the control channel, so that the command starts with the three standard streams only. */
-function run({ command, env }) {
+async function run({ command, env }) {
+  const outlets = [outlet(process.stdout), outlet(process.stderr)]
   const child = spawn('/bin/sh', ['-c', `exec "$@" ${controlFd}>&-`, 'sh', ...command], {
     cwd: workspace,
     env,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', ...outlets.map(({ writer }) => writer)],
   })
-  return new Promise((resolve, reject) => {
+  for (const { release } of outlets) release()
+  const status = await new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('exit', (code, signal) => resolve({ code, signal }))
   })
+  // Everybody else in this process namespace, so that nothing changes the workspace while it is read.
+  try {
+    process.kill(-1, 'SIGKILL')
+  } catch {
+    // ESRCH: nobody else is left.
+  }
+  await Promise.all(outlets.map(({ drained }) => drained))
+  return status
 }
 
 async function pack(folder, prefix) {
@@ -158,12 +199,6 @@ async function main() {
   if (order.relay) await relay(order.relay)
   await say({ kind: 'started' })
   const { code, signal } = await run(order)
-  // Everybody else in this process namespace, so that nothing changes the workspace while it is read.
-  try {
-    process.kill(-1, 'SIGKILL')
-  } catch {
-    // ESRCH: nobody else is left.
-  }
   await say({ kind: 'exited', code, signal, full: await isFull() })
   if (order.handBack) await pack(workspace, '')
   await say({ kind: 'end' })

@@ -24,8 +24,10 @@ export function watchUsage({ clock, limits, cgroup, rootPid, onLimit }: Watched)
   let stopped = false
 
   async function look(): Promise<void> {
-    const { cpuSeconds } = await cgroup.usage()
+    const { cpuSeconds, outOfMemory } = await cgroup.usage()
     if (cpuSeconds !== undefined && cpuSeconds > limits.cpuSeconds) onLimit('cpu')
+    // Version 1 ends one process of the group; what is left of the command would wait for it.
+    if (outOfMemory) onLimit('memory')
     if (!groupBoundsMemory && (await memoryOf(rootPid)) > limits.memoryBytes) onLimit('memory')
   }
 

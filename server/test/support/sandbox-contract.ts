@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { SandboxDriver, SandboxLimits, SandboxResult, SandboxSpec } from '../../src/sandbox/index.ts'
+
+// What the sandbox tests of every driver share: a folder, limits, and a way to run one attack.
+
+const megabyte = 1024 ** 2
+
+export const testLimits: SandboxLimits = {
+  wallSeconds: 30,
+  cpuSeconds: 20,
+  memoryBytes: 512 * megabyte,
+  processes: 64,
+  openFiles: 256,
+  fileBytes: 64 * megabyte,
+  diskBytes: 64 * megabyte,
+  outputBytes: megabyte,
+}
+
+let runs = 0
+/** Unlike any other on this machine, so that suites can run side by side. */
+export const testId = (): string => `test-${process.pid}-${++runs}`
+
+export async function temporaryFolder(t: Pick<TestContext, 'after'>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'keyward-sandbox-test-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export type Attack = Omit<Partial<SandboxSpec>, 'limits'> & { limits?: Partial<SandboxLimits> }
+
+export function attacker(driver: SandboxDriver) {
+  const run = (command: readonly [string, ...string[]], attack: Attack = {}): Promise<SandboxResult> =>
+    driver.run({ id: testId(), env: {}, ...attack, command, limits: { ...testLimits, ...attack.limits } }, {})
+  return {
+    run,
+    shell: (script: string, attack?: Attack) => run(['/bin/sh', '-c', script], attack),
+    node: (script: string, attack?: Attack) => run(['node', '-e', script], attack),
+    /** Makes one raw system call with numbers; resolves to the errno that it got, 0 when it was let through. */
+    async call(number: number, ...values: number[]): Promise<number> {
+      const words = [number, ...values].join(', ')
+      const script = `my $r = syscall(${words}); print $r < 0 ? $! + 0 : 0`
+      const result = await run(['perl', '-e', script])
+      assert.equal(result.exitCode, 0, result.stderrTail)
+      return Number(result.stdoutTail)
+    },
+  }
+}
