@@ -1,7 +1,7 @@
 import type { Detector } from './detector.ts'
 import { detectors } from './detectors/index.ts'
 import { createEngine } from './engine.ts'
-import type { Place, ScanEvent } from './finding.ts'
+import type { Encoding, Place, RawFinding, ScanEvent } from './finding.ts'
 import { type DirectoryOptions, detectIn, scanDirectory } from './sources/directory.ts'
 import { type HistoryOptions, scanHistory } from './sources/git-history.ts'
 
@@ -29,6 +29,8 @@ export type Scanner = {
     text: string | Buffer,
     options?: { baseline?: ReadonlySet<string> },
   ): AsyncIterable<ScanEvent>
+  /** Every value in the contents of one file, in any encoding that a scan of a folder reads. */
+  contents(contents: Buffer, file: string): RawFinding[]
   /** Where a value stands now in the contents of `file`; empty when it is gone or changed. */
   locate(contents: string | Buffer, file: string, fingerprint: string): Place[]
 }
@@ -79,17 +81,18 @@ export function createScanner(needs: Needs): Scanner {
         commitsScanned: 0,
       }
     },
+    contents: (contents, file) => detectIn(engine, file, contents, encodingOf(contents)),
     locate(contents, file, fingerprint) {
       const bytes = Buffer.from(contents)
-      const encoding =
-        bytes[0] === 0xff && bytes[1] === 0xfe
-          ? 'utf16le'
-          : bytes[0] === 0xfe && bytes[1] === 0xff
-            ? 'utf16be'
-            : 'utf8'
-      return detectIn(engine, file, bytes, encoding)
+      return detectIn(engine, file, bytes, encodingOf(bytes))
         .filter((finding) => finding.fingerprint === fingerprint)
         .map((finding) => finding.place)
     },
   }
+}
+
+/** By the byte order mark. */
+function encodingOf(bytes: Buffer): Encoding {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf16le'
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf16be' : 'utf8'
 }

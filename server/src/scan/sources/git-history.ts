@@ -1,10 +1,13 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
+import { AppError } from '../../core/index.ts'
 import type { Engine } from '../engine.ts'
 import type { ScanEvent } from '../finding.ts'
 import { createPatchReader } from './patch.ts'
 
 export type HistoryOptions = {
+  /** Only this commit, by its full hash. */
+  readonly commit?: string
   /** Also what only the reflog still reaches. */
   readonly dangling?: boolean
   /** Fingerprints that are known and not to be reported again. */
@@ -36,7 +39,6 @@ const harmless = [
 
 const logArguments = [
   'log',
-  '--all',
   '--patch',
   '--unified=0',
   '--cc',
@@ -80,11 +82,16 @@ export async function* scanHistory(
   path: string,
   options: HistoryOptions & { searchPath: string },
 ): AsyncGenerator<ScanEvent> {
+  const from = options.commit === undefined ? ['--all'] : ['--max-count=1', oneCommit(options.commit)]
   const reflog = options.dangling ? ['--reflog'] : []
-  const child = spawn('git', [...harmless, '--no-pager', '-C', path, ...logArguments, ...reflog, '--', '.'], {
-    env: environment(options.searchPath),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    'git',
+    [...harmless, '--no-pager', '-C', path, ...logArguments, ...from, ...reflog, '--', '.'],
+    {
+      env: environment(options.searchPath),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   const ended = endOf(child)
   const abort = (): void => void child.kill('SIGKILL')
   options.signal?.addEventListener('abort', abort, { once: true })
@@ -111,6 +118,12 @@ export async function* scanHistory(
     abort()
     await ended
   }
+}
+
+/** Never an option: the hash comes from a stored finding. */
+function oneCommit(hash: string): string {
+  if (/^[0-9a-f]{40,64}$/.test(hash)) return hash
+  throw new AppError('scan.path_unreadable', `'${hash.slice(0, 80)}' is no commit hash`)
 }
 
 type Added = ReturnType<ReturnType<typeof createPatchReader>['push']>

@@ -1,0 +1,117 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { Audit } from '../audit/index.ts'
+import { AppError, actorOf, type Log, type Principal, reasonOf } from '../core/index.ts'
+import type { Facts, Policy } from '../policy/index.ts'
+import { type Authenticate, presentedToken, refuseForgery } from './credentials.ts'
+import { problemOf } from './problem.ts'
+import type { Call, Resource, Route } from './route.ts'
+
+export type ApiNeeds = {
+  authenticate: Authenticate
+  policy: Pick<Policy, 'decide' | 'resourceTypeOf'>
+  audit: Pick<Audit, 'recordNow'>
+  /** Facts that every decision gets: sign-in age, whether only one account exists. */
+  circumstances: (principal: Principal) => Promise<Facts>
+  log: Log
+  secure: boolean
+}
+
+const nobody: Principal = { kind: 'system', id: 'anonymous', name: 'anonymous', roles: [] }
+
+/** Serves the operations below /api/v1: authenticate, check the shapes, ask policy, answer. */
+export function mountApi(app: FastifyInstance, routes: readonly Route[], needs: ApiNeeds): void {
+  for (const { operation, resource, handle } of routes) {
+    const shape = z.strictObject({ ...operation.params, ...operation.query, ...operation.body })
+    app.route({
+      method: operation.method,
+      url: `/api/v1${operation.path.replace(/\{(\w+)\}/g, ':$1')}`,
+      async handler(request, reply) {
+        const call = await callOf(request, reply, operation.access, needs)
+        const input = parse(shape, operation.method, request) as never
+        if (operation.access === 'policy') {
+          const asked = (await resource?.(input, call)) ?? anyOf(operation.name, needs.policy)
+          await allow(operation.name, asked, call, needs)
+        }
+        return reply.send(await handle(input, call))
+      },
+    })
+  }
+  app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, needs.log))
+}
+
+export function answerProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Log,
+): FastifyReply {
+  const problem = problemOf(error, request.id)
+  if (problem.status >= 500)
+    log.error({ request_id: request.id, code: problem.code, reason: reasonOf(error) }, 'request failed')
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
+  return reply.code(problem.status).type('application/problem+json').send(problem)
+}
+
+async function callOf(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  access: 'public' | 'policy',
+  { authenticate }: ApiNeeds,
+): Promise<Call> {
+  const presented = presentedToken(request.headers)
+  refuseForgery(request.method, request.headers, presented)
+  const base = {
+    requestId: request.id,
+    token: presented?.token ?? '',
+    setCookie: (value: string) => void reply.header('set-cookie', value),
+  }
+  if (access === 'public') return { ...base, principal: nobody }
+  const principal = presented ? await authenticate(presented.token) : undefined
+  if (!principal)
+    throw new AppError(
+      'session.required',
+      'sign in with the link that the server printed, or run: keyward login',
+    )
+  return { ...base, principal }
+}
+
+/** Params, query and body as one object; a body is an object or absent. */
+function parse(shape: z.ZodType, method: string, request: FastifyRequest): unknown {
+  const body = method === 'GET' || request.body === undefined || request.body === null ? {} : request.body
+  if (typeof body !== 'object' || Array.isArray(body))
+    throw new AppError('request.invalid', 'the body must be a JSON object')
+  const params = request.params as Record<string, unknown>
+  const result = shape.safeParse({ ...body, ...(request.query as Record<string, unknown>), ...params })
+  if (result.success) return result.data
+  const places = result.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`)
+  throw new AppError('request.invalid', places.slice(0, 5).join('; '))
+}
+
+function anyOf(action: string, policy: ApiNeeds['policy']): Resource {
+  return { type: policy.resourceTypeOf(action) ?? 'Server', id: '*' }
+}
+
+async function allow(
+  action: string,
+  resource: Resource,
+  { principal, requestId }: Call,
+  needs: ApiNeeds,
+): Promise<void> {
+  const decision = needs.policy.decide({
+    principal,
+    action,
+    resource,
+    context: await needs.circumstances(principal),
+  })
+  if (decision.allow) return
+  await needs.audit.recordNow({
+    type: 'operation.refused',
+    outcome: 'denied',
+    actor: actorOf(principal),
+    target: `${resource.type}:${resource.id}`,
+    correlation: requestId,
+    detail: { action, policies: [...decision.policies], reason: decision.reason },
+  })
+  throw new AppError('policy.denied', decision.reason)
+}

@@ -1,0 +1,31 @@
+import type { InputOf, Operation, ResultOf } from '@keyward/contract'
+import type { Principal } from '../core/index.ts'
+import type { Facts, ResourceType } from '../policy/index.ts'
+
+/** What a handler knows of the call besides its input. */
+export type Call = {
+  readonly principal: Principal
+  /** Written into audit as the correlation. */
+  readonly requestId: string
+  /** The presented session or API token; only the session operations need it. */
+  readonly token: string
+  readonly setCookie: (value: string) => void
+}
+
+export type Resource = { readonly type: ResourceType; readonly id: string; readonly attributes?: Facts }
+
+/** An operation of the contract with the code that answers it. */
+export type Route = {
+  readonly operation: Operation
+  /** What policy decides on; `<type of the action>:*` when absent. */
+  readonly resource?: (input: never, call: Call) => Promise<Resource> | Resource
+  readonly handle: (input: never, call: Call) => Promise<unknown>
+}
+
+export function route<O extends Operation>(
+  operation: O,
+  handle: (input: InputOf<O>, call: Call) => Promise<ResultOf<O>>,
+  resource?: (input: InputOf<O>, call: Call) => Promise<Resource> | Resource,
+): Route {
+  return { operation, handle, ...(resource ? { resource } : {}) }
+}
