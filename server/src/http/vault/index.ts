@@ -1,0 +1,2 @@
+export { acceptList } from './accept-list.ts'
+export { createVaultHandler } from './vault-handler.ts'

@@ -1,0 +1,25 @@
+/** What every token may do unless it was made without: mind itself and its own cubbyhole. */
+export const defaultPolicy = `# Look at, renew and revoke oneself
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}
+
+# Ask what oneself may do
+path "sys/capabilities-self" {
+  capabilities = ["update"]
+}
+path "sys/internal/ui/resultant-acl" {
+  capabilities = ["read"]
+}
+
+# Keep things that nobody else can read
+path "cubbyhole/*" {
+  capabilities = ["create", "read", "update", "delete", "list"]
+}
+`

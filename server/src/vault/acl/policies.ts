@@ -1,0 +1,70 @@
+import { AppError } from '../../core/index.ts'
+import type { Reader, Tx } from '../../store/index.ts'
+import type { Barrier } from '../barrier/barrier.ts'
+import { type Acl, compileAcl, rootAcl } from './acl.ts'
+import { defaultPolicy } from './default-policy.ts'
+import { type PathRule, parsePolicy } from './policy-document.ts'
+
+/** The ACL policies of `/v1`, by name. */
+export type Policies = {
+  names(): Promise<string[]>
+  /** The text as it was written; `root` has none. */
+  read(name: string, reader?: Reader): Promise<string | undefined>
+  write(tx: Tx, name: string, text: string): Promise<void>
+  remove(tx: Tx, name: string): Promise<void>
+  compile(names: readonly string[]): Promise<Acl>
+  /** Called after each change, so that compiled policies are dropped. */
+  onChange(call: () => void): void
+  setUp(tx: Tx): Promise<void>
+}
+
+const folder = 'sys/policy/'
+const maxNameLength = 128
+
+export function createPolicies(barrier: Barrier): Policies {
+  const listeners: (() => void)[] = []
+  const changed = (): void => {
+    for (const call of listeners) call()
+  }
+
+  async function rulesOf(name: string): Promise<readonly PathRule[]> {
+    return (await barrier.view(folder + name, (bytes) => parsePolicy(bytes.toString('utf8')))) ?? []
+  }
+
+  return {
+    names: async () => [...(await barrier.list(folder)), 'root'].sort(),
+    async read(name, reader) {
+      if (name === 'root') return ''
+      return (await barrier.get(folder + name.toLowerCase(), reader))?.toString('utf8')
+    },
+    async write(tx, name, text) {
+      if (name === 'root') throw new AppError('request.invalid', 'cannot update "root" policy')
+      assertName(name)
+      if (text.trim() === '')
+        throw new AppError('request.invalid', "'policy' parameter not supplied or empty")
+      parsePolicy(text)
+      await barrier.put(tx, folder + name.toLowerCase(), text)
+      tx.afterCommit(changed)
+    },
+    async remove(tx, name) {
+      if (name === 'root') throw new AppError('request.invalid', 'cannot delete "root" policy')
+      if (name === 'default') throw new AppError('request.invalid', 'cannot delete default policy')
+      await barrier.delete(tx, folder + name.toLowerCase())
+      tx.afterCommit(changed)
+    },
+    async compile(names) {
+      if (names.includes('root')) return rootAcl
+      return compileAcl(await Promise.all(names.map(rulesOf)))
+    },
+    onChange: (call) => void listeners.push(call),
+    setUp: (tx) => barrier.put(tx, `${folder}default`, defaultPolicy),
+  }
+}
+
+function assertName(name: string): void {
+  if (name.length === 0 || name.length > maxNameLength || /[/\s\p{Cc}]/u.test(name))
+    throw new AppError(
+      'request.invalid',
+      `a policy's name has 1 to ${maxNameLength} characters without "/" and spaces`,
+    )
+}

@@ -1,0 +1,289 @@
+import { AppError } from '../../core/index.ts'
+import type { Reader, Store, Tx } from '../../store/index.ts'
+import {
+  addFolder,
+  deleteEntry,
+  hasChildren,
+  putEntry,
+  putKey,
+  readChildren,
+  readEntry,
+  readKey,
+  updateEntry,
+} from '../vault-store.ts'
+import { decrypt, encrypt } from './cipher.ts'
+import { createEntryCache } from './entry-cache.ts'
+import { type KeyRing, keyRingFromBytes, type Term } from './key-ring.ts'
+
+/**
+ * Everything that the vault stores goes through here. Outside there are only ciphertexts under keyed digests of their
+ * paths; inside, plain bytes under readable ones. Closed (sealed), every call fails with `vault.sealed`.
+ */
+export type Barrier = {
+  get(path: string, reader?: Reader): Promise<Buffer | undefined>
+  /** As `get`, with the bytes parsed; a hot entry is parsed once, so nobody may change what comes back. */
+  view<T>(path: string, parse: (bytes: Buffer) => T, reader?: Reader): Promise<T | undefined>
+  put(tx: Tx, path: string, value: Uint8Array | string, show?: Listed): Promise<void>
+  delete(tx: Tx, path: string): Promise<boolean>
+  /** Every listed entry below `folder`. */
+  deleteFolder(tx: Tx, folder: string): Promise<void>
+  /** Names directly below `folder` (empty, or ending in `/`), sorted; a folder's name ends in `/`. */
+  list(folder: string, reader?: Reader): Promise<string[]>
+  /** For rows of the vault's other table, tokens: a keyed digest that finds a row, and its value closed and opened. */
+  digest(kind: string, name: string): Buffer
+  close(tx: Tx, context: string, plain: string): Promise<Buffer>
+  reveal(context: string, closed: Uint8Array): string
+  terms(): readonly Term[]
+  isOpen(): boolean
+  /** Takes the keys; they are wiped by `shut`. `rootKey` protects the ring when it changes. */
+  open(ring: KeyRing, rootKey: Buffer): void
+  shut(): void
+  /** A new key for what is written from now on. */
+  rotate(tx: Tx): Promise<void>
+}
+
+/** `hidden` entries are found by their path only and cost one statement less to write. */
+type Listed = 'listed' | 'hidden'
+type Needs = { store: Pick<Store, 'get' | 'all'>; now: () => Date; cacheBytes?: number }
+
+const defaultCacheBytes = 16 * 1024 * 1024
+/** Random 96-bit nonces stay safe for 2^32 encryptions with one key; a new one is taken long before. */
+const encryptionsPerKey = 2 ** 30
+/** The count is stored ahead of use in steps, so that a crash can only overestimate it. */
+const reservedEncryptions = 2 ** 16
+const folderMark = Buffer.from('/')
+
+export const keyRingContext = 'keyring'
+
+export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Needs): Barrier {
+  const cache = createEntryCache(cacheBytes)
+  let ring: KeyRing | undefined
+  let rootKey: Buffer | undefined
+  let used = 0
+  let reserved = 0
+  /** Counts commits. A read that began before one must not fill the cache after it. */
+  let commits = 0
+
+  function keys(): KeyRing {
+    if (!ring) throw new AppError('vault.sealed')
+    return ring
+  }
+
+  async function load(path: string, reader: Reader): Promise<Buffer | undefined> {
+    const { nameOf, decrypt } = keys()
+    const sealed = await readEntry(reader, nameOf('entry', path))
+    if (!sealed) return undefined
+    const plain = decrypt(`entry\0${path}`, sealed)
+    if (!plain) throw corrupt('An entry')
+    return plain
+  }
+
+  async function cached(path: string): Promise<{ bytes: Buffer; parsed: unknown } | undefined> {
+    keys()
+    const hit = cache.get(path)
+    if (hit) return hit
+    const before = commits
+    const bytes = await load(path, store)
+    if (!bytes) return undefined
+    const entry = { bytes, parsed: undefined }
+    if (before === commits && ring) cache.put(path, entry)
+    return entry
+  }
+
+  /**
+   * Changes the ring as this transaction sees it, not as memory holds it: transactions that wait for one commit together
+   * must build on each other, or a key that something was encrypted with would be lost.
+   */
+  async function changeRing(tx: Tx, change: (stored: KeyRing) => boolean): Promise<void> {
+    if (!rootKey) throw new AppError('vault.sealed')
+    const stored = await readRing(tx, rootKey)
+    if (!change(stored)) return stored.wipe()
+    const bytes = stored.toBytes()
+    await putKey(tx, 'keyring', encrypt(rootKey, 0, keyRingContext, bytes))
+    bytes.fill(0)
+    tx.afterCommit(() => adopt(stored))
+  }
+
+  function adopt(changed: KeyRing): void {
+    if (!ring) {
+      changed.wipe()
+      return
+    }
+    const before = ring.newest().term
+    ring.takeFrom(changed)
+    if (ring.newest().term !== before) used = 0
+  }
+
+  /** Counts an encryption; makes room in the stored count, or takes a new key, in time. */
+  async function spend(tx: Tx): Promise<KeyRing> {
+    const current = keys()
+    used++
+    if (used > reserved) {
+      reserved = used + reservedEncryptions
+      const { term } = current.newest()
+      await changeRing(tx, (stored) => {
+        if (stored.newest().term !== term) return false
+        if (used >= encryptionsPerKey) stored.addTerm(now())
+        else stored.newest().encryptions = reserved
+        return true
+      })
+    }
+    return current
+  }
+
+  function sealName(keyRing: KeyRing, id: Buffer, name: string): Buffer {
+    return keyRing.encrypt(`name\0${id.toString('hex')}`, Buffer.from(name, 'utf8'))
+  }
+
+  /** The folders above `path`, innermost first, until one is there already. */
+  async function addFolders(tx: Tx, keyRing: KeyRing, path: string): Promise<void> {
+    let folder = folderOf(path)
+    while (folder !== '') {
+      const id = keyRing.nameOf('entry', folder)
+      const above = folderOf(folder)
+      const added = await addFolder(tx, {
+        id,
+        parent: keyRing.nameOf('entry', above),
+        name: sealName(keyRing, id, folder.slice(above.length)),
+        value: keyRing.encrypt(`entry\0${folder}`, folderMark),
+      })
+      if (!added) return
+      folder = above
+    }
+  }
+
+  async function dropEmptyFolders(tx: Tx, keyRing: KeyRing, path: string): Promise<void> {
+    let folder = folderOf(path)
+    while (folder !== '' && !(await hasChildren(tx, keyRing.nameOf('entry', folder)))) {
+      await deleteEntry(tx, keyRing.nameOf('entry', folder))
+      folder = folderOf(folder)
+    }
+  }
+
+  function forget(tx: Tx, path: string): void {
+    tx.afterCommit(() => {
+      commits++
+      cache.delete(path)
+    })
+  }
+
+  async function insert(tx: Tx, keyRing: KeyRing, path: string, value: Buffer, show: Listed): Promise<void> {
+    const id = keyRing.nameOf('entry', path)
+    if (show === 'hidden') return putEntry(tx, { id, parent: null, name: null, value })
+    if (await updateEntry(tx, id, value)) return
+    const folder = folderOf(path)
+    const name = sealName(keyRing, id, path.slice(folder.length))
+    await putEntry(tx, { id, parent: keyRing.nameOf('entry', folder), name, value })
+    await addFolders(tx, keyRing, path)
+  }
+
+  async function remove(tx: Tx, path: string): Promise<boolean> {
+    const keyRing = keys()
+    const was = await deleteEntry(tx, keyRing.nameOf('entry', path))
+    if (was) await dropEmptyFolders(tx, keyRing, path)
+    forget(tx, path)
+    return was
+  }
+
+  async function list(folder: string, reader: Reader = store): Promise<string[]> {
+    const keyRing = keys()
+    const rows = await readChildren(reader, keyRing.nameOf('entry', folder))
+    return rows.map(({ id, name }) => openName(keyRing, folder, id, name)).sort(byCodePoint)
+  }
+
+  async function removeFolder(tx: Tx, folder: string): Promise<void> {
+    for (const name of await list(folder, tx)) {
+      if (name.endsWith('/')) await removeFolder(tx, folder + name)
+      else await remove(tx, folder + name)
+    }
+  }
+
+  return {
+    async get(path, reader) {
+      return reader ? load(path, reader) : (await cached(path))?.bytes
+    },
+    async view(path, parse, reader) {
+      if (reader) {
+        const bytes = await load(path, reader)
+        return bytes && parse(bytes)
+      }
+      const entry = await cached(path)
+      if (!entry) return undefined
+      entry.parsed ??= parse(entry.bytes)
+      return entry.parsed as ReturnType<typeof parse>
+    },
+    async put(tx, path, value, show = 'listed') {
+      const keyRing = await spend(tx)
+      const plain = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
+      await insert(tx, keyRing, path, keyRing.encrypt(`entry\0${path}`, plain), show)
+      if (typeof value === 'string') plain.fill(0)
+      forget(tx, path)
+    },
+    delete: remove,
+    deleteFolder: removeFolder,
+    list,
+    digest: (kind, name) => keys().nameOf(kind, name),
+    async close(tx, context, plain) {
+      const bytes = Buffer.from(plain, 'utf8')
+      const closed = (await spend(tx)).encrypt(context, bytes)
+      bytes.fill(0)
+      return closed
+    },
+    reveal(context, closed) {
+      const plain = keys().decrypt(context, closed)
+      if (!plain) throw corrupt('A token')
+      return plain.toString('utf8')
+    },
+    terms: () => keys().terms,
+    isOpen: () => ring !== undefined,
+    open(openRing, key) {
+      ring = openRing
+      rootKey = key
+      used = openRing.newest().encryptions
+      reserved = used
+    },
+    shut() {
+      ring?.wipe()
+      rootKey?.fill(0)
+      ring = undefined
+      rootKey = undefined
+      cache.clear()
+    },
+    rotate: (tx) =>
+      changeRing(tx, (stored) => {
+        stored.addTerm(now())
+        return true
+      }),
+  }
+}
+
+/** The stored ring, opened with the root key. */
+export async function readRing(reader: Reader, rootKey: Buffer): Promise<KeyRing> {
+  const sealed = await readKey(reader, 'keyring')
+  const bytes = sealed && decrypt(rootKey, keyRingContext, sealed)
+  if (!bytes) throw corrupt('The key ring')
+  const ring = keyRingFromBytes(bytes)
+  bytes.fill(0)
+  return ring
+}
+
+function openName(keyRing: KeyRing, folder: string, id: Uint8Array, sealed: Uint8Array): string {
+  const plain = keyRing.decrypt(`name\0${Buffer.from(id).toString('hex')}`, sealed)
+  if (!plain) throw corrupt('A name')
+  const name = plain.toString('utf8')
+  if (!keyRing.nameOf('entry', folder + name).equals(id)) throw corrupt('A name')
+  return name
+}
+
+/** `a/b/c` and `a/b/c/` lie in `a/b/`; `a` lies in the root, which is empty. */
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/', path.length - 2) + 1)
+}
+
+const byCodePoint = (a: string, b: string): number => (a < b ? -1 : 1)
+
+const corrupt = (what: string): AppError =>
+  new AppError(
+    'vault.entry_corrupt',
+    `${what} in the vault's storage was altered, moved or damaged. Restore the database from a backup.`,
+  )

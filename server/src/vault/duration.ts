@@ -1,0 +1,40 @@
+import { AppError } from '../core/index.ts'
+
+const unitSeconds: Record<string, number> = {
+  ns: 1e-9,
+  us: 1e-6,
+  µs: 1e-6,
+  ms: 1e-3,
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86_400,
+}
+const shape = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+$/
+const part = /(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g
+
+/** Seconds from a number, `"90"`, `"1h30m"` or `"7d"`, as Vault's clients write durations; whole seconds, rounded down. */
+export function parseDuration(value: unknown, field: string): number | undefined {
+  if (value === undefined || value === null || value === '') return undefined
+  const text = String(value).trim()
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.floor(Number(text))
+  if (text.startsWith('-')) throw new AppError('request.invalid', `${field} must be positive`)
+  if (!shape.test(text))
+    throw new AppError(
+      'request.invalid',
+      `${field} is no duration: write seconds, or for example 30m, 1h30m or 7d`,
+    )
+  let seconds = 0
+  for (const [, amount = '0', unit = 's'] of text.matchAll(part))
+    seconds += Number(amount) * (unitSeconds[unit] ?? 0)
+  return Math.floor(seconds)
+}
+
+/** `3h25m19s`, as Vault prints a duration; `0s` for none. */
+export function formatDuration(seconds: number): string {
+  const hours = Math.floor(seconds / 3600)
+  const minutes = Math.floor((seconds % 3600) / 60)
+  const rest = seconds % 60
+  if (hours > 0) return `${hours}h${minutes}m${rest}s`
+  return minutes > 0 ? `${minutes}m${rest}s` : `${rest}s`
+}

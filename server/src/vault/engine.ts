@@ -1,0 +1,74 @@
+import type { AuditEntry, EventName } from '@keyward/contract'
+import type { Secret } from '../core/index.ts'
+import type { Reader, Tx } from '../store/index.ts'
+import type { LiveToken } from './tokens/token-record.ts'
+
+export type Operation = 'read' | 'list' | 'update' | 'delete' | 'patch'
+
+export type Body = Readonly<Record<string, unknown>>
+
+/** One request as a path of an engine sees it. */
+export type Call = {
+  readonly operation: Operation
+  /** The whole path below `/v1/`, and the part of it below the mount. */
+  readonly path: string
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  readonly body: Body
+  readonly token: LiveToken
+  /** The token as the caller sent it. */
+  readonly presented: Secret
+  readonly now: Date
+}
+
+/** What a path answers. Everything is optional: nothing at all is 204. */
+export type Answer = {
+  readonly data?: Readonly<Record<string, unknown>>
+  /** Instead of `data`: its JSON text, when it holds what was stored and need not be taken apart. */
+  readonly dataText?: Secret
+  /** Sent instead of `data` for tokens. */
+  readonly auth?: Readonly<Record<string, unknown>>
+  /** Repeats `data` at the top level, as the system's paths do for old clients. */
+  readonly flat?: boolean
+  readonly leaseSeconds?: number
+  readonly warnings?: readonly string[]
+  readonly status?: number
+  /** A refusal in words, with its status; nothing else is sent. */
+  readonly errors?: readonly string[]
+  /** What is recorded about it beyond the path. Never a value. */
+  readonly note?: AuditEntry['detail']
+}
+
+/** Undefined: there is nothing at this path (404). */
+type ReadHandler = (call: Call) => Promise<Answer | undefined>
+type WriteHandler = (tx: Tx, call: Call) => Promise<Answer | undefined>
+
+/**
+ * One path of an engine, as data: routing, permission, transaction and audit are all read from here. Reads are answered after
+ * their audit entry is stored; writes run in the transaction that stores it.
+ */
+export type PathSpec = {
+  /** Segments below the mount: `{name}` takes one, `{name...}` at the end takes the rest, which may be empty. */
+  readonly pattern: string
+  readonly read?: ReadHandler
+  readonly list?: ReadHandler
+  readonly update?: WriteHandler
+  readonly delete?: WriteHandler
+  readonly patch?: WriteHandler
+  /** Tells `create` from `update`; without it, writing is always `update`. */
+  readonly exists?: (call: Call, reader: Reader) => Promise<boolean>
+  /** Needs the capability `sudo` too. */
+  readonly sudo?: boolean
+  /** Event by operation, where it is more than `vault.request`. */
+  readonly events?: Partial<Record<Operation, EventName>>
+  /** What the audit entry is about; the request's path when absent. */
+  readonly target?: (call: Call) => string
+}
+
+/** What a mount does: its type and its paths. A new engine is a new value of this type. */
+export type Engine = {
+  readonly type: string
+  readonly paths: readonly PathSpec[]
+  /** Removes all that it stored, when its mount goes. */
+  wipe(tx: Tx): Promise<void>
+}

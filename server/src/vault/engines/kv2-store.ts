@@ -1,0 +1,124 @@
+import { AppError } from '../../core/index.ts'
+import type { Reader, Tx } from '../../store/index.ts'
+import type { Barrier } from '../barrier/barrier.ts'
+import {
+  changeVersions,
+  defaultConfig,
+  isReadable,
+  type Kv2Config,
+  type Kv2Meta,
+  newMeta,
+  parseMeta,
+  withNewVersion,
+} from './kv2-meta.ts'
+
+/** The versioned secrets of one mount, without any dialect. Values are the JSON text of an object. */
+export type Kv2Store = {
+  config(reader?: Reader): Promise<Kv2Config>
+  setConfig(tx: Tx, config: Kv2Config): Promise<void>
+  meta(name: string, reader?: Reader): Promise<Kv2Meta | undefined>
+  setMeta(tx: Tx, name: string, meta: Kv2Meta): Promise<void>
+  /** The text of a version, or undefined when it is deleted, destroyed or unknown. */
+  text(
+    name: string,
+    meta: Kv2Meta,
+    version: number,
+    now: number,
+    reader?: Reader,
+  ): Promise<Buffer | undefined>
+  /** `cas`: the version that the caller saw last; 0 for none yet. */
+  write(
+    tx: Tx,
+    name: string,
+    text: string,
+    now: number,
+    cas?: number,
+  ): Promise<{ meta: Kv2Meta; version: number }>
+  destroy(tx: Tx, name: string, versions: readonly number[], now: number): Promise<void>
+  /** Everything about a secret. */
+  remove(tx: Tx, name: string): Promise<boolean>
+  list(folder: string): Promise<string[]>
+  wipe(tx: Tx): Promise<void>
+}
+
+const parseConfig = (bytes: Buffer): Kv2Config => JSON.parse(bytes.toString('utf8')) as Kv2Config
+
+export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
+  const root = `kv/${mountId}/`
+  const metaPath = (name: string): string => `${root}meta/${name}`
+  const versionPath = (name: string, version: number): string => `${root}v/${version}/${name}`
+  const configPath = `${root}config`
+
+  const meta = (name: string, reader?: Reader): Promise<Kv2Meta | undefined> =>
+    barrier.view(metaPath(name), parseMeta, reader)
+  const setMeta = (tx: Tx, name: string, next: Kv2Meta): Promise<void> =>
+    barrier.put(tx, metaPath(name), JSON.stringify(next))
+  const config = async (reader?: Reader): Promise<Kv2Config> =>
+    (await barrier.view(configPath, parseConfig, reader)) ?? defaultConfig
+
+  async function remove(tx: Tx, name: string): Promise<boolean> {
+    const known = await meta(name, tx)
+    if (!known) return false
+    for (const version of Object.keys(known.versions))
+      await barrier.delete(tx, versionPath(name, Number(version)))
+    return barrier.delete(tx, metaPath(name))
+  }
+
+  async function removeFolder(tx: Tx, folder: string): Promise<void> {
+    for (const name of await barrier.list(metaPath(folder), tx)) {
+      if (name.endsWith('/')) await removeFolder(tx, folder + name)
+      else await remove(tx, folder + name)
+    }
+  }
+
+  return {
+    config,
+    setConfig: (tx, next) => barrier.put(tx, configPath, JSON.stringify(next), 'hidden'),
+    meta,
+    setMeta,
+    async text(name, known, version, now, reader) {
+      const entry = known.versions[version]
+      if (!entry || !isReadable(entry, now)) return undefined
+      const bytes = await barrier.get(versionPath(name, version), reader)
+      if (!bytes)
+        throw new AppError('vault.entry_corrupt', `version ${version} of a secret is missing in the storage`)
+      return bytes
+    },
+    async write(tx, name, text, now, cas) {
+      const known = (await meta(name, tx)) ?? newMeta(now)
+      const settings = await config()
+      assertCas(known, settings, cas)
+      const next = withNewVersion(known, settings, now)
+      await barrier.put(tx, versionPath(name, next.version), text, 'hidden')
+      for (const version of next.dropped) await barrier.delete(tx, versionPath(name, version))
+      await setMeta(tx, name, next.meta)
+      return next
+    },
+    async destroy(tx, name, versions, now) {
+      const known = await meta(name, tx)
+      if (!known) return
+      for (const version of versions) await barrier.delete(tx, versionPath(name, version))
+      const destroyed = changeVersions(known, versions, now, (entry) => ({ ...entry, destroyed: true }))
+      await setMeta(tx, name, destroyed)
+    },
+    remove,
+    list: (folder) => barrier.list(metaPath(folder)),
+    async wipe(tx) {
+      await removeFolder(tx, '')
+      await barrier.delete(tx, configPath)
+    },
+  }
+}
+
+function assertCas(meta: Kv2Meta, config: Kv2Config, cas: number | undefined): void {
+  if (cas === undefined) {
+    if (meta.casRequired || config.casRequired)
+      throw new AppError('secret.cas_mismatch', 'check-and-set parameter required for this call')
+    return
+  }
+  if (cas !== meta.current)
+    throw new AppError(
+      'secret.cas_mismatch',
+      `check-and-set parameter did not match the current version, which is ${meta.current}`,
+    )
+}

@@ -1,0 +1,271 @@
+import { AppError, Secret } from '../../core/index.ts'
+import type { Tx } from '../../store/index.ts'
+import { formatDuration } from '../duration.ts'
+import type { Answer, Call, Engine, PathSpec } from '../engine.ts'
+import { booleanField, countField, durationField, isObject, listField, textMapField } from '../fields.ts'
+import { changeVersions, type Kv2Meta, newMeta, timeText, versionView } from './kv2-meta.ts'
+import type { Kv2Store } from './kv2-store.ts'
+import { mergePatch } from './merge-patch.ts'
+
+/** KV version 2 in Vault's dialect: `data/`, `metadata/`, `delete/`, `undelete/`, `destroy/`, `subkeys/`, `config`. */
+export function createKv2(kv: Kv2Store, mountPath: string): Engine {
+  const target = ({ params }: Call): string => `secret:${mountPath}${params['name'] ?? ''}`
+  const exists: PathSpec['exists'] = async (call, reader) =>
+    (await kv.meta(nameOf(call), reader)) !== undefined
+  return {
+    type: 'kv',
+    paths: [
+      {
+        pattern: 'data/{name...}',
+        target,
+        exists,
+        events: {
+          read: 'secret.read',
+          update: 'secret.written',
+          patch: 'secret.written',
+          delete: 'secret.deleted',
+        },
+        read: (call) => readData(kv, call),
+        update: (tx, call) => writeData(kv, tx, call),
+        patch: (tx, call) => patchData(kv, tx, call),
+        delete: async (tx, call) => markDeleted(kv, tx, call, undefined),
+      },
+      {
+        pattern: 'metadata/{name...}',
+        target,
+        exists,
+        events: { list: 'secret.listed', delete: 'secret.deleted' },
+        list: async (call) => listed(await kv.list(folderName(call))),
+        read: (call) => readMetadata(kv, call),
+        update: (tx, call) => writeMetadata(kv, tx, call),
+        delete: async (tx, call) => {
+          await kv.remove(tx, nameOf(call))
+          return {}
+        },
+      },
+      {
+        pattern: 'delete/{name...}',
+        target,
+        events: { update: 'secret.deleted' },
+        update: (tx, call) => markDeleted(kv, tx, call, versionsOf(call)),
+      },
+      {
+        pattern: 'undelete/{name...}',
+        target,
+        events: { update: 'secret.written' },
+        update: (tx, call) => undelete(kv, tx, call),
+      },
+      {
+        pattern: 'destroy/{name...}',
+        target,
+        events: { update: 'secret.deleted' },
+        async update(tx, call) {
+          const versions = versionsOf(call)
+          await kv.destroy(tx, nameOf(call), versions, call.now.getTime())
+          return { note: { destroyed: versions } }
+        },
+      },
+      {
+        pattern: 'subkeys/{name...}',
+        target,
+        events: { read: 'secret.read' },
+        read: (call) => readSubkeys(kv, call),
+      },
+      { pattern: 'config', read: () => readConfig(kv), update: (tx, call) => writeConfig(kv, tx, call) },
+      { pattern: '{name...}', read: wrongPath, list: wrongPath, update: (_, call) => wrongPath(call) },
+    ],
+    wipe: (tx) => kv.wipe(tx),
+  }
+}
+
+export const listed = (keys: string[]): Answer | undefined =>
+  keys.length === 0 ? undefined : { data: { keys }, note: { count: keys.length } }
+
+function nameOf({ params, operation }: Call): string {
+  const name = params['name'] ?? ''
+  if (name === '' || (name.endsWith('/') && operation !== 'read'))
+    throw new AppError('request.invalid', "cannot write to a path ending in '/'")
+  return name
+}
+
+export function folderName({ params }: Call): string {
+  const name = params['name'] ?? ''
+  return name === '' || name.endsWith('/') ? name : `${name}/`
+}
+
+/** Asked like an unversioned mount; said in words, because the answer would otherwise look like a missing secret. */
+const wrongPath = async (_call: Call): Promise<Answer> => ({
+  status: 404,
+  warnings: [
+    'Invalid path for a versioned K/V secrets engine. Use data/<name> or metadata/<name> below the mount, or a client that does.',
+  ],
+})
+
+function versionOf(call: Call, meta: Kv2Meta): number {
+  return countField(call.query, 'version') || meta.current
+}
+
+async function readData(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
+  const name = call.params['name'] ?? ''
+  const meta = await kv.meta(name)
+  if (!meta) return undefined
+  const version = versionOf(call, meta)
+  if (!meta.versions[version]) return undefined
+  const text = await kv.text(name, meta, version, call.now.getTime())
+  const about = JSON.stringify(versionView(meta, version))
+  return {
+    dataText: new Secret(`{"data":${text ? text.toString('utf8') : 'null'},"metadata":${about}}`),
+    status: text ? 200 : 404,
+    note: { version },
+  }
+}
+
+async function readSubkeys(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
+  const name = call.params['name'] ?? ''
+  const meta = await kv.meta(name)
+  if (!meta) return undefined
+  const version = versionOf(call, meta)
+  if (!meta.versions[version]) return undefined
+  const text = await kv.text(name, meta, version, call.now.getTime())
+  const subkeys = text
+    ? keysOnly(JSON.parse(text.toString('utf8')), countField(call.query, 'depth') ?? 0)
+    : null
+  return {
+    data: { metadata: versionView(meta, version), subkeys },
+    status: text ? 200 : 404,
+    note: { version },
+  }
+}
+
+/** The keys of nested objects with every value replaced by null; `depth` 0 is unlimited. */
+function keysOnly(value: unknown, depth: number): unknown {
+  if (!isObject(value)) return null
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, depth === 1 ? null : keysOnly(inner, depth - 1)]),
+  )
+}
+
+function casOf({ body }: Call): number | undefined {
+  const options = body['options']
+  return isObject(options) ? countField(options, 'cas') : undefined
+}
+
+function dataOf({ body }: Call): Record<string, unknown> | null {
+  if (!('data' in body)) throw new AppError('request.invalid', 'no data provided')
+  const { data } = body as { data: unknown }
+  if (data !== null && !isObject(data)) throw new AppError('request.invalid', '"data" must be an object')
+  return data
+}
+
+async function writeData(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer> {
+  const text = JSON.stringify(dataOf(call))
+  const { meta, version } = await kv.write(tx, nameOf(call), text, call.now.getTime(), casOf(call))
+  return { data: versionView(meta, version), note: { version } }
+}
+
+/** JSON merge patch (RFC 7386) on the newest version. */
+async function patchData(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer | undefined> {
+  const name = nameOf(call)
+  const now = call.now.getTime()
+  const meta = await kv.meta(name, tx)
+  const text = meta && (await kv.text(name, meta, meta.current, now, tx))
+  if (!text) return undefined
+  const merged = mergePatch(JSON.parse(text.toString('utf8')), dataOf(call))
+  const written = await kv.write(tx, name, JSON.stringify(merged), now, casOf(call))
+  return { data: versionView(written.meta, written.version), note: { version: written.version } }
+}
+
+function versionsOf(call: Call): number[] {
+  const versions = listField(call.body, 'versions')?.map(Number) ?? []
+  if (versions.length === 0) throw new AppError('request.invalid', 'no version number provided')
+  if (!versions.every((version) => Number.isSafeInteger(version) && version >= 0))
+    throw new AppError('request.invalid', '"versions" must be whole numbers')
+  return versions
+}
+
+/** Hides versions (the newest when none is named) in a way that `undelete` takes back. */
+async function markDeleted(kv: Kv2Store, tx: Tx, call: Call, asked: number[] | undefined): Promise<Answer> {
+  const name = nameOf(call)
+  const meta = await kv.meta(name, tx)
+  if (!meta) return {}
+  const now = call.now.getTime()
+  const versions = asked ?? [meta.current]
+  const deleted = changeVersions(meta, versions, now, (entry) =>
+    entry.deletedAt !== undefined && entry.deletedAt <= now ? entry : { ...entry, deletedAt: now },
+  )
+  await kv.setMeta(tx, name, deleted)
+  return { note: { deleted: versions } }
+}
+
+async function undelete(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer> {
+  const name = nameOf(call)
+  const versions = versionsOf(call)
+  const meta = await kv.meta(name, tx)
+  if (!meta) return {}
+  const back = changeVersions(meta, versions, call.now.getTime(), ({ deletedAt: _, ...entry }) => entry)
+  await kv.setMeta(tx, name, back)
+  return { note: { undeleted: versions } }
+}
+
+async function readMetadata(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
+  const meta = await kv.meta(call.params['name'] ?? '')
+  if (!meta) return undefined
+  const versions = Object.entries(meta.versions).map(([number, version]) => [
+    number,
+    {
+      created_time: timeText(version.createdAt),
+      deletion_time: timeText(version.deletedAt),
+      destroyed: version.destroyed ?? false,
+    },
+  ])
+  return {
+    data: {
+      cas_required: meta.casRequired,
+      created_time: timeText(meta.createdAt),
+      current_version: meta.current,
+      custom_metadata: meta.custom,
+      delete_version_after: formatDuration(meta.deleteAfterSeconds),
+      max_versions: meta.maxVersions,
+      oldest_version: meta.oldest,
+      updated_time: timeText(meta.updatedAt),
+      versions: Object.fromEntries(versions),
+    },
+  }
+}
+
+async function writeMetadata(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer> {
+  const name = nameOf(call)
+  const { body } = call
+  const now = call.now.getTime()
+  const meta = (await kv.meta(name, tx)) ?? newMeta(now)
+  await kv.setMeta(tx, name, {
+    ...meta,
+    updatedAt: now,
+    maxVersions: countField(body, 'max_versions') ?? meta.maxVersions,
+    casRequired: booleanField(body, 'cas_required') ?? meta.casRequired,
+    deleteAfterSeconds: durationField(body, 'delete_version_after') ?? meta.deleteAfterSeconds,
+    custom: textMapField(body, 'custom_metadata') ?? meta.custom,
+  })
+  return {}
+}
+
+async function readConfig(kv: Kv2Store): Promise<Answer> {
+  const { casRequired, deleteAfterSeconds, maxVersions } = await kv.config()
+  return {
+    data: {
+      cas_required: casRequired,
+      delete_version_after: formatDuration(deleteAfterSeconds),
+      max_versions: maxVersions,
+    },
+  }
+}
+
+async function writeConfig(kv: Kv2Store, tx: Tx, { body }: Call): Promise<Answer> {
+  const config = await kv.config(tx)
+  await kv.setConfig(tx, {
+    casRequired: booleanField(body, 'cas_required') ?? config.casRequired,
+    deleteAfterSeconds: durationField(body, 'delete_version_after') ?? config.deleteAfterSeconds,
+    maxVersions: countField(body, 'max_versions') ?? config.maxVersions,
+  })
+  return {}
+}

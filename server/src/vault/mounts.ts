@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto'
+import { AppError } from '../core/index.ts'
+import type { Reader, Tx } from '../store/index.ts'
+import type { Barrier } from './barrier/barrier.ts'
+import type { Engine } from './engine.ts'
+import { createKv1 } from './engines/kv1.ts'
+import { createKv2 } from './engines/kv2.ts'
+import { createKv2Store, type Kv2Store } from './engines/kv2-store.ts'
+import type { Router } from './router.ts'
+
+export type Mount = {
+  /** Ends in `/`. */
+  readonly path: string
+  readonly type: 'kv' | 'cubbyhole' | 'system' | 'token'
+  readonly id: string
+  readonly accessor: string
+  readonly description: string
+  /** KV only. */
+  readonly version: 1 | 2 | null
+}
+
+export type Mounts = {
+  load(): Promise<void>
+  setUp(tx: Tx): Promise<void>
+  all(): readonly Mount[]
+  /** The mount that serves a path. */
+  of(path: string): Mount | undefined
+  kv2Of(path: string): { mount: Mount; store: Kv2Store } | undefined
+  enable(tx: Tx, wanted: { path: string; type: string; version: string; description: string }): Promise<void>
+  disable(tx: Tx, path: string): Promise<void>
+  tune(tx: Tx, path: string, change: { description?: string; version?: string }): Promise<void>
+}
+
+type Needs = {
+  barrier: Barrier
+  router: Pick<Router, 'replace'>
+  /** Engines that are always there. */
+  fixed: () => readonly { mount: Mount; engine: Engine }[]
+}
+
+const storedAt = 'sys/mounts'
+const maxPathLength = 256
+
+export function createMounts({ barrier, router, fixed }: Needs): Mounts {
+  let mounts: readonly Mount[] = []
+  const stores = new Map<string, Kv2Store>()
+
+  function engineOf(mount: Mount): Engine {
+    if (mount.version === 1) return createKv1(barrier, mount.id, mount.path)
+    return createKv2(storeOf(mount), mount.path)
+  }
+  function storeOf(mount: Mount): Kv2Store {
+    const known = stores.get(mount.id) ?? createKv2Store(barrier, mount.id)
+    stores.set(mount.id, known)
+    return known
+  }
+  function adopt(next: readonly Mount[]): void {
+    mounts = next
+    const routed = next.map((mount) => ({ path: mount.path, engine: engineOf(mount) }))
+    router.replace([...routed, ...fixed().map(({ mount, engine }) => ({ path: mount.path, engine }))])
+  }
+  /** The table as a transaction sees it: one that waits for the same commit may have changed it. */
+  async function stored(reader?: Reader): Promise<readonly Mount[]> {
+    const bytes = await barrier.get(storedAt, reader)
+    return bytes ? (JSON.parse(bytes.toString('utf8')) as Mount[]) : []
+  }
+  async function save(tx: Tx, next: readonly Mount[]): Promise<void> {
+    await barrier.put(tx, storedAt, JSON.stringify(next))
+    tx.afterCommit(() => adopt(next))
+  }
+  const all = (): Mount[] => [...mounts, ...fixed().map(({ mount }) => mount)]
+  const of = (path: string): Mount | undefined =>
+    all()
+      .filter((mount) => `${path}/`.startsWith(mount.path))
+      .sort((a, b) => b.path.length - a.path.length)[0]
+
+  return {
+    load: async () => adopt(await stored()),
+    setUp: (tx) => save(tx, [newMount('secret/', 2, 'versioned secrets')]),
+    all,
+    of,
+    kv2Of(path) {
+      const mount = of(path)
+      return mount?.version === 2 ? { mount, store: storeOf(mount) } : undefined
+    },
+    async enable(tx, { path: written, type, version, description }) {
+      const path = cleanPath(written)
+      if (type !== 'kv' && type !== 'kv-v1' && type !== 'kv-v2')
+        throw new AppError('request.invalid', `plugin not found in the catalog: ${type}`)
+      const current = await stored(tx)
+      const taken = [...current, ...fixed().map(({ mount }) => mount)].find(
+        (mount) => path.startsWith(mount.path) || mount.path.startsWith(path),
+      )
+      if (taken) throw new AppError('request.invalid', `path is already in use at ${taken.path}`)
+      const number = type === 'kv-v2' || version === '2' ? 2 : 1
+      await save(tx, [...current, newMount(path, number, description)])
+    },
+    async disable(tx, written) {
+      const path = cleanPath(written)
+      if (fixed().some(({ mount }) => mount.path === path))
+        throw new AppError('request.invalid', `cannot unmount "${path}"`)
+      const current = await stored(tx)
+      const mount = current.find((known) => known.path === path)
+      if (!mount) return
+      await engineOf(mount).wipe(tx)
+      await save(
+        tx,
+        current.filter((known) => known !== mount),
+      )
+    },
+    async tune(tx, written, change) {
+      const path = cleanPath(written)
+      const current = await stored(tx)
+      const mount = current.find((known) => known.path === path)
+      if (!mount) throw new AppError('request.invalid', `no matching mount at "${path}"`)
+      if (change.version !== undefined && change.version !== String(mount.version))
+        throw new AppError('request.invalid', 'the version of a mount that exists cannot be changed')
+      const tuned = { ...mount, description: change.description ?? mount.description }
+      await save(
+        tx,
+        current.map((known) => (known === mount ? tuned : known)),
+      )
+    },
+  }
+}
+
+function newMount(path: string, version: 1 | 2, description: string): Mount {
+  const id = randomUUID()
+  return { path, type: 'kv', id, accessor: `kv_${id.slice(0, 8)}`, description, version }
+}
+
+function cleanPath(written: string): string {
+  const path = `${written.replace(/^\/+|\/+$/g, '')}/`
+  if (
+    path === '/' ||
+    path.length > maxPathLength ||
+    path.startsWith('auth/') ||
+    /\/\/|[\p{Cc}*+]/u.test(path)
+  )
+    throw new AppError('request.invalid', `"${written}" cannot be the path of a mount`)
+  return path
+}

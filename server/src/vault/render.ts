@@ -1,0 +1,46 @@
+import { AppError, Secret } from '../core/index.ts'
+import type { Answer } from './engine.ts'
+import type { VaultResponse } from './request.ts'
+
+/** Vault's envelope around an answer; nothing found is 404, nothing to say 204. */
+export function renderAnswer(answer: Answer | undefined, requestId: string): VaultResponse {
+  if (!answer) return failure(404, [])
+  const { data, dataText, auth, warnings, leaseSeconds = 0, status = 200 } = answer
+  if (answer.errors) return failure(status, answer.errors)
+  if (!data && !dataText && !auth && !warnings)
+    return { status: status === 200 ? 204 : status, body: undefined }
+  const text = dataText ? dataText.reveal() : data ? JSON.stringify(data) : 'null'
+  const repeated = answer.flat && data ? `${text.slice(1, -1)}${text.length > 2 ? ',' : ''}` : ''
+  return {
+    status,
+    body: new Secret(
+      `{${repeated}"request_id":"${requestId}","lease_id":"","renewable":false,"lease_duration":${leaseSeconds},` +
+        `"data":${text},"wrap_info":null,"warnings":${warnings?.length ? JSON.stringify(warnings) : 'null'},` +
+        `"auth":${auth ? JSON.stringify(auth) : 'null'}}\n`,
+    ),
+  }
+}
+
+/** A failure in Vault's words where its clients look for them, in ours elsewhere. */
+export function failureOf(error: unknown): VaultResponse {
+  if (!(error instanceof AppError)) return failure(500, ['internal error'])
+  switch (error.code) {
+    case 'vault.sealed':
+    case 'vault.uninitialised':
+      return failure(503, ['Vault is sealed'])
+    case 'token.invalid':
+      return failure(403, [error.detail ?? 'permission denied'])
+    case 'policy.denied':
+      return failure(403, [error.detail ? `permission denied: ${error.detail}` : 'permission denied'])
+    case 'policy.invalid':
+      return failure(400, [`failed to parse policy: ${error.detail}`])
+    case 'vault.already_initialised':
+      return failure(400, ['Vault is already initialized'])
+    default:
+      return failure(error.status, [error.detail ?? error.message])
+  }
+}
+
+export function failure(status: number, errors: readonly string[]): VaultResponse {
+  return { status, body: new Secret(`${JSON.stringify({ errors })}\n`) }
+}

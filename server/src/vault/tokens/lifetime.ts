@@ -1,0 +1,58 @@
+import { AppError } from '../../core/index.ts'
+import type { TokenRecord } from './token-record.ts'
+
+export const defaultTtlSeconds = 768 * 3600
+const maxTtlSeconds = 768 * 3600
+
+export type LifetimeRequest = {
+  readonly ttlSeconds?: number | undefined
+  readonly explicitMaxTtlSeconds?: number | undefined
+  readonly periodSeconds?: number | undefined
+  /** Only a root token may live for ever. */
+  readonly endless: boolean
+}
+type Lifetime = Pick<
+  TokenRecord,
+  'creationTtlSeconds' | 'explicitMaxTtlSeconds' | 'periodSeconds' | 'expiresAt'
+>
+
+/** How long a new token lives, with words for the caller when that is less than was asked. */
+export function lifetimeOf(asked: LifetimeRequest, now: number): { lifetime: Lifetime; warnings: string[] } {
+  const { ttlSeconds = 0, explicitMaxTtlSeconds = 0, periodSeconds = 0 } = asked
+  const warnings: string[] = []
+  if (asked.endless && ttlSeconds === 0 && explicitMaxTtlSeconds === 0 && periodSeconds === 0)
+    return {
+      lifetime: { creationTtlSeconds: 0, explicitMaxTtlSeconds: 0, periodSeconds: 0, expiresAt: null },
+      warnings,
+    }
+  const limit = explicitMaxTtlSeconds > 0 ? Math.min(explicitMaxTtlSeconds, maxTtlSeconds) : maxTtlSeconds
+  const wanted = periodSeconds || ttlSeconds || defaultTtlSeconds
+  const ceiling = periodSeconds > 0 && explicitMaxTtlSeconds === 0 ? periodSeconds : limit
+  const seconds = Math.min(wanted, ceiling)
+  if (ttlSeconds > seconds)
+    warnings.push(`TTL of ${ttlSeconds} seconds is longer than allowed; capped to ${seconds} seconds`)
+  return {
+    lifetime: {
+      creationTtlSeconds: seconds,
+      explicitMaxTtlSeconds,
+      periodSeconds,
+      expiresAt: now + seconds * 1000,
+    },
+    warnings,
+  }
+}
+
+/** The token with a later end: by its period, or by `increment` and never past its greatest age. */
+export function renewed(record: TokenRecord, incrementSeconds: number | undefined, now: number): TokenRecord {
+  if (!record.renewable || record.expiresAt === null)
+    throw new AppError('request.invalid', 'lease is not renewable')
+  const greatestAge =
+    record.explicitMaxTtlSeconds || (record.periodSeconds > 0 ? Number.POSITIVE_INFINITY : maxTtlSeconds)
+  const wanted = record.periodSeconds || incrementSeconds || record.creationTtlSeconds
+  const last = record.createdAt + greatestAge * 1000
+  return { ...record, expiresAt: Math.min(now + wanted * 1000, last), lastRenewedAt: now }
+}
+
+/** Whole seconds left, never below zero; 0 also for a token without end. */
+export const ttlOf = (record: TokenRecord, now: number): number =>
+  record.expiresAt === null ? 0 : Math.max(0, Math.floor((record.expiresAt - now) / 1000))

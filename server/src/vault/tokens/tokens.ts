@@ -1,0 +1,256 @@
+import { hash, randomBytes } from 'node:crypto'
+import { AppError, type Clock, newId, Secret } from '../../core/index.ts'
+import type { Reader, Store, Tx } from '../../store/index.ts'
+import type { Policies } from '../acl/policies.ts'
+import type { Barrier } from '../barrier/barrier.ts'
+import {
+  deleteToken,
+  putToken,
+  readExpiredTokens,
+  readToken,
+  readTokenByAccessor,
+  readTokenChildren,
+  readTokens,
+  type TokenRow,
+} from '../vault-store.ts'
+import { type LifetimeRequest, lifetimeOf, renewed } from './lifetime.ts'
+import type { LiveToken, StoredToken, TokenRecord } from './token-record.ts'
+
+export type NewToken = LifetimeRequest &
+  Pick<
+    TokenRecord,
+    'policies' | 'metadata' | 'displayName' | 'path' | 'usesLeft' | 'renewable' | 'parent'
+  > & {
+    /** A value chosen by the caller instead of a random one. */
+    readonly value?: Secret | undefined
+  }
+
+export type Tokens = {
+  create(tx: Tx, wanted: NewToken): Promise<{ token: Secret; record: TokenRecord; warnings: string[] }>
+  /** The token if it is valid now, from memory when it was seen lately. */
+  authenticate(token: Secret): Promise<LiveToken | undefined>
+  /** Takes one of the uses that a limited token has and returns how many are left; null when it is not limited. */
+  spendUse(live: LiveToken): Promise<number | null>
+  find(token: Secret, reader?: Reader): Promise<StoredToken | undefined>
+  findByAccessor(accessor: string, reader?: Reader): Promise<StoredToken | undefined>
+  renew(tx: Tx, token: StoredToken, incrementSeconds: number | undefined): Promise<TokenRecord>
+  /** Ends the token and all that descend from it; returns what ended. */
+  revoke(tx: Tx, row: string): Promise<TokenRecord[]>
+  /** Ends the token alone; its children become orphans. */
+  revokeOrphan(tx: Tx, row: string): Promise<TokenRecord[]>
+  accessors(): Promise<string[]>
+  /** Rows of tokens whose end has passed, oldest first. */
+  expired(limit: number): Promise<string[]>
+  /** Drops everything kept in memory. */
+  forget(): void
+}
+
+type Needs = {
+  store: Store
+  barrier: Barrier
+  policies: Policies
+  clock: Pick<Clock, 'now'>
+  /** What the end of a token takes along, in the same transaction. */
+  onEnd: (tx: Tx, record: TokenRecord) => Promise<void>
+}
+
+const cachedTokens = 10_000
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+export function createTokens({ store, barrier, policies, clock, onEnd }: Needs): Tokens {
+  const live = new Map<string, LiveToken>()
+  /** Counts changes; what was read before one is not kept after it. */
+  let changes = 0
+  const now = (): number => clock.now().getTime()
+  const rowOf = (token: Secret): Buffer => barrier.digest('token', hash('sha256', token.reveal()))
+
+  function forget(): void {
+    changes++
+    live.clear()
+  }
+  policies.onChange(forget)
+
+  const opened = (row: TokenRow): StoredToken => ({
+    row: Buffer.from(row.id).toString('hex'),
+    record: JSON.parse(barrier.reveal(contextOf(row), row.value)) as TokenRecord,
+  })
+
+  async function save(tx: Tx, row: string, record: TokenRecord): Promise<void> {
+    const fields = {
+      id: Buffer.from(row, 'hex'),
+      accessor: barrier.digest('accessor', record.accessor),
+      parent: record.parent === null ? null : Buffer.from(record.parent, 'hex'),
+      expiresAt: record.expiresAt,
+    }
+    const value = await barrier.close(tx, contextOf(fields), JSON.stringify(record))
+    await putToken(tx, { ...fields, value })
+  }
+
+  async function byRow(row: string, reader: Reader): Promise<StoredToken | undefined> {
+    const found = await readToken(reader, Buffer.from(row, 'hex'))
+    return found && opened(found)
+  }
+
+  /** The earliest end of the token and its ancestors; undefined when one of them is gone. */
+  async function endOf(record: TokenRecord): Promise<number | undefined> {
+    let endsAt = record.expiresAt ?? Number.POSITIVE_INFINITY
+    for (let parent = record.parent; parent !== null; ) {
+      const above = await byRow(parent, store)
+      if (!above) return undefined
+      endsAt = Math.min(endsAt, above.record.expiresAt ?? Number.POSITIVE_INFINITY)
+      parent = above.record.parent
+    }
+    return endsAt
+  }
+
+  async function load(token: Secret): Promise<LiveToken | undefined> {
+    const found = await readToken(store, rowOf(token))
+    if (!found) return undefined
+    const stored = opened(found)
+    const endsAt = await endOf(stored.record)
+    if (endsAt === undefined) return undefined
+    const { id, displayName, policies: names } = stored.record
+    const roles = names.includes('root') ? (['owner'] as const) : []
+    return {
+      ...stored,
+      endsAt,
+      acl: await policies.compile(names),
+      principal: { kind: 'token', id, name: displayName, roles },
+      revoked: false,
+    }
+  }
+
+  function remember(key: string, token: LiveToken): void {
+    live.set(key, token)
+    const [oldest] = live.keys()
+    if (live.size > cachedTokens && oldest !== undefined) live.delete(oldest)
+  }
+
+  async function end(tx: Tx, stored: StoredToken): Promise<void> {
+    await deleteToken(tx, Buffer.from(stored.row, 'hex'))
+    await onEnd(tx, stored.record)
+  }
+
+  function forgetRows(tx: Tx, rows: ReadonlySet<string>): void {
+    tx.afterCommit(() => {
+      changes++
+      for (const [key, token] of live) {
+        if (!rows.has(token.row)) continue
+        token.revoked = true
+        live.delete(key)
+      }
+    })
+  }
+
+  return {
+    async create(tx, wanted) {
+      const token = wanted.value ?? new Secret(`kwt.${randomText(32)}`)
+      const row = rowOf(token).toString('hex')
+      if (wanted.value && (await byRow(row, tx)))
+        throw new AppError('request.invalid', 'cannot create a token with a duplicate ID')
+      const { lifetime, warnings } = lifetimeOf(wanted, now())
+      const record: TokenRecord = {
+        id: newId('tok', clock.now()),
+        accessor: randomText(24),
+        parent: wanted.parent,
+        policies: wanted.policies,
+        metadata: wanted.metadata,
+        displayName: wanted.displayName,
+        path: wanted.path,
+        createdAt: now(),
+        usesLeft: wanted.usesLeft,
+        renewable: wanted.renewable && lifetime.expiresAt !== null,
+        lastRenewedAt: null,
+        ...lifetime,
+      }
+      await save(tx, row, record)
+      return { token, record, warnings }
+    },
+    async authenticate(token) {
+      const key = hash('sha256', token.reveal())
+      let found = live.get(key)
+      while (!found) {
+        const before = changes
+        const loaded = await load(token)
+        if (!loaded) return undefined
+        if (before !== changes) continue
+        remember(key, loaded)
+        found = loaded
+      }
+      return found.endsAt > now() ? found : undefined
+    },
+    async spendUse(token) {
+      if (token.record.usesLeft === null) return null
+      return store.write(async (tx) => {
+        const stored = await byRow(token.row, tx)
+        const usesLeft = (stored?.record.usesLeft ?? 0) - 1
+        if (!stored || usesLeft < 0) throw new AppError('token.invalid')
+        await save(tx, token.row, { ...stored.record, usesLeft })
+        return usesLeft
+      })
+    },
+    async find(token, reader = store) {
+      const found = await readToken(reader, rowOf(token))
+      return found && current(opened(found), now())
+    },
+    async findByAccessor(accessor, reader = store) {
+      const found = await readTokenByAccessor(reader, barrier.digest('accessor', accessor))
+      return found && current(opened(found), now())
+    },
+    async renew(tx, { row, record }, incrementSeconds) {
+      const next = renewed(record, incrementSeconds, now())
+      await save(tx, row, next)
+      tx.afterCommit(forget)
+      return next
+    },
+    async revoke(tx, row) {
+      const first = await byRow(row, tx)
+      const ended = first ? [first] : []
+      for (const stored of ended) {
+        ended.push(...(await readTokenChildren(tx, Buffer.from(stored.row, 'hex'))).map(opened))
+        await end(tx, stored)
+      }
+      forgetRows(tx, new Set(ended.map((stored) => stored.row)))
+      return ended.map((stored) => stored.record)
+    },
+    async revokeOrphan(tx, row) {
+      const stored = await byRow(row, tx)
+      if (!stored) return []
+      for (const child of (await readTokenChildren(tx, Buffer.from(row, 'hex'))).map(opened))
+        await save(tx, child.row, { ...child.record, parent: null })
+      await end(tx, stored)
+      forgetRows(tx, new Set([row]))
+      tx.afterCommit(forget)
+      return [stored.record]
+    },
+    async accessors() {
+      const rows = await readTokens(store)
+      return rows.map((row) => opened(row).record.accessor).sort()
+    },
+    async expired(limit) {
+      const rows = await readExpiredTokens(store, now(), limit)
+      return rows.map((row) => Buffer.from(row.id).toString('hex'))
+    },
+    forget,
+  }
+}
+
+/** Binds a token's value to its row and to every column beside it, so that none can be altered alone. */
+function contextOf(row: Omit<TokenRow, 'value'>): string {
+  const text = (bytes: Uint8Array | null): string => (bytes ? Buffer.from(bytes).toString('hex') : '-')
+  return `token\0${text(row.id)}\0${text(row.accessor)}\0${text(row.parent)}\0${row.expiresAt ?? '-'}`
+}
+
+const current = (stored: StoredToken, now: number): StoredToken | undefined =>
+  stored.record.expiresAt === null || stored.record.expiresAt > now ? stored : undefined
+
+/** Random letters and digits; a byte past the last whole multiple of the alphabet is thrown away, so none is favoured. */
+function randomText(length: number): string {
+  let text = ''
+  while (text.length < length) {
+    for (const byte of randomBytes(length)) {
+      if (byte < 248 && text.length < length) text += alphabet[byte % 62]
+    }
+  }
+  return text
+}

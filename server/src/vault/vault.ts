@@ -1,0 +1,258 @@
+import type { Audit } from '../audit/index.ts'
+import {
+  AppError,
+  actorOf,
+  type Clock,
+  type Log,
+  type Principal,
+  reasonOf,
+  Secret,
+  systemPrincipal,
+} from '../core/index.ts'
+import type { Durability, Store } from '../store/index.ts'
+import { createPolicies } from './acl/policies.ts'
+import { createBarrier } from './barrier/barrier.ts'
+import type { Engine } from './engine.ts'
+import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
+import { createSystemEngine } from './engines/system.ts'
+import { createTokenEngine } from './engines/token.ts'
+import { createKeywardKv, type VaultKv } from './keyward-kv.ts'
+import { createKeywardStorage, type SealedStorage } from './keyward-storage.ts'
+import { createMounts, type Mount } from './mounts.ts'
+import {
+  type Ceiling,
+  createRequestHandler,
+  tokenEnded,
+  type VaultRequest,
+  type VaultResponse,
+} from './request.ts'
+import { createRouter } from './router.ts'
+import { createSeal, type SealOptions, type VaultStatus } from './seal/seal.ts'
+import { createSealRequests } from './seal-requests.ts'
+import { createTokens } from './tokens/tokens.ts'
+
+export type Vault = {
+  /** Learns from the store what there is; call it once, before anything else. */
+  load(): Promise<void>
+  status(): VaultStatus
+  /** Makes the keys and the root token. Sealed by a key file the vault is open afterwards; with shares it waits for them. */
+  initialise(
+    options: SealOptions & { readonly rootTokenId?: Secret },
+  ): Promise<{ shares: readonly Secret[]; rootToken: Secret }>
+  /** A share in hexadecimal or base64, as `initialise` or Vault's clients give it. */
+  unseal(share: Secret): Promise<VaultStatus>
+  unsealWithKeyFile(): Promise<void>
+  seal(by: Principal): Promise<void>
+  /** Versioned secrets, for Keyward's own domains, which decide and audit for themselves. */
+  kv: VaultKv
+  /** Keyward's own encrypted storage, which no API shows: undo copies, keys. */
+  sealed: SealedStorage
+  /** Everything below `/v1/`, decided and audited here. */
+  handle(request: VaultRequest): Promise<VaultResponse>
+  /** Who a vault token is, for `/api/v1`; the policy `root` gives the role `owner`. */
+  principalOf(token: string): Promise<Principal | undefined>
+  /** Ends tokens whose time has come, with their children; returns how many. Runs by itself while the vault is open. */
+  expireTokens(): Promise<number>
+  /** Wipes the keys from memory and stops; the vault itself stays as it is. */
+  close(): void
+}
+
+type Needs = {
+  store: Store
+  audit: Pick<Audit, 'record' | 'recordNow'>
+  clock: Clock
+  log: Log
+  /** Where the key file is, or would be. */
+  keyFile: string
+  /** Cedar above the ACL: it can only refuse. */
+  ceiling?: Ceiling
+  /** `kernel` lets reads go when the operating system has their entry, as other vaults do; the default waits for the disk. */
+  auditDurability?: Durability
+  version?: string
+}
+
+const expiryIntervalMilliseconds = 15_000
+const expiredAtOnce = 200
+
+export function createVault(needs: Needs): Vault {
+  const { store, audit, clock, log } = needs
+  const barrier = createBarrier({ store, now: clock.now })
+  const seal = createSeal({ store, barrier, clock, keyFile: needs.keyFile })
+  const policies = createPolicies(barrier)
+  const router = createRouter()
+  const tokens = createTokens({
+    store,
+    barrier,
+    policies,
+    clock,
+    onEnd: (tx, { id }) => barrier.deleteFolder(tx, cubbyholeOf(id)),
+  })
+  const mounts = createMounts({ barrier, router, fixed: () => fixed })
+  const fixed: readonly { mount: Mount; engine: Engine }[] = [
+    fixedMount('cubbyhole/', 'cubbyhole', 'per-token private secret storage', createCubbyhole(barrier)),
+    fixedMount(
+      'sys/',
+      'system',
+      'the vault itself',
+      createSystemEngine({ barrier, policies, mounts, tokens, seal: shut }),
+    ),
+    fixedMount('auth/token/', 'token', 'token based credentials', createTokenEngine({ tokens, policies })),
+  ]
+  /** Open for requests: keys, mounts and policies are there. */
+  let active = false
+  let stopTimer = (): void => undefined
+
+  const status = (): VaultStatus => ({ ...seal.status(), sealed: !active })
+
+  async function activate(): Promise<void> {
+    await mounts.load()
+    active = true
+    scheduleExpiry()
+  }
+
+  function shut(): void {
+    active = false
+    stopTimer()
+    tokens.forget()
+    seal.seal()
+  }
+
+  function scheduleExpiry(): void {
+    stopTimer()
+    stopTimer = clock.after(expiryIntervalMilliseconds, () => {
+      expireTokens()
+        .catch((error: unknown) =>
+          log.error({ reason: reasonOf(error) }, 'expired tokens could not be removed'),
+        )
+        .finally(() => active && scheduleExpiry())
+    })
+  }
+
+  async function expireTokens(): Promise<number> {
+    let count = 0
+    for (const row of active ? await tokens.expired(expiredAtOnce) : [])
+      await store.write(async (tx) => {
+        const ended = await tokens.revoke(tx, row)
+        const actor = actorOf(systemPrincipal('expiry'))
+        for (const { id } of ended) await audit.record(tx, tokenEnded(actor, id, '', 'its time has come'))
+        count += ended.length
+      })
+    return count
+  }
+
+  const recordVault = (type: 'vault.initialised' | 'vault.unsealed' | 'vault.sealed', actor: string) =>
+    ({ type, outcome: 'done', actor, target: 'vault:keyward' }) as const
+
+  const initialise: Vault['initialise'] = async (options) => {
+    const fresh = await seal.prepare(options)
+    try {
+      const made = await store.write(async (tx) => {
+        const shares = await seal.initialise(tx, fresh)
+        await policies.setUp(tx)
+        await mounts.setUp(tx)
+        const { token } = await tokens.create(tx, { ...rootToken, value: options.rootTokenId })
+        await audit.record(tx, recordVault('vault.initialised', actorOf(systemPrincipal('server'))))
+        return { shares, rootToken: token }
+      })
+      if (options.seal === 'keyfile') await activate()
+      else shut()
+      return made
+    } catch (error) {
+      if (!active) shut()
+      throw error
+    }
+  }
+
+  async function opened(): Promise<void> {
+    try {
+      await activate()
+      await audit.recordNow(recordVault('vault.unsealed', actorOf(systemPrincipal('server'))))
+    } catch (error) {
+      shut()
+      throw error
+    }
+  }
+
+  const unseal: Vault['unseal'] = async (share) => {
+    const wasActive = active
+    const bytes = shareBytes(share.reveal())
+    const open = await seal.unseal(bytes)
+    bytes.fill(0)
+    if (open && !wasActive) await opened()
+    return status()
+  }
+
+  const handleSealed = createSealRequests({
+    clock,
+    version: needs.version ?? '1.0.0',
+    status,
+    initialise,
+    unseal,
+    reset: seal.reset,
+  })
+  const handleOpen = createRequestHandler({
+    store,
+    audit,
+    tokens,
+    router,
+    clock,
+    log,
+    ceiling: needs.ceiling ?? (() => undefined),
+    readDurability: needs.auditDurability ?? 'disk',
+    isOpen: () => active,
+  })
+
+  return {
+    load: seal.load,
+    status,
+    initialise,
+    unseal,
+    async unsealWithKeyFile() {
+      await seal.unsealWithKeyFile()
+      if (!active) await opened()
+    },
+    async seal(by) {
+      await audit.recordNow(recordVault('vault.sealed', actorOf(by)))
+      shut()
+    },
+    kv: createKeywardKv({ mounts, clock }),
+    sealed: createKeywardStorage(barrier),
+    handle: (request) => handleSealed(request) ?? handleOpen(request),
+    async principalOf(token) {
+      if (!active || token === '') return undefined
+      const live = await tokens.authenticate(new Secret(token))
+      // A token with counted uses is for /v1, where each use is counted.
+      return live && live.record.usesLeft === null ? live.principal : undefined
+    },
+    expireTokens,
+    close: shut,
+  }
+}
+
+const rootToken = {
+  policies: ['root'],
+  metadata: null,
+  displayName: 'root',
+  path: 'auth/token/root',
+  usesLeft: null,
+  renewable: false,
+  parent: null,
+  endless: true,
+} as const
+
+function fixedMount(
+  path: string,
+  type: Mount['type'],
+  description: string,
+  engine: Engine,
+): { mount: Mount; engine: Engine } {
+  return { mount: { path, type, id: type, accessor: `${type}_keyward`, description, version: null }, engine }
+}
+
+/** Hexadecimal first: every hexadecimal text is also base64, but not the share that was meant. */
+function shareBytes(text: string): Buffer {
+  const clean = text.trim()
+  if (/^(?:[0-9a-fA-F]{2})+$/.test(clean)) return Buffer.from(clean, 'hex')
+  if (/^[A-Za-z0-9+/]+={0,2}$/.test(clean)) return Buffer.from(clean, 'base64')
+  throw new AppError('vault.share_invalid', "'key' must be a valid hex or base64 string")
+}
