@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { exitError, exitOk } from './exit-code.ts'
-import { groups } from './groups.ts'
+import { groups, helpHeading } from './groups.ts'
 import type { LoadMain } from './main-port.ts'
 import type { CommandNeeds } from './needs.ts'
 import type { Environment } from './places.ts'
@@ -69,6 +69,7 @@ async function programFor(args: readonly string[], needs: CommandNeeds): Promise
     .version(needs.version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .enablePositionalOptions()
+    .addHelpCommand(new Command('help').argument('[command]').summary('Show help').helpGroup(helpHeading))
     .addHelpText('after', manual)
   const wanted = args[0] === 'help' ? args[1] : args[0]
   for (const group of groups) {

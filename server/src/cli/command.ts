@@ -4,6 +4,7 @@ export type LeafSpec = {
   /** Name and arguments as commander writes them: `show <approvalId>`. */
   readonly usage: string
   readonly summary: string
+  /** One paragraph; it is wrapped to the terminal. */
   readonly details?: string
   /** Whole command lines, each of which works as it stands. */
   readonly examples: readonly string[]
@@ -16,7 +17,7 @@ export function localCommand({ usage, summary, details, examples }: LeafSpec): C
   command
     .name(name)
     .summary(summary)
-    .description(details ? `${summary}.\n\n${details}` : `${summary}.`)
+    .description(details ? `${summary}.\n\n${details.replaceAll('\n', ' ')}` : `${summary}.`)
   for (const place of places) command.argument(place)
   return command
     .option('--json', 'write the result as JSON; errors too, on standard error')

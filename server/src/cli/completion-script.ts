@@ -34,24 +34,24 @@ function* cases(commands: readonly Words[]): Iterable<{ path: string; words: rea
   }
 }
 
+const pattern = (path: string): string => (path.includes(' ') ? `'${path}'` : `'${path}'|'${path} '*`)
+
 function bashScript(commands: readonly Words[]): string {
   const first = [...commands.map(({ name }) => name), 'help', '--help', '--version'].join(' ')
   const arms = [...cases(commands)]
-    .map(
-      ({ path, words }) =>
-        `    '${path}'${path.includes(' ') ? '' : "|'${path} '*".replace('${path}', path)}) words='${words.join(' ')}' ;;`,
-    )
+    .map(({ path, words }) => `    ${pattern(path)}) words='${words.join(' ')}' ;;`)
     .join('\n')
   return `# Completion for keyward: source <(keyward completion bash)
 _keyward() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" words
+  local current="$2" words path="$3"
   COMPREPLY=()
   if [[ $COMP_CWORD -eq 1 ]]; then
     COMPREPLY=($(compgen -W '${first}' -- "$current"))
     return
   fi
-  local path="\${COMP_WORDS[1]}"
-  [[ $COMP_CWORD -gt 2 ]] && path+=" \${COMP_WORDS[2]}"
+  set -- "\${COMP_WORDS[@]}"
+  path="$2"
+  [[ $COMP_CWORD -gt 2 ]] && path+=" $3"
   case "$path" in
 ${arms}
     *) return ;;
@@ -62,35 +62,34 @@ complete -o default -F _keyward keyward
 `
 }
 
-/** For single quotes in zsh and fish, and for the colon that ends a name in zsh's lists. */
-const quoted = (text: string): string => text.replaceAll("'", "'\\''")
+/** For single quotes, and for the colon that ends a name in zsh's lists. */
 const described = (name: string, summary: string): string =>
-  `'${quoted(`${name.replaceAll(':', '\\:')}:${summary}`)}'`
+  `'${`${name.replaceAll(':', '\\:')}:${summary}`.replaceAll("'", "'\\''")}'`
 
 function zshScript(commands: readonly Words[]): string {
   const list = (command: Words): string =>
     [...command.commands, ...command.options].map(({ name, summary }) => described(name, summary)).join(' ')
   const arms = commands
     .flatMap((command) => [
-      ...command.commands.map((child) => `    '${command.name} ${child.name}') words=(${list(child)}) ;;`),
-      `    '${command.name}'|'${command.name} '*) words=(${list(command)}) ;;`,
+      ...command.commands.map((child) => `    '${command.name} ${child.name}') answers=(${list(child)}) ;;`),
+      `    ${pattern(command.name)}) answers=(${list(command)}) ;;`,
     ])
     .join('\n')
   return `#compdef keyward
-# Completion for keyward: keyward completion zsh > "\${fpath[1]}/_keyward"
+# Completion for keyward: keyward completion zsh > ~/.zfunc/_keyward
 _keyward() {
-  local -a words_all=(\${words[@]}) words
+  local -a answers
+  local typed="$words[2]"
   if (( CURRENT == 2 )); then
-    words=(${commands.map(({ name, summary }) => described(name, summary)).join(' ')})
-    _describe 'command' words
+    answers=(${commands.map(({ name, summary }) => described(name, summary)).join(' ')})
+    _describe 'command' answers
     return
   fi
-  local path="\${words_all[2]}"
-  (( CURRENT > 3 )) && path+=" \${words_all[3]}"
-  case "$path" in
+  (( CURRENT > 3 )) && typed+=" $words[3]"
+  case "$typed" in
 ${arms}
   esac
-  _describe 'argument' words
+  _describe 'argument' answers
   _files
 }
 compdef _keyward keyward

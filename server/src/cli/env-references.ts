@@ -42,12 +42,12 @@ export function resolvedVariables(
   return Object.fromEntries(
     referring.map(({ name, text }) => [
       name,
-      text.replace(referencePattern(), (found) => valueOf(values, name, found)),
+      text.replace(referencePattern(), (found) => valueBehind(values, name, found)),
     ]),
   )
 }
 
-function valueOf(values: ReadonlyMap<string, Secret>, name: string, reference: string): string {
+function valueBehind(values: ReadonlyMap<string, Secret>, name: string, reference: string): string {
   const value = values.get(reference)?.reveal()
   if (value === undefined)
     throw new AppError('secret.not_found', `the server gave no value for ${reference} (${name})`)

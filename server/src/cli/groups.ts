@@ -13,7 +13,7 @@ const start = 'Start here:'
 const work = 'Findings and secrets:'
 const agents = 'Agents and their work:'
 const proof = 'Proof and policy:'
-const tools = 'Help and tools:'
+export const helpHeading = 'Help and tools:'
 
 /** Every command of the first level, in the order of the help. */
 export const groups: readonly Group[] = [
@@ -128,19 +128,19 @@ export const groups: readonly Group[] = [
   {
     name: 'api',
     summary: 'Call any operation of the API by its name',
-    heading: tools,
+    heading: helpHeading,
     load: async (needs) => (await import('./commands/api.ts')).apiCommand(needs),
   },
   {
     name: 'doctor',
     summary: 'Check this machine and say what to mend',
-    heading: tools,
+    heading: helpHeading,
     load: async (needs) => (await import('./commands/doctor.ts')).doctorCommand(needs),
   },
   {
     name: 'completion',
     summary: 'Completion for bash, zsh or fish',
-    heading: tools,
+    heading: helpHeading,
     load: async (needs) => {
       const { completionCommand } = await import('./commands/completion.ts')
       return completionCommand(needs, () => Promise.all(groups.map((group) => group.load(needs))))

@@ -5,7 +5,7 @@ import { type CommonOptions, serverCommand } from '../command.ts'
 import { connect } from '../connect.ts'
 import { readInput } from '../input.ts'
 import type { CommandNeeds } from '../needs.ts'
-import { renderTable } from '../table.ts'
+import { type Column, renderTable } from '../table.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version'>
 type Fields = { [key: string]: Json }
@@ -48,20 +48,15 @@ export function apiCommand(needs: Needs): Command {
 
 function listOperations({ terminal }: Needs, { json }: CommonOptions): void {
   const rows = [...operations.values()]
-  if (json)
-    return terminal.json(rows.map(({ name, method, path, summary }) => ({ name, method, path, summary })))
-  terminal.write(
-    renderTable<Operation>(
-      [
-        { title: 'name', value: ({ name }) => name },
-        { title: 'fields', value: (operation) => Object.keys(shapeOf(operation)).join(' '), shrink: true },
-        { title: 'summary', value: ({ summary }) => summary, shrink: true },
-      ],
-      rows,
-      terminal.columns,
-    ),
-  )
+  if (json) terminal.json(rows.map(({ name, method, path, summary }) => ({ name, method, path, summary })))
+  else terminal.write(renderTable(operationColumns, rows, terminal.columns))
 }
+
+const operationColumns: readonly Column<Operation>[] = [
+  { title: 'name', value: ({ name }) => name },
+  { title: 'fields', value: (operation) => Object.keys(shapeOf(operation)).join(' '), shrink: true },
+  { title: 'summary', value: ({ summary }) => summary, shrink: true },
+]
 
 /** Their answers hold a session's token, which would end on the screen. */
 function refuseSignIn({ name, access }: Operation): void {

@@ -14,7 +14,7 @@ export function completionCommand(
     summary: 'Completion for bash, zsh or fish',
     examples: [
       'source <(keyward completion bash)',
-      'keyward completion zsh > "${fpath[1]}/_keyward"',
+      'keyward completion zsh > ~/.zfunc/_keyward',
       'keyward completion fish > ~/.config/fish/completions/keyward.fish',
     ],
   })

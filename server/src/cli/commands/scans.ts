@@ -77,16 +77,17 @@ function showCommand(needs: Needs): Command {
 
 function showScan({ terminal, answer }: Needs, { json }: CommonOptions, scan: ScanView): void {
   if (scan.state === 'failed') answer(exitNegative)
-  if (json) return terminal.json(scan)
-  terminal.write(
-    renderFacts([
-      ['Scan', `${scan.id}, ${scan.state}`],
-      ['Path', scan.path],
-      ['Project', scan.project],
-      ['Read', `${scan.filesScanned} of ${scan.filesTotal ?? '?'} files, ${scan.bytesScanned} bytes`],
-      ['History', `${scan.commitsScanned} commits`],
-      ['Findings', scan.findings],
-      ...scan.problems.map(({ file, reason }) => ['Problem', `${file}: ${reason}`] as const),
-    ]),
-  )
+  if (json) terminal.json(scan)
+  else terminal.write(scanText(scan))
 }
+
+const scanText = (scan: ScanView): string =>
+  renderFacts([
+    ['Scan', `${scan.id}, ${scan.state}`],
+    ['Path', scan.path],
+    ['Project', scan.project],
+    ['Read', `${scan.filesScanned} of ${scan.filesTotal ?? '?'} files, ${scan.bytesScanned} bytes`],
+    ['History', `${scan.commitsScanned} commits`],
+    ['Findings', scan.findings],
+    ...scan.problems.map(({ file, reason }) => ['Problem', `${file}: ${reason}`] as const),
+  ])

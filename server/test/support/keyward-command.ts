@@ -1,0 +1,59 @@
+// Runs the real command as a user does: its own process, a home folder of its own.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
+
+export type Outcome = { readonly code: number; readonly stdout: string; readonly stderr: string }
+
+export type Shell = {
+  /** Home of the user, and the folder where the command runs. */
+  readonly home: string
+  keyward(args: readonly string[], more?: { env?: Record<string, string>; input?: string }): Promise<Outcome>
+}
+
+export function openShell(t: TestContext, env: Record<string, string> = {}): Shell {
+  const home = mkdtempSync(join(tmpdir(), 'keyward-cli-'))
+  t.after(() => rmSync(home, { recursive: true, force: true }))
+  const base = { PATH: process.env['PATH'] ?? '', HOME: home, ...env }
+  return {
+    home,
+    keyward: (args, more = {}) =>
+      runToEnd(
+        process.execPath,
+        [launcher, ...args],
+        { cwd: home, env: { ...base, ...more.env } },
+        more.input ?? '',
+      ),
+  }
+}
+
+export function runToEnd(
+  program: string,
+  args: readonly string[],
+  options: { cwd: string; env: Record<string, string> },
+  input: string,
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { ...options, stdio: 'pipe' })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.once('error', reject)
+    child.once('close', (code, signal) =>
+      resolve({ code: code ?? -1, stdout, stderr: signal ? `${stderr}[${signal}]` : stderr }),
+    )
+    // A command that reads no input may end before it has been written.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+  })
+}
