@@ -1,0 +1,91 @@
+import type { LeaseView } from '@keyward/contract'
+import { AppError, actorOf, type Principal, systemPrincipal } from '../core/index.ts'
+import type { Sql, Tx } from '../store/index.ts'
+import type { Needs } from './lend.ts'
+import {
+  byAgent,
+  byDue,
+  byId,
+  byTask,
+  endGrants,
+  endLeases,
+  type LeaseRow,
+  leaseById,
+  nextExpiry,
+} from './lend-store.ts'
+
+/** Rows that one transaction marks, so that nothing else waits long behind a great expiry. */
+const batch = 200
+
+export async function recordExpiry(
+  tx: Tx,
+  row: LeaseRow,
+  { audit, bus }: Pick<Needs, 'audit' | 'bus'>,
+): Promise<void> {
+  const target = `lease:${row.id}`
+  await audit.record(tx, {
+    type: 'lease.expired',
+    outcome: 'done',
+    actor: actorOf(systemPrincipal('lend')),
+    target,
+    correlation: row.run_id ?? '',
+    detail: { agent: `agent:${row.agent_id}`, expiresAt: new Date(row.expires_at).toISOString() },
+  })
+  await bus.publish(tx, { type: 'lease.expired', subject: target })
+}
+
+export function createEnds(needs: Needs & { view: (row: LeaseRow) => LeaseView }) {
+  const { store, audit, bus, clock, view } = needs
+
+  async function revokeWhere(tx: Tx, which: Sql, reason: string, by: Principal): Promise<LeaseRow[]> {
+    const rows = await endLeases(tx, which, { state: 'revoked', at: clock.now().getTime(), reason })
+    for (const row of rows) {
+      const target = `lease:${row.id}`
+      await audit.record(tx, {
+        type: 'lease.revoked',
+        outcome: 'done',
+        actor: actorOf(by),
+        target,
+        correlation: row.run_id ?? '',
+        detail: { agent: `agent:${row.agent_id}`, secretPath: row.secret_path, reason },
+      })
+      await bus.publish(tx, { type: 'lease.revoked', subject: target })
+    }
+    return rows
+  }
+
+  return {
+    async revoke(tx: Tx, leaseId: string, reason: string, by: Principal): Promise<LeaseView> {
+      const [revoked] = await revokeWhere(tx, byId(leaseId), reason, by)
+      const row = revoked ?? (await leaseById(tx, leaseId))
+      if (!row) throw new AppError('lease.not_found', `No lease has the id ${leaseId}.`)
+      return view(row)
+    },
+
+    async endForTask(tx: Tx, runId: string, taskId: string, reason: string): Promise<number> {
+      await endGrants(tx, byTask(runId, taskId), clock.now().getTime(), reason)
+      return (await revokeWhere(tx, byTask(runId, taskId), reason, systemPrincipal('workflow'))).length
+    },
+
+    async endForAgent(tx: Tx, agentId: string, reason: string, by: Principal = systemPrincipal('lend')) {
+      return (await revokeWhere(tx, byAgent(agentId), reason, by)).length
+    },
+
+    async expireDue(): Promise<{ expired: number; nextAt: Date | undefined }> {
+      let expired = 0
+      let count: number
+      do {
+        count = await store.write(async (tx) => {
+          const now = clock.now().getTime()
+          const end = { state: 'expired' as const, at: now, reason: 'its time was over' }
+          const rows = await endLeases(tx, byDue(now, batch), end)
+          for (const row of rows) await recordExpiry(tx, row, needs)
+          return rows.length
+        })
+        expired += count
+      } while (count === batch)
+      const next = await nextExpiry(store)
+      return { expired, nextAt: next === undefined ? undefined : new Date(next) }
+    },
+  }
+}

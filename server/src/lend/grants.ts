@@ -1,0 +1,74 @@
+import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
+import type { Tx } from '../store/index.ts'
+import { describeDestination, normalDestination } from './destinations.ts'
+import type { Needs, NewGrant } from './lend.ts'
+import { byId, endGrants, insertGrant } from './lend-store.ts'
+
+export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
+  return {
+    async make(tx: Tx, grant: NewGrant): Promise<{ grantId: string }> {
+      const agent = await identity.agent(grant.agentId, tx)
+      if (!agent) throw new AppError('agent.not_found', `No agent has the id ${grant.agentId}.`)
+      const decision = policy.decide({
+        principal: grant.by,
+        action: 'leases.grant',
+        resource: { type: 'Secret', id: grant.secretPath, attributes: { path: grant.secretPath } },
+      })
+      if (!decision.allow) throw new AppError('policy.denied', decision.reason)
+      const now = clock.now()
+      const destinations = grant.destinations.map(normalDestination)
+      const grantId = newId('grt', now)
+      await insertGrant(tx, {
+        id: grantId,
+        agent_id: grant.agentId,
+        secret_path: grant.secretPath,
+        field: grant.field ?? null,
+        destinations: JSON.stringify(destinations),
+        max_ttl_seconds: grant.maxTtlSeconds,
+        leases_left: grant.maxLeases ?? null,
+        run_id: grant.runId ?? null,
+        task_id: grant.taskId ?? null,
+        made_by: actorOf(grant.by),
+        reason: grant.reason,
+        created_at: now.getTime(),
+        expires_at: grant.expiresAt?.getTime() ?? null,
+        ended_at: null,
+        end_reason: null,
+      })
+      await audit.record(tx, {
+        type: 'lease.granted',
+        outcome: 'done',
+        actor: actorOf(grant.by),
+        target: `grant:${grantId}`,
+        correlation: grant.runId ?? '',
+        detail: {
+          agent: `agent:${grant.agentId}`,
+          secretPath: grant.secretPath,
+          field: grant.field ?? null,
+          destinations: destinations.map(describeDestination),
+          maxTtlSeconds: grant.maxTtlSeconds,
+          maxLeases: grant.maxLeases ?? null,
+          expiresAt: grant.expiresAt?.toISOString() ?? null,
+          reason: grant.reason,
+          policies: [...decision.policies],
+        },
+      })
+      await bus.publish(tx, { type: 'lease.granted', subject: `agent:${grant.agentId}` })
+      return { grantId }
+    },
+
+    async end(tx: Tx, grantId: string, reason: string, by: Principal): Promise<void> {
+      for (const row of await endGrants(tx, byId(grantId), clock.now().getTime(), reason)) {
+        await audit.record(tx, {
+          type: 'lease.grant_ended',
+          outcome: 'done',
+          actor: actorOf(by),
+          target: `grant:${row.id}`,
+          correlation: row.run_id ?? '',
+          detail: { reason },
+        })
+        await bus.publish(tx, { type: 'lease.grant_ended', subject: `agent:${row.agent_id}` })
+      }
+    },
+  }
+}

@@ -1,0 +1,9 @@
+export {
+  type Claim,
+  createLend,
+  type IssuedLease,
+  type LeaseRequest,
+  type Lend,
+  type NewGrant,
+} from './lend.ts'
+export { lendMigrations } from './lend-store.ts'

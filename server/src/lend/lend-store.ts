@@ -1,0 +1,192 @@
+import type { LeaseView } from '@keyward/contract'
+import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
+
+export const lendMigrations: readonly Migration[] = [
+  {
+    id: '0050-leases',
+    up: ({ int8 }) => [
+      `create table lend_grants (
+        id text not null primary key, agent_id text not null, secret_path text not null, field text,
+        destinations text not null, max_ttl_seconds ${int8} not null, leases_left ${int8}, run_id text, task_id text,
+        made_by text not null, reason text not null, created_at ${int8} not null, expires_at ${int8},
+        ended_at ${int8}, end_reason text)`,
+      'create index lend_grants_agent on lend_grants (agent_id, secret_path)',
+      'create index lend_grants_run on lend_grants (run_id, task_id)',
+      `create table leases (
+        id text not null primary key, placeholder_hash text not null unique, agent_id text not null,
+        agent_name text not null, run_id text, task_id text, grant_id text, secret_path text not null,
+        field text not null, purpose text not null, destinations text not null, state text not null,
+        uses ${int8} not null, uses_left ${int8}, issued_at ${int8} not null, expires_at ${int8} not null,
+        last_used_at ${int8}, ended_at ${int8}, end_reason text)`,
+      'create index leases_agent on leases (agent_id, state)',
+      'create index leases_run on leases (run_id, task_id)',
+      'create index leases_due on leases (state, expires_at)',
+    ],
+  },
+]
+
+export type LeaseRow = {
+  id: string
+  placeholder_hash: string
+  agent_id: string
+  agent_name: string
+  run_id: string | null
+  task_id: string | null
+  grant_id: string | null
+  secret_path: string
+  field: string
+  purpose: string
+  destinations: string
+  state: LeaseView['state']
+  uses: number
+  uses_left: number | null
+  issued_at: number
+  expires_at: number
+  last_used_at: number | null
+  ended_at: number | null
+  end_reason: string | null
+}
+
+export type GrantRow = {
+  id: string
+  agent_id: string
+  secret_path: string
+  field: string | null
+  destinations: string
+  max_ttl_seconds: number
+  leases_left: number | null
+  run_id: string | null
+  task_id: string | null
+  made_by: string
+  reason: string
+  created_at: number
+  expires_at: number | null
+  ended_at: number | null
+  end_reason: string | null
+}
+
+// ── Grants ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const grantColumns = sql`id, agent_id, secret_path, field, destinations, max_ttl_seconds, leases_left, run_id, task_id,
+  made_by, reason, created_at, expires_at, ended_at, end_reason`
+
+export async function insertGrant(tx: Tx, row: GrantRow): Promise<void> {
+  await tx.run(sql`insert into lend_grants (${grantColumns}) values (${row.id}, ${row.agent_id}, ${row.secret_path},
+    ${row.field}, ${row.destinations}, ${row.max_ttl_seconds}, ${row.leases_left}, ${row.run_id}, ${row.task_id},
+    ${row.made_by}, ${row.reason}, ${row.created_at}, ${row.expires_at}, ${row.ended_at}, ${row.end_reason})`)
+}
+
+/** Live grants of a secret to an agent, newest first. */
+export const liveGrants = (
+  reader: Reader,
+  agentId: string,
+  secretPath: string,
+  now: number,
+): Promise<GrantRow[]> =>
+  reader.all(sql`select ${grantColumns} from lend_grants
+    where agent_id = ${agentId} and secret_path = ${secretPath} and ended_at is null
+      and (expires_at is null or expires_at > ${now}) and (leases_left is null or leases_left > 0)
+    order by id desc limit 100`)
+
+/** False when the grant ended or was used up meanwhile. */
+export async function spendGrant(tx: Tx, id: string): Promise<boolean> {
+  const count = await tx.run(sql`update lend_grants set leases_left = leases_left - 1
+    where id = ${id} and ended_at is null and (leases_left is null or leases_left > 0)`)
+  return count === 1
+}
+
+export const endGrants = (tx: Tx, which: Sql, at: number, reason: string): Promise<GrantRow[]> =>
+  tx.all(sql`update lend_grants set ended_at = ${at}, end_reason = ${reason}
+    where ended_at is null and ${which} returning ${grantColumns}`)
+
+// ── Leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const leaseColumns = sql`id, placeholder_hash, agent_id, agent_name, run_id, task_id, grant_id, secret_path, field, purpose,
+  destinations, state, uses, uses_left, issued_at, expires_at, last_used_at, ended_at, end_reason`
+
+export async function insertLease(tx: Tx, row: LeaseRow): Promise<void> {
+  await tx.run(sql`insert into leases (${leaseColumns}) values (${row.id}, ${row.placeholder_hash}, ${row.agent_id},
+    ${row.agent_name}, ${row.run_id}, ${row.task_id}, ${row.grant_id}, ${row.secret_path}, ${row.field}, ${row.purpose},
+    ${row.destinations}, ${row.state}, ${row.uses}, ${row.uses_left}, ${row.issued_at}, ${row.expires_at},
+    ${row.last_used_at}, ${row.ended_at}, ${row.end_reason})`)
+}
+
+export const leaseById = (reader: Reader, id: string): Promise<LeaseRow | undefined> =>
+  reader.get(sql`select ${leaseColumns} from leases where id = ${id}`)
+
+export const leaseByPlaceholder = (reader: Reader, hash: string): Promise<LeaseRow | undefined> =>
+  reader.get(sql`select ${leaseColumns} from leases where placeholder_hash = ${hash}`)
+
+/** Takes one use; the last one uses the lease up. Undefined when none is left. */
+export const takeUse = (tx: Tx, id: string, at: number): Promise<LeaseRow | undefined> =>
+  tx.get(sql`update leases set uses = uses + 1, uses_left = uses_left - 1, last_used_at = ${at},
+      state = case when uses_left = 1 then 'used_up' else state end,
+      ended_at = case when uses_left = 1 then ${at} else ended_at end
+    where id = ${id} and state = 'active' and (uses_left is null or uses_left > 0) returning ${leaseColumns}`)
+
+export const endLeases = (
+  tx: Tx,
+  which: Sql,
+  end: { state: 'revoked' | 'expired'; at: number; reason: string },
+): Promise<LeaseRow[]> =>
+  tx.all(sql`update leases set state = ${end.state}, ended_at = ${end.at}, end_reason = ${end.reason}
+    where state = 'active' and ${which} returning ${leaseColumns}`)
+
+export const byId = (id: string): Sql => sql`id = ${id}`
+export const byAgent = (agentId: string): Sql => sql`agent_id = ${agentId}`
+export const byTask = (runId: string, taskId: string): Sql => sql`run_id = ${runId} and task_id = ${taskId}`
+/** The oldest `limit` that are past their time. */
+export const byDue = (now: number, limit: number): Sql => sql`id in
+  (select id from leases where state = 'active' and expires_at <= ${now} order by expires_at limit ${limit})`
+
+export async function nextExpiry(reader: Reader): Promise<number | undefined> {
+  const row = await reader.get<{ at: number | null }>(
+    sql`select min(expires_at) as at from leases where state = 'active'`,
+  )
+  return row?.at == null ? undefined : Number(row.at)
+}
+
+export type LeaseQuery = {
+  readonly cursor?: string | undefined
+  readonly limit: number
+  readonly agentId?: string | undefined
+  readonly state?: LeaseView['state'] | undefined
+}
+
+/** Newest first; ids sort by time. A lease past its time counts as expired before anything has marked it so. */
+export function leasesBefore(reader: Reader, query: LeaseQuery, now: number): Promise<LeaseRow[]> {
+  const from = query.cursor ?? '~'
+  const agent = query.agentId === undefined ? nothing : sql` and agent_id = ${query.agentId}`
+  return reader.all(sql`select ${leaseColumns} from leases
+    where id < ${from}${agent}${stateIs(query.state, now)} order by id desc limit ${query.limit}`)
+}
+
+function stateIs(state: LeaseView['state'] | undefined, now: number): Sql {
+  switch (state) {
+    case undefined:
+      return nothing
+    case 'active':
+      return sql` and state = 'active' and expires_at > ${now}`
+    case 'expired':
+      return sql` and (state = 'expired' or (state = 'active' and expires_at <= ${now}))`
+    default:
+      return sql` and state = ${state}`
+  }
+}
+
+export async function countActiveLeases(
+  reader: Reader,
+  agentIds: readonly string[] | undefined,
+  now: number,
+): Promise<Map<string, number>> {
+  if (agentIds?.length === 0) return new Map()
+  const agents = agentIds ? sql` and agent_id in (${sqlList(agentIds)})` : nothing
+  const rows = await reader.all<{
+    agent_id: string
+    count: number
+  }>(sql`select agent_id, count(*) as count from leases
+    where state = 'active' and expires_at > ${now}${agents} group by agent_id`)
+  return new Map(rows.map((row) => [row.agent_id, Number(row.count)]))
+}
+
+const nothing: Sql = { text: '', values: [] }

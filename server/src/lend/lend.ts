@@ -1,0 +1,154 @@
+import type { Destination, LeaseView } from '@keyward/contract'
+import type { Audit } from '../audit/index.ts'
+import type { Bus } from '../bus/index.ts'
+import type { Clock, Log, Principal, Secret } from '../core/index.ts'
+import type { Identity } from '../identity/index.ts'
+import type { Policy } from '../policy/index.ts'
+import type { Reader, Store, Tx } from '../store/index.ts'
+import { createEnds } from './ends.ts'
+import { createGrants } from './grants.ts'
+import { createIssue } from './issue.ts'
+import { countActiveLeases, type LeaseQuery, type LeaseRow, leaseById, leasesBefore } from './lend-store.ts'
+import { createUse } from './use.ts'
+
+/** What a person or an approved run lets an agent ask for. A grant is not a lease: nothing is lent yet. */
+export type NewGrant = {
+  readonly agentId: string
+  readonly secretPath: string
+  /** Only this field; any when absent. */
+  readonly field?: string | undefined
+  /** Where the secret may go. A lease can be narrower, never wider. */
+  readonly destinations: readonly Destination[]
+  readonly maxTtlSeconds: number
+  /** How many leases it is good for; one approval for one task gives 1. */
+  readonly maxLeases?: number | undefined
+  readonly expiresAt?: Date | undefined
+  /** Good for leases of this task only, and ends with it. */
+  readonly runId?: string | undefined
+  readonly taskId?: string | undefined
+  readonly reason: string
+  readonly by: Principal
+}
+
+export type LeaseRequest = {
+  /** The agent. */
+  readonly principal: Principal & { readonly scopes?: readonly string[] }
+  /** Mount and name in the vault, for example `secret/shop/stripe`. */
+  readonly secretPath: string
+  readonly field: string
+  readonly purpose: string
+  readonly destinations: readonly Destination[]
+  readonly ttlSeconds: number
+  readonly uses?: number | undefined
+  readonly runId?: string | undefined
+  readonly taskId?: string | undefined
+}
+
+export type IssuedLease = { readonly lease: LeaseView; readonly placeholder: string }
+
+/** A placeholder seen on its way out of a sandbox. */
+export type Claim = {
+  readonly placeholder: string
+  readonly agentId: string
+  readonly sandboxId: string
+  readonly host: string
+  readonly port: number
+  readonly method: string
+  readonly path: string
+  /** The task that the sandbox works for; a lease of a task serves no other one. */
+  readonly runId?: string | undefined
+  readonly taskId?: string | undefined
+}
+
+export type Lend = {
+  /** Throws `policy.denied` when `by` may not grant, `agent.not_found` for an unknown agent. */
+  grant(tx: Tx, grant: NewGrant): Promise<{ grantId: string }>
+  endGrant(tx: Tx, grantId: string, reason: string, by: Principal): Promise<void>
+  /** In the caller's transaction. Throws `policy.denied`, `agent.inactive`, `secret.not_found`; a refusal is recorded even though the caller rolls back. */
+  issue(tx: Tx, request: LeaseRequest): Promise<IssuedLease>
+  /** The same in a transaction of its own, for an agent that asks. */
+  request(request: LeaseRequest): Promise<IssuedLease>
+  /**
+   * The value for one request, after the use is counted and its entry is on disk. Throws `lease.not_found`, `lease.ended`,
+   * `agent.inactive`, `egress.denied` for a place that the lease does not name, `policy.denied` for somebody else's lease.
+   */
+  use(claim: Claim): Promise<{ leaseId: string; value: Secret }>
+  /** Ending what has ended changes nothing. Throws `lease.not_found`. */
+  revoke(tx: Tx, leaseId: string, reason: string, by: Principal): Promise<LeaseView>
+  /** Ends the task's leases and grants; returns how many leases. */
+  endForTask(tx: Tx, runId: string, taskId: string, reason: string): Promise<number>
+  endForAgent(tx: Tx, agentId: string, reason: string, by?: Principal): Promise<number>
+  /** Marks what is past its time; `nextAt` is when to call again. */
+  expireDue(): Promise<{ expired: number; nextAt: Date | undefined }>
+  page(query: LeaseQuery): Promise<{ items: LeaseView[]; next: string | null }>
+  read(leaseId: string, reader?: Reader): Promise<LeaseView | undefined>
+  /** Active leases by agent; an agent without any is absent. */
+  countActive(agentIds?: readonly string[]): Promise<Map<string, number>>
+  /** Resolves when refusals that were recorded behind a caller's transaction are written. */
+  settled(): Promise<void>
+}
+
+export type Needs = {
+  store: Pick<Store, 'write' | 'all' | 'get'>
+  audit: Pick<Audit, 'record' | 'recordNow'>
+  bus: Pick<Bus, 'publish'>
+  clock: Pick<Clock, 'now'>
+  log: Log
+  policy: Pick<Policy, 'decide'>
+  identity: Pick<Identity, 'agent'>
+  vault: {
+    kv: {
+      read(path: string, reader?: Reader): Promise<{ data: Record<string, Secret> } | undefined>
+    }
+  }
+}
+
+export function createLend(needs: Needs): Lend {
+  const { store, clock } = needs
+  const view = (row: LeaseRow): LeaseView => leaseView(row, clock.now())
+  const grants = createGrants(needs)
+  const { issue, request, settled } = createIssue({ ...needs, view })
+  const ends = createEnds({ ...needs, view })
+  return {
+    grant: grants.make,
+    endGrant: grants.end,
+    issue,
+    request,
+    use: createUse(needs),
+    ...ends,
+    async page(query) {
+      const rows = await leasesBefore(store, { ...query, limit: query.limit + 1 }, clock.now().getTime())
+      const items = rows.slice(0, query.limit).map(view)
+      return { items, next: rows.length > query.limit ? (items.at(-1)?.id ?? null) : null }
+    },
+    async read(leaseId, reader = store) {
+      const row = await leaseById(reader, leaseId)
+      return row && view(row)
+    },
+    countActive: (agentIds) => countActiveLeases(store, agentIds, clock.now().getTime()),
+    settled,
+  }
+}
+
+export function leaseView(row: LeaseRow, now: Date): LeaseView {
+  const expired = row.state === 'active' && row.expires_at <= now.getTime()
+  const endedAt = expired ? row.expires_at : row.ended_at
+  return {
+    id: row.id,
+    agentId: row.agent_id,
+    agentName: row.agent_name,
+    runId: row.run_id,
+    taskId: row.task_id,
+    secretPath: row.secret_path,
+    field: row.field,
+    purpose: row.purpose,
+    state: expired ? 'expired' : row.state,
+    destinations: JSON.parse(row.destinations) as Destination[],
+    usesLeft: row.uses_left,
+    uses: row.uses,
+    issuedAt: new Date(row.issued_at).toISOString(),
+    expiresAt: new Date(row.expires_at).toISOString(),
+    endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
+    endReason: expired ? 'its time was over' : row.end_reason,
+  }
+}

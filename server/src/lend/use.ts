@@ -1,0 +1,161 @@
+import type { Destination, EventName } from '@keyward/contract'
+import { AppError, type Principal, reasonOf, type Secret } from '../core/index.ts'
+import { hashToken, sameHash } from '../identity/index.ts'
+import type { Tx } from '../store/index.ts'
+import { isAllowed, placeOf } from './destinations.ts'
+import { recordExpiry } from './ends.ts'
+import type { Claim, Needs } from './lend.ts'
+import { byId, endLeases, type LeaseRow, leaseByPlaceholder, takeUse } from './lend-store.ts'
+
+/** How far the clock may go back before a lease is refused because nobody can say whether its time is over. */
+const skewMs = 60_000
+
+type Refusal = {
+  readonly error: AppError
+  /** `lease.misused` is an alert: somebody tried what no honest program does. */
+  readonly as: Extract<EventName, 'lease.denied' | 'lease.misused'>
+}
+
+const misused = (error: AppError): Refusal => ({ error, as: 'lease.misused' })
+const denied = (error: AppError): Refusal => ({ error, as: 'lease.denied' })
+
+export function createUse(needs: Needs) {
+  const { store, audit, bus, clock, policy, identity, vault } = needs
+
+  /** Everything that makes a use right or wrong, in an order that tells a stranger nothing about the lease. */
+  async function judge(tx: Tx, claim: Claim, row: LeaseRow | undefined): Promise<Refusal | undefined> {
+    if (!row) return misused(new AppError('lease.not_found', 'Nothing was lent by this placeholder.'))
+    const stranger = strangerTo(row, claim)
+    if (stranger) return misused(new AppError('policy.denied', stranger))
+    const agent = await identity.agent(row.agent_id, tx)
+    if (agent?.state !== 'active')
+      return denied(new AppError('agent.inactive', 'The agent may not use leases.'))
+    const ended = endOf(row, clock.now().getTime())
+    if (ended) return denied(new AppError('lease.ended', ended))
+    const place = placeOf(claim)
+    if (!isAllowed(JSON.parse(row.destinations) as Destination[], claim)) {
+      const what = `${claim.method} ${place}${pathOf(claim)}`
+      return misused(new AppError('egress.denied', `The lease ${row.id} is not for ${what}.`))
+    }
+    const principal: Principal = { kind: 'agent', id: row.agent_id, name: row.agent_name, roles: [] }
+    const decision = policy.decide({
+      principal,
+      action: 'lease.use',
+      resource: {
+        type: 'Lease',
+        id: row.id,
+        attributes: { agent: `agent:${row.agent_id}`, secretPath: row.secret_path },
+      },
+      context: { host: claim.host, port: claim.port, method: claim.method, listed: true },
+    })
+    return decision.allow ? undefined : denied(new AppError('policy.denied', decision.reason))
+  }
+
+  async function refuse(
+    tx: Tx,
+    claim: Claim,
+    row: LeaseRow | undefined,
+    refusal: Refusal,
+  ): Promise<AppError> {
+    const { error, as } = refusal
+    const target = `lease:${row?.id ?? 'unknown'}`
+    if (row && isDue(row, clock.now().getTime())) await expire(tx, row)
+    await audit.record(tx, {
+      type: as,
+      outcome: 'denied',
+      actor: `agent:${claim.agentId}`,
+      target,
+      correlation: claim.runId ?? row?.run_id ?? '',
+      detail: { ...detailOf(claim), code: error.code, reason: error.detail ?? error.message },
+    })
+    await bus.publish(tx, { type: as, subject: target, data: { agent: `agent:${claim.agentId}` } })
+    return error
+  }
+
+  async function expire(tx: Tx, row: LeaseRow): Promise<void> {
+    const end = { state: 'expired' as const, at: clock.now().getTime(), reason: 'its time was over' }
+    for (const ended of await endLeases(tx, byId(row.id), end)) await recordExpiry(tx, ended, needs)
+  }
+
+  /** One transaction, durable before it returns: the use is counted and recorded, or its refusal is. */
+  const take = (claim: Claim): Promise<LeaseRow | AppError> =>
+    store.write(async (tx) => {
+      const hash = hashToken(claim.placeholder)
+      const found = await leaseByPlaceholder(tx, hash)
+      const row = found && sameHash(found.placeholder_hash, hash) ? found : undefined
+      const refusal = await judge(tx, claim, row)
+      if (refusal || !row) return refuse(tx, claim, row, refusal ?? denied(new AppError('lease.not_found')))
+      const taken = await takeUse(tx, row.id, clock.now().getTime())
+      if (!taken) return refuse(tx, claim, row, denied(new AppError('lease.ended', 'No use is left.')))
+      await record(tx, claim, taken)
+      return taken
+    })
+
+  async function record(tx: Tx, claim: Claim, row: LeaseRow): Promise<void> {
+    const target = `lease:${row.id}`
+    await audit.record(tx, {
+      type: 'lease.used',
+      outcome: 'intent',
+      actor: `agent:${row.agent_id}`,
+      target,
+      correlation: row.run_id ?? '',
+      detail: { ...detailOf(claim), secretPath: row.secret_path, field: row.field, use: row.uses },
+    })
+    await bus.publish(tx, { type: 'lease.used', subject: target })
+  }
+
+  /** The use is spent by now: when the value cannot be had, that is recorded too, and the next try is another use. */
+  async function valueOfLease(claim: Claim, row: LeaseRow): Promise<Secret> {
+    try {
+      const secret = await vault.kv.read(row.secret_path)
+      const value = secret && Object.hasOwn(secret.data, row.field) ? secret.data[row.field] : undefined
+      if (!value)
+        throw new AppError('secret.not_found', `${row.secret_path} has no field ${row.field} any more.`)
+      return value
+    } catch (error) {
+      await audit.recordNow({
+        type: 'lease.used',
+        outcome: 'failed',
+        actor: `agent:${row.agent_id}`,
+        target: `lease:${row.id}`,
+        correlation: row.run_id ?? '',
+        detail: { ...detailOf(claim), reason: reasonOf(error) },
+      })
+      throw error
+    }
+  }
+
+  return async (claim: Claim): Promise<{ leaseId: string; value: Secret }> => {
+    const answer = await take(claim)
+    if (answer instanceof AppError) throw answer
+    return { leaseId: answer.id, value: await valueOfLease(claim, answer) }
+  }
+}
+
+function strangerTo(row: LeaseRow, claim: Claim): string | undefined {
+  if (row.agent_id !== claim.agentId) return 'This placeholder was lent to another agent.'
+  const otherRun = row.run_id !== null && claim.runId !== undefined && row.run_id !== claim.runId
+  const otherTask = row.task_id !== null && claim.taskId !== undefined && row.task_id !== claim.taskId
+  return otherRun || otherTask ? 'This placeholder was lent for another task.' : undefined
+}
+
+const isDue = (row: LeaseRow, now: number): boolean => row.state === 'active' && now >= row.expires_at
+
+function endOf(row: LeaseRow, now: number): string | undefined {
+  if (row.state !== 'active') return `The lease ${row.id} is ${row.state.replace('_', ' ')}.`
+  if (isDue(row, now)) return `The time of the lease ${row.id} is over; ask for another one.`
+  const known = Math.max(row.issued_at, row.last_used_at ?? 0)
+  if (now < known - skewMs) return `The server's clock went back to before the lease ${row.id} was last used.`
+  return undefined
+}
+
+/** Without the query, which may carry anything. */
+const pathOf = ({ path }: Claim): string => path.split(/[?#]/, 1)[0] ?? ''
+
+const detailOf = (claim: Claim) => ({
+  sandboxId: claim.sandboxId,
+  host: claim.host,
+  port: claim.port,
+  method: claim.method,
+  path: pathOf(claim).slice(0, 500),
+})
