@@ -125,7 +125,7 @@ function shortfalls(cgroups: CgroupBase, mode: Mode): { controllers: Controller[
   if (!controllers.includes('memory') || !controllers.includes('pids')) {
     reasons.push(
       'Control groups are not writable, so memory is watched from outside and limited for each process only. ' +
-        'Run the server as root, or as a systemd service with Delegate=yes.',
+        'Run the server as root, as a systemd service with Delegate=yes, or below systemd-run --user --scope -p Delegate=yes.',
     )
   }
   if (!hasOwnUser(mode)) {

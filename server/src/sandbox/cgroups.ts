@@ -31,15 +31,15 @@ const tryWrite = (file: string, text: string): Promise<boolean> =>
     () => false,
   )
 
-/** Where this process may make groups. Nothing found gives no folders. */
-export async function findCgroups(): Promise<CgroupBase> {
-  const mounts = parseMounts(await read('/proc/self/mountinfo'))
-  const own = parseOwn(await read('/proc/self/cgroup'))
+/** Where this process may make groups. Nothing found gives no folders. `procFolder` and the mounts differ in tests only. */
+export async function findCgroups(procFolder = '/proc/self'): Promise<CgroupBase> {
+  const mounts = parseMounts(await read(join(procFolder, 'mountinfo')))
+  const own = parseOwn(await read(join(procFolder, 'cgroup')))
   const unified = mounts.find((mount) => mount.type === 'cgroup2')
   const unifiedPath = own.get('')
   if (unified && unifiedPath !== undefined) {
-    const folders = await delegated(join(unified.point, below(unified.root, unifiedPath)))
-    if (folders.memory) return { version: 2, folders }
+    const folder = await unifiedFolder(unified, unifiedPath)
+    if (folder) return { version: 2, folders: { memory: folder, pids: folder, cpu: folder, cpuacct: folder } }
   }
   const folders: Partial<Record<Controller, string>> = {}
   for (const controller of controllers) {
@@ -50,6 +50,52 @@ export async function findCgroups(): Promise<CgroupBase> {
     if (await canMakeGroup(folder)) folders[controller] = folder
   }
   return { version: 1, folders }
+}
+
+/**
+ * Version 2 hands controllers down only from a group without processes of its own. Tried in turn: the server's group as it
+ * is; the same after the server, or everybody in its container, has moved into a leaf; a group of Keyward's own at the top.
+ */
+async function unifiedFolder({ root, point }: Mount, path: string): Promise<string | undefined> {
+  const own = join(point, below(root, path))
+  if (!(await hasControllers(own))) return undefined
+  if (await handsDown(own)) return own
+  const members = (await read(join(own, 'cgroup.procs'))).trim().split('\n')
+  const alone = members.length === 1 && members[0] === String(process.pid)
+  // Only the top of a container has a type: the real top is nobody's to rearrange.
+  const container = path === '/' && (await read(join(own, 'cgroup.type'))) !== ''
+  if ((alone || container) && (await moveToLeaf(own, members)) && (await handsDown(own))) return own
+  const top = join(point, 'keyward')
+  await mkdir(top).catch(() => undefined)
+  if ((await handsDown(point)) && (await handsDown(top))) return top
+  return undefined
+}
+
+async function handsDown(folder: string): Promise<boolean> {
+  const available = (await read(join(folder, 'cgroup.controllers'))).trim().split(' ')
+  if (!available.includes('memory') || !available.includes('pids') || !(await canMakeGroup(folder)))
+    return false
+  const control = join(folder, 'cgroup.subtree_control')
+  const enabled = (await read(control)).trim().split(' ')
+  const missing = ['memory', 'pids', 'cpu'].filter(
+    (name) => available.includes(name) && !enabled.includes(name),
+  )
+  return missing.length === 0 || tryWrite(control, missing.map((name) => `+${name}`).join(' '))
+}
+
+const controllersOf = async (folder: string): Promise<string[]> =>
+  (await read(join(folder, 'cgroup.controllers'))).trim().split(' ')
+
+async function hasControllers(folder: string): Promise<boolean> {
+  const available = await controllersOf(folder)
+  return available.includes('memory') && available.includes('pids')
+}
+
+async function moveToLeaf(folder: string, members: readonly string[]): Promise<boolean> {
+  const leaf = join(folder, 'keyward-server')
+  await mkdir(leaf).catch(() => undefined)
+  const moved = await Promise.all(members.map((pid) => tryWrite(join(leaf, 'cgroup.procs'), pid)))
+  return moved.every(Boolean)
 }
 
 type Mount = { root: string; point: string; type: string; options: string[] }
@@ -86,24 +132,6 @@ async function canMakeGroup(folder: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-/** Version 2 hands controllers down only from a group without processes: the server moves into a leaf of its own. */
-async function delegated(folder: string): Promise<Partial<Record<Controller, string>>> {
-  const wanted = ['memory', 'pids', 'cpu']
-  const available = (await read(join(folder, 'cgroup.controllers'))).trim().split(' ')
-  if (!available.includes('memory') || !available.includes('pids') || !(await canMakeGroup(folder))) return {}
-  const enable = wanted.filter((name) => available.includes(name)).map((name) => `+${name}`)
-  const control = join(folder, 'cgroup.subtree_control')
-  if (!(await tryWrite(control, enable.join(' ')))) {
-    const members = (await read(join(folder, 'cgroup.procs'))).trim().split('\n')
-    if (members.length !== 1 || members[0] !== String(process.pid)) return {}
-    const leaf = join(folder, 'keyward-server')
-    await mkdir(leaf).catch(() => undefined)
-    if (!(await tryWrite(join(leaf, 'cgroup.procs'), String(process.pid)))) return {}
-    if (!(await tryWrite(control, enable.join(' ')))) return {}
-  }
-  return { memory: folder, pids: folder, cpu: folder, cpuacct: folder }
 }
 
 export async function createCgroup(base: CgroupBase, name: string, limits: CgroupLimits): Promise<Cgroup> {

@@ -37,8 +37,8 @@ const guestFrame = z.discriminatedUnion('kind', [
 
 export type GuestFrame = z.infer<typeof guestFrame>
 
-/** Longer than any path that Linux takes, several times over. */
-const longestHeaderBytes = 64 * 1024
+/** Longer than any path that Linux takes, escaped. */
+const longestHeaderBytes = 32 * 1024
 
 export type FrameReader = {
   /** The next frame, or undefined when the channel ends between two frames. */
@@ -69,8 +69,9 @@ export function createFrameReader(channel: Readable): FrameReader {
         if (held.length > longestHeaderBytes) throw new Error('the sandbox sent a header without an end')
         const part = await more()
         if (part === undefined) return undefined
+        end = part.indexOf(10)
+        if (end >= 0) end += held.length
         held = Buffer.concat([held, part])
-        end = held.indexOf(10)
       }
       const line = held.subarray(0, end).toString('utf8')
       held = held.subarray(end + 1)

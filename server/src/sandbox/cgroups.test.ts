@@ -1,0 +1,68 @@
+// Version 2 against folders that look like it: its interface is files, and this says what is written into which. What the
+// kernel makes of groups is tested by the attacks in bubblewrap.test.ts, with the version that the machine has.
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { temporaryFolder } from '../../test/support/sandbox-contract.ts'
+import { createCgroup, findCgroups } from './cgroups.ts'
+
+async function machine(t: TestContext, ownPath: string, groups: Record<string, Record<string, string>>) {
+  const folder = await temporaryFolder(t)
+  const top = join(folder, 'mounted')
+  for (const [path, files] of Object.entries(groups)) {
+    await mkdir(join(top, path), { recursive: true })
+    for (const [name, text] of Object.entries(files)) await writeFile(join(top, path, name), text)
+  }
+  await writeFile(join(folder, 'mountinfo'), `30 20 0:26 / ${top} rw - cgroup2 cgroup2 rw\n`)
+  await writeFile(join(folder, 'cgroup'), `0::${ownPath}\n`)
+  return { folder, top, text: (file: string) => readFile(join(top, file), 'utf8') }
+}
+
+const able = { 'cgroup.controllers': 'cpu io memory pids\n' }
+
+test('SAND-1: a delegated group that hands its controllers down is used as it is', async (t) => {
+  const files = { ...able, 'cgroup.subtree_control': 'cpu memory pids\n', 'cgroup.procs': '' }
+  const { folder, top } = await machine(t, '/service', { service: files })
+  const base = await findCgroups(folder)
+  assert.equal(base.version, 2)
+  assert.equal(base.folders.memory, join(top, 'service'))
+})
+
+test('SAND-1: what is not handed down yet is asked for', async (t) => {
+  const files = { ...able, 'cgroup.subtree_control': 'cpu\n', 'cgroup.procs': '' }
+  const { folder, text } = await machine(t, '/service', { service: files })
+  await findCgroups(folder)
+  assert.equal(await text('service/cgroup.subtree_control'), '+memory +pids')
+})
+
+test('SAND-1: without the memory controller there are no groups, and nothing is left', async (t) => {
+  const files = { 'cgroup.controllers': 'hugetlb\n', 'cgroup.procs': '1\n2\n', 'cgroup.type': 'domain\n' }
+  for (const path of ['service', '.']) {
+    const { folder, top } = await machine(t, path === '.' ? '/' : `/${path}`, { [path]: files })
+    assert.deepEqual((await findCgroups(folder)).folders, {})
+    assert.ok(!existsSync(join(top, path, 'keyward-server')))
+  }
+})
+
+test('SAND-1: limits and counters of version 2', async (t) => {
+  const parent = await temporaryFolder(t)
+  const folders = { memory: parent, pids: parent, cpu: parent, cpuacct: parent }
+  const group = await createCgroup({ version: 2, folders }, 'keyward-x', { memoryBytes: 1000, processes: 7 })
+  const own = join(parent, 'keyward-x')
+  const read = (name: string) => readFile(join(own, name), 'utf8')
+  assert.deepEqual(group.joinFiles, [join(own, 'cgroup.procs')])
+  assert.equal(await read('memory.max'), '1000')
+  assert.equal(await read('memory.swap.max'), '0')
+  assert.equal(await read('memory.oom.group'), '1')
+  assert.equal(await read('pids.max'), '7')
+  assert.deepEqual(await group.usage(), { outOfMemory: false, outOfProcesses: false, cpuSeconds: undefined })
+  await writeFile(join(own, 'memory.events'), 'low 0\nmax 9\noom 1\noom_kill 1\n')
+  await writeFile(join(own, 'pids.events'), 'max 3\n')
+  await writeFile(join(own, 'cpu.stat'), 'usage_usec 2500000\nuser_usec 1\n')
+  assert.deepEqual(await group.usage(), { outOfMemory: true, outOfProcesses: true, cpuSeconds: 2.5 })
+  for (const name of await readdir(own)) await rm(join(own, name))
+  await group.remove()
+  assert.ok(!existsSync(own))
+})
