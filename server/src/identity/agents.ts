@@ -49,6 +49,15 @@ const agentOf = (row: AgentRow): Agent => ({
 /** What a key allows when nothing else is said: to borrow, and to see its own leases. */
 const defaultScopes: readonly string[] = ['leases']
 
+/** The agent as it acts in a run that Keyward itself drives, without its key. */
+export const agentPrincipal = ({ id, name }: Agent): AgentPrincipal => ({
+  kind: 'agent',
+  id,
+  name,
+  roles: [],
+  scopes: defaultScopes,
+})
+
 const notFound = (id: string): AppError =>
   new AppError('agent.not_found', `No agent has the id ${id}; \`keyward agents list\` shows them.`)
 

@@ -1,4 +1,4 @@
-export { type Agent, agentView } from './agents.ts'
+export { type Agent, agentPrincipal, agentView } from './agents.ts'
 export {
   type AgentPrincipal,
   createIdentity,

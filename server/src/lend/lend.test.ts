@@ -5,6 +5,7 @@ import { createTestClock, openWorld, temporaryFolder, type World } from '../../t
 import { AppError, type Principal, Secret, silentLog, systemPrincipal } from '../core/index.ts'
 import {
   type Agent,
+  agentPrincipal,
   createIdentity,
   hashToken,
   type Identity,
@@ -57,14 +58,6 @@ async function setup(
   return { ...world, lend, identity, policy, agent, value, vault }
 }
 
-const principalOf = (agent: Agent): LeaseRequest['principal'] => ({
-  kind: 'agent',
-  id: agent.id,
-  name: agent.name,
-  roles: [],
-  scopes: ['leases'],
-})
-
 const give = ({ store, lend, agent }: Setup, more: Partial<NewGrant> = {}): Promise<{ grantId: string }> =>
   store.write((tx) =>
     lend.grant(tx, {
@@ -79,7 +72,7 @@ const give = ({ store, lend, agent }: Setup, more: Partial<NewGrant> = {}): Prom
   )
 
 const ask = ({ agent }: Setup, more: Partial<LeaseRequest> = {}): LeaseRequest => ({
-  principal: principalOf(agent),
+  principal: agentPrincipal(agent),
   secretPath,
   field: 'value',
   purpose: 'pay an invoice',
@@ -212,7 +205,7 @@ test('LEND-1: a secret or field that is not there is not lent', async (t) => {
 test('LEND-1: an agent may not grant; a person with the role may', async (t) => {
   const world = await setup(t)
   const by = (principal: Principal) => give(world, { by: principal })
-  await assert.rejects(by(principalOf(world.agent)), { code: 'policy.denied' })
+  await assert.rejects(by(agentPrincipal(world.agent)), { code: 'policy.denied' })
   await assert.rejects(by({ kind: 'person', id: 'p', name: 'p', roles: ['auditor'] }), {
     code: 'policy.denied',
   })
@@ -457,9 +450,9 @@ test('LEND-1: a forbid written by an owner stops a lease that was granted', asyn
   const { claim } = await lent(world)
   const text =
     '@id("hold") forbid (principal, action == Action::"lease.use", resource) when { context.host like "*.example.com" };'
-  policy.use([policy.compile({ name: 'hold.cedar', text })])
+  policy.prepare([policy.compile({ name: 'hold.cedar', text })])()
   await assert.rejects(lend.use(claim), { code: 'policy.denied' })
-  policy.use([])
+  policy.prepare([])()
   await lend.use(claim)
 })
 

@@ -1,3 +1,4 @@
+export { type CustomPolicies, createCustomPolicies, type PolicyVersion } from './custom-policies.ts'
 export {
   type CustomPolicy,
   createPolicy,
@@ -8,3 +9,4 @@ export {
   type PolicyFile,
   type ResourceType,
 } from './policy.ts'
+export { policyMigrations } from './policy-store.ts'

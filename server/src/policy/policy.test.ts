@@ -239,11 +239,11 @@ test('VAULT-2: on the vault API Cedar allows, so that only a forbid counts', () 
   assert.equal(decide().allow, true)
   const text = `@id("freeze") @description("Nothing below secret/prod is read.")
     forbid (principal, action in Action::"vault", resource is Secret) when { resource has path && resource.path like "secret/prod/*" };`
-  one.use([one.compile({ name: 'freeze.cedar', text })])
+  one.prepare([one.compile({ name: 'freeze.cedar', text })])()
   assert.equal(one.hasForbid('vault.read'), true)
   assert.deepEqual(decide().policies, ['freeze'])
   assert.deepEqual(one.files().policies.at(-1), { name: 'freeze.cedar', text, origin: 'custom' })
-  one.use([])
+  one.prepare([])()
   assert.equal(decide().allow, true)
 })
 
@@ -251,7 +251,9 @@ test('POL-1: hasForbid sees a policy that names no action', () => {
   const one = setup()
   assert.equal(one.hasForbid('secrets.reveal'), true)
   assert.equal(one.hasForbid('findings.list'), false)
-  one.use([one.compile({ name: 'x', text: '@id("night") forbid (principal, action, resource is Finding);' })])
+  one.prepare([
+    one.compile({ name: 'x', text: '@id("night") forbid (principal, action, resource is Finding);' }),
+  ])()
   assert.equal(one.hasForbid('findings.list'), true)
 })
 
@@ -260,7 +262,7 @@ test('POL-1: a condition on time is decided by the library', () => {
     forbid (principal, action == Action::"scans.start", resource) when { context.now.toTime() >= duration("12h") };`
   const at = (now: string) => {
     const one = setup(Date.parse(now))
-    one.use([one.compile({ name: 'hours', text })])
+    one.prepare([one.compile({ name: 'hours', text })])()
     return one.decide({
       principal: person('owner'),
       action: 'scans.start',
@@ -308,6 +310,6 @@ test('POL-2: a custom policy cannot take the place of a default one', () => {
     name: 'x',
     text: '@id("agent-never-answers") permit (principal, action, resource);',
   })
-  assert.throws(() => one.use([custom]), { code: 'policy.invalid' })
+  assert.throws(() => one.prepare([custom])(), { code: 'policy.invalid' })
   assert.equal(one.hasForbid('approvals.approve'), true)
 })

@@ -56,10 +56,10 @@ export type Policy = {
   hasForbid(action: string): boolean
   /** The type of resource that an action is decided on. */
   resourceTypeOf(action: string): ResourceType | undefined
-  /** Parses and checks a file of policies; throws `policy.invalid` with the place. Takes effect by `use`. */
+  /** Parses and checks a file of policies; throws `policy.invalid` with the place. Takes effect by `prepare`. */
   compile(file: PolicyText): CustomPolicy
-  /** Puts these policies beside the default ones, in place of the custom ones before. */
-  use(custom: readonly CustomPolicy[]): void
+  /** Makes these the policies beside the default ones when the result is called; throws `policy.invalid` when they contradict. */
+  prepare(custom: readonly CustomPolicy[]): () => void
 }
 
 type Needs = { clock: Pick<Clock, 'now'> }
@@ -108,8 +108,11 @@ export function createPolicy({ clock }: Needs): Policy {
       return type as ResourceType | undefined
     },
     compile: (file) => ({ ...file, compiled: parsePolicies(file, defaults.schema) }),
-    use(custom) {
-      state = stateOf(custom)
+    prepare(custom) {
+      const next = stateOf(custom)
+      return () => {
+        state = next
+      }
     },
   }
 }
