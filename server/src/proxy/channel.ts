@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { isIP, type Socket } from 'node:net'
+import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createSecureContext, TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
 import { type Authority, parseAuthority, rulesFor } from './destination.ts'
 import { createForward, type Tunnel } from './forward.ts'
@@ -100,34 +100,25 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     const { host } = route.authority
     const { certificatePem, keyPem } = authority.leafFor(host)
     if (head.length > 0) socket.unshift(head)
-    const tls = new TLSSocket(socket as Socket, {
-      isServer: true,
-      secureContext: createSecureContext({ cert: certificatePem, key: keyPem, minVersion: 'TLSv1.2' }),
+    const terminator = createTlsServer({
+      cert: certificatePem,
+      key: keyPem,
+      minVersion: 'TLSv1.2',
       ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: limits.handshakeSeconds * 1000,
     })
-    const late = setTimeout(
-      () => tls.destroy(new Error('no handshake in time')),
-      limits.handshakeSeconds * 1000,
-    )
-    let secured = false
-    const closed = (): void => {
-      clearTimeout(late)
-      route.agent.destroy()
-      socket.destroy()
-    }
-    tls.once('close', closed)
-    tls.on('error', (error: NodeJS.ErrnoException) => {
-      if (secured || tls.destroyed === undefined) return
-      const reason = `TLS handshake failed (${error.code ?? error.message}). The client must speak TLS and trust the sandbox's CA.`
+    terminator.once('tlsClientError', (error: NodeJS.ErrnoException) => {
+      const reason = `TLS handshake failed (${error.code ?? error.name}). The client must speak TLS and trust the sandbox's CA.`
       report(route.authority, { method: 'CONNECT', status: 200, outcome: 'denied', reason })
+      socket.destroy()
     })
-    tls.once('secure', () => {
-      secured = true
-      clearTimeout(late)
+    terminator.once('secureConnection', (tls) => {
       tls.setTimeout(limits.idleSeconds * 1000, () => tls.destroy())
       tunnels.set(tls, { route, serverName: serverNameOf(tls, host) })
       inner.emit('connection', tls)
     })
+    socket.once('close', () => route.agent.destroy())
+    terminator.emit('connection', socket)
   }
 
   const admit = async (target: string): Promise<Route | (Refusal & { at: Authority })> => {

@@ -105,7 +105,9 @@ export function relay({ answer, response, method, patterns, tally }: Relay): Ref
   const received = meter((bytes) => {
     tally.bytesIn += bytes
   })
-  const redacting = redactingStream(redactor, { fixedLength: lengthKept })
+  const redacting = redactingStream(redactor, {
+    fixedLength: lengthKept && valuesOf(headers, 'content-length').length > 0,
+  })
   const broke = (): void => {
     tally.outcome = 'failed'
     tally.reason ??= 'The answer broke off, or could not be decompressed.'

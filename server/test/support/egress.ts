@@ -101,8 +101,11 @@ export type World = {
   recorded(count: number): Promise<EgressRecord[]>
 }
 
-export async function openProxy(t: TestContext, limits: Partial<Limits> = {}): Promise<World> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'kwt-'))
+export async function openProxy(
+  t: TestContext,
+  limits: Partial<Limits> = {},
+  dataDir = mkdtempSync(join(tmpdir(), 'kwt-')),
+): Promise<World> {
   const gate = createTestGate()
   const proxy = createProxy({
     gate,
