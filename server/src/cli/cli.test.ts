@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { api } from '@keyward/contract'
 import { openContractServer } from '../../test/support/contract-server.ts'
-import { openShell } from '../../test/support/keyward-command.ts'
+import { openShell, runToEnd } from '../../test/support/keyward-command.ts'
+import { createCli } from './cli.ts'
 import { groups } from './groups.ts'
 
 const stack = /\n\s+at /
@@ -17,23 +19,31 @@ test('CLI-1: --version and --help work without a server', async (t) => {
   for (const { name, summary } of groups) assert.ok(stdout.includes(name) && stdout.includes(summary), name)
 })
 
-test('CLI-1: every command has help with examples and --json', async (t) => {
-  const { keyward } = openShell(t)
+/** The same in this process, for the many small questions that need no process each. */
+async function here(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
+  const loadMain = (): never => assert.fail('the server was loaded')
+  const cli = createCli({ streams, env: { HOME: '/nonexistent' }, cwd: '/', version: '0.0.0', loadMain })
+  const code = await cli.run(args)
+  const written = (stream: PassThrough): string => (stream.read() as Buffer | null)?.toString() ?? ''
+  return { code, stdout: written(streams.stdout), stderr: written(streams.stderr) }
+}
+
+test('CLI-1: every command has help with examples and --json', async () => {
   for (const { name } of groups) {
-    const { code, stdout } = await keyward([name, '--help'])
+    const { code, stdout } = await here([name, '--help'])
     assert.equal(code, 0, name)
     const children = [...stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, child = '']) => child)
     const leaves = children.length > 0 ? children.map((child) => [name, child]) : [[name]]
     for (const leaf of leaves) {
-      const help = (await keyward([...leaf, '--help'])).stdout
+      const help = (await here([...leaf, '--help'])).stdout
       assert.match(help, /--json/, leaf.join(' '))
       assert.match(help, new RegExp(`Examples:\n(.*\n)*.*keyward ${leaf.join(' ')}`), leaf.join(' '))
     }
   }
 })
 
-test('CLI-1: wrong use exits 2, says what to do on standard error, and shows no stack', async (t) => {
-  const { keyward } = openShell(t)
+test('CLI-1: wrong use exits 2, says what to do on standard error, and shows no stack', async () => {
   const cases: [string[], RegExp][] = [
     [['statos'], /^keyward: unknown command 'statos' \(Did you mean status\?\)/],
     [['findings', 'lst'], /unknown command 'lst' \(Did you mean list\?\)/],
@@ -60,7 +70,7 @@ test('CLI-1: wrong use exits 2, says what to do on standard error, and shows no 
     [['status', '--address', 'http://127.0.0.1:1/api'], /more than scheme, host and port/],
   ]
   for (const [args, words] of cases) {
-    const { code, stdout, stderr } = await keyward(args)
+    const { code, stdout, stderr } = await here(args)
     assert.equal(code, 2, args.join(' '))
     assert.equal(stdout, '', args.join(' '))
     assert.match(stderr, words)
@@ -151,12 +161,23 @@ test('CLI-1: every operation of the contract can be called by its name', async (
   assert.doesNotMatch(broken.stderr, /sk_not/)
 })
 
-test('CLI-1: completion is complete and is valid bash', async (t) => {
-  const { keyward } = openShell(t)
+test('CLI-1: completion knows every command and option, and bash completes with it', async (t) => {
   for (const shell of ['bash', 'zsh', 'fish']) {
-    const { code, stdout } = await keyward(['completion', shell])
+    const { code, stdout } = await here(['completion', shell])
     assert.equal(code, 0)
     for (const { name } of groups) assert.ok(stdout.includes(name), `${shell}: ${name}`)
     for (const word of ['quarantine', 'idempotency-key', 'baseline']) assert.ok(stdout.includes(word), word)
   }
+  const script = (await here(['completion', 'bash'])).stdout
+  const { home } = openShell(t)
+  const completed = async (...words: string[]): Promise<string[]> => {
+    const typed = words.map((word) => `'${word}'`).join(' ')
+    const ask = `COMP_WORDS=(${typed}); COMP_CWORD=${words.length - 1}; _keyward keyward '${words.at(-1)}' x; echo "\${COMPREPLY[@]}"`
+    const { stdout } = await runToEnd('bash', ['--norc'], { cwd: home, env: {} }, `${script}${ask}\n`)
+    return stdout.trim().split(' ')
+  }
+  assert.deepEqual(await completed('keyward', 'appr'), ['approvals', 'approve'])
+  assert.deepEqual(await completed('keyward', 'agents', 'qu'), ['quarantine'])
+  assert.deepEqual(await completed('keyward', 'agents', 'quarantine', '--re'), ['--reason'])
+  assert.deepEqual(await completed('keyward', 'scan', '.', '--fo'), ['--format'])
 })

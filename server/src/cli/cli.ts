@@ -5,7 +5,7 @@ import type { LoadMain } from './main-port.ts'
 import type { CommandNeeds } from './needs.ts'
 import type { Environment } from './places.ts'
 import { printable, printableJson } from './printable.ts'
-import { createTerminal, type Streams } from './terminal.ts'
+import { createTerminal, type Output, type Streams } from './terminal.ts'
 
 type Needs = {
   readonly streams: Streams
@@ -93,7 +93,7 @@ function prepare(command: Command, streams: Streams): void {
   for (const child of command.commands) prepare(child, streams)
 }
 
-function endOf(error: CommanderError, json: boolean, stderr: NodeJS.WriteStream): number {
+function endOf(error: CommanderError, json: boolean, stderr: Output): number {
   if (error.exitCode === 0) return exitOk
   if (error.code === 'commander.help') return exitError
   const words = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')

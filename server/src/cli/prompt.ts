@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
 import { AppError, Secret } from '../core/index.ts'
-import type { Terminal } from './terminal.ts'
+import type { Input, Terminal } from './terminal.ts'
 
 type Needs = Pick<Terminal, 'interactive' | 'input' | 'errors'>
 
@@ -33,7 +33,7 @@ export async function askHidden(terminal: Needs, question: string): Promise<Secr
   }
 }
 
-function ask(input: NodeJS.ReadStream, output: Writable, question: string): Promise<string> {
+function ask(input: Input, output: NodeJS.WritableStream, question: string): Promise<string> {
   const lines = createInterface({ input, output, terminal: true })
   return new Promise((resolve, reject) => {
     lines.once('SIGINT', () => lines.close())

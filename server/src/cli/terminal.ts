@@ -9,8 +9,8 @@ export type Terminal = {
   readonly interactive: boolean
   /** Columns of standard output, undefined when it is not a terminal. */
   readonly columns: number | undefined
-  readonly input: NodeJS.ReadStream
-  readonly errors: NodeJS.WriteStream
+  readonly input: Input
+  readonly errors: Output
   /** Standard output, as it is. */
   write(text: string): void
   json(value: unknown): void
@@ -20,11 +20,9 @@ export type Terminal = {
   tint(tint: Tint, text: string): string
 }
 
-export type Streams = {
-  readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
-}
+export type Input = NodeJS.ReadableStream & { readonly isTTY?: boolean }
+export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number }
+export type Streams = { readonly stdin: Input; readonly stdout: Output; readonly stderr: Output }
 
 export function createTerminal({ stdin, stdout, stderr }: Streams): Terminal {
   return {
