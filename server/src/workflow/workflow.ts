@@ -1,4 +1,4 @@
-import type { RunDetail, RunState, RunView } from '@keyward/contract'
+import type { Json, RunDetail, RunState, RunView } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import {
@@ -14,7 +14,7 @@ import type { Reader, Store, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import type { ApprovalGate } from './gate.ts'
 import { createHost } from './host.ts'
-import { checkedPlan, type Plan, planDigestOf, rulesOf } from './plan.ts'
+import { checkedPlan, type Plan, plainJson, planDigestOf, rulesOf } from './plan.ts'
 import { type ApprovalDecision, isRunEnded, newRun, next } from './reducer.ts'
 import { createTransitions } from './transition.ts'
 import { runDetail, runView } from './views.ts'
@@ -26,6 +26,8 @@ export type Workflow = {
    * exists already. With a `tx` the run exists exactly if the caller's own change does.
    */
   start(tx: Tx | undefined, request: StartRequest): Promise<RunDetail>
+  /** The run that this key has started already, if it has; throws `request.conflict` when it was for another input. */
+  startedBefore(request: StartedBefore): Promise<RunDetail | undefined>
   read(runId: string): Promise<RunDetail>
   page(query: {
     cursor?: string | undefined
@@ -48,6 +50,13 @@ export type StartRequest = {
   /** Started without a person at the terminal. */
   readonly unattended: boolean
   readonly idempotencyKey?: string | undefined
+}
+
+export type StartedBefore = {
+  readonly by: Principal
+  readonly idempotencyKey: string
+  readonly flow: string
+  readonly input: Json
 }
 
 type Needs = {
@@ -112,7 +121,12 @@ export function createWorkflow(needs: Needs): Workflow {
     return runDetail(run)
   }
 
-  async function existing(tx: Tx, plan: Plan, requestedBy: string, key: string): Promise<RunRecord> {
+  async function existing(
+    tx: Reader,
+    plan: Pick<Plan, 'flow' | 'input'>,
+    requestedBy: string,
+    key: string,
+  ): Promise<RunRecord> {
     const id = await runByKey(tx, requestedBy, key)
     const run = await found(tx, id ?? '')
     if (run.flow === plan.flow && canonicalJson(run.plan.input) === canonicalJson(plan.input)) return run
@@ -151,6 +165,11 @@ export function createWorkflow(needs: Needs): Workflow {
 
   return {
     start: (tx, request) => (tx ? start(tx, request) : store.write((own) => start(own, request))),
+    async startedBefore({ by, idempotencyKey, flow, input }) {
+      const requestedBy = actorOf(by)
+      if ((await runByKey(store, requestedBy, idempotencyKey)) === undefined) return undefined
+      return runDetail(await existing(store, { flow, input: plainJson(input) }, requestedBy, idempotencyKey))
+    },
     read: async (runId) => runDetail(await found(store, runId)),
     async page({ cursor, limit, state }) {
       const items = await readSummaries(store, { cursor, limit: limit + 1, state })
