@@ -1,12 +1,12 @@
 // The attacks of SAND-2 on a real sandbox of this machine. As root the whole file runs a second time as an ordinary user.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import dgram from 'node:dgram'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { attacker, temporaryFolder, testId, testLimits } from '../../test/support/sandbox-contract.ts'
 import { systemClock } from '../core/index.ts'
 import { createBubblewrapDriver } from './bubblewrap.ts'
@@ -14,6 +14,8 @@ import { findProgram } from './install.ts'
 import type { SandboxDriver } from './sandbox.ts'
 
 const isRoot = process.getuid?.() === 0
+/** Set in the runs that this file starts of itself. */
+const isAgain = process.env['KEYWARD_TEST_AGAIN'] ? 'this is such a run' : false
 const hidden: (() => unknown)[] = []
 const stateDir = await temporaryFolder({ after: (clean) => void hidden.push(clean as () => unknown) })
 const nodePath = process.execPath
@@ -467,6 +469,37 @@ describe('the kernel', { skip: noPerl }, () => {
   })
 })
 
+describe('two sandboxes', { skip }, () => {
+  test('SAND-2: of the same id, the second is refused and the first goes on', async () => {
+    const id = testId()
+    const spec = { id, env: {}, limits: testLimits }
+    let second: Promise<unknown> | undefined
+    const first = await driver.run(
+      { ...spec, command: ['sh', '-c', 'echo on; sleep 1; echo through'] },
+      {
+        onOutput: () => {
+          second ??= assert.rejects(driver.run({ ...spec, command: ['true'] }, {}), {
+            code: 'sandbox.failed',
+          })
+        },
+      },
+    )
+    await second
+    assert.equal(first.stdoutTail, 'on\nthrough\n')
+  })
+
+  test('SAND-2: side by side, neither sees the other', async () => {
+    const [one, other] = await Promise.all([
+      shell('echo secret > /tmp/one; echo secret > /dev/shm/one; sleep 1'),
+      shell(
+        'sleep 0.5; ls -A /tmp /dev/shm /workspace; echo [0-9]* > /dev/null; ps ax 2>/dev/null | grep -c "[/]tmp/one"',
+      ),
+    ])
+    assert.equal(one.exitCode, 0)
+    assert.doesNotMatch(other.stdoutTail, /one|secret/)
+  })
+})
+
 describe('a server that dies', { skip }, () => {
   test('SAND-2: kill -9 leaves no process, and the next start sweeps what is left', async (t) => {
     const folder = await temporaryFolder(t)
@@ -514,42 +547,44 @@ describe('a server that dies', { skip }, () => {
   })
 })
 
-const ordinary = { reason: skip || (!isRoot && 'already an ordinary user') || unreadable() }
+describe('other ways to start the server', {
+  skip: skip || isAgain || (!isRoot && 'they start as root'),
+}, () => {
+  const without = ['--bounding-set=-sys_admin', '--']
+  const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--']
 
-/** The second run needs a user who may read these files. */
-function unreadable(): string | false {
-  return process.env['KEYWARD_TEST_ORDINARY'] ? 'this is that run' : false
-}
-
-test('SAND-2: the same attacks fail when the server is an ordinary user', {
-  skip: ordinary.reason,
-}, async (t) => {
-  const folder = await temporaryFolder(t)
-  await chmod(folder, 0o777)
-  const environment = { PATH: process.env['PATH'] ?? '', TMPDIR: folder, KEYWARD_TEST_ORDINARY: '1' }
-  const become = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--']
-  const mayRead = spawn('setpriv', [...become, nodePath, '--check', import.meta.filename], {
-    stdio: 'ignore',
-  })
-  if ((await new Promise((resolve) => mayRead.once('exit', resolve))) !== 0) {
-    t.skip('an ordinary user may not read this checkout')
-    return
+  async function again(t: TestContext, words: string[], pattern: string): Promise<void> {
+    const folder = await temporaryFolder(t)
+    await chmod(folder, 0o777)
+    const [mayRead] = await finished(spawn('setpriv', [...words, nodePath, '--check', import.meta.filename]))
+    if (mayRead !== 0) {
+      t.skip('that user may not read this checkout')
+      return
+    }
+    const options = ['--test-reporter=tap', `--test-name-pattern=${pattern}`]
+    const env = { PATH: process.env['PATH'] ?? '', TMPDIR: folder, KEYWARD_TEST_AGAIN: '1' }
+    const child = spawn('setpriv', [...words, nodePath, ...options, import.meta.filename], {
+      cwd: folder,
+      env,
+    })
+    const [code, report] = await finished(child)
+    const failures = report.split('\n').filter((line) => /not ok|error:|expected|actual/.test(line))
+    assert.equal(code, 0, failures.join('\n'))
+    assert.match(report, /^# pass [1-9]/m)
   }
-  const child = spawn('setpriv', [...become, nodePath, '--test-reporter=tap', import.meta.filename], {
-    cwd: folder,
-    env: environment,
-  })
-  let report = ''
-  child.stdout.on('data', (chunk) => (report += chunk))
-  child.stderr.on('data', (chunk) => (report += chunk))
-  const code = await new Promise((resolve) => child.once('close', resolve))
-  assert.equal(
-    code,
-    0,
-    report
-      .split('\n')
-      .filter((line) => /not ok|error|expected|actual/.test(line))
-      .join('\n'),
-  )
-  assert.match(report, /^# pass [1-9]\d/m)
+
+  test('SAND-2: the same attacks fail when it is an ordinary user', (t) => again(t, nobody, '.'))
+
+  test('SAND-2: the same holds for root in a container that may not mount', (t) =>
+    again(t, without, 'the host|the network|the workspace'))
 })
+
+async function finished(child: ChildProcess): Promise<[code: number | null, report: string]> {
+  let report = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      report += chunk
+    })
+  }
+  return new Promise((resolve) => child.once('close', (code) => resolve([code, report])))
+}

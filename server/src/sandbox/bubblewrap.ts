@@ -1,10 +1,11 @@
 import { chmod, chown, mkdir, readFile } from 'node:fs/promises'
 import { AppError, type Clock, reasonOf } from '../core/index.ts'
+import { type Bridge, openBridge } from './bridge.ts'
 import { type CgroupBase, type Controller, findCgroups } from './cgroups.ts'
 import { hasOwnUser, type Mode, modesFor, userIn } from './entry.ts'
 import { findProgram, installCommand } from './install.ts'
 import { createRecords } from './records.ts'
-import type { DriverState, SandboxDriver, SandboxSpec } from './sandbox.ts'
+import type { DriverState, SandboxDriver } from './sandbox.ts'
 import { seccompFilter } from './seccomp.ts'
 import { runSession, type Session } from './session.ts'
 
@@ -82,8 +83,10 @@ export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Ne
       const state = await ready()
       if (!('mode' in state)) throw new AppError('sandbox.unavailable', state.reasons.join(' '))
       const user = userIn(state.mode, random())
-      if (spec.egress) await letConnect(spec.egress, state.mode, user)
-      return runSession({ ...state, user }, spec, watch)
+      if (!spec.egress) return runSession({ ...state, user }, spec, watch)
+      const bridge = await letConnect(spec.egress.socketPath, state.mode, user)
+      const egress = { ...spec.egress, socketPath: bridge?.socketPath ?? spec.egress.socketPath }
+      return runSession({ ...state, user }, { ...spec, egress }, watch).finally(() => bridge?.close())
     },
     sweep: () => records.sweep(),
   }
@@ -137,11 +140,9 @@ function shortfalls(cgroups: CgroupBase, mode: Mode): { controllers: Controller[
 }
 
 /** The socket lies in a folder that only the server may enter; what is mounted inside is the socket alone. */
-async function letConnect(
-  egress: NonNullable<SandboxSpec['egress']>,
-  mode: Mode,
-  user: number,
-): Promise<void> {
-  if (mode === 'root' || mode === 'root-user-namespace') await chown(egress.socketPath, user, user)
-  else if (mode === 'subordinate') await chmod(egress.socketPath, 0o666)
+async function letConnect(socketPath: string, mode: Mode, user: number): Promise<Bridge | undefined> {
+  if (mode === 'root-user-namespace') return openBridge(socketPath, user)
+  if (mode === 'root') await chown(socketPath, user, user)
+  else if (mode === 'subordinate') await chmod(socketPath, 0o666)
+  return undefined
 }

@@ -134,18 +134,33 @@ async function canMakeGroup(folder: string): Promise<boolean> {
   }
 }
 
-export async function createCgroup(base: CgroupBase, name: string, limits: CgroupLimits): Promise<Cgroup> {
-  const groups: Partial<Record<Controller, string>> = {}
+/** The folders that a group of this name will have. */
+export function groupFolders(base: CgroupBase, name: string): string[] {
+  return [...new Set(Object.values(groupsOf(base, name)))]
+}
+
+function groupsOf(base: CgroupBase, name: string): Groups {
+  const groups: Groups = {}
   for (const controller of controllers) {
     const parent = base.folders[controller]
     if (parent) groups[controller] = join(parent, name)
   }
-  const folders = [...new Set(Object.values(groups))]
+  return groups
+}
+
+export async function createCgroup(base: CgroupBase, name: string, limits: CgroupLimits): Promise<Cgroup> {
+  const groups = groupsOf(base, name)
+  const folders = groupFolders(base, name)
+  const made: string[] = []
   try {
-    for (const folder of folders) await mkdir(folder)
+    for (const folder of folders) {
+      await mkdir(folder)
+      made.push(folder)
+    }
     await setLimits(base.version, groups, limits)
   } catch (error) {
-    await removeGroups(folders)
+    // Only its own: a group that was there belongs to a sandbox of the same name.
+    await removeGroups(made)
     throw error
   }
   return {

@@ -17,7 +17,9 @@ export type ProcessMark = { pid: number; startTime: string }
 export type Records = {
   /** An empty folder that exists only to be mounted upon, in other mount namespaces than this one. */
   mountPoint: string
-  write(id: string, record: SandboxRecord): Promise<void>
+  /** Throws when a sandbox of this id is recorded already. */
+  open(id: string, record: SandboxRecord): Promise<void>
+  update(id: string, record: SandboxRecord): Promise<void>
   remove(id: string): Promise<void>
   sweep(): Promise<number>
 }
@@ -41,10 +43,11 @@ export function createRecords(stateDir: string): Records {
 
   return {
     mountPoint: join(stateDir, 'mount'),
-    async write(id, record) {
+    async open(id, record) {
       await mkdir(folder, { recursive: true, mode: 0o700 })
-      await writeFile(fileOf(id), JSON.stringify(record), { mode: 0o600 })
+      await writeFile(fileOf(id), JSON.stringify(record), { mode: 0o600, flag: 'wx' })
     },
+    update: (id, record) => writeFile(fileOf(id), JSON.stringify(record), { mode: 0o600 }),
     remove: (id) => rm(fileOf(id), { force: true }),
     async sweep() {
       let swept = 0

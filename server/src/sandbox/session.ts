@@ -14,7 +14,7 @@ import {
   insidePaths,
   relayPort,
 } from './bubblewrap-arguments.ts'
-import { type Cgroup, type CgroupBase, createCgroup } from './cgroups.ts'
+import { type Cgroup, type CgroupBase, createCgroup, groupFolders } from './cgroups.ts'
 import { entryWords, type Mode } from './entry.ts'
 import { createFrameReader, isBrokenPipe, sendFrame } from './frames.ts'
 import { createOutput, type Output } from './output.ts'
@@ -44,31 +44,47 @@ export async function runSession(
   watch: SandboxWatch,
 ): Promise<SandboxResult> {
   if (spec.workspaceOut !== undefined) await claimTarget(spec.workspaceOut)
-  const cgroup = await createCgroup(session.cgroups, `keyward-${spec.id}`, groupLimits(spec.limits))
-  const own = await markOf(process.pid)
-  const record = { server: own ?? { pid: process.pid, startTime: '' }, cgroupFolders: [...cgroup.folders] }
+  const name = `keyward-${spec.id}`
+  const server = (await markOf(process.pid)) ?? { pid: process.pid, startTime: '' }
+  const record = { server, cgroupFolders: groupFolders(session.cgroups, name) }
+  await openRecord(session.records, spec.id, record)
   try {
-    await session.records.write(spec.id, { ...record, process: null })
-    const child = start(session, spec, cgroup)
-    // Followed in the same turn of the event loop, so that even the shortest life is seen whole.
-    const result = follow(session, spec, watch, child, cgroup)
-    const noted = noteProcess(session.records, spec.id, record, child)
-    return await result.finally(() => noted)
+    const cgroup = await createCgroup(session.cgroups, name, groupLimits(spec.limits))
+    return await runIn(cgroup, session, spec, watch, record).finally(() => cgroup.remove())
   } finally {
-    await cgroup.remove()
     await session.records.remove(spec.id)
   }
 }
 
-async function noteProcess(
-  records: Records,
-  id: string,
-  record: Omit<SandboxRecord, 'process'>,
-  child: ChildProcess,
-): Promise<void> {
+type Opened = Omit<SandboxRecord, 'process'>
+
+async function openRecord(records: Records, id: string, record: Opened): Promise<void> {
+  try {
+    await records.open(id, { ...record, process: null })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    throw new AppError('sandbox.failed', `A sandbox with the id ${id} is running already. Use each id once.`)
+  }
+}
+
+async function runIn(
+  cgroup: Cgroup,
+  session: Session,
+  spec: SandboxSpec,
+  watch: SandboxWatch,
+  record: Opened,
+): Promise<SandboxResult> {
+  const child = start(session, spec, cgroup)
+  // Followed in the same turn of the event loop, so that even the shortest life is seen whole.
+  const result = follow(session, spec, watch, child, cgroup)
+  const noted = noteProcess(session.records, spec.id, record, child)
+  return result.finally(() => noted)
+}
+
+async function noteProcess(records: Records, id: string, record: Opened, child: ChildProcess): Promise<void> {
   const mark = child.pid === undefined ? undefined : await markOf(child.pid)
   // Failing here leaves the first record, which still names the control groups and the server.
-  await records.write(id, { ...record, process: mark ?? null }).catch(() => undefined)
+  await records.update(id, { ...record, process: mark ?? null }).catch(() => undefined)
 }
 
 function start(session: Session, spec: SandboxSpec, cgroup: Cgroup): ChildProcess {
@@ -129,6 +145,8 @@ async function follow(
 ): Promise<SandboxResult> {
   const { limits } = spec
   const gone = exitOf(child)
+  // It is awaited below, after the conversation; until then a failure is not an unhandled one.
+  gone.catch(() => undefined)
   const startedAt = session.clock.now().getTime()
   const verdict: Verdict = { limit: null, cancelled: false, started: false }
   const end = (limit: SandboxLimit | null) => {

@@ -94,7 +94,7 @@ export async function receive({ frames, target, diskBytes, onStarted }: Receive)
   for (let frame = await frames.next(); frame; frame = await frames.next()) {
     if (frame.kind === 'started') onStarted()
     else if (frame.kind === 'failed')
-      throw new AppError('sandbox.failed', `Inside the sandbox: ${frame.reason}`)
+      throw new AppError('sandbox.failed', `Inside the sandbox: ${frame.reason.slice(0, 1000)}`)
     else if (frame.kind === 'exited') {
       received.exit = frame
       received.full = frame.full
