@@ -1,14 +1,4 @@
-import type { Operation, ResultOf } from '@keyward/contract'
-import type { z } from 'zod'
-
-type Shape = Record<string, z.ZodType>
-type InputFields<S> = keyof S extends never ? unknown : S extends Shape ? z.input<z.ZodObject<S>> : never
-
-/** What an operation is called with: its path places, query and body in one object, as the contract promises. */
-export type ArgumentsOf<O> =
-  O extends Operation<infer P, infer Q, infer B, z.ZodType>
-    ? InputFields<P> & InputFields<Q> & InputFields<B>
-    : never
+import type { ArgumentsOf, Operation, ResultOf } from '@keyward/contract'
 
 /** RFC 9457, as the server renders every expected failure. `status` 0: the server could not be reached. */
 export type Problem = {

@@ -1,4 +1,3 @@
-import { eventNames } from '@keyward/contract'
 import type { QueryClient } from '@tanstack/react-query'
 
 /** What a change of one noun makes stale: the first parts of query keys. */
@@ -58,7 +57,6 @@ export function followEvents({ client, onConnection }: Needs): () => void {
     polling ??= setInterval(readAgain, pollMilliseconds)
   }
   source.onmessage = ({ data }) => note(typeOf(data))
-  for (const name of eventNames) source.addEventListener(name, () => note(name))
   return () => {
     source.close()
     clearTimeout(gathering)

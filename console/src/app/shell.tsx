@@ -23,13 +23,13 @@ export function Shell() {
   const close = (): void => setOpen(undefined)
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[14.5rem_minmax(0,1fr)]">
-      <a
-        href="#content"
-        onClick={skipToContent}
+      <button
+        type="button"
+        onClick={() => document.getElementById('content')?.focus()}
         className="fixed top-2 left-2 z-50 -translate-y-20 rounded-md bg-solid px-4 py-2 font-medium text-on-solid focus:translate-y-0"
       >
         Skip to the content
-      </a>
+      </button>
       <div className="sticky top-0 hidden h-dvh border-r border-line bg-sunken/60 lg:block">
         <Sidebar pending={pending} connection={connection} />
       </div>
@@ -51,11 +51,6 @@ export function Shell() {
       </SideSheet>
     </div>
   )
-}
-
-function skipToContent(event: React.MouseEvent): void {
-  event.preventDefault()
-  document.getElementById('content')?.focus()
 }
 
 function useLiveEvents(): Connection {

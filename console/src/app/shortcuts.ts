@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useRef } from 'react'
-import { places } from './places.ts'
+import { type Place, places } from './places.ts'
 
 const storageKey = 'keyward:single-key-shortcuts'
 const sequenceMilliseconds = 1200
@@ -10,6 +10,7 @@ export const singleKeysOn = (): boolean => localStorage.getItem(storageKey) !== 
 export const keepSingleKeys = (on: boolean): void => localStorage.setItem(storageKey, on ? 'on' : 'off')
 
 type Handlers = { onPalette: () => void; onHelp: () => void }
+type Heard = 'palette' | 'help' | Place | undefined
 
 /** Ctrl/⌘-K opens the commands, `?` the help, and `g` followed by a letter goes to a page. */
 export function useShortcuts(handlers: Handlers): void {
@@ -19,24 +20,31 @@ export function useShortcuts(handlers: Handlers): void {
     latest.current = handlers
   })
   useEffect(() => {
-    let goingSince = 0
+    const listen = createListener()
     const press = (event: KeyboardEvent): void => {
-      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
-        event.preventDefault()
-        latest.current.onPalette()
-        return
-      }
-      if (!plainKey(event) || !singleKeysOn()) return
-      const going = event.timeStamp - goingSince < sequenceMilliseconds
-      goingSince = !going && event.key === 'g' ? event.timeStamp : Number.NEGATIVE_INFINITY
-      const place = going ? places.find(({ letter }) => letter === event.key) : undefined
-      if (place) void navigate({ to: place.path })
-      else if (event.key === '?') latest.current.onHelp()
+      const heard = listen(event)
+      if (heard === undefined) return
+      event.preventDefault()
+      if (heard === 'palette') latest.current.onPalette()
+      else if (heard === 'help') latest.current.onHelp()
+      else void navigate({ to: heard.path })
     }
-    goingSince = Number.NEGATIVE_INFINITY
     window.addEventListener('keydown', press)
     return () => window.removeEventListener('keydown', press)
   }, [navigate])
+}
+
+/** Understands one key after the other; remembers a `g` for a moment. */
+function createListener(): (event: KeyboardEvent) => Heard {
+  let goingUntil = 0
+  return (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') return 'palette'
+    if (!plainKey(event) || !singleKeysOn()) return undefined
+    if (event.key === '?') return 'help'
+    const going = event.timeStamp < goingUntil
+    goingUntil = !going && event.key === 'g' ? event.timeStamp + sequenceMilliseconds : 0
+    return going ? places.find(({ letter }) => letter === event.key) : undefined
+  }
 }
 
 function plainKey({ target, ctrlKey, metaKey, altKey, defaultPrevented }: KeyboardEvent): boolean {

@@ -1,4 +1,12 @@
-import type { ApprovalView, FindingView, LeaseView, Risk, RunState, TaskState } from '@keyward/contract'
+import type {
+  AgentView,
+  ApprovalView,
+  FindingView,
+  LeaseView,
+  Risk,
+  RunState,
+  TaskState,
+} from '@keyward/contract'
 import {
   Ban,
   CircleCheck,
@@ -16,6 +24,7 @@ import {
   RotateCcw,
   ShieldAlert,
   ShieldCheck,
+  ShieldOff,
   TimerOff,
   TriangleAlert,
 } from 'lucide-react'
@@ -82,6 +91,11 @@ export const leaseLook: Record<LeaseView['state'], Look> = {
   revoked: { hue: 'bad', icon: Ban, text: 'Revoked' },
   expired: { hue: 'calm', icon: Clock, text: 'Expired' },
   used_up: { hue: 'calm', icon: CircleCheck, text: 'Used up' },
+}
+
+export const agentLook: Record<AgentView['state'], Look> = {
+  active: { hue: 'ok', icon: CircleCheck, text: 'Active' },
+  quarantined: { hue: 'bad', icon: ShieldOff, text: 'Quarantined' },
 }
 
 export const riskLook: Record<Risk, Look> = {

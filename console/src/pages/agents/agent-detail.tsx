@@ -4,14 +4,13 @@ import { ShieldCheck, ShieldOff } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '../../api/index.ts'
 import { announce } from '../../ui/announcer.tsx'
-import { Badge } from '../../ui/badge.tsx'
+import { agentLook, Badge } from '../../ui/badge.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { Facts } from '../../ui/page.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
 import { ExactTime } from '../../ui/time.tsx'
 import { AgentLeases } from './agent-leases.tsx'
-import { agentLook } from './agents-page.tsx'
 
 export function AgentDetail({ agent }: { agent: AgentView }) {
   return (

@@ -1,10 +1,10 @@
 import type { AgentView } from '@keyward/contract'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
-import { Bot, CircleCheck, Plus, ShieldOff } from 'lucide-react'
+import { Bot, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { agentsQuery } from '../../api/queries.ts'
-import { Badge, type Look } from '../../ui/badge.tsx'
+import { agentLook, Badge } from '../../ui/badge.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Command } from '../../ui/copy.tsx'
 import { DetailPanel } from '../../ui/detail-panel.tsx'
@@ -16,11 +16,6 @@ import { AgentDetail } from './agent-detail.tsx'
 import { RegisterDialog } from './register-dialog.tsx'
 
 const route = getRouteApi('/agents')
-
-export const agentLook: Record<AgentView['state'], Look> = {
-  active: { hue: 'ok', icon: CircleCheck, text: 'Active' },
-  quarantined: { hue: 'bad', icon: ShieldOff, text: 'Quarantined' },
-}
 
 export function AgentsPage() {
   const { agent: wanted } = route.useSearch()

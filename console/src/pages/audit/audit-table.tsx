@@ -78,7 +78,7 @@ function useRowsInSight(count: number, { hasNextPage, isFetchingNextPage, fetchN
 function Space({ height }: { height: number }) {
   if (height <= 0) return null
   return (
-    <tr aria-hidden="true">
+    <tr>
       <td colSpan={6} style={{ height, padding: 0 }} />
     </tr>
   )

@@ -43,6 +43,7 @@ function Loaded({ run }: { run: RunDetail }) {
     <>
       <PageHeader title={run.title} actions={<RunActions run={run} />}>
         <RunFacts run={run} />
+        {run.reason ? <p className="mt-2 max-w-[46rem] text-pretty">{run.reason}</p> : null}
       </PageHeader>
       <Views shown={shown} />
       <div className="flex gap-5">

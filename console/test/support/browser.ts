@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { ConsoleServer } from './console-server.ts'
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const flags = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export function openBrowser(): Promise<Browser> {
+  const executablePath = process.env['KEYWARD_CHROMIUM'] ?? '/usr/bin/chromium'
+  const asRoot = process.getuid?.() === 0
+  return chromium.launch({
+    executablePath,
+    headless: true,
+    args: asRoot ? [...flags, '--no-sandbox'] : flags,
+  })
+}
+
+export type View = { theme: 'light' | 'dark'; width: 390 | 1280 }
+export type Visit = { page: Page; context: BrowserContext; complaints: string[] }
+
+/** Opens a page that notes everything the browser complains about: script errors, refused styles, failed loads. */
+export async function visit(
+  t: TestContext,
+  browser: Browser,
+  server: ConsoleServer,
+  path: string,
+  view: View,
+): Promise<Visit> {
+  const context = await browser.newContext({
+    viewport: { width: view.width, height: view.width === 390 ? 844 : 900 },
+    colorScheme: view.theme,
+    reducedMotion: 'reduce',
+    locale: 'en-GB',
+    permissions: ['clipboard-read', 'clipboard-write'],
+  })
+  t.after(() => context.close())
+  const page = await context.newPage()
+  page.setDefaultTimeout(10_000)
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`))
+  page.on('console', (message) => {
+    const expected = /Failed to load resource: the server responded/.test(message.text())
+    if (['error', 'warning'].includes(message.type()) && !expected) complaints.push(message.text())
+  })
+  await page.goto(`${server.origin}${path}`)
+  return { page, context, complaints }
+}
+
+/** Waits until nothing is loading any more: no skeleton, no unfinished request. */
+export async function settle(page: Page): Promise<void> {
+  await page.waitForSelector('h1')
+  await page.waitForFunction(() => document.querySelector('.skeleton') === null)
+  await page.evaluate(() => document.fonts.ready.then(() => undefined))
+}
+
+type Violation = { id: string; help: string; nodes: { target: unknown; failureSummary?: string }[] }
+
+/** Runs axe with every rule of WCAG 2.2 A and AA and its best practices. The page's own policy stays in force. */
+export async function axeViolations(page: Page): Promise<string[]> {
+  await page.evaluate(axeSource)
+  const violations = await page.evaluate(async () => {
+    const axe: unknown = Reflect.get(window, 'axe')
+    const run = (axe as { run: (options: unknown) => Promise<{ violations: Violation[] }> }).run
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+    return (await run({ runOnly: { type: 'tag', values: tags } })).violations
+  })
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(
+      ({ target, failureSummary }) => `${id}: ${help} at ${JSON.stringify(target)} ${failureSummary ?? ''}`,
+    ),
+  )
+}
+
+export async function assertClean({ page, complaints }: Visit): Promise<void> {
+  assert.deepEqual(await axeViolations(page), [])
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+  assert.ok(overflow <= 0, `the page is ${overflow} px wider than the window`)
+  assert.deepEqual(complaints, [])
+}
+
+/** Keeps a picture when KEYWARD_SCREENSHOTS names a folder. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env['KEYWARD_SCREENSHOTS']
+  if (!folder) return
+  await mkdir(folder, { recursive: true })
+  await page.screenshot({ path: join(folder, `${name}.png`) })
+}

@@ -1,0 +1,482 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type {
+  AgentView,
+  ApprovalView,
+  AuditEntry,
+  FindingView,
+  ImportPreview,
+  Json,
+  LeaseView,
+  RunDetail,
+  ScanView,
+  SessionView,
+  SystemStatus,
+  TaskState,
+  TaskView,
+} from '@keyward/contract'
+import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
+
+/** What the console shows in tests. Values that look like secrets are made here, anew each time. */
+const minute = 60_000
+const ago = (minutes: number): string => new Date(Date.now() - minutes * minute).toISOString()
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+export const revealedValue = `sk_test_${randomBytes(12).toString('hex')}`
+export const agentKey = `kwa_${randomBytes(20).toString('hex')}`
+
+export const session: SessionView = {
+  principal: 'person:per_01',
+  name: 'Owner',
+  roles: ['owner'],
+  signedInAt: ago(3),
+  expiresAt: ago(-600),
+}
+
+export const fullStatus: SystemStatus = {
+  version: '0.1.0',
+  startedAt: ago(190),
+  vault: { initialised: true, sealed: false, seal: 'keyfile' },
+  store: { dialect: 'sqlite', health: 'ok' },
+  audit: { health: 'ok', seq: 1284 },
+  sandbox: {
+    level: 'no-cgroup',
+    reasons: ['cgroup v2 is not writable here: limits come from rlimits alone'],
+  },
+  proxy: { health: 'ok' },
+  counts: {
+    openFindings: 6,
+    importedFindings: 4,
+    pendingApprovals: 1,
+    activeRuns: 2,
+    agents: 3,
+    activeLeases: 2,
+  },
+}
+
+export const emptyStatus: SystemStatus = {
+  ...fullStatus,
+  startedAt: ago(1),
+  audit: { health: 'ok', seq: 4 },
+  sandbox: { level: 'full', reasons: [] },
+  counts: {
+    openFindings: 0,
+    importedFindings: 0,
+    pendingApprovals: 0,
+    activeRuns: 0,
+    agents: 0,
+    activeLeases: 0,
+  },
+}
+
+type Leak = {
+  rule: string
+  provider: string
+  title: string
+  masked: string
+  places: [string, number, boolean?][]
+}
+
+const leaks: Leak[] = [
+  {
+    rule: 'stripe-secret-key',
+    provider: 'Stripe',
+    title: 'Stripe secret key',
+    masked: 'sk_live_************x4Qe',
+    places: [
+      ['.env', 4],
+      ['config/payments.yaml', 12],
+      ['.github/workflows/deploy.yml', 31],
+      ['docker-compose.yml', 18],
+    ],
+  },
+  {
+    rule: 'aws-access-key',
+    provider: 'AWS',
+    title: 'AWS secret access key',
+    masked: 'wJal************************EKEY',
+    places: [
+      ['.env', 9],
+      ['notebooks/forecast-of-the-autumn-season-with-all-shops.ipynb', 1204],
+    ],
+  },
+  {
+    rule: 'postgres-url',
+    provider: 'PostgreSQL',
+    title: 'Database password in a URL',
+    masked: 'shop:********@db',
+    places: [['.env', 2]],
+  },
+  {
+    rule: 'github-token',
+    provider: 'GitHub',
+    title: 'GitHub token',
+    masked: 'ghp_************************9fK2',
+    places: [['scripts/release.sh', 7, true]],
+  },
+  {
+    rule: 'slack-webhook',
+    provider: 'Slack',
+    title: 'Slack webhook address',
+    masked: 'https://hooks.slack.com/****',
+    places: [['config/alerts.json', 5]],
+  },
+  {
+    rule: 'private-key',
+    provider: 'PEM',
+    title: 'Private key',
+    masked: '-----BEGIN **** KEY-----',
+    places: [['certs/old.pem', 1]],
+  },
+]
+
+function finding(leak: Leak, at: number, state: FindingView['state'] = 'open'): FindingView {
+  return {
+    id: `fnd_${at}`,
+    project: 'leaky-shop',
+    fingerprint: sha256(leak.rule),
+    rule: leak.rule,
+    provider: leak.provider,
+    title: leak.title,
+    confidence: at % 3 === 2 ? 'medium' : 'high',
+    masked: leak.masked,
+    state,
+    places: leak.places.map(([file, line, history]) => ({
+      file,
+      line,
+      endLine: line,
+      column: 19,
+      commit: history ? sha256(file).slice(0, 40) : null,
+      author: history ? 'Ada Example' : null,
+      committedAt: history ? ago(90_000) : null,
+    })),
+    reference:
+      state === 'imported' ? `keyward://secret/leaky-shop/${leak.provider.toLowerCase()}#value` : null,
+    runId: state === 'imported' ? 'run_7f3a' : null,
+    reason: state === 'ignored' ? 'A key of the test system' : null,
+    firstSeenAt: ago(240),
+    lastSeenAt: ago(12),
+  }
+}
+
+export const findings: FindingView[] = [
+  ...leaks.map((leak, at) => finding(leak, at)),
+  ...leaks.slice(0, 2).map((leak, at) => ({ ...finding(leak, at + 20, 'imported'), project: 'billing' })),
+  { ...finding(leaks[4] ?? leaks[0] ?? failNoLeak(), 30, 'ignored'), project: 'billing' },
+]
+
+function failNoLeak(): never {
+  throw new Error('there are no leaks to show')
+}
+
+export const scan: ScanView = {
+  id: 'scn_1',
+  project: 'leaky-shop',
+  path: '/srv/projects/leaky-shop',
+  state: 'finished',
+  filesScanned: 214,
+  filesTotal: 214,
+  bytesScanned: 1_204_112,
+  commitsScanned: 37,
+  findings: 6,
+  problems: [
+    { file: 'data/dump.bin', reason: 'larger than the limit of 20 MB; raise it with --max-file-size' },
+  ],
+  startedAt: ago(13),
+  finishedAt: ago(12),
+}
+
+export const importPreview: ImportPreview = {
+  project: 'leaky-shop',
+  digest: sha256('preview'),
+  secrets: leaks.slice(0, 4).map(({ title, masked, provider }, at) => ({
+    findingId: `fnd_${at}`,
+    title,
+    masked,
+    reference: `keyward://secret/leaky-shop/${provider.toLowerCase()}#value`,
+  })),
+  files: [
+    {
+      file: '.env',
+      sha256Before: sha256('before'),
+      sha256After: sha256('after'),
+      lines: [
+        {
+          line: 2,
+          before: 'DATABASE_URL=postgres://shop:********@db/shop',
+          after: 'DATABASE_URL=keyward://secret/leaky-shop/postgresql#value',
+        },
+        {
+          line: 4,
+          before: 'STRIPE_SECRET_KEY=sk_live_************x4Qe',
+          after: 'STRIPE_SECRET_KEY=keyward://secret/leaky-shop/stripe#value',
+        },
+      ],
+    },
+    {
+      file: 'config/payments.yaml',
+      sha256Before: sha256('before-yaml'),
+      sha256After: sha256('after-yaml'),
+      lines: [
+        {
+          line: 12,
+          before: '  key: "sk_live_************x4Qe"',
+          after: '  key: "keyward://secret/leaky-shop/stripe#value"',
+        },
+      ],
+    },
+  ],
+  historyOnly: ['fnd_3'],
+}
+
+type Sketch = [id: string, title: string, state: TaskState, needs: string[], more?: Partial<TaskView>]
+
+const sketches: Sketch[] = [
+  ['read', 'Read the files again', 'Succeeded', [], { output: { files: 5, findings: 4 } }],
+  [
+    'approve',
+    'Move four secrets into the vault',
+    'AwaitingApproval',
+    ['read'],
+    {
+      risk: 'high',
+      approvalId: 'apr_1',
+      secrets: [
+        'secret/leaky-shop/stripe',
+        'secret/leaky-shop/aws',
+        'secret/leaky-shop/postgresql',
+        'secret/leaky-shop/github',
+      ],
+    },
+  ],
+  ['store', 'Store the values', 'Pending', ['approve']],
+  ['rewrite', 'Put references into the files', 'Pending', ['store'], { risk: 'medium' }],
+  ['agent', 'Lend the Stripe key to the shop agent', 'Pending', ['store']],
+  ['verify', 'Scan again', 'Pending', ['rewrite']],
+  ['call', 'Call the API from the sandbox', 'Pending', ['agent'], { risk: 'medium' }],
+  ['report', 'Report', 'Pending', ['verify', 'call']],
+]
+
+function task([id, title, state, needs, more]: Sketch): TaskView {
+  return {
+    id,
+    title,
+    action: `leaked-key.${id}`,
+    needs,
+    risk: 'low',
+    reversible: true,
+    secrets: [],
+    state,
+    attempt: state === 'Pending' ? 0 : 1,
+    reason: null,
+    output: null,
+    approvalId: null,
+    startedAt: state === 'Pending' ? null : ago(9),
+    finishedAt: state === 'Succeeded' ? ago(8) : null,
+    ...more,
+  }
+}
+
+export const run: RunDetail = {
+  id: 'run_7f3a',
+  flow: 'leaked-key',
+  title: 'Move leaked secrets of leaky-shop into the vault',
+  state: 'AwaitingApproval',
+  requestedBy: 'person:per_01',
+  unattended: false,
+  planDigest: sha256('plan'),
+  createdAt: ago(9),
+  finishedAt: null,
+  taskCount: sketches.length,
+  doneCount: 1,
+  tasks: sketches.map(task),
+}
+
+const everyState: TaskState[] = [
+  'Succeeded',
+  'Running',
+  'Failed',
+  'Skipped',
+  'Ambiguous',
+  'Cancelled',
+  'Succeeded',
+  'Pending',
+]
+
+/** A run that shows a task in every state. */
+export const mixedRun: RunDetail = {
+  ...run,
+  id: 'run_mixed',
+  title: 'Deploy the new checkout',
+  flow: 'deploy-feature',
+  state: 'Failed',
+  reason: 'sandbox.failed: the unit tests ended with code 1',
+  doneCount: 5,
+  finishedAt: ago(2),
+  tasks: run.tasks.map((kept, at) => ({
+    ...kept,
+    state: everyState[at] ?? 'Pending',
+    attempt: at === 2 ? 3 : 1,
+    reason: at === 2 ? 'The unit tests ended with code 1.' : null,
+  })),
+}
+
+export const approval: ApprovalView = {
+  id: 'apr_1',
+  runId: run.id,
+  taskId: 'approve',
+  action: 'leaked-key.import',
+  title: 'Move four secrets of leaky-shop into the vault',
+  target: 'leaky-shop',
+  requestedBy: 'person:per_01',
+  risk: 'high',
+  reversible: true,
+  preview: { ...importPreview, undo: 'an encrypted copy of each file is kept' },
+  digest: sha256('approval'),
+  planDigest: run.planDigest,
+  state: 'pending',
+  mode: null,
+  decidedBy: null,
+  reason: null,
+  requestedAt: ago(8),
+  decidedAt: null,
+  expiresAt: ago(-52),
+}
+
+export const graveApproval: ApprovalView = {
+  ...approval,
+  id: 'apr_2',
+  title: 'Apply 3 changes to the production stack',
+  target: 'pulumi:shop/production',
+  action: 'pulumi.up',
+  risk: 'critical',
+  reversible: false,
+  digest: sha256('grave'),
+  preview: {
+    stack: 'shop/production',
+    creates: 1,
+    updates: 2,
+    deletes: 0,
+    resources: [{ urn: 'aws:s3/bucket', op: 'update' }],
+  },
+}
+
+export const agents: AgentView[] = [
+  {
+    id: 'agt_1',
+    name: 'shop-agent',
+    description: 'Charges test cards against the payment API',
+    owner: 'person:per_01',
+    state: 'active',
+    createdAt: ago(5000),
+    lastUsedAt: ago(2),
+    activeLeases: 2,
+  },
+  {
+    id: 'agt_2',
+    name: 'release-bot',
+    description: '',
+    owner: 'person:per_01',
+    state: 'active',
+    createdAt: ago(800),
+    lastUsedAt: null,
+    activeLeases: 0,
+  },
+  {
+    id: 'agt_3',
+    name: 'crawler',
+    description: 'Reads the documentation of partners',
+    owner: 'person:per_01',
+    state: 'quarantined',
+    createdAt: ago(90),
+    lastUsedAt: ago(60),
+    activeLeases: 0,
+  },
+]
+
+const lease: LeaseView = {
+  id: 'lse_1',
+  agentId: 'agt_1',
+  agentName: 'shop-agent',
+  runId: run.id,
+  taskId: 'call',
+  secretPath: 'secret/leaky-shop/stripe',
+  field: 'value',
+  purpose: 'Create a test charge',
+  state: 'active',
+  destinations: [{ host: 'api.stripe.com', port: 443, methods: ['POST'], pathPrefix: '/v1/charges' }],
+  usesLeft: 4,
+  uses: 1,
+  issuedAt: ago(1),
+  expiresAt: ago(-4),
+  endedAt: null,
+  endReason: null,
+}
+
+export const leases: LeaseView[] = [
+  lease,
+  {
+    ...lease,
+    id: 'lse_2',
+    state: 'revoked',
+    purpose: 'Read the balance',
+    usesLeft: null,
+    uses: 12,
+    endedAt: ago(30),
+    endReason: 'the task ended',
+  },
+]
+
+const events = [
+  ['approval.requested', 'done', 'system:workflow', 'approval:apr_1'],
+  ['task.started', 'done', 'system:workflow', 'run:run_7f3a'],
+  ['egress.denied', 'denied', 'agent:agt_1', 'host:metadata.internal'],
+  ['lease.used', 'done', 'agent:agt_1', 'lease:lse_1'],
+  ['secret.revealed', 'intent', 'person:per_01', 'secret:leaky-shop/stripe'],
+  ['scan.finished', 'done', 'person:per_01', 'scan:scn_1'],
+  ['sandbox.refused', 'failed', 'system:sandbox', 'task:call'],
+] as const
+
+/** A real chain, oldest first: every hash is the one that a verifier computes. */
+export function auditChain(length: number): AuditEntry[] {
+  const entries: AuditEntry[] = []
+  for (let seq = 1; seq <= length; seq += 1) {
+    const [type, outcome, actor, target] = events[seq % events.length] ?? events[0]
+    const detail: Json = { reason: 'recorded by the test', attempt: seq }
+    const rest = {
+      seq,
+      id: `aud_${seq}`,
+      at: ago(length - seq),
+      type,
+      outcome,
+      actor,
+      target,
+      correlation: run.id,
+      detail,
+      previous: entries.at(-1)?.hash ?? '0'.repeat(64),
+    }
+    entries.push({ ...rest, hash: sha256(canonicalJson(rest)) })
+  }
+  return entries
+}
+
+export const policies = {
+  schema:
+    'entity Agent = { state: String };\nentity Secret;\naction "leases.request" appliesTo { principal: [Agent], resource: [Secret] };\n',
+  policies: [
+    {
+      name: 'agents-borrow',
+      origin: 'default' as const,
+      text: '// An active agent may borrow a secret of its own project.\n// The value itself never leaves the server.\n@id("agents-borrow")\npermit (\n  principal is Agent,\n  action == Action::"leases.request",\n  resource is Secret\n)\nwhen { principal.state == "active" };\n',
+    },
+    {
+      name: 'solo',
+      origin: 'default' as const,
+      text: '// While only one account exists, it may approve its own run after a fresh sign-in.\npermit (principal, action == Action::"approvals.approve", resource)\nwhen { context.accounts == 1 && context.minutesSinceSignIn < 15 };\n',
+    },
+    {
+      name: 'no-weekend-deploys',
+      origin: 'custom' as const,
+      text: 'forbid (principal, action, resource)\nunless { context.weekday };\n',
+    },
+  ],
+}

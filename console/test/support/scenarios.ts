@@ -1,0 +1,146 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import type { AuditHead, SecretEntry } from '@keyward/contract'
+import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
+import { type Handlers, type Input, Refusal } from './console-server.ts'
+import * as data from './fixtures.ts'
+
+const pageOf = <T>(items: T[]): { items: T[]; next: null } => ({ items, next: null })
+const byState = <T extends { state: string }>(items: T[], { state }: Input): T[] =>
+  state === undefined ? items : items.filter((item) => item.state === state)
+
+const vaultTree: Record<string, SecretEntry[]> = {
+  '': [{ name: 'secret/', path: 'secret/', folder: true }],
+  'secret/': [
+    { name: 'leaky-shop/', path: 'secret/leaky-shop/', folder: true },
+    { name: 'billing/', path: 'secret/billing/', folder: true },
+    { name: 'smtp', path: 'secret/smtp', folder: false },
+  ],
+  'secret/leaky-shop/': ['aws', 'postgresql', 'stripe'].map((name) => ({
+    name: `leaky-shop/${name}`,
+    path: `secret/leaky-shop/${name}`,
+    folder: false,
+  })),
+  'secret/billing/': [],
+}
+
+/** An installation in the middle of its work. */
+export function fullHandlers(): Handlers {
+  const chain = data.auditChain(460)
+  return {
+    'session.read': () => data.session,
+    'session.end': () => ({ ended: true }),
+    'system.status': () => data.fullStatus,
+    'policies.list': () => data.policies,
+    'scans.list': () => pageOf([data.scan]),
+    'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
+    'findings.list': (input) =>
+      pageOf(
+        byState(data.findings, input).filter(({ project }) =>
+          [undefined, project].includes(input['project'] as string),
+        ),
+      ),
+    'findings.read': ({ findingId }) => found(data.findings, findingId, 'finding.not_found'),
+    'findings.preview': () => data.importPreview,
+    'findings.ignore': ({ findingId, reason }) => ({
+      ...found(data.findings, findingId, 'finding.not_found'),
+      state: 'ignored',
+      reason,
+    }),
+    'runs.start': () => data.run,
+    'runs.list': (input) => pageOf(byState([data.run, data.mixedRun], input)),
+    'runs.read': ({ runId }) => found([data.run, data.mixedRun], runId, 'run.not_found'),
+    'runs.cancel': () => ({ ...data.run, state: 'Cancelled' }),
+    'approvals.list': (input) => pageOf(byState([data.approval, data.graveApproval], input)),
+    'approvals.read': ({ approvalId }) =>
+      found([data.approval, data.graveApproval], approvalId, 'approval.not_found'),
+    'secrets.list': ({ path }) => ({ path, items: vaultTree[String(path)] ?? [] }),
+    'secrets.read': ({ path }) => ({
+      path,
+      version: 3,
+      createdAt: data.run.createdAt,
+      fields: ['value', 'webhook_secret'],
+      references: [`keyward://${String(path)}#value`],
+    }),
+    'secrets.reveal': () => ({ value: data.revealedValue }),
+    'agents.list': () => pageOf(data.agents),
+    'agents.register': ({ name, description }) => ({
+      agent: { ...data.agents[1], id: 'agt_9', name, description },
+      apiKey: data.agentKey,
+    }),
+    'agents.quarantine': ({ agentId }) => ({
+      ...found(data.agents, agentId, 'agent.not_found'),
+      state: 'quarantined',
+    }),
+    'agents.activate': ({ agentId }) => ({
+      ...found(data.agents, agentId, 'agent.not_found'),
+      state: 'active',
+    }),
+    'leases.list': ({ agentId }) => pageOf(data.leases.filter((lease) => lease.agentId === agentId)),
+    'leases.revoke': () => ({ ...data.leases[0], state: 'revoked' }),
+    'audit.list': (input) => auditPage(chain, input),
+    'audit.head': () => headOf(chain),
+  }
+}
+
+/** The first minute: everything works and nothing is there. */
+export function emptyHandlers(): Handlers {
+  return {
+    ...fullHandlers(),
+    'system.status': () => data.emptyStatus,
+    'policies.list': () => ({ schema: '', policies: [] }),
+    'scans.list': () => pageOf([]),
+    'findings.list': () => pageOf([]),
+    'runs.list': () => pageOf([]),
+    'approvals.list': () => pageOf([]),
+    'secrets.list': ({ path }) => ({ path, items: [] }),
+    'agents.list': () => pageOf([]),
+    'audit.list': () => pageOf([]),
+  }
+}
+
+/** Nothing but the session can be read. */
+export function failingHandlers(): Handlers {
+  const fail = (): never => {
+    throw new Refusal(
+      'store.unavailable',
+      'The database at the configured address does not answer; Keyward asks again by itself.',
+    )
+  }
+  const names = Object.keys(fullHandlers()).filter((name) => !name.startsWith('session.'))
+  return { ...fullHandlers(), ...Object.fromEntries(names.map((name) => [name, fail])) }
+}
+
+function found<T extends { id: string }>(
+  items: T[],
+  id: unknown,
+  code: 'finding.not_found' | 'run.not_found' | 'approval.not_found' | 'agent.not_found',
+): T {
+  const item = items.find((candidate) => candidate.id === id)
+  if (!item) throw new Refusal(code, `nothing has the id ${String(id)}`)
+  return item
+}
+
+function auditPage(chain: ReturnType<typeof data.auditChain>, { cursor, limit, type, correlation }: Input) {
+  const start = cursor === undefined ? 0 : Number(cursor)
+  const size = Number(limit)
+  const matching = chain
+    .toReversed()
+    .filter(
+      (entry) =>
+        (type === undefined || entry.type === type) &&
+        (correlation === undefined || entry.correlation === correlation),
+    )
+  const next = start + size < matching.length ? String(start + size) : null
+  return { items: matching.slice(start, start + size), next }
+}
+
+function headOf(chain: ReturnType<typeof data.auditChain>): AuditHead {
+  const { seq, hash, at } = chain.at(-1) ?? {
+    seq: 0,
+    hash: createHash('sha256').digest('hex'),
+    at: new Date().toISOString(),
+  }
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const signature = sign(null, Buffer.from(canonicalJson({ seq, hash, at })), privateKey).toString('base64')
+  return { seq, hash, at, signature, publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString() }
+}
