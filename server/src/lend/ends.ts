@@ -1,13 +1,13 @@
 import type { LeaseView } from '@keyward/contract'
 import { AppError, actorOf, type Principal, systemPrincipal } from '../core/index.ts'
 import type { Sql, Tx } from '../store/index.ts'
+import { endGrantsWhere } from './grants.ts'
 import type { Needs } from './lend.ts'
 import {
   byAgent,
   byDue,
   byId,
   byTask,
-  endGrants,
   endLeases,
   type LeaseRow,
   leaseById,
@@ -63,8 +63,9 @@ export function createEnds(needs: Needs & { view: (row: LeaseRow) => LeaseView }
     },
 
     async endForTask(tx: Tx, runId: string, taskId: string, reason: string): Promise<number> {
-      await endGrants(tx, byTask(runId, taskId), clock.now().getTime(), reason)
-      return (await revokeWhere(tx, byTask(runId, taskId), reason, systemPrincipal('workflow'))).length
+      const by = systemPrincipal('workflow')
+      await endGrantsWhere(tx, byTask(runId, taskId), reason, by, needs)
+      return (await revokeWhere(tx, byTask(runId, taskId), reason, by)).length
     },
 
     async endForAgent(tx: Tx, agentId: string, reason: string, by: Principal = systemPrincipal('lend')) {

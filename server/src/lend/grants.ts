@@ -1,5 +1,5 @@
 import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
-import type { Tx } from '../store/index.ts'
+import type { Sql, Tx } from '../store/index.ts'
 import { describeDestination, normalDestination } from './destinations.ts'
 import type { Needs, NewGrant } from './lend.ts'
 import { byId, endGrants, insertGrant } from './lend-store.ts'
@@ -58,17 +58,27 @@ export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
     },
 
     async end(tx: Tx, grantId: string, reason: string, by: Principal): Promise<void> {
-      for (const row of await endGrants(tx, byId(grantId), clock.now().getTime(), reason)) {
-        await audit.record(tx, {
-          type: 'lease.grant_ended',
-          outcome: 'done',
-          actor: actorOf(by),
-          target: `grant:${row.id}`,
-          correlation: row.run_id ?? '',
-          detail: { reason },
-        })
-        await bus.publish(tx, { type: 'lease.grant_ended', subject: `agent:${row.agent_id}` })
-      }
+      await endGrantsWhere(tx, byId(grantId), reason, by, { audit, bus, clock })
     },
+  }
+}
+
+export async function endGrantsWhere(
+  tx: Tx,
+  which: Sql,
+  reason: string,
+  by: Principal,
+  { audit, bus, clock }: Pick<Needs, 'audit' | 'bus' | 'clock'>,
+): Promise<void> {
+  for (const row of await endGrants(tx, which, clock.now().getTime(), reason)) {
+    await audit.record(tx, {
+      type: 'lease.grant_ended',
+      outcome: 'done',
+      actor: actorOf(by),
+      target: `grant:${row.id}`,
+      correlation: row.run_id ?? '',
+      detail: { reason },
+    })
+    await bus.publish(tx, { type: 'lease.grant_ended', subject: `agent:${row.agent_id}` })
   }
 }

@@ -23,8 +23,9 @@ export type NewGrant = {
   /** How many leases it is good for; one approval for one task gives 1. */
   readonly maxLeases?: number | undefined
   readonly expiresAt?: Date | undefined
-  /** Good for leases of this task only, and ends with it. */
+  /** Good for leases of this run only. */
   readonly runId?: string | undefined
+  /** Good for leases of this task only, and ends with it. Give `expiresAt` to a grant without. */
   readonly taskId?: string | undefined
   readonly reason: string
   readonly by: Principal

@@ -41,20 +41,27 @@ export function parsePolicies(file: PolicyText, schema: CompiledSchema): PolicyM
   if (found.length > 0) return refuse(file, found)
   const parts = library.policySetTextToParts(file.text)
   if (parts.type === 'failure') return refuse(file, parts.errors)
+  if (parts.policy_templates.length > 0) {
+    throw new AppError('policy.invalid', `${file.name}: templates (?principal, ?resource) are not supported`)
+  }
   const policies: Record<string, Cedar.PolicyJson> = {}
   for (const text of parts.policies) {
     const answer = library.policyToJson(text)
     if (answer.type === 'failure') return refuse(file, answer.errors)
-    const id = answer.json.annotations?.['id']
-    if (!id)
-      throw new AppError(
-        'policy.invalid',
-        `${file.name}: every policy needs an annotation @id("…"): ${firstLine(text)}`,
-      )
-    if (policies[id]) throw new AppError('policy.invalid', `${file.name}: two policies have the id ${id}`)
+    const id = idOf(file, text, answer.json)
+    if (Object.hasOwn(policies, id)) {
+      throw new AppError('policy.invalid', `${file.name}: two policies have the id ${id}`)
+    }
     policies[id] = answer.json
   }
   return policies
+}
+
+function idOf(file: PolicyText, text: string, policy: Cedar.PolicyJson): string {
+  const id = policy.annotations?.['id']
+  if (id !== undefined && /^[A-Za-z][\w.-]{0,99}$/.test(id)) return id
+  const rule = 'every policy needs an annotation @id("…") of letters, digits, dots and dashes'
+  throw new AppError('policy.invalid', `${file.name}: ${rule}: ${firstLine(text)}`)
 }
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? ''

@@ -286,6 +286,8 @@ test('POL-2: a bad policy is refused with place and reason', () => {
     ],
     ['@id("x")\npermit (principal in Role::"boss", action, resource);', /bad\.cedar:2:22: .*Role::"boss"/],
     ['@id("x")\npermit (principal is Server, action, resource);', /bad\.cedar:.*impossible|unable to find/],
+    ['@id("x") permit (principal == ?principal, action, resource);', /template/],
+    ['@id("__proto__") permit (principal, action, resource);', /every policy needs an annotation @id/],
     ['permit (principal, action, resource);', /every policy needs an annotation @id/],
     [
       '@id("x") permit (principal, action, resource); @id("x") forbid (principal, action, resource);',

@@ -1,0 +1,109 @@
+import type { TestContext } from 'node:test'
+import { AppError, Secret, silentLog, systemPrincipal } from '../../src/core/index.ts'
+import {
+  type Agent,
+  agentPrincipal,
+  createIdentity,
+  type Identity,
+  identityMigrations,
+  randomToken,
+} from '../../src/identity/index.ts'
+import {
+  type Claim,
+  createLend,
+  type LeaseRequest,
+  type Lend,
+  lendMigrations,
+  type NewGrant,
+} from '../../src/lend/index.ts'
+import { createPolicy, type Policy } from '../../src/policy/index.ts'
+import { openWorld, type World } from './world.ts'
+
+/** Who grants and revokes in these tests. */
+export const system = systemPrincipal('test')
+const secretPath = 'secret/shop/payments'
+const destinations = [{ host: 'api.example.com', port: 443 }]
+
+export type LendWorld = Awaited<ReturnType<typeof openWorld>> & {
+  lend: Lend
+  identity: Identity
+  policy: Policy
+  agent: Agent
+  value: string
+  vault: { sealed: boolean }
+}
+
+/** Lending over a real store with the real policies, and a vault that holds one secret. */
+export async function openLendWorld(
+  t: TestContext,
+  options: Parameters<typeof openWorld>[2] = {},
+  name = 'builder',
+): Promise<LendWorld> {
+  const world = await openWorld(t, [...identityMigrations, ...lendMigrations], options)
+  const identity = createIdentity({ ...world, log: silentLog })
+  const policy = createPolicy(world)
+  const value = randomToken('sk_test_', 24).reveal()
+  const vault = { sealed: false }
+  const kv = {
+    async read(path: string) {
+      if (vault.sealed) throw new AppError('vault.sealed')
+      return path === secretPath ? { data: { value: new Secret(value) } } : undefined
+    },
+  }
+  const lend = createLend({ ...world, log: silentLog, identity, policy, vault: { kv } })
+  const { agent } = await world.store.write((tx) =>
+    identity.registerAgent(tx, { name, description: '', owner: system }),
+  )
+  return { ...world, lend, identity, policy, agent, value, vault }
+}
+
+export const give = (
+  { store, lend, agent }: LendWorld,
+  more: Partial<NewGrant> = {},
+): Promise<{ grantId: string }> =>
+  store.write((tx) =>
+    lend.grant(tx, {
+      agentId: agent.id,
+      secretPath,
+      destinations,
+      maxTtlSeconds: 600,
+      reason: 'pays invoices',
+      by: system,
+      ...more,
+    }),
+  )
+
+/** The request of an agent that fits the grant. */
+export const ask = ({ agent }: LendWorld, more: Partial<LeaseRequest> = {}): LeaseRequest => ({
+  principal: agentPrincipal(agent),
+  secretPath,
+  field: 'value',
+  purpose: 'pay an invoice',
+  destinations,
+  ttlSeconds: 300,
+  ...more,
+})
+
+/** A grant, a lease, and the claim that uses it rightly. */
+export async function lent(
+  world: LendWorld,
+  more: Partial<LeaseRequest> = {},
+  grant: Partial<NewGrant> = {},
+) {
+  await give(world, grant)
+  const { lease, placeholder } = await world.lend.request(ask(world, more))
+  const claim: Claim = {
+    placeholder,
+    agentId: world.agent.id,
+    sandboxId: 'sbx_1',
+    host: 'api.example.com',
+    port: 443,
+    method: 'POST',
+    path: '/v1/charges?expand=all',
+  }
+  return { lease, placeholder, claim }
+}
+
+export async function entries({ audit }: World, type: string) {
+  return (await audit.page({ limit: 500, order: 'asc', type })).items
+}
