@@ -180,6 +180,8 @@ function judgeAssigned(
 }
 
 function judgePassword(value: string, syntax: Syntax): Confidence | undefined {
+  // More than an accent or two is a sentence in another script.
+  if (value.replace(/[\x21-\x7e]/g, '').length > 4) return
   if (
     value.length < 6 ||
     value.length > 128 ||
@@ -220,17 +222,15 @@ function namesItself(key: string, value: string): boolean {
 
 /** Words joined by dots, dashes, underscores, slashes or capitals: a variable, a path, a class, a setting. */
 function looksLikeName(value: string): boolean {
-  if (/^[A-Za-z]{2,20}(?:[._:/-][A-Za-z]{1,20}\d{0,2}){1,8}$/.test(value))
+  if (/^[A-Za-z]{2,20}(?:[._:/-][A-Za-z0-9]{1,20}){1,8}$/.test(value))
     return value.split(/[._:/-]/).every(isWordLike)
-  return (
-    /^[a-z]{2,15}(?:[A-Z][a-z]{1,15}){1,6}$/.test(value) ||
-    /^(?:[A-Z][a-z]{1,15}){2,6}$/.test(value) ||
-    /^[A-Z][A-Z]*(?:_[A-Z0-9]{1,20}){1,8}$/.test(value)
-  )
+  const camel = /^[?!$]?(?:[a-z]{2,15}|[A-Z][a-z]{1,15})(?:[A-Z][a-z]{1,15}){1,6}\d{0,3}$/
+  return camel.test(value) || /^[A-Z]+(?:_[A-Z0-9]{1,20}){1,8}$/.test(value)
 }
 
-/** One case throughout, or a capital first, and vowels where a word has them. */
+/** One case throughout, or a capital first, and vowels where a word has them; or a version. */
 function isWordLike(part: string): boolean {
-  const letters = part.replace(/\d+$/, '')
+  if (/^v?\d{1,3}$/.test(part)) return true
+  const letters = part.replace(/\d{1,3}$/, '')
   return /^(?:[a-z]+|[A-Z][a-z]*|[A-Z]+)$/.test(letters) && (letters.length < 5 || /[aeiouy]/i.test(letters))
 }

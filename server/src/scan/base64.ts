@@ -18,7 +18,7 @@ export function wrappedKeywords(detectors: readonly Detector[]): string[] {
   const plain = detectors.flatMap(({ prefixed, keywords }) => (prefixed ? keywords : []))
   const words = [...plain, '-----BEGIN '].filter((word) => word.length >= 4 && !word.includes('.com'))
   return [...new Set(words.flatMap((word) => [0, 1, 2].map((shift) => encodedAt(word, shift))))].filter(
-    (word) => word.length >= 5,
+    (word) => word.length >= 4,
   )
 }
 

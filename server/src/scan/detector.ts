@@ -16,6 +16,8 @@ export type Detector = {
   readonly pattern: RegExp
   /** How far a match may reach before and after a keyword, in bytes. */
   readonly reach?: { readonly before?: number; readonly after?: number }
+  /** A byte that must follow a keyword before any blank, quote or line end: spares the pattern most hits. */
+  readonly leadsTo?: string
   /** A second look at a match: `false` drops it, a confidence replaces the detector's own. */
   readonly judge?: (value: string) => Confidence | false | undefined
   /** At one place the highest wins: a provider's own form (3) before a URL (2) before an assignment (1). */

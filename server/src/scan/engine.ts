@@ -46,6 +46,7 @@ type Compiled = {
   rank: number
   /** The credential begins with the keyword, so its neighbours can be looked at before any pattern runs. */
   anchored: boolean
+  leadsTo: number | undefined
 }
 
 /** A stretch of bytes in which a detector's pattern is worth running: windows around hits, joined where they overlap. */
@@ -137,6 +138,7 @@ function compile(detector: Detector): Compiled {
     after: (detector.reach?.after ?? 200) + longest,
     rank: detector.rank ?? 3,
     anchored: detector.prefixed === true && !named && detector.reach?.before === undefined,
+    leadsTo: detector.leadsTo?.charCodeAt(0),
   }
 }
 
@@ -156,10 +158,21 @@ function mayBegin(bytes: Buffer, start: number, end: number): boolean {
   return true
 }
 
+/** Whether `byte` stands in [from, to) before any blank, control character or quote. */
+function comesBefore(bytes: Buffer, from: number, to: number, byte: number): boolean {
+  for (let i = from; i < to; i++) {
+    const here = bytes[i]
+    if (here === byte) return true
+    if (here === undefined || here <= 32 || here === 34 || here === 39 || here === 96) return false
+  }
+  return false
+}
+
 type Hit = { found: Found; entry: Compiled; bytes: Buffer; start: number; end: number }
 
 function noteHit({ found, entry, bytes, start, end }: Hit): void {
   if (entry.anchored && !mayBegin(bytes, start, end)) return
+  if (entry.leadsTo !== undefined && !comesBefore(bytes, end, end + entry.after, entry.leadsTo)) return
   const from = Math.max(0, start - entry.before)
   const to = Math.min(bytes.length, end + entry.after)
   const open = found.windows.get(entry)
@@ -315,7 +328,7 @@ function toFinding(candidate: Candidate, passage: Passage, cursor: Cursor, key: 
     provider,
     title,
     confidence,
-    masked: maskOf(value),
+    masked: maskOf(value, rule !== 'assigned-password'),
     fingerprint: fingerprintOf(key, value),
     value: new Secret(value),
     place: {

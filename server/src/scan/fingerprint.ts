@@ -14,14 +14,17 @@ export function fingerprintOf(key: Buffer, value: string): string {
 
 const stars = '****'
 
-/** Enough of a value to recognise it by, never enough to use it: at most a quarter of it, nothing of a short one. */
-export function maskOf(value: string): string {
+/**
+ * Enough of a value to recognise it by, never enough to use it: at most a quarter of a long one, nothing of a short one
+ * or, with `ends` false, of one that a person may have thought up.
+ */
+export function maskOf(value: string, ends = true): string {
   const pem = /^-----BEGIN [A-Z0-9 ]{1,40}-----/.exec(value)
   if (pem) return `${pem[0]}${stars}`
   const url = /^([a-z][a-z0-9+.-]{1,20}:\/\/)([^\s/?#@:]{0,64}):[^\s]{1,500}@([^\s/?#@]{1,100})/i.exec(value)
-  if (url) return `${url[1]}${url[2]}:${stars}@${url[3]}`
+  if (url) return printable(`${url[1]}${url[2]}:${stars}@${url[3]}`)
+  if (!ends || value.length < 16) return stars
   const shown = Math.min(4, Math.floor(value.length / 8))
-  if (value.length < 16) return stars
   return `${printable(value.slice(0, shown))}${stars}${printable(value.slice(-shown))}`
 }
 

@@ -27,9 +27,9 @@ export function createKeywordIndex(words: readonly string[]): KeywordIndex {
     numberOf[node] = index
   })
   const classOf = classesOf(encoded)
-  const width = 1 << Math.ceil(Math.log2(Math.max(...classOf) + 1))
-  const table = fillTable({ nodes, order, numberOf, classOf, width })
-  const firstAccepting = ranked.findIndex((node) => hasWords(nodes[node])) * width
+  const shift = Math.ceil(Math.log2(Math.max(...classOf) + 1))
+  const table = fillTable({ nodes, order, numberOf, classOf, width: 1 << shift })
+  const firstAccepting = ranked.findIndex((node) => hasWords(nodes[node]))
   const wordsAt = ranked.map((node) => nodes[node]?.words ?? [])
   const lengths = encoded.map((word) => word.length)
 
@@ -37,9 +37,9 @@ export function createKeywordIndex(words: readonly string[]): KeywordIndex {
     search(bytes, from, to, hit) {
       let state = 0
       for (let i = from; i < to; i++) {
-        state = table[state + (classOf[bytes[i] as number] as number)] as number
+        state = table[(state << shift) + (classOf[bytes[i] as number] as number)] as number
         if (state < firstAccepting) continue
-        for (const word of wordsAt[state / width] ?? []) hit(word, i + 1 - (lengths[word] ?? 0), i + 1)
+        for (const word of wordsAt[state] ?? []) hit(word, i + 1 - (lengths[word] ?? 0), i + 1)
       }
     },
   }
@@ -102,9 +102,9 @@ function fillTable(parts: {
   numberOf: Uint32Array
   classOf: Uint8Array
   width: number
-}): Uint32Array {
+}): Uint16Array {
   const { nodes, order, numberOf, classOf, width } = parts
-  const table = new Uint32Array(nodes.length * width)
+  const table = new Uint16Array(nodes.length * width)
   for (const at of order) {
     const row = (numberOf[at] ?? 0) * width
     const node = nodes[at]
@@ -113,7 +113,7 @@ function fillTable(parts: {
       const failRow = (numberOf[node.fail] ?? 0) * width
       table.copyWithin(row, failRow, failRow + width)
     }
-    for (const [byte, child] of node.next) table[row + (classOf[byte] ?? 0)] = (numberOf[child] ?? 0) * width
+    for (const [byte, child] of node.next) table[row + (classOf[byte] ?? 0)] = numberOf[child] ?? 0
   }
   return table
 }

@@ -35,6 +35,7 @@ const placeholders = [
 /** What a hash, a public key, an id or a version looks like. */
 const publicForms = [
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
+  /^urn:/i,
   /^(?:sha(?:1|224|256|384|512)|md5)[-:=]/i,
   /^\$(?:2[abxy]|argon2(?:id|i|d)|5|6|y|scrypt|pbkdf2[\w-]{0,10}|apr1|1)\$/,
   /^(?:\{(?:SSHA|SHA|MD5|CRYPT|PBKDF2)[^}]{0,12}\}|pbkdf2_|scrypt:|SCRAM-SHA-)/i,

@@ -27,6 +27,7 @@ export const messaging: readonly Detector[] = [
     keywords: ['hooks.slack.com/'],
     pattern:
       /https:\/\/hooks\.slack\.com\/(?:services|workflows|triggers)\/[A-Z0-9]{8,14}\/[A-Za-z0-9]{8,24}\/[A-Za-z0-9]{16,48}/,
+    reach: { before: 12, after: 120 },
   }),
   prefixed({
     rule: 'discord-webhook',

@@ -43,6 +43,7 @@ export const standardForms: readonly Detector[] = [
     title: 'Connection string with a password',
     confidence: 'high',
     keywords: ['://'],
+    leadsTo: '@',
     pattern:
       /(?:postgres(?:ql)?|mysql2?|mariadb|mongodb|rediss?|valkey|amqps?|mssql|sqlserver|oracle|cockroachdb|clickhouse|nats|ldaps?|smtps?|kafka|memcached|couchdb|neo4j|bolt)(?:\+[a-z0-9_]{1,20})?:\/\/[^\s"'<>`@/:?#\\]{0,64}:[^\s"'<>`@/\\]{1,200}@[^\s"'<>`,;)\]\\]{1,300}/i,
     reach: { before: 40, after: 600 },
@@ -55,6 +56,7 @@ export const standardForms: readonly Detector[] = [
     title: 'Address with a password in it',
     confidence: 'medium',
     keywords: ['://'],
+    leadsTo: '@',
     pattern:
       /(?:https?|ftps?|sftp|ssh|git|wss?|svn)(?:\+[a-z0-9]{1,10})?:\/\/[^\s"'<>`@/:?#\\]{1,80}:[^\s"'<>`@/\\]{3,200}@[^\s"'<>`,;)\]\\]{3,300}/i,
     reach: { before: 40, after: 600 },
@@ -117,7 +119,12 @@ function judgeUrl(url: string): Confidence | false | undefined {
   const host = /@(?<host>[^/:?]{1,200})/.exec(url)?.groups?.['host'] ?? ''
   const user = /:\/\/(?<user>[^:]{0,80}):/.exec(url)?.groups?.['user'] ?? ''
   if (isHarmless(password) || /^[$%{<]|\$\{|\{\{|\+\s|%[sdv]$/.test(password)) return false
-  if (/^(?:pass(?:word)?|pwd|pw|secret|token|x-oauth-basic|\w{1,3})\d{0,3}$/i.test(password)) return false
+  if (
+    /^(?:pass(?:word)?|pwd|pw|secret|token|x-oauth-basic|[a-z]{0,12}(?:password|passwd|secret)[a-z]{0,8}|\w{1,3})\d{0,3}$/i.test(
+      password,
+    )
+  )
+    return false
   if (password === user && /^[a-z]{1,12}$/.test(password)) return false
   return /^(?:localhost|127\.|\[?::1)/.test(host) ? 'low' : undefined
 }

@@ -1,5 +1,6 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { AppError, reasonOf } from '../../core/index.ts'
 import type { Engine } from '../engine.ts'
 import type { Encoding, RawFinding, ScanEvent } from '../finding.ts'
@@ -16,10 +17,9 @@ export type DirectoryOptions = {
   readonly signal?: AbortSignal
 }
 
-const readsAhead = 8
 const progressEvery = { files: 256, bytes: 8 * 1024 * 1024 }
-
-type Read = { path: string; loaded: Loaded } | { path: string; error: unknown }
+/** After this much the event loop gets its turn: a server scans while it serves. */
+const breatheEvery = { files: 32, bytes: 1024 * 1024 }
 
 /** Scans a folder, or one file, for secrets. */
 export async function* scanDirectory(
@@ -29,23 +29,34 @@ export async function* scanDirectory(
 ): AsyncGenerator<ScanEvent> {
   const { root, files, problems } = await listFiles(path, options)
   yield* problems
-  const state = { filesScanned: 0, bytesScanned: 0 }
-  let reported = { ...state }
-  const progress = (filesTotal: number | null): ScanEvent => {
-    reported = { ...state }
-    return { kind: 'progress', ...state, filesTotal, commitsScanned: 0 }
-  }
-  yield progress(files.length)
-  for await (const read of readAhead(root, files, options.signal)) {
-    state.filesScanned++
-    for await (const event of eventsOf(engine, root, read)) {
-      if ('bytes' in event) state.bytesScanned += event.bytes
+  const done = { filesScanned: 0, bytesScanned: 0 }
+  const progressDue = everySoOften(done, progressEvery)
+  const breathDue = everySoOften(done, breatheEvery)
+  yield { kind: 'progress', ...done, filesTotal: files.length, commitsScanned: 0 }
+  for (const file of files) {
+    for (const event of eventsOf(engine, root, file)) {
+      if ('bytes' in event) done.bytesScanned += event.bytes
       else if (event.kind !== 'finding' || !options.baseline?.has(event.finding.fingerprint)) yield event
-      if (state.bytesScanned - reported.bytesScanned >= progressEvery.bytes) yield progress(files.length)
+      if (breathDue()) await setImmediate()
+      options.signal?.throwIfAborted()
     }
-    if (state.filesScanned - reported.filesScanned >= progressEvery.files) yield progress(files.length)
+    done.filesScanned++
+    if (progressDue()) yield { kind: 'progress', ...done, filesTotal: files.length, commitsScanned: 0 }
   }
-  yield progress(files.length)
+  yield { kind: 'progress', ...done, filesTotal: files.length, commitsScanned: 0 }
+}
+
+type Amount = { files: number; bytes: number }
+
+/** True once each time that another `step` of files or bytes is done. */
+function everySoOften(done: { filesScanned: number; bytesScanned: number }, step: Amount): () => boolean {
+  let last = { ...done }
+  return () => {
+    const files = done.filesScanned - last.filesScanned
+    if (files < step.files && done.bytesScanned - last.bytesScanned < step.bytes) return false
+    last = { ...done }
+    return true
+  }
 }
 
 type Listed = { root: string; files: string[]; problems: ScanEvent[] }
@@ -73,49 +84,19 @@ async function listFiles(path: string, options: DirectoryOptions): Promise<Liste
   return { root, files, problems }
 }
 
-/** Opens and reads a few files ahead of the one being looked through, and gives them back in order. */
-async function* readAhead(
-  root: string,
-  files: readonly string[],
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Read> {
-  const pending: Promise<Read>[] = []
-  let next = 0
-  const refill = (): void => {
-    while (pending.length < readsAhead && next < files.length) {
-      const path = files[next++] ?? ''
-      pending.push(
-        load(join(root, path)).then(
-          (loaded) => ({ path, loaded }),
-          (error: unknown) => ({ path, error }),
-        ),
-      )
-    }
-  }
-  try {
-    for (refill(); pending.length > 0; refill()) {
-      signal?.throwIfAborted()
-      const read = await pending.shift()
-      if (read) yield read
-    }
-  } finally {
-    for (const read of await Promise.all(pending)) {
-      if ('loaded' in read && read.loaded.kind === 'large') await read.loaded.handle.close()
-    }
-  }
-}
-
 type Counted = { bytes: number }
 
-async function* eventsOf(engine: Engine, root: string, read: Read): AsyncGenerator<ScanEvent | Counted> {
-  const file = read.path
-  if ('error' in read) {
-    yield { kind: 'problem', file, reason: reasonWithout(root, read.error) }
+function* eventsOf(engine: Engine, root: string, file: string): Generator<ScanEvent | Counted> {
+  let loaded: Loaded
+  try {
+    loaded = load(join(root, file))
+  } catch (error) {
+    yield { kind: 'problem', file, reason: reasonWithout(root, error) }
     return
   }
-  const { loaded } = read
   switch (loaded.kind) {
     case 'binary':
+      yield { bytes: 0 }
       return
     case 'skipped':
       yield { kind: 'problem', file, reason: loaded.reason }
@@ -126,7 +107,7 @@ async function* eventsOf(engine: Engine, root: string, read: Read): AsyncGenerat
       yield { bytes: loaded.bytes.length }
       return
     case 'large':
-      for await (const stretch of stretchesOf(loaded.handle, loaded.sizeBytes)) {
+      for (const stretch of stretchesOf(loaded.descriptor, loaded.sizeBytes)) {
         for (const finding of engine.detect({ ...stretch, file })) yield { kind: 'finding', finding }
         yield { bytes: Math.min(stretch.bytes.length, stretch.emitTo) - stretch.emitFrom }
       }
