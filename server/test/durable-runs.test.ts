@@ -24,9 +24,22 @@ type Started = Engine & { world: World }
 /** What a test opens is ended before the store is closed, whatever order the test opens it in. */
 async function openStage(t: TestContext, more: readonly Migration[] = [], dataDir?: string) {
   const engines: Engine[] = []
-  t.after(() => Promise.all(engines.map((engine) => engine.stop())))
+  let advance = (_milliseconds: number): void => undefined
+  t.after(async () => {
+    let stopped = false
+    const stopping = Promise.all(engines.map((engine) => engine.stop())).then(() => {
+      stopped = true
+    })
+    // A task that a test left hanging is given up only when time passes.
+    await until(async () => {
+      advance(60_000)
+      return stopped
+    }, 'the engines to stop')
+    await stopping
+  })
   const migrations = [...engineMigrations, ...more]
   const world = await openWorld(t, migrations, dataDir === undefined ? {} : { dataDir })
+  advance = (milliseconds) => world.clock.advance(milliseconds)
   return {
     world,
     async start(actions: readonly Action[], options: { concurrency?: number } = {}): Promise<Started> {
@@ -70,7 +83,7 @@ function hangingAction(name: string, attempts = 1, idempotent = true) {
 
 test('WORK-1: tasks run in the order of their needs and hand on their outputs', async (t) => {
   const notes: string[] = []
-  const engine = await stage.start([noteAction(notes)])
+  const engine = await startEngine(t, [noteAction(notes)])
   const { id, state } = await begin(
     engine,
     task('a'),
@@ -346,7 +359,7 @@ test('WORK-2: a new host takes up what a dead one left, and the dead one complet
     execute,
     ended: async (_tx, { reason }) => void ends.push(reason),
   })
-  const old = await startEngine(t, [
+  const old = await stage.start([
     action(
       () =>
         new Promise((resolve) => {
@@ -411,9 +424,7 @@ test('WORK-2: stop lets idempotent tasks go and the next start runs them again',
   assert.equal((await first.workflow.read(id)).tasks[0]?.state, 'Pending')
   await stage.world.close()
   const notes: string[] = []
-  const again = await stage.start([noteAction(notes)], {
-    world: await openWorld(t, engineMigrations, { dataDir }),
-  })
+  const again = await (await openStage(t, [], dataDir)).start([noteAction(notes)])
   assert.equal((await again.workflow.whenEnded(id)).state, 'Succeeded')
   assert.deepEqual(notes, ['a#2'])
 })
@@ -421,7 +432,7 @@ test('WORK-2: stop lets idempotent tasks go and the next start runs them again',
 test('WORK-2: 1,000 runs that wait are all there after a restart, and each goes on when answered', async (t) => {
   const dataDir = temporaryFolder(t)
   const stage = await openStage(t, [], dataDir)
-  const first = await startEngine(t, [noteAction([])])
+  const first = await stage.start([noteAction([])])
   const runs = await Promise.all(
     Array.from({ length: 1000 }, () => begin(first, task('a', { approval: gate }))),
   )

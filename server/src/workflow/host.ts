@@ -141,11 +141,11 @@ export function createHost(needs: Needs): Host {
 
   /** Repeats a transaction until the store takes it: a full disk or a lost connection must not lose what happened. */
   async function insist(runId: string, write: () => Promise<void>): Promise<void> {
-    for (;;) {
+    while (fence !== undefined) {
       try {
         return await write()
       } catch (error) {
-        if (fence === undefined) return loseHost()
+        if (fence === undefined) break
         log.error(
           { runId, reason: reasonOf(error), at: placesOf(error) },
           'a run could not be written; trying again',
@@ -154,6 +154,7 @@ export function createHost(needs: Needs): Host {
         await pause(storeRetrySeconds)
       }
     }
+    loseHost()
   }
 
   const tell = (runId: string, event: RunEvent): Promise<void> =>

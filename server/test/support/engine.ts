@@ -5,7 +5,7 @@ import {
   createApprovals,
   type MayApprove,
 } from '../../src/approvals/index.ts'
-import { type Principal, silentLog } from '../../src/core/index.ts'
+import { type Clock, type Principal, silentLog } from '../../src/core/index.ts'
 import {
   type Action,
   createWorkflow,
@@ -41,7 +41,7 @@ type Options = {
 
 /** Workflow and approvals composed as main composes them, not yet running. */
 export function createEngine(
-  world: Pick<World, 'store' | 'audit' | 'bus' | 'clock'>,
+  world: Pick<World, 'store' | 'audit' | 'bus'> & { clock: Clock },
   options: Options,
 ): Engine {
   const { store, audit, bus, clock } = world
