@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { temporaryFolder } from '../../test/support/sandbox-contract.ts'
+import { temporaryFolder } from '../../test/support/sandbox/attacker.ts'
 import { createCgroup, findCgroups } from './cgroups.ts'
 
 async function machine(t: TestContext, ownPath: string, groups: Record<string, Record<string, string>>) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { temporaryFolder } from '../../test/support/sandbox-contract.ts'
+import { temporaryFolder } from '../../test/support/sandbox/attacker.ts'
 import { findProgram, installCommand } from './install.ts'
 
 test('a program is found on the path only when it can be run', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { temporaryFolder, testLimits } from '../../test/support/sandbox-contract.ts'
+import { temporaryFolder, testLimits } from '../../test/support/sandbox/attacker.ts'
 import { silentLog } from '../core/index.ts'
 import {
   createSandbox,

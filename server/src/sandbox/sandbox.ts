@@ -84,7 +84,7 @@ export type DriverState =
     }
   | { ready: false; reasons: readonly string[] }
 
-/** A way to isolate a process. Every driver passes the suite in driver-contract.ts. */
+/** A way to isolate a process. Every driver passes server/test/support/sandbox/contract.ts. */
 export type SandboxDriver = {
   readonly name: string
   prepare(): Promise<DriverState>

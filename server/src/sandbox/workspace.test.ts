@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
-import { temporaryFolder } from '../../test/support/sandbox-contract.ts'
+import { temporaryFolder } from '../../test/support/sandbox/attacker.ts'
 import { createFrameReader } from './frames.ts'
 import { claimTarget, receive } from './workspace.ts'
 

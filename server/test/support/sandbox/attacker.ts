@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { SandboxDriver, SandboxLimits, SandboxResult, SandboxSpec } from '../../src/sandbox/index.ts'
+import type { SandboxDriver, SandboxLimits, SandboxResult, SandboxSpec } from '../../../src/sandbox/index.ts'
 
 // What the sandbox tests of every driver share: a folder, limits, and a way to run one attack.
 
@@ -18,6 +18,17 @@ export const testLimits: SandboxLimits = {
   fileBytes: 64 * megabyte,
   diskBytes: 64 * megabyte,
   outputBytes: megabyte,
+}
+
+/** A driver under test, and what it said of this machine. */
+export type Subject = {
+  driver: SandboxDriver
+  /** Why nothing can be tried here; false when it can. */
+  skip: string | false
+  /** Whether control groups bound memory and processes. */
+  bounded: boolean
+  /** A host folder that the driver was told about: a place to plant canaries in. */
+  stateDir: string
 }
 
 let runs = 0
@@ -48,4 +59,15 @@ export function attacker(driver: SandboxDriver) {
       return Number(result.stdoutTail)
     },
   }
+}
+
+/** Processes of this machine that have `word` among their arguments. */
+export async function processesWith(word: string): Promise<string[]> {
+  const found: string[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+    const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')
+    if (line.split('\0').includes(word)) found.push(name)
+  }
+  return found
 }

@@ -1,7 +1,7 @@
 // A server that is about to be killed: it starts one long sandbox and says so.
-import { systemClock } from '../../src/core/index.ts'
-import { createBubblewrapDriver } from '../../src/sandbox/index.ts'
-import { testId, testLimits } from './sandbox-contract.ts'
+import { systemClock } from '../../../src/core/index.ts'
+import { createBubblewrapDriver } from '../../../src/sandbox/index.ts'
+import { testId, testLimits } from './attacker.ts'
 
 const [stateDir = '', mark = ''] = process.argv.slice(2)
 const driver = createBubblewrapDriver({
