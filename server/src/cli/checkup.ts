@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, stat, statfs } from 'node:fs/promises'
+import { lstat, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -77,7 +77,7 @@ async function openToOthers(path: string, mode: number): Promise<string[]> {
   const isOpen = (bits: number): boolean => (bits & 0o077) !== 0
   if (!isOpen(mode)) return []
   const entries = (await readdir(path)).map((entry) => join(path, entry))
-  const modes = await Promise.all(entries.map(async (entry) => ({ entry, mode: (await stat(entry)).mode })))
+  const modes = await Promise.all(entries.map(async (entry) => ({ entry, mode: (await lstat(entry)).mode })))
   return [path, ...modes.filter((each) => isOpen(each.mode)).map(({ entry }) => entry)]
 }
 

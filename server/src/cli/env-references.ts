@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { parseEnv } from 'node:util'
 import { AppError, parseReference, referencePattern, type Secret } from '../core/index.ts'
+import { parseDotenv } from './dotenv.ts'
 import type { Environment } from './places.ts'
 
 /** Which variable holds which references. Most hold one and nothing else; a connection string has text around it. */
@@ -63,7 +63,7 @@ function valueBehind(values: ReadonlyMap<string, Secret>, name: string, referenc
 /** The file's variables; undefined when it does not exist. */
 export async function readEnvFile(path: string): Promise<Record<string, string> | undefined> {
   try {
-    return { ...parseEnv(await readFile(path, 'utf8')) } as Record<string, string>
+    return parseDotenv(await readFile(path, 'utf8'))
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
     throw error

@@ -54,10 +54,10 @@ test('DISC-5: without a reference no server is asked, and a plain .env is left a
   const alone = await keyward(['run', 'sh', '-c', 'echo "[$PLAIN]"'])
   assert.deepEqual([alone.code, alone.stdout], [0, '[]\n'])
   writeFileSync(join(home, 'named.env'), 'PLAIN=from-file\n')
-  const named = await keyward(['run', '--env-file', 'named.env', '--', 'sh', '-c', 'echo "[$PLAIN]"'])
+  const named = await keyward(['run', '--dotenv', 'named.env', '--', 'sh', '-c', 'echo "[$PLAIN]"'])
   assert.equal(named.stdout, '[from-file]\n')
   assert.match(
-    (await keyward(['run', '--env-file', 'gone.env', '--', 'true'])).stderr,
+    (await keyward(['run', '--dotenv', 'gone.env', '--', 'true'])).stderr,
     /gone\.env does not exist/,
   )
 })
