@@ -174,6 +174,19 @@ test('APPR-1: a token, an agent or Keyward itself never approves', () => {
   }
 })
 
+test('APPR-1: Keyward answers only for a run that was started unattended', () => {
+  const answer = (context: Facts) =>
+    ask(systemPrincipal('unattended'), 'approvals.approve', { requestedBy: 'system:first-run' }, context)
+  assert.deepEqual(answer({ unattended: true }).policies, ['unattended'])
+  assert.deepEqual(answer({ unattended: false }).policies, ['only-people-approve'])
+  assert.deepEqual(answer({}).policies, ['only-people-approve'])
+  const token: Principal = { kind: 'token', id: 't', name: 'root', roles: ['owner'] }
+  assert.equal(
+    ask(token, 'approvals.approve', { requestedBy: 'person:x' }, { unattended: true }).allow,
+    false,
+  )
+})
+
 test('POL-1: a request that does not fit the schema is denied and says why', () => {
   const cases: [DecisionRequest, RegExp][] = [
     [
