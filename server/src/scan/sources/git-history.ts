@@ -31,6 +31,8 @@ const harmless = [
   'gpg.program=false',
   'gpg.ssh.program=false',
   'log.showSignature=false',
+  'log.showRoot=true',
+  'core.bigFileThreshold=512m',
   'diff.external=',
   'diff.orderFile=/dev/null',
   'diff.interHunkContext=0',
@@ -45,6 +47,8 @@ const logArguments = [
   '--no-color',
   '--no-ext-diff',
   '--no-textconv',
+  // Attributes of the repository must not declare a file binary to hide it.
+  '--text',
   '--no-renames',
   '--no-notes',
   '--no-show-signature',

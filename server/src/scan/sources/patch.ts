@@ -13,6 +13,7 @@ export type PatchReader = {
 }
 
 const longestHunkBytes = 4 * 1024 * 1024
+const binaryProbeBytes = 8192
 const newline = 10
 
 type State = {
@@ -105,7 +106,7 @@ function takeContent(state: State, line: Buffer, added: Added[]): void {
 }
 
 function takeStructure(state: State, line: Buffer): void {
-  const text = line.toString('utf8')
+  const text = line.toString('latin1')
   if (text.startsWith('diff ')) {
     state.file = undefined
     state.columns = 0
@@ -121,7 +122,7 @@ function flush(state: State, added: Added[]): void {
   const { commit, file, line, lines } = state
   if (commit && file !== undefined && lines.length > 0) {
     const bytes = Buffer.concat(lines.flatMap((text) => [text, lineEnd]))
-    added.push({ bytes, file, line, commit })
+    if (!bytes.subarray(0, binaryProbeBytes).includes(0)) added.push({ bytes, file, line, commit })
   }
   state.lines = []
   state.sizeBytes = 0
@@ -129,15 +130,16 @@ function flush(state: State, added: Added[]): void {
 
 const lineEnd = Buffer.from('\n')
 
-/** `b/path`, or `"b/pa\tth"` with C escapes; a tab ends a path that holds a blank. */
-function pathOf(text: string): string | undefined {
-  if (text.startsWith('/dev/null')) return
-  if (!text.startsWith('"')) return text.replace(/\t$/, '').replace(/^b\//, '')
-  const bytes = text.slice(1, -1).replace(/\\([0-7]{3}|.)/g, (_, code: string) => {
-    if (code.length === 3) return String.fromCharCode(Number.parseInt(code, 8))
-    return escapes[code] ?? code
-  })
-  return Buffer.from(bytes, 'latin1').toString('utf8').replace(/^b\//, '')
+/** `b/path`, or `"b/pa\tth"` with C escapes; a tab ends a path that holds a blank. Takes and undoes Latin-1. */
+function pathOf(line: string): string | undefined {
+  const text = line.replace(/\t$/, '')
+  if (text === '/dev/null') return
+  const plain = text.startsWith('"') ? text.slice(1, -1).replace(/\\([0-7]{3}|.)/g, withoutEscape) : text
+  return Buffer.from(plain, 'latin1').toString('utf8').replace(/^b\//, '')
+}
+
+function withoutEscape(_: string, code: string): string {
+  return code.length === 3 ? String.fromCharCode(Number.parseInt(code, 8)) : (escapes[code] ?? code)
 }
 
 const escapes: Record<string, string> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' }
