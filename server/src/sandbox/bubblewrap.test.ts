@@ -14,8 +14,10 @@ import {
 import { sandboxDriverContract } from '../../test/support/sandbox/contract.ts'
 import { systemClock } from '../core/index.ts'
 import { createBubblewrapDriver } from './bubblewrap.ts'
+import { findProgram } from './install.ts'
 import type { SandboxDriver } from './sandbox.ts'
 
+const setpriv = findProgram('setpriv') ?? 'setpriv is not installed'
 const isRoot = process.getuid?.() === 0
 /** Set in the runs that this file starts of itself. */
 const isAgain = process.env['KEYWARD_TEST_AGAIN'] ? 'this is such a run' : false
@@ -106,14 +108,14 @@ describe('other ways to start the server', {
   async function again(t: TestContext, words: string[], pattern: string): Promise<void> {
     const folder = await temporaryFolder(t)
     await chmod(folder, 0o777)
-    const [mayRead] = await finished(spawn('setpriv', [...words, nodePath, '--check', import.meta.filename]))
+    const [mayRead] = await finished(spawn(setpriv, [...words, nodePath, '--check', import.meta.filename]))
     if (mayRead !== 0) {
       t.skip('that user may not read this checkout')
       return
     }
     const options = ['--test-reporter=tap', `--test-name-pattern=${pattern}`]
     const env = { PATH: process.env['PATH'] ?? '', TMPDIR: folder, KEYWARD_TEST_AGAIN: '1' }
-    const child = spawn('setpriv', [...words, nodePath, ...options, import.meta.filename], {
+    const child = spawn(setpriv, [...words, nodePath, ...options, import.meta.filename], {
       cwd: folder,
       env,
     })

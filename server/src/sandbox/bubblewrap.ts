@@ -52,7 +52,7 @@ export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Ne
   }
 
   async function tryOut(session: Omit<Session, 'user'>): Promise<string | undefined> {
-    const id = `try-${process.pid}-${session.mode}`
+    const id = `try-${process.pid}-${session.mode}-${random().toString(36).slice(2)}`
     try {
       const user = userIn(session.mode, random())
       const result = await runSession(
@@ -68,7 +68,9 @@ export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Ne
 
   async function ready(): Promise<Ready | { reasons: readonly string[] }> {
     looked ??= look()
-    return looked
+    const found = await looked
+    if (!('mode' in found)) looked = undefined
+    return found
   }
 
   return {

@@ -9,9 +9,9 @@ export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuacct'
 /** The folder of each controller in which groups can be made. Version 2 has one folder for all. */
 export type CgroupBase = { version: 1 | 2; folders: Partial<Record<Controller, string>> }
 
-export type CgroupLimits = { memoryBytes: number; processes: number }
+type CgroupLimits = { memoryBytes: number; processes: number }
 
-export type CgroupUsage = { outOfMemory: boolean; outOfProcesses: boolean; cpuSeconds: number | undefined }
+type CgroupUsage = { outOfMemory: boolean; outOfProcesses: boolean; cpuSeconds: number | undefined }
 
 export type Cgroup = {
   /** Files that a process writes its own id into to join. */

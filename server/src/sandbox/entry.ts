@@ -25,6 +25,9 @@ export function userIn(mode: Mode, random: number): number {
 const ownRange = { first: 1_900_000_000, size: 100_000_000 }
 const insideUser = 1000
 
+/** How many files and folders a sandbox may keep, so that empty ones do not fill memory. */
+export const mostFiles = (diskBytes: number): number => Math.max(4096, Math.floor(diskBytes / 4096))
+
 type Entry = {
   mode: Mode
   user: number
@@ -54,8 +57,7 @@ const mountScript = [
 /** The words before bubblewrap's own. */
 export function entryWords({ mode, user, mountPoint, diskBytes, joinFiles }: Entry): string[] {
   const owner = dropsInside(mode) ? user : 0
-  const inodes = Math.max(4096, Math.floor(diskBytes / 4096))
-  const options = `size=${diskBytes},nr_inodes=${inodes},mode=0755,nosuid,nodev`
+  const options = `size=${diskBytes},nr_inodes=${mostFiles(diskBytes)},mode=0755,nosuid,nodev`
   const alone = ['--mount', '--propagation', 'private']
   const namespaces: Record<Mode, string[]> = {
     root: ['unshare', ...alone, '--'],

@@ -91,6 +91,22 @@ test('SAND-1: the level says whether control groups bound it', async (t) => {
   assert.deepEqual([probe.level, probe.reasons], ['no-cgroup', ['No groups.']])
 })
 
+test('SAND-2: what is put right counts at once; what held is measured once', async (t) => {
+  let state: DriverState = { ready: false, reasons: ['Not yet.'] }
+  let prepared = 0
+  const made = driverThat(able)
+  const prepare = async () => {
+    prepared += 1
+    return state
+  }
+  const { sandbox } = await sandboxOn(t, { driver: { ...made.driver, prepare } })
+  await assert.rejects(sandbox.run(spec), { code: 'sandbox.unavailable' })
+  state = able
+  await sandbox.run(spec)
+  await sandbox.run(spec)
+  assert.equal(prepared, 2)
+})
+
 test('SAND-2: a specification that makes no sense runs nothing', async (t) => {
   const made = driverThat(able)
   const { sandbox } = await sandboxOn(t, made)

@@ -55,7 +55,7 @@ export type SandboxWatch = {
   signal?: AbortSignal
 }
 
-export type SandboxDetails = {
+type SandboxDetails = {
   driver: string
   /** How the driver gets its namespaces. */
   mode: string
@@ -94,7 +94,10 @@ export type SandboxDriver = {
 }
 
 export type Sandbox = {
-  /** Measured once per process, by attacks that must fail. */
+  /**
+   * Measured by attacks that must fail. A level that allows runs is remembered; `none` is measured again the next time, so
+   * that installing what is missing needs no restart.
+   */
   probe(): Promise<SandboxProbe>
   run(spec: SandboxSpec, watch?: SandboxWatch): Promise<SandboxResult>
   /** Call once at start, before the first run. */
@@ -132,7 +135,9 @@ export function createSandbox({ driver, log, dataDir }: Needs): Sandbox {
       reasons: [`The sandbox could not be tried out: ${reasonOf(error)}`],
       details: undefined,
     }))
-    return measured
+    const found = await measured
+    if (found.level === 'none') measured = undefined
+    return found
   }
 
   return {

@@ -66,6 +66,12 @@ test('SAND-2: more than the disk limit is not taken', async (t) => {
   assert.ok(!existsSync(join(target, 'huge')))
 })
 
+test('SAND-2: however many names are sent, few are kept', async (t) => {
+  const { received } = await receiving(t, frame({ kind: 'left', path: 'x', reason: 'link' }).repeat(5000))
+  const { full, leftBehind } = await received
+  assert.deepEqual([full, leftBehind.length], [true, 1000])
+})
+
 test('SAND-2: a file that ends early, a header without an end, and nonsense are refused', async (t) => {
   const cut = await receiving(t, `${frame({ kind: 'file', path: 'cut', size: 100, executable: false })}abc`)
   await assert.rejects(cut.received, /ended inside a file/)

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { AppError } from '../core/index.ts'
+import { mostFiles } from './entry.ts'
 import { type FrameReader, type GuestFrame, sendBytes, sendFrame } from './frames.ts'
 
 /**
@@ -106,13 +107,18 @@ export async function receive({ frames, target, diskBytes, onStarted }: Receive)
 
 type Entry = Extract<GuestFrame, { path: string }>
 
-const mostEntries = 1_000_000
+/** Enough to explain a result; a hostile guest could name millions. */
+const mostNamed = 1000
 
 /** Answers false when the sandbox hands back more than it was allowed to write. */
 function createUnpacker(target: string, frames: FrameReader, diskBytes: number, received: Received) {
   const made = new Set([''])
   let entries = 0
   let bytes = 0
+
+  function nameLeft(path: string): void {
+    if (received.leftBehind.length < mostNamed) received.leftBehind.push(path.slice(0, 4096))
+  }
 
   async function writeFile(entry: Extract<Entry, { kind: 'file' }>): Promise<void> {
     const file = await open(join(target, entry.path), 'wx', entry.executable ? 0o700 : 0o600)
@@ -124,7 +130,7 @@ function createUnpacker(target: string, frames: FrameReader, diskBytes: number, 
   }
 
   async function leave(entry: Entry): Promise<void> {
-    received.leftBehind.push(entry.path.slice(0, 4096))
+    nameLeft(entry.path)
     if (entry.kind !== 'file') return
     for await (const part of frames.body(entry.size)) void part
   }
@@ -132,9 +138,9 @@ function createUnpacker(target: string, frames: FrameReader, diskBytes: number, 
   return async (entry: Entry): Promise<boolean> => {
     entries += 1
     if (entry.kind === 'file') bytes += entry.size
-    if (entries > mostEntries || bytes > diskBytes) {
+    if (entries > mostFiles(diskBytes) || bytes > diskBytes) {
       received.full = true
-      received.leftBehind.push(entry.path.slice(0, 4096))
+      nameLeft(entry.path)
       return false
     }
     if (entry.kind === 'left' || !isPortable(entry.path) || !made.has(parentOf(entry.path)))
