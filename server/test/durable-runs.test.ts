@@ -306,10 +306,12 @@ test('APPR-1: when the plan in the database or the world changes after the quest
 })
 
 test('APPR-1: a preview that fails fails the task; one that is unavailable is taken later', async (t) => {
+  let tries = 0
   let error: Error | undefined = new AppError('finding.changed', 'the file is another')
   const action: Action = {
     ...noteAction([]),
     async preview() {
+      tries++
       if (error) throw error
       return 'fine'
     },
@@ -319,9 +321,12 @@ test('APPR-1: a preview that fails fails the task; one that is unavailable is ta
   assert.match((await engine.workflow.whenEnded(refused.id)).reason ?? '', /no preview: finding\.changed/)
   error = new AppError('vault.sealed')
   const { id } = await begin(engine, task('a', { approval: gate }))
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(async () => tries > 1, 'the first try')
   error = undefined
-  engine.world.clock.advance(5000)
+  await until(async () => {
+    engine.world.clock.advance(5000)
+    return (await engine.workflow.read(id)).state === 'AwaitingApproval'
+  }, 'the next try')
   assert.equal((await pendingApproval(engine.approvals, id)).preview, 'fine')
 })
 

@@ -94,7 +94,9 @@ export function createHost(needs: Needs): Host {
           if (job) started.push({ job, run: transition.run })
         }
         await transitions.save(tx, transition)
+        onBoundary('committing')
       })
+      onBoundary('committed')
     } catch (error) {
       for (const { job } of started) jobs.done(job)
       throw error
