@@ -3,32 +3,63 @@
 // In the repository it runs from source; in the published package from the compiled files.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire, enableCompileCache } from 'node:module'
+import * as nodeModule from 'node:module'
+import { homedir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const major = Number(process.versions.node.split('.')[0])
-const built = new URL('../dist/bin.js', import.meta.url)
-const entry = existsSync(built) ? built : new URL('../src/bin.ts', import.meta.url)
+const oldestMajor = 24
 
-if (major >= 24) {
-  enableCompileCache()
-  await import(entry.href)
-} else {
+if (Number(process.versions.node.split('.')[0]) >= oldestMajor) await startHere()
+else startOnBundledNode()
+
+async function startHere() {
+  // Not Node's own default below the shared /tmp: what lies in the cache is run.
+  const named = process.env['XDG_CACHE_HOME']
+  const cache = named && isAbsolute(named) ? named : join(homedir(), '.cache')
+  nodeModule.enableCompileCache(join(cache, 'keyward', 'compiled'))
+  const built = new URL('../dist/bin.js', import.meta.url)
+  await import((existsSync(built) ? built : new URL('../src/bin.ts', import.meta.url)).href)
+}
+
+function startOnBundledNode() {
   const name = `node-${process.platform}-${process.arch}`
-  let node
-  try {
-    node = createRequire(import.meta.url).resolve(`${name}/bin/node`)
-  } catch {
+  const node = bundledNode(name)
+  if (!node) {
     process.stderr.write(
-      `keyward: this is Node ${process.versions.node}; Keyward needs Node 24 or newer.\n` +
-        `The package ${name}, which brings one, is not installed. Run: npm install node@24\n`,
+      `keyward: this is Node ${process.versions.node}, and Keyward needs Node ${oldestMajor} or newer: ` +
+        `${name}, which brings one, is not installed. Run npm install again, or install Node ${oldestMajor}.\n`,
     )
-    process.exit(2)
+    process.exitCode = 2
+    return
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  child.on('exit', (code, signal) => {
-    if (signal) process.kill(process.pid, signal)
-    else process.exit(code ?? 1)
+  // A terminal sends these to its whole foreground group: the child has them already, and a second one means "at once".
+  const fromTerminal = process.stdin.isTTY ? ['SIGINT', 'SIGQUIT'] : []
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']) {
+    process.on(signal, () => {
+      if (!fromTerminal.includes(signal)) child.kill(signal)
+    })
+  }
+  child.once('error', (error) => {
+    process.stderr.write(`keyward: ${node} cannot be started (${error.code}). Run npm install again.\n`)
+    process.exitCode = 2
   })
+  child.once('exit', (code, signal) => {
+    if (!signal) {
+      process.exitCode = code ?? 1
+      return
+    }
+    // Ends as the child did, so that a shell sees the same.
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  })
+}
+
+function bundledNode(name) {
+  try {
+    return nodeModule.createRequire(import.meta.url).resolve(`${name}/bin/node`)
+  } catch {
+    return
+  }
 }

@@ -76,9 +76,14 @@ export async function checkDataFolder(path: string): Promise<Check> {
 async function openToOthers(path: string, mode: number): Promise<string[]> {
   const isOpen = (bits: number): boolean => (bits & 0o077) !== 0
   if (!isOpen(mode)) return []
-  const entries = (await readdir(path)).map((entry) => join(path, entry))
-  const modes = await Promise.all(entries.map(async (entry) => ({ entry, mode: (await lstat(entry)).mode })))
-  return [path, ...modes.filter((each) => isOpen(each.mode)).map(({ entry }) => entry)]
+  const open = [path]
+  for (const entry of await readdir(path)) {
+    const inside = join(path, entry)
+    // A link has no mode of its own, and what is gone meanwhile none at all.
+    const found = await lstat(inside).catch(() => undefined)
+    if (found && !found.isSymbolicLink() && isOpen(found.mode)) open.push(inside)
+  }
+  return open
 }
 
 const enoughBytes = 1024 ** 3
