@@ -129,7 +129,7 @@ test('LEND-2: a value lent while an answer is under way is taken out of the rest
   })
   await until(() => text === 'data: begun\n\n')
   await ask(way, { headers })
-  await once(answer, 'end')
+  await until(() => answer.readableEnded)
   assert.equal(text, `data: begun\n\ndata: ${mark}\n\n`)
 })
 

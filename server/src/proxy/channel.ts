@@ -1,15 +1,15 @@
 import { rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { isIP } from 'node:net'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
-import { type Authority, parseAuthority, rulesFor } from './destination.ts'
-import { createForward, type Tunnel } from './forward.ts'
+import type { Authority } from './destination.ts'
+import { createForward } from './forward.ts'
+import type { Tunnel } from './judge.ts'
 import { createLedger } from './ledger.ts'
-import type { Ask, AuthorityState, OpenChannel, Refusal, Report } from './messages.ts'
+import type { Ask, AuthorityState, OpenChannel, Report } from './messages.ts'
 import { createPatterns } from './redact.ts'
-import { findRoute, type Lookup, machineLookup, type Route } from './route.ts'
+import { type Lookup, machineLookup } from './route.ts'
+import { createAdmit, terminate } from './tunnel.ts'
 import { createAuthority } from './x509.ts'
 
 /** The way out of one sandbox: a Unix socket that only this sandbox has, and everything that happens behind it. */
@@ -22,34 +22,45 @@ export type Channel = {
 
 type Needs = { open: OpenChannel; ask: Ask; now: () => Date }
 
+const nowhere: Authority = { host: '', port: 0 }
 const howTo =
   'Keyward lets this sandbox out by HTTPS through CONNECT only. Point HTTPS_PROXY here and use https:// addresses.'
 
+function lookupThrough(ask: Ask, sandboxId: string): Lookup {
+  return async (host) => {
+    const reply = await ask('lookup', { sandboxId, host })
+    return 'answer' in reply ? reply.answer : []
+  }
+}
+
+type ReportAttempt = (at: Authority, what: Pick<Report, 'method' | 'status' | 'outcome' | 'reason'>) => void
+
+/** Answers what Node's strict parser refuses: malformed, ambiguous or overlong heads. */
+function refuseMalformed(
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+  tell: (status: number, reason: string) => void,
+) {
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+    socket.destroy()
+    return
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+  tell(status, `malformed request (${error.code ?? error.name})`)
+  refusePlainly(socket, status, 'The request is malformed, ambiguous, or its head is too long.')
+}
+
 export function createChannel({ open, ask, now }: Needs): Channel {
   const { sandboxId, limits, allow, socketPath } = open
-  const authority = createAuthority({
-    now,
-    name: `Keyward egress ${sandboxId}`,
-    ...(open.authority ? { existing: open.authority } : {}),
-  })
+  const existing = open.authority ? { existing: open.authority } : {}
+  const authority = createAuthority({ now, name: `Keyward egress ${sandboxId}`, ...existing })
   const patterns = createPatterns(open.values)
   const ledger = createLedger(async (report) => 'answer' in (await ask('record', report)))
-  const forward = createForward({ sandboxId, ask, ledger, patterns, limits })
-  const tunnels = new WeakMap<Duplex, Tunnel>()
-  const sockets = new Set<Duplex>()
-
-  const lookup: Lookup = open.lookup
-    ? async (host) => {
-        const reply = await ask('lookup', { sandboxId, host })
-        return 'answer' in reply ? reply.answer : []
-      }
-    : machineLookup
-
-  const report = (at: Authority, what: Pick<Report, 'method' | 'status' | 'outcome' | 'reason'>): void => {
+  const lookup = open.lookup ? lookupThrough(ask, sandboxId) : machineLookup
+  const report: ReportAttempt = (at, what) => {
     const nothing = { path: '', leaseIds: [], placeholders: 0, bytesIn: 0, bytesOut: 0, redactions: 0 }
     void ledger.report({ sandboxId, ...at, ...nothing, ...what })
   }
-
   const options = {
     maxHeaderSize: limits.headerBytes,
     insecureHTTPParser: false,
@@ -58,91 +69,15 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     requestTimeout: 0,
     keepAliveTimeout: limits.idleSeconds * 1000,
   }
-
-  /** Speaks HTTP inside the tunnels. */
+  const tunnels = new WeakMap<Duplex, Tunnel>()
   const inner = createServer(options)
-  const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    const tunnel = tunnels.get(request.socket)
-    if (tunnel) void forward(request, response, tunnel, expectsContinue)
-    else refuse(response, { code: 'server.internal', reason: 'This connection belongs to no tunnel.' })
-  }
-  inner.on('request', (request, response) => serve(request, response, false))
-  inner.on('checkContinue', (request, response) => serve(request, response, true))
-  inner.on('connect', (_request, socket) =>
-    refusePlainly(socket, 405, 'CONNECT inside a tunnel is not served.'),
-  )
-  inner.on('clientError', (error, socket) => {
-    const at = tunnels.get(socket)?.route.authority
-    malformed(error, socket, at ?? { host: '', port: 0 })
+  serveInside(inner, {
+    tunnels,
+    report,
+    forward: createForward({ sandboxId, ask, ledger, patterns, limits }),
   })
 
-  const malformed = (error: NodeJS.ErrnoException, socket: Duplex, at: Authority): void => {
-    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
-      socket.destroy()
-      return
-    }
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
-    report(at, {
-      method: '',
-      status,
-      outcome: 'denied',
-      reason: `malformed request (${error.code ?? error.name})`,
-    })
-    refusePlainly(
-      socket,
-      status,
-      `The request is malformed or its head is longer than ${limits.headerBytes} bytes.`,
-    )
-  }
-
-  /** Terminates the client's TLS with a certificate for the very host that the tunnel was asked for. */
-  const secure = (socket: Duplex, head: Buffer, route: Route): void => {
-    const { host } = route.authority
-    const { certificatePem, keyPem } = authority.leafFor(host)
-    if (head.length > 0) socket.unshift(head)
-    const terminator = createTlsServer({
-      cert: certificatePem,
-      key: keyPem,
-      minVersion: 'TLSv1.2',
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: limits.handshakeSeconds * 1000,
-    })
-    terminator.once('tlsClientError', (error: NodeJS.ErrnoException) => {
-      const reason = `TLS handshake failed (${error.code ?? error.name}). The client must speak TLS and trust the sandbox's CA.`
-      report(route.authority, { method: 'CONNECT', status: 200, outcome: 'denied', reason })
-      socket.destroy()
-    })
-    terminator.once('secureConnection', (tls) => {
-      tls.setTimeout(limits.idleSeconds * 1000, () => tls.destroy())
-      tunnels.set(tls, { route, serverName: serverNameOf(tls, host) })
-      inner.emit('connection', tls)
-    })
-    socket.once('close', () => route.agent.destroy())
-    terminator.emit('connection', socket)
-  }
-
-  const admit = async (target: string): Promise<Route | (Refusal & { at: Authority })> => {
-    const at = parseAuthority(target)
-    if (!at) {
-      const reason = 'CONNECT needs host:port.'
-      return { code: 'request.invalid', reason, at: { host: target.slice(0, 255), port: 0 } }
-    }
-    const rules = rulesFor(allow, at)
-    if (rules.length === 0) {
-      const literal = isIP(at.host) === 0 ? '' : ' An address is let through only where the list names it.'
-      const reason = `${at.host}:${at.port} is not on this sandbox's allow list.${literal}`
-      return { code: 'egress.denied', reason, at }
-    }
-    if (!(await ledger.settle())) {
-      return { code: 'audit.unavailable', reason: 'Earlier requests could not be recorded.', at }
-    }
-    const reply = await ask('admit', { sandboxId, ...at })
-    if ('refusal' in reply) return { ...reply.refusal, at }
-    if (!reply.answer.allow) return { code: 'egress.denied', reason: reply.answer.reason, at }
-    const route = await findRoute(at, rules, { lookup, limits })
-    return 'code' in route ? { ...route, at } : route
-  }
-
+  const admit = createAdmit({ sandboxId, allow, ask, ledger, lookup, limits })
   const connect = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     socket.on('error', () => socket.destroy())
     const route = await admit(request.url ?? '')
@@ -153,30 +88,22 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     }
     if (!socket.writable) return route.agent.destroy()
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-    secure(socket, head, route)
+    if (head.length > 0) socket.unshift(head)
+    terminate(socket, route, {
+      authority,
+      limits,
+      onTunnel(tls, tunnel) {
+        tunnels.set(tls, tunnel)
+        inner.emit('connection', tls)
+      },
+      onFailure: (reason) =>
+        report(route.authority, { method: 'CONNECT', status: 200, outcome: 'denied', reason }),
+    })
   }
 
   const outer = createServer(options)
   outer.maxConnections = limits.connections
-  outer.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  outer.on('connect', (request, socket, head) => {
-    connect(request, socket, head).catch(() => socket.destroy())
-  })
-  outer.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const at = { host: (request.headers.host ?? '').slice(0, 255), port: 0 }
-    report(at, { method: request.method ?? '', status: 405, outcome: 'denied', reason: 'not CONNECT' })
-    response.writeHead(405, {
-      Allow: 'CONNECT',
-      'Content-Type': 'text/plain; charset=utf-8',
-      Connection: 'close',
-    })
-    response.end(`${howTo}\n`)
-  })
-  outer.on('clientError', (error, socket) => malformed(error, socket, { host: '', port: 0 }))
-
+  const sockets = serveOutside(outer, { report, connect })
   return {
     authority: { certificatePem: authority.certificatePem, keyPem: authority.keyPem },
     async listen() {
@@ -189,8 +116,9 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     },
     async close() {
       outer.close()
-      inner.close()
       for (const socket of sockets) socket.destroy()
+      inner.close()
+      // The end of each connection is heard, and its report begun, before the reports are waited for.
       await new Promise((resolve) => setImmediate(resolve))
       await ledger.drain()
       await rm(socketPath, { force: true })
@@ -198,9 +126,64 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   }
 }
 
-/** What the client called the server in its greeting; an address has no name to be called by. */
-function serverNameOf(tls: TLSSocket, host: string): string | false {
-  const { servername } = tls as TLSSocket & { servername?: string | false | null }
-  if (isIP(host) !== 0 && !servername) return false
-  return servername || ''
+type Inside = {
+  tunnels: WeakMap<Duplex, Tunnel>
+  report: ReportAttempt
+  forward: ReturnType<typeof createForward>
+}
+
+/** HTTP inside the tunnels. */
+function serveInside(server: Server, { tunnels, report, forward }: Inside): void {
+  const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    const tunnel = tunnels.get(request.socket)
+    if (tunnel) void forward(request, response, tunnel, expectsContinue)
+    else refuse(response, { code: 'server.internal', reason: 'This connection belongs to no tunnel.' })
+  }
+  server.on('request', (request, response) => serve(request, response, false))
+  server.on('checkContinue', (request, response) => serve(request, response, true))
+  server.on('connect', (request, socket) => {
+    const at = tunnels.get(socket)?.route.authority ?? nowhere
+    const reason = 'CONNECT inside a tunnel is not served.'
+    report(at, { method: request.method ?? '', status: 405, outcome: 'denied', reason })
+    refusePlainly(socket, 405, reason)
+  })
+  server.on('clientError', (error, socket) =>
+    refuseMalformed(error, socket, (status, reason) =>
+      report(tunnels.get(socket)?.route.authority ?? nowhere, {
+        method: '',
+        status,
+        outcome: 'denied',
+        reason,
+      }),
+    ),
+  )
+}
+
+type Outside = {
+  report: ReportAttempt
+  connect(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
+}
+
+/** HTTP on the socket itself: CONNECT, and words for everything else. Returns the connections that are open. */
+function serveOutside(server: Server, { report, connect }: Outside): ReadonlySet<Duplex> {
+  const sockets = new Set<Duplex>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('connect', (request, socket, head) => {
+    connect(request, socket, head).catch(() => socket.destroy())
+  })
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const at = { host: (request.headers.host ?? '').slice(0, 255), port: 0 }
+    report(at, { method: request.method ?? '', status: 405, outcome: 'denied', reason: 'not CONNECT' })
+    const type = { 'Content-Type': 'text/plain; charset=utf-8', Allow: 'CONNECT', Connection: 'close' }
+    response.writeHead(405, type).end(`${howTo}\n`)
+  })
+  server.on('clientError', (error, socket) =>
+    refuseMalformed(error, socket, (status, reason) =>
+      report(nowhere, { method: '', status, outcome: 'denied', reason }),
+    ),
+  )
+  return sockets
 }

@@ -25,8 +25,9 @@ const patienceMs = 3_000
 /** Where the machine keeps certificates of its own; paths, no secrets. Everything else of the environment stays here. */
 const passedOn = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
 
-/** Source files next to this one when run from source, compiled ones when installed. */
-const entry = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url))
+const entry = fileURLToPath(new URL('./child.mjs', import.meta.url))
+/** A source file when run from source, a compiled one when installed. */
+const main = new URL(`./child${extname(import.meta.url)}`, import.meta.url).href
 const folder = fileURLToPath(new URL('./', import.meta.url))
 
 const flagsFor = (runtimeDir: string): string[] => [
@@ -46,7 +47,7 @@ export function spawnChild({ runtimeDir, onMessage, onDiagnostic, onExit }: Need
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]
   })
-  const child = spawn(process.execPath, [...flagsFor(runtimeDir), entry, runtimeDir], {
+  const child = spawn(process.execPath, [...flagsFor(runtimeDir), entry, main, runtimeDir], {
     cwd: '/',
     env: Object.fromEntries(environment),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

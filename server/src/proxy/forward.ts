@@ -1,25 +1,14 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream'
 import { refuse } from './answer.ts'
-import { hostHeaderMatches, isAmbiguousPath, ruleAdmits } from './destination.ts'
-import { type BodyFraming, framingOf, pairsOf, requestHeaders, valuesOf } from './headers.ts'
+import { createExchange } from './exchange.ts'
+import { type BodyFraming, framingOf, requestHeaders } from './headers.ts'
+import { pathOf, refusalOf, type Tunnel, tooLarge, type Verdict } from './judge.ts'
 import type { Ledger } from './ledger.ts'
-import type { Ask, Limits, Refusal, ResolveClaim } from './messages.ts'
-import {
-  exchange,
-  fitsHeader,
-  isTextual,
-  placeholdersIn,
-  placeholdersOf,
-  placeholderWatch,
-  type RequestParts,
-} from './placeholders.ts'
-import { type Patterns, shortestValue } from './redact.ts'
-import type { Route } from './route.ts'
-import { meter, relay, sendTo, type Tally, unreachable } from './upstream.ts'
-
-/** A TLS connection of the client, and where it leads. */
-export type Tunnel = { readonly route: Route; readonly serverName: string | false }
+import type { Ask, Limits, Refusal } from './messages.ts'
+import { isTextual, placeholderWatch, type RequestParts } from './placeholders.ts'
+import type { Patterns } from './redact.ts'
+import { meter, newTally, relay, sendTo, type Tally, unreachable } from './upstream.ts'
 
 type Needs = {
   readonly sandboxId: string
@@ -38,66 +27,12 @@ export type Forward = (
 ) => Promise<void>
 
 type Passing = { request: IncomingMessage; response: ServerResponse; tally: Tally; tunnel: Tunnel }
-type Verdict = Refusal & { readonly outcome?: 'misused' }
 
-const pathOf = (target: string): string => target.replace(/[?#].*$/s, '')
 const unavailable: Refusal = {
   code: 'audit.unavailable',
   reason:
     'What was done before could not be recorded, so nothing more is let through. See the server’s health.',
 }
-
-function misdirected(request: IncomingMessage, { route, serverName }: Tunnel): Verdict | undefined {
-  const { host, port } = route.authority
-  const hosts = valuesOf(request.rawHeaders, 'host')
-  if (serverName !== false && serverName.toLowerCase() !== host) {
-    return verdict(`The TLS server name is not ${host}, which the tunnel was opened to.`)
-  }
-  if (hosts.length !== 1 || !hostHeaderMatches(hosts[0] ?? '', route.authority)) {
-    return verdict(
-      `The Host header must be ${host}${port === 443 ? '' : `:${port}`}, once, as the tunnel was opened to it.`,
-    )
-  }
-  return undefined
-}
-
-const verdict = (reason: string): Verdict => ({ code: 'egress.misdirected', reason, outcome: 'misused' })
-
-/** What can be refused by looking at the head of the request alone. */
-function refusalOf(request: IncomingMessage, tunnel: Tunnel, limits: Limits): Verdict | undefined {
-  const { method = '', url = '' } = request
-  const wrong = misdirected(request, tunnel)
-  if (wrong) return wrong
-  if (isAmbiguousPath(pathOf(url))) {
-    return {
-      code: 'request.invalid',
-      reason: 'The path must be absolute, without dot segments, backslashes or encoded slashes.',
-    }
-  }
-  if (request.headers.upgrade !== undefined) {
-    return {
-      code: 'egress.unsupported',
-      reason: 'Protocol upgrades (WebSocket, h2c) do not pass the proxy yet. Use plain HTTPS requests.',
-    }
-  }
-  if (!tunnel.route.rules.some((rule) => ruleAdmits(rule, method, pathOf(url)))) {
-    return {
-      code: 'egress.denied',
-      reason: `${method} on this path is not on the sandbox's allow list, though its host is.`,
-    }
-  }
-  const framing = framingOf(request.rawHeaders)
-  if (framing.kind === 'length' && framing.bytes > limits.requestBodyBytes) return tooLarge(limits)
-  const named = [...pairsOf(request.rawHeaders)].some(([name]) => placeholdersIn(name).length > 0)
-  return named
-    ? { code: 'request.invalid', reason: 'A placeholder cannot be the name of a header.' }
-    : undefined
-}
-
-const tooLarge = (limits: Limits): Verdict => ({
-  code: 'request.too_large',
-  reason: `A request body may have ${limits.requestBodyBytes} bytes at most.`,
-})
 
 const contentTypeOf = (request: IncomingMessage): string => request.headers['content-type'] ?? ''
 
@@ -113,73 +48,32 @@ async function readAll(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/** Codes that say the system cannot answer now, not that the placeholder was somewhere it should not be. */
-const notMisuse =
-  /^(?:lease\.ended|vault\.(?:sealed|uninitialised)|server\.internal)$|^(?:audit|store|egress\.unavailable)\b/
+function fail({ response, tally }: Passing, refusal: Verdict, outcome: Tally['outcome'] = 'denied'): void {
+  // The first reason is the cause; what breaks after it is a consequence.
+  if (tally.reason !== null || response.writableEnded) return
+  tally.outcome = refusal.outcome ?? outcome
+  tally.reason = refusal.reason
+  refuse(response, refusal)
+}
+
+/** Sends a body on as it comes; what must not pass ends both sides. */
+function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void {
+  const { request, tally } = passing
+  const counted = meter((bytes) => {
+    tally.bytesOut += bytes
+  }, limits.requestBodyBytes)
+  counted.once('error', () => fail(passing, tooLarge(limits)))
+  const watched = placeholderWatch(() => {
+    const reason = `A placeholder stands in a body that is not exchanged: only text of a declared length up to ${limits.exchangeBodyBytes} bytes is. Send it in a header.`
+    fail(passing, { code: 'request.invalid', reason, outcome: 'misused' })
+  })
+  pipeline(request, counted, watched, upstream, () => {
+    // Every error has been told where it arose: by the limit, the watch, the upstream request or the client's leaving.
+  })
+}
 
 export function createForward({ sandboxId, ask, ledger, patterns, limits }: Needs): Forward {
-  /** One placeholder's value, which is looked for in every answer from here on. */
-  const resolveOne = async (claim: ResolveClaim, tally: Tally): Promise<string | Verdict> => {
-    const reply = await ask('resolve', claim)
-    if ('refusal' in reply) {
-      return notMisuse.test(reply.refusal.code) ? reply.refusal : { ...reply.refusal, outcome: 'misused' }
-    }
-    const { value, leaseId } = reply.answer
-    patterns.add(value)
-    if (leaseId !== null) tally.leaseIds.push(leaseId)
-    if (value.length >= shortestValue && fitsHeader(value)) return value
-    const reason = `A secret of several lines, or of less than ${shortestValue} characters, cannot be lent through the proxy.`
-    return { code: 'request.invalid', reason }
-  }
-
-  /** Exchanges every placeholder for its value, or says which one may not be and why. */
-  const resolveAll = async (
-    parts: RequestParts,
-    { request, tunnel, tally }: Passing,
-  ): Promise<RequestParts | Verdict> => {
-    const found = placeholdersOf(parts)
-    tally.placeholders = found.length
-    const values = new Map<string, string>()
-    const at = {
-      sandboxId,
-      ...tunnel.route.authority,
-      method: request.method ?? '',
-      path: pathOf(parts.target),
-    }
-    for (const placeholder of found) {
-      const value = await resolveOne({ ...at, placeholder }, tally)
-      if (typeof value !== 'string') return value
-      values.set(placeholder, value)
-    }
-    return values.size === 0 ? parts : exchange(parts, values)
-  }
-
-  const fail = (
-    { response, tally }: Passing,
-    refusal: Verdict,
-    outcome: Tally['outcome'] = 'denied',
-  ): void => {
-    // The first reason is the cause; what breaks after it is a consequence.
-    if (tally.reason !== null || response.writableEnded) return
-    tally.outcome = refusal.outcome ?? outcome
-    tally.reason = refusal.reason
-    refuse(response, refusal)
-  }
-
-  const stream = (passing: Passing, upstream: ClientRequest): void => {
-    const { request, tally } = passing
-    const counted = meter((bytes) => {
-      tally.bytesOut += bytes
-    }, limits.requestBodyBytes)
-    counted.once('error', () => fail(passing, tooLarge(limits)))
-    const watched = placeholderWatch(() => {
-      const reason = `A placeholder stands in a body that is not exchanged: only text of a declared length up to ${limits.exchangeBodyBytes} bytes is. Send it in a header.`
-      fail(passing, { code: 'request.invalid', reason, outcome: 'misused' })
-    })
-    pipeline(request, counted, watched, upstream, () => {
-      // Every error has been told where it arose: by the limit, the watch, the upstream request or the client's leaving.
-    })
-  }
+  const exchange = createExchange({ sandboxId, ask, patterns })
 
   const pass = (passing: Passing, parts: RequestParts, framing: BodyFraming): void => {
     const { request, response, tunnel, tally } = passing
@@ -190,7 +84,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
       wholeOnly: patterns.all.length > 0,
     })
     const upstream = sendTo(tunnel.route, { method, target: parts.target, headers }, limits)
-    upstream.once('error', (error) => {
+    upstream.on('error', (error) => {
       if (response.headersSent) response.destroy()
       fail(passing, unreachable(tunnel.route, error), 'failed')
     })
@@ -203,7 +97,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
     response.once('close', () => upstream.destroy())
     if (parts.body) tally.bytesOut = parts.body.length
     if (parts.body || framing.kind === 'none') upstream.end(parts.body)
-    else stream(passing, upstream)
+    else stream(passing, upstream, limits)
   }
 
   const serve = async (passing: Passing, expectsContinue: boolean): Promise<void> => {
@@ -215,21 +109,12 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
     const body = isExchangeable(request, framing, limits) ? await readAll(request) : undefined
     const target = request.url ?? ''
     const contentType = contentTypeOf(request)
-    const parts = await resolveAll({ target, headers: request.rawHeaders, body, contentType }, passing)
+    const parts = await exchange({ target, headers: request.rawHeaders, body, contentType }, passing)
     if ('code' in parts) return fail(passing, parts)
     if (!response.destroyed) pass(passing, parts, framing)
   }
 
-  return async (request, response, tunnel, expectsContinue) => {
-    const tally: Tally = {
-      outcome: 'allowed',
-      reason: null,
-      leaseIds: [],
-      placeholders: 0,
-      bytesOut: 0,
-      bytesIn: 0,
-      redactions: 0,
-    }
+  const recordAtEnd = ({ request, response, tunnel, tally }: Passing): void => {
     response.once('close', () => {
       if (!response.writableFinished && tally.reason === null) {
         tally.outcome = 'failed'
@@ -240,12 +125,16 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
       const status = response.headersSent ? response.statusCode : null
       void ledger.report({ ...tunnel.route.authority, sandboxId, method, path, status, ...tally })
     })
+  }
+
+  return async (request, response, tunnel, expectsContinue) => {
+    const passing = { request, response, tunnel, tally: newTally() }
+    recordAtEnd(passing)
     try {
-      await serve({ request, response, tunnel, tally }, expectsContinue)
+      await serve(passing, expectsContinue)
     } catch {
-      const reason =
-        'The request could not be passed on: the client broke it off, or something is wrong inside the proxy.'
-      fail({ request, response, tunnel, tally }, { code: 'server.internal', reason }, 'failed')
+      const reason = 'The client broke the request off, or something is wrong inside the proxy.'
+      fail(passing, { code: 'server.internal', reason }, 'failed')
     }
   }
 }

@@ -1,49 +1,11 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError, type Clock, type Log, reasonOf, Secret } from '../core/index.ts'
-import { type ChildProcessHandle, spawnChild } from './child-process.ts'
 import type { EgressRule } from './destination.ts'
-import {
-  type AuthorityState,
-  defaultLimits,
-  type Limits,
-  type Question,
-  type Questions,
-  type Refusal,
-  type Reply,
-  type Report,
-  type ToServer,
-} from './messages.ts'
-
-/** Whom a channel belongs to; the server's own knowledge, not something that the child may claim. */
-export type ChannelOwner = {
-  readonly sandboxId: string
-  readonly agentId: string
-  readonly runId: string | null
-  readonly taskId: string | null
-}
-
-export type EgressClaim = ChannelOwner & {
-  readonly placeholder: string
-  readonly host: string
-  readonly port: number
-  readonly method: string
-  /** Without its query. */
-  readonly path: string
-}
-
-export type EgressRecord = ChannelOwner & Report
-
-/** What the proxy asks the rest of the system, for each use. A refusal is a thrown AppError. */
-export type Gate = {
-  /** Policy, after the sandbox's own allow list and before any name is looked up. */
-  admit(question: ChannelOwner & { host: string; port: number }): Promise<{ allow: boolean; reason: string }>
-  /** Durably records the intent, then gives the value. */
-  resolve(claim: EgressClaim): Promise<{ value: Secret; leaseId?: string }>
-  /** Durably records one request or refused attempt. While it fails, nothing more is let through. */
-  record(entry: EgressRecord): Promise<void>
-}
+import { type ChannelOwner, createAnswerer, type Gate } from './gate.ts'
+import { type AuthorityState, defaultLimits, type Limits, type ToServer } from './messages.ts'
+import { createSupervisor, type Supervisor } from './supervise.ts'
 
 export type ProxyHealth = {
   readonly state: 'ok' | 'degraded' | 'failing'
@@ -56,13 +18,13 @@ export type ProxyHealth = {
 export type Proxy = {
   start(): Promise<void>
   /** A way out for one sandbox. `socketPath` is for that sandbox alone: whoever can connect to it is the sandbox. */
-  open(
-    channel: ChannelOwner & { allow: readonly EgressRule[] },
-  ): Promise<{ socketPath: string; caPem: string }>
+  open(channel: ChannelOwner & { allow: readonly EgressRule[] }): Promise<Opened>
+  /** Ends its connections; resolves when everything that happened on them is recorded. */
   close(sandboxId: string): Promise<void>
   stop(): Promise<void>
   health(): ProxyHealth
 }
+type Opened = { readonly socketPath: string; readonly caPem: string }
 
 type Needs = {
   gate: Gate
@@ -78,46 +40,73 @@ type Channel = {
   readonly owner: ChannelOwner
   readonly allow: readonly EgressRule[]
   readonly socketPath: string
-  readonly opened: PromiseWithResolvers<{ socketPath: string; caPem: string }>
-  readonly closed: PromiseWithResolvers<void>
+  readonly opened: PromiseWithResolvers<Opened>
+  /** While it is being closed: when the child says that it is. */
+  closed: PromiseWithResolvers<void> | undefined
   /** Both are kept in memory so that a sandbox outlives a crash of the child: it trusts this CA, and was lent these values. */
   authority: { certificatePem: string; key: Secret } | undefined
   readonly values: Map<string, Secret>
 }
 
-/** Longest path that a Unix socket's address holds, on every system. */
+/** A Unix socket's address holds a little more than this on every system. */
 const socketPathBytes = 100
-const startMs = 15_000
-const steadyMs = 30_000
-const backoffMs = (attempt: number): number => Math.min(10_000, 100 * 2 ** attempt)
+const patienceMs = 15_000
 
 /** A private folder for sockets: in the data folder, or, where that is too deep for a socket's address, in the temporary one. */
 async function makeRuntimeDir(dataDir: string): Promise<string> {
   const own = join(dataDir, 'egress')
-  if (Buffer.byteLength(own) + 32 > socketPathBytes) return mkdtemp(join(tmpdir(), 'keyward-'))
+  if (Buffer.byteLength(join(own, 'c-xxxxxx', 'egress.sock')) > socketPathBytes) {
+    return mkdtemp(join(tmpdir(), 'keyward-'))
+  }
   await rm(own, { recursive: true, force: true })
   await mkdir(own, { recursive: true, mode: 0o700 })
   return own
 }
 
-function refusalFor(error: unknown): Refusal {
-  if (error instanceof AppError) return { code: error.code, reason: reasonOf(error) }
-  return { code: 'server.internal', reason: 'The server could not decide. See its log.' }
+async function newChannel(
+  runtimeDir: string,
+  owner: ChannelOwner,
+  allow: readonly EgressRule[],
+): Promise<Channel> {
+  const folder = await mkdtemp(join(runtimeDir, 'c-'))
+  return {
+    owner,
+    allow,
+    socketPath: join(folder, 'egress.sock'),
+    opened: Promise.withResolvers(),
+    closed: undefined,
+    authority: undefined,
+    values: new Map(),
+  }
+}
+
+/** A wait that ends: what never comes is an error, not a hang. */
+function inTime<T>(clock: Clock, wanted: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const reason = `It did not answer within ${patienceMs / 1000} s. See the log.`
+  const cancel = clock.after(patienceMs, () => late.reject(new AppError('egress.unavailable', reason)))
+  return Promise.race([wanted, late.promise]).finally(cancel)
 }
 
 export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs): Proxy {
   const channels = new Map<string, Channel>()
-  let runtimeDir = ''
-  let child: ChildProcessHandle | undefined
-  let ready = Promise.withResolvers<void>()
-  let stopping = false
-  let restarts = 0
-  let attempt = 0
+  let running: { supervisor: Supervisor; runtimeDir: string } | undefined
   let recordFailure: string | null = null
-  let cancelTimer = (): void => {}
+  const answer = createAnswerer({
+    gate,
+    log,
+    lookup,
+    onRecorded(failure) {
+      recordFailure = failure
+    },
+  })
 
-  const sendOpen = ({ owner, allow, socketPath, authority, values }: Channel): void => {
-    child?.send({
+  const sendOpen = (
+    supervisor: Supervisor,
+    { owner, allow, socketPath, authority, values }: Channel,
+  ): void => {
+    const known = authority && { certificatePem: authority.certificatePem, keyPem: authority.key.reveal() }
+    supervisor.send({
       kind: 'open',
       channel: {
         sandboxId: owner.sandboxId,
@@ -126,44 +115,9 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
         limits: { ...defaultLimits, ...limits },
         lookup: lookup !== undefined,
         values: [...values.values()].map((value) => value.reveal()),
-        ...(authority
-          ? { authority: { certificatePem: authority.certificatePem, keyPem: authority.key.reveal() } }
-          : {}),
+        ...(known ? { authority: known } : {}),
       },
     })
-  }
-
-  const answers: {
-    [Q in Question]: (channel: Channel, ask: Questions[Q]['ask']) => Promise<Questions[Q]['answer']>
-  } = {
-    admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
-    lookup: async (_channel, { host }) => (await lookup?.(host)) ?? [],
-    async resolve({ owner, values }, claim) {
-      const { value, leaseId } = await gate.resolve({ ...claim, ...owner })
-      values.set(claim.placeholder, value)
-      return { value: value.reveal(), leaseId: leaseId ?? null }
-    },
-    async record({ owner }, entry) {
-      try {
-        await gate.record({ ...entry, ...owner })
-        recordFailure = null
-      } catch (error) {
-        recordFailure = reasonOf(error)
-        throw error
-      }
-      return null
-    },
-  }
-
-  const reply = async <Q extends Question>(question: Q, ask: Questions[Q]['ask']): Promise<Reply<Q>> => {
-    const channel = channels.get(ask.sandboxId)
-    if (!channel) return { refusal: { code: 'egress.denied', reason: 'The sandbox has ended.' } }
-    try {
-      return { answer: await answers[question](channel, ask) }
-    } catch (error) {
-      if (!(error instanceof AppError)) log.error({ question, reason: reasonOf(error) }, 'egress gate failed')
-      return { refusal: refusalFor(error) }
-    }
   }
 
   const opened = (sandboxId: string, { certificatePem, keyPem }: AuthorityState): void => {
@@ -173,147 +127,106 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
     channel.opened.resolve({ socketPath: channel.socketPath, caPem: certificatePem })
   }
 
-  const drop = (sandboxId: string, error?: AppError): void => {
-    const channel = channels.get(sandboxId)
-    channels.delete(sandboxId)
-    if (error) channel?.opened.reject(error)
-    channel?.closed.resolve()
+  const reply = async (supervisor: Supervisor, message: ToServer & { kind: 'ask' }): Promise<void> => {
+    const asker = channels.get(message.ask.sandboxId)
+    const over = { refusal: { code: 'egress.denied', reason: 'The sandbox has ended.' } } as const
+    const given = asker ? await answer(asker, message.question, message.ask) : over
+    supervisor.send({ kind: 'reply', id: message.id, reply: given })
   }
 
-  const hear = (from: ChildProcessHandle, message: ToServer): void => {
-    if (from !== child) return
-    switch (message.kind) {
-      case 'ready':
-        for (const channel of channels.values()) sendOpen(channel)
-        ready.resolve()
-        break
-      case 'opened':
-        opened(message.sandboxId, message.authority)
-        break
-      case 'failed':
-        drop(
-          message.sandboxId,
-          new AppError('egress.unavailable', `The socket could not be made: ${message.reason}.`),
-        )
-        break
-      case 'closed':
-        drop(message.sandboxId)
-        break
-      case 'ask':
-        void reply(message.question, message.ask).then((answer) =>
-          from.send({ kind: 'reply', id: message.id, reply: answer }),
-        )
-        break
+  const hear = (supervisor: Supervisor, message: Exclude<ToServer, { kind: 'ready' }>): void => {
+    if (message.kind === 'ask') void reply(supervisor, message)
+    else if (message.kind === 'opened') opened(message.sandboxId, message.authority)
+    else if (message.kind === 'closed') channels.get(message.sandboxId)?.closed?.resolve()
+    else {
+      const why = new AppError(
+        'egress.unavailable',
+        `The sandbox's socket could not be made: ${message.reason}.`,
+      )
+      log.error(
+        { sandboxId: message.sandboxId, reason: message.reason },
+        'an egress socket could not be made',
+      )
+      channels.get(message.sandboxId)?.opened.reject(why)
     }
   }
 
-  const launch = (): void => {
-    const launched = spawnChild({
-      runtimeDir,
-      onMessage: (message) => hear(launched, message),
-      onDiagnostic: (line) => log.warn({ line }, 'egress proxy'),
-      onExit: (how) => {
-        if (launched === child) lost(how)
-      },
-    })
-    child = launched
-    cancelTimer()
-    cancelTimer = clock.after(steadyMs, () => {
-      attempt = 0
-    })
+  const started = (): { supervisor: Supervisor; runtimeDir: string } => {
+    if (!running) throw new AppError('egress.unavailable', 'It has not been started, or is being stopped.')
+    return running
   }
 
-  /** The child is gone: what waits on it is told, and another one takes up the channels. */
-  const lost = (how: string): void => {
-    child = undefined
-    cancelTimer()
-    for (const { closed } of channels.values()) closed.resolve()
-    if (stopping) return
-    ready = Promise.withResolvers()
-    const delay = backoffMs(attempt++)
-    log.error({ how, delayMs: delay }, 'the egress proxy ended and is started again')
-    cancelTimer = clock.after(delay, () => {
-      restarts++
-      launch()
-    })
-  }
-
-  /** A wait that ends: what never comes is an error, not a hang. */
-  const inTime = <T>(wanted: Promise<T>): Promise<T> => {
-    const late = Promise.withResolvers<never>()
-    const cancel = clock.after(startMs, () =>
-      late.reject(
-        new AppError('egress.unavailable', `It did not answer within ${startMs / 1000} s. See the log.`),
-      ),
-    )
-    return Promise.race([wanted, late.promise]).finally(cancel)
-  }
-
-  const require = (): void => {
-    if (runtimeDir === '' || stopping) throw new AppError('egress.unavailable', 'It has not been started.')
+  const close = async (sandboxId: string): Promise<void> => {
+    const channel = channels.get(sandboxId)
+    if (!channel) return
+    if (running?.supervisor.isReady()) {
+      channel.closed = Promise.withResolvers()
+      running.supervisor.send({ kind: 'close', sandboxId })
+      await inTime(clock, channel.closed.promise).catch((error) =>
+        log.error({ sandboxId, reason: reasonOf(error) }, 'an egress channel did not close'),
+      )
+    }
+    channels.delete(sandboxId)
+    await rm(dirname(channel.socketPath), { recursive: true, force: true })
   }
 
   return {
     async start() {
-      runtimeDir = await makeRuntimeDir(dataDir)
-      stopping = false
-      launch()
-      await inTime(ready.promise)
+      const runtimeDir = await makeRuntimeDir(dataDir)
+      const first = Promise.withResolvers<void>()
+      const supervisor = createSupervisor({
+        log,
+        clock,
+        runtimeDir,
+        onReady() {
+          for (const channel of channels.values()) sendOpen(supervisor, channel)
+          first.resolve()
+        },
+        onLost() {
+          for (const { closed } of channels.values()) closed?.resolve()
+        },
+        onMessage: (message) => hear(supervisor, message),
+      })
+      running = { supervisor, runtimeDir }
+      supervisor.start()
+      await inTime(clock, first.promise)
     },
     async open({ allow, ...owner }) {
-      require()
+      const { supervisor, runtimeDir } = started()
       const { sandboxId } = owner
-      if (channels.has(sandboxId))
+      if (channels.has(sandboxId)) {
         throw new AppError('request.conflict', `The sandbox ${sandboxId} has a channel already.`)
-      const folder = await mkdtemp(join(runtimeDir, 'c-'))
-      const channel: Channel = {
-        owner,
-        allow,
-        socketPath: join(folder, 'egress.sock'),
-        opened: Promise.withResolvers(),
-        closed: Promise.withResolvers(),
-        authority: undefined,
-        values: new Map(),
       }
+      const channel = await newChannel(runtimeDir, owner, allow)
       channels.set(sandboxId, channel)
-      if (child?.isReady()) sendOpen(channel)
+      if (supervisor.isReady()) sendOpen(supervisor, channel)
       try {
-        return await inTime(channel.opened.promise)
+        return await inTime(clock, channel.opened.promise)
       } catch (error) {
-        await this.close(sandboxId)
+        await close(sandboxId)
         throw error
       }
     },
-    async close(sandboxId) {
-      const channel = channels.get(sandboxId)
-      if (!channel) return
-      if (child?.isReady()) {
-        child.send({ kind: 'close', sandboxId })
-        await inTime(channel.closed.promise).catch((error) =>
-          log.error({ sandboxId, reason: reasonOf(error) }, 'an egress channel did not close'),
-        )
-      }
-      drop(sandboxId)
-      await rm(join(channel.socketPath, '..'), { recursive: true, force: true })
-    },
+    close,
     async stop() {
-      stopping = true
-      cancelTimer()
-      await Promise.all([...channels.keys()].map((sandboxId) => this.close(sandboxId)))
-      const gone = child?.end()
-      child = undefined
-      await gone
-      if (runtimeDir !== '') await rm(runtimeDir, { recursive: true, force: true })
+      if (!running) return
+      const { supervisor, runtimeDir } = running
+      await Promise.all([...channels.keys()].map(close))
+      running = undefined
+      await supervisor.stop()
+      await rm(runtimeDir, { recursive: true, force: true })
     },
     health() {
-      const known = { pid: child?.pid ?? null, restarts, channels: channels.size }
-      if (recordFailure !== null)
-        return { state: 'failing', reason: `Requests cannot be recorded: ${recordFailure}`, ...known }
-      if (child?.isReady()) return { state: 'ok', reason: null, ...known }
+      const ready = running?.supervisor.isReady() ?? false
+      const reason = ready
+        ? recordFailure && `Requests cannot be recorded: ${recordFailure}`
+        : 'The egress proxy is not running.'
       return {
-        state: runtimeDir === '' || stopping ? 'failing' : 'degraded',
-        reason: 'The egress proxy is not running.',
-        ...known,
+        state: reason === null ? 'ok' : running && recordFailure === null ? 'degraded' : 'failing',
+        reason,
+        pid: running?.supervisor.pid ?? null,
+        restarts: running?.supervisor.restarts ?? 0,
+        channels: channels.size,
       }
     },
   }

@@ -18,6 +18,16 @@ export type Tally = {
   redactions: number
 }
 
+export const newTally = (): Tally => ({
+  outcome: 'allowed',
+  reason: null,
+  leaseIds: [],
+  placeholders: 0,
+  bytesOut: 0,
+  bytesIn: 0,
+  redactions: 0,
+})
+
 /** Counts what passes and stops at a limit. */
 export function meter(count: (bytes: number) => void, limitBytes = Number.POSITIVE_INFINITY): Transform {
   let total = 0

@@ -10,14 +10,9 @@ import type { TestContext } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { AppError, type Clock, Secret, silentLog } from '../../src/core/index.ts'
 import type { EgressRule } from '../../src/proxy/destination.ts'
+import type { EgressClaim, EgressRecord, Gate } from '../../src/proxy/gate.ts'
 import type { Limits } from '../../src/proxy/messages.ts'
-import {
-  createProxy,
-  type EgressClaim,
-  type Proxy as EgressProxy,
-  type EgressRecord,
-  type Gate,
-} from '../../src/proxy/proxy.ts'
+import { createProxy, type Proxy as EgressProxy } from '../../src/proxy/proxy.ts'
 import { createAuthority } from '../../src/proxy/x509.ts'
 
 export const apiHost = 'api.example.test'

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http'
+import { pathOf, type Tunnel, type Verdict } from './judge.ts'
+import type { Ask, ResolveClaim } from './messages.ts'
+import { exchange, fitsHeader, placeholdersOf, type RequestParts } from './placeholders.ts'
+import { type Patterns, shortestValue } from './redact.ts'
+import type { Tally } from './upstream.ts'
+
+type Needs = { readonly sandboxId: string; readonly ask: Ask; readonly patterns: Patterns }
+type Asked = { readonly request: IncomingMessage; readonly tunnel: Tunnel; readonly tally: Tally }
+/** Exchanges every placeholder of a request for its value, or says which one may not be and why. */
+export type Exchange = (parts: RequestParts, asked: Asked) => Promise<RequestParts | Verdict>
+
+/** Codes that say the system cannot answer now, not that the placeholder was somewhere it should not be. */
+const notMisuse =
+  /^(?:lease\.ended|vault\.(?:sealed|uninitialised)|server\.internal)$|^(?:audit|store|egress\.unavailable)\b/
+
+export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
+  /** One placeholder's value, which is looked for in every answer from here on. */
+  const resolveOne = async (claim: ResolveClaim, tally: Tally): Promise<string | Verdict> => {
+    const reply = await ask('resolve', claim)
+    if ('refusal' in reply) {
+      return notMisuse.test(reply.refusal.code) ? reply.refusal : { ...reply.refusal, outcome: 'misused' }
+    }
+    const { value, leaseId } = reply.answer
+    patterns.add(value)
+    if (leaseId !== null) tally.leaseIds.push(leaseId)
+    if (value.length >= shortestValue && fitsHeader(value)) return value
+    const reason = `A secret of several lines, or of less than ${shortestValue} characters, cannot be lent through the proxy.`
+    return { code: 'request.invalid', reason }
+  }
+
+  return async (parts: RequestParts, { request, tunnel, tally }) => {
+    const found = placeholdersOf(parts)
+    tally.placeholders = found.length
+    const values = new Map<string, string>()
+    const at = {
+      sandboxId,
+      ...tunnel.route.authority,
+      method: request.method ?? '',
+      path: pathOf(parts.target),
+    }
+    for (const placeholder of found) {
+      const value = await resolveOne({ ...at, placeholder }, tally)
+      if (typeof value !== 'string') return value
+      values.set(placeholder, value)
+    }
+    return values.size === 0 ? parts : exchange(parts, values)
+  }
+}

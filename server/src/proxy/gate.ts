@@ -1,0 +1,85 @@
+import { AppError, type Log, reasonOf, type Secret } from '../core/index.ts'
+import type { Question, Questions, Refusal, Reply, Report } from './messages.ts'
+
+/** Whom a channel belongs to; the server's own knowledge, not something that the child may claim. */
+export type ChannelOwner = {
+  readonly sandboxId: string
+  readonly agentId: string
+  readonly runId: string | null
+  readonly taskId: string | null
+}
+
+export type EgressClaim = ChannelOwner & {
+  readonly placeholder: string
+  readonly host: string
+  readonly port: number
+  readonly method: string
+  /** Without its query. */
+  readonly path: string
+}
+
+export type EgressRecord = ChannelOwner & Report
+
+/** What the proxy asks the rest of the system, for each use. A refusal is a thrown AppError. */
+export type Gate = {
+  /** Policy, after the sandbox's own allow list and before any name is looked up. */
+  admit(question: ChannelOwner & { host: string; port: number }): Promise<{ allow: boolean; reason: string }>
+  /** Durably records the intent, then gives the value. */
+  resolve(claim: EgressClaim): Promise<{ value: Secret; leaseId?: string }>
+  /** Durably records one request or refused attempt. While it fails, nothing more is let through. */
+  record(entry: EgressRecord): Promise<void>
+}
+
+type Asker = { readonly owner: ChannelOwner; readonly values: Map<string, Secret> }
+type Needs = {
+  gate: Gate
+  log: Log
+  lookup: ((host: string) => Promise<string[]>) | undefined
+  /** Why the last record was not written; null when it was. */
+  onRecorded(failure: string | null): void
+}
+/** Puts the child's questions before the gate, in the name of the channel's owner, whatever the child says. */
+export type Answerer = <Q extends Question>(
+  asker: Asker,
+  question: Q,
+  ask: Questions[Q]['ask'],
+) => Promise<Reply<Q>>
+
+type Answers = {
+  [Q in Question]: (asker: Asker, ask: Questions[Q]['ask']) => Promise<Questions[Q]['answer']>
+}
+
+function refusalFor(error: unknown): Refusal {
+  if (error instanceof AppError) return { code: error.code, reason: reasonOf(error) }
+  return { code: 'server.internal', reason: 'The server could not decide. See its log.' }
+}
+
+export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answerer {
+  const answers: Answers = {
+    admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
+    lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
+    async resolve({ owner, values }, claim) {
+      const { value, leaseId } = await gate.resolve({ ...claim, ...owner })
+      values.set(claim.placeholder, value)
+      return { value: value.reveal(), leaseId: leaseId ?? null }
+    },
+    async record({ owner }, entry) {
+      try {
+        await gate.record({ ...entry, ...owner })
+      } catch (error) {
+        onRecorded(reasonOf(error))
+        throw error
+      }
+      onRecorded(null)
+      return null
+    },
+  }
+  return async (asker, question, ask) => {
+    try {
+      return { answer: await answers[question](asker, ask) }
+    } catch (error) {
+      if (!(error instanceof AppError)) log.error({ question, reason: reasonOf(error) }, 'egress gate failed')
+      return { refusal: refusalFor(error) }
+    }
+  }
+}

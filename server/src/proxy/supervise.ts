@@ -1,0 +1,81 @@
+import type { Clock, Log } from '../core/index.ts'
+import { type ChildProcessHandle, spawnChild } from './child-process.ts'
+import type { ToChild, ToServer } from './messages.ts'
+
+/** Keeps one child running: started again when it ends, sooner or later by how often that happened. */
+export type Supervisor = {
+  start(): void
+  stop(): Promise<void>
+  isReady(): boolean
+  send(message: ToChild): void
+  readonly pid: number | null
+  readonly restarts: number
+}
+
+type Needs = {
+  log: Log
+  clock: Clock
+  runtimeDir: string
+  onReady(): void
+  onLost(): void
+  onMessage(message: Exclude<ToServer, { kind: 'ready' }>): void
+}
+
+/** After this long without a fall, the next one counts as the first. */
+const steadyMs = 30_000
+const backoffMs = (attempt: number): number => Math.min(10_000, 100 * 2 ** attempt)
+
+export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMessage }: Needs): Supervisor {
+  let child: ChildProcessHandle | undefined
+  let restarts = 0
+  let attempt = 0
+  let cancelTimer = (): void => {}
+
+  const start = (): void => {
+    const launched = spawnChild({
+      runtimeDir,
+      onMessage(message) {
+        if (launched !== child) return
+        if (message.kind === 'ready') onReady()
+        else onMessage(message)
+      },
+      onDiagnostic: (line) => log.warn({ line }, 'egress proxy'),
+      onExit(how) {
+        if (launched === child) restart(how)
+      },
+    })
+    child = launched
+    cancelTimer = clock.after(steadyMs, () => {
+      attempt = 0
+    })
+  }
+  const restart = (how: string): void => {
+    child = undefined
+    cancelTimer()
+    onLost()
+    const delayMs = backoffMs(attempt++)
+    log.error({ how, delayMs }, 'the egress proxy ended and is started again')
+    cancelTimer = clock.after(delayMs, () => {
+      restarts++
+      start()
+    })
+  }
+
+  return {
+    start,
+    async stop() {
+      cancelTimer()
+      const last = child
+      child = undefined
+      await last?.end()
+    },
+    isReady: () => child?.isReady() ?? false,
+    send: (message) => child?.send(message),
+    get pid() {
+      return child?.pid ?? null
+    },
+    get restarts() {
+      return restarts
+    },
+  }
+}
