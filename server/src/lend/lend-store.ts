@@ -121,7 +121,8 @@ export const leaseByPlaceholder = (reader: Reader, hash: string): Promise<LeaseR
 export const takeUse = (tx: Tx, id: string, at: number): Promise<LeaseRow | undefined> =>
   tx.get(sql`update leases set uses = uses + 1, uses_left = uses_left - 1, last_used_at = ${at},
       state = case when uses_left = 1 then 'used_up' else state end,
-      ended_at = case when uses_left = 1 then ${at} else ended_at end
+      ended_at = case when uses_left = 1 then ${at} else ended_at end,
+      end_reason = case when uses_left = 1 then 'its last use was made' else end_reason end
     where id = ${id} and state = 'active' and (uses_left is null or uses_left > 0) returning ${leaseColumns}`)
 
 export const endLeases = (

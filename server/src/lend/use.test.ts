@@ -173,6 +173,7 @@ test('LEND-1: the last use is the last, also when many try at once', async (t) =
   assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 3)
   const after = await lend.read(lease.id)
   assert.deepEqual([after?.state, after?.uses, after?.usesLeft], ['used_up', 3, 0])
+  assert.equal(after?.endReason, 'its last use was made')
   assert.equal((await entries(world, 'lease.used')).length, 3)
 })
 

@@ -111,6 +111,7 @@ function generatedRequest(roll: Dice): EngineRequest {
     ['secrets.list', 'Secret', some(roll, 'path', paths)],
     ['secrets.reveal', 'Secret', some(roll, 'path', paths)],
     ['vault.read', 'Secret', some(roll, 'path', paths)],
+    ['approvals.approve', 'Approval', some(roll, 'requestedBy', ['person:p1', 'person:p2', 'agent:a1'])],
   ] as const)
   const context = {
     ...some(roll, 'soloAccount', [true, false]),
@@ -118,9 +119,35 @@ function generatedRequest(roll: Dice): EngineRequest {
     ...some(roll, 'risk', ['low', 'high', 'critical']),
     ...some(roll, 'environment', ['production', 'test']),
     ...some(roll, 'approved', [true, false]),
+    ...some(roll, 'unattended', [true, false]),
   }
   const resource = { type, id: roll.pick(['r1', '*']), attributes: { ...attributes }, parents: [] } as Entity
   return { principal, action, resource, context: context as EngineRequest['context'], now: new Date(0) }
+}
+
+/** The action whose context has a record and a set in it. */
+function generatedLeaseRequest(roll: Dice): EngineRequest {
+  const grant = {
+    id: 'g1',
+    agent: roll.pick(['agent:a1', 'agent:a2']),
+    secretPath: roll.pick(paths.slice(0, 2)),
+    by: 'person:p1',
+    maxTtlSeconds: roll.pick([60, 300]),
+  }
+  const context = {
+    purpose: 'test',
+    ttlSeconds: roll.pick([59, 60, 61, 300]),
+    destinations: ['api.example.com:443'],
+    ...some(roll, 'grant', [grant]),
+  }
+  const resource = { type: 'Secret', id: 's', attributes: some(roll, 'path', paths.slice(0, 2)), parents: [] }
+  return {
+    principal: agent(roll.pick([['leases'], ['logs']])),
+    action: 'leases.request',
+    resource: resource as Entity,
+    context: context as EngineRequest['context'],
+    now: new Date(0),
+  }
 }
 
 const person = (id: string, role: string): Entity => ({
@@ -160,10 +187,22 @@ test('POL-1: both engines decide alike on generated policies and requests', () =
 
 test('POL-1: both engines decide alike on the default policies', () => {
   const roll = dice(7)
+  const deciding = new Set<string>()
   const [direct, library] = [directOf(defaults.policies), createCedarEngine(schema, defaults.policies)]
-  for (let i = 0; i < 400; i++) {
-    const request = generatedRequest(roll)
-    assert.deepEqual(direct.authorize(request), library.authorize(request), JSON.stringify(request))
+  for (let i = 0; i < 600; i++) {
+    const request = i % 3 === 0 ? generatedLeaseRequest(roll) : generatedRequest(roll)
+    const verdict = direct.authorize(request)
+    for (const id of verdict.policies) deciding.add(id)
+    assert.deepEqual(verdict, library.authorize(request), JSON.stringify(request))
+  }
+  for (const id of [
+    'agent-granted-lease',
+    'no-self-approval',
+    'only-people-approve',
+    'unattended',
+    'owner',
+  ]) {
+    assert.ok(deciding.has(id), `${id} never decided`)
   }
 })
 
