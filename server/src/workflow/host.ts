@@ -1,7 +1,6 @@
-import type { Json } from '@keyward/contract'
 import { AppError, type Clock, digestOf, type Log, reasonOf } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
-import type { Action, TaskContext, TaskResult } from './action.ts'
+import type { Action, TaskResult } from './action.ts'
 import {
   type Abort,
   type Attempt,
@@ -11,20 +10,15 @@ import {
   placesOf,
   startAttempt,
 } from './attempt.ts'
-import { type ApprovalGate, approvalDigest } from './gate.ts'
+import { createBeginning } from './beginning.ts'
+import type { ApprovalGate } from './gate.ts'
+import { contextOf, keyOf, plannedOf } from './inputs.ts'
 import { createJobs, type Job } from './jobs.ts'
-import { type PlannedTask, plainJson, planDigestOf } from './plan.ts'
+import type { PlannedTask } from './plan.ts'
+import { recoverAttempts } from './recovery.ts'
 import { type Command, due, type RunEvent } from './reducer.ts'
-import type { Transition, Transitions } from './transition.ts'
-import {
-  busyRuns,
-  factsOf,
-  holdHost,
-  type RunRecord,
-  readRun,
-  runningAttempts,
-  takeHost,
-} from './workflow-store.ts'
+import type { Transition, Transitions, Work } from './transition.ts'
+import { busyRuns, holdHost, type RunRecord, takeHost } from './workflow-store.ts'
 
 /** Runs the tasks of all runs in this process. It holds no truth: what it knows can be read again from the store. */
 export type Host = {
@@ -49,21 +43,25 @@ type Needs = {
 }
 
 type Running = Attempt & { readonly idempotent: boolean; readonly over: Promise<void> }
-type Work = (tx: Tx, transition: Transition) => Promise<void>
-
 const defaultTimeoutSeconds = 900
 const graceSeconds = 10
 const storeRetrySeconds = 1
-const previewRetrySeconds = 5
 const largestOutputBytes = 1024 * 1024
 
 export function createHost(needs: Needs): Host {
-  const { store, transitions, gate, actions, clock, log, onBoundary } = needs
+  const { store, transitions, actions, clock, log, onBoundary } = needs
   let fence: number | undefined
   let stopping = false
   const running = new Map<string, Running>()
   const jobs = createJobs({ clock, concurrency: needs.concurrency, begin: (job) => track(perform(job)) })
   const pending = new Set<Promise<void>>()
+  const beginning = createBeginning({
+    ...needs,
+    jobs,
+    writer: { transact, insist, tell },
+    wake,
+    execute,
+  })
 
   function track(work: Promise<void>): void {
     const tracked = work
@@ -74,7 +72,6 @@ export function createHost(needs: Needs): Host {
     pending.add(tracked)
   }
 
-  /** One transition of one run, in one transaction, then what it commands. */
   async function transact(
     runId: string,
     work: Work,
@@ -141,7 +138,6 @@ export function createHost(needs: Needs): Host {
     )
   }
 
-  /** Repeats a transaction until the store takes it: a full disk or a lost connection must not lose what happened. */
   async function insist(runId: string, write: () => Promise<void>): Promise<void> {
     while (fence !== undefined) {
       try {
@@ -159,8 +155,9 @@ export function createHost(needs: Needs): Host {
     loseHost()
   }
 
-  const tell = (runId: string, event: RunEvent): Promise<void> =>
-    insist(runId, () => transact(runId, async (_tx, t) => void transitions.tell(t, event)))
+  function tell(runId: string, event: RunEvent): Promise<void> {
+    return insist(runId, () => transact(runId, async (_tx, t) => void transitions.tell(t, event)))
+  }
 
   const pause = (seconds: number): Promise<void> =>
     new Promise((resolve) => {
@@ -177,114 +174,10 @@ export function createHost(needs: Needs): Host {
 
   async function perform(job: Job): Promise<void> {
     try {
-      if (job.kind === 'ask') await ask(job)
-      else await start(job)
+      await beginning[job.kind](job)
     } finally {
       if (!running.has(keyOf(job.runId, job.taskId))) jobs.done(job)
     }
-  }
-
-  /** Waits for a person: the preview is taken before the transaction, and nothing is held after it. */
-  async function ask({ runId, taskId }: Job): Promise<void> {
-    const run = await readRun(store, runId)
-    const planned = run && plannedOf(run, taskId)
-    if (!planned?.approval) return
-    const preview = await previewOf(runId, planned)
-    if (!preview) return
-    onBoundary(`${taskId}:previewed`)
-    await insist(runId, () =>
-      transact(runId, async (tx, t) => {
-        if (!due(t.run.status).some((c) => c.type === 'RequestApproval' && c.taskId === taskId)) return
-        const approvalId = await gate.request(tx, questionOf(t.run, planned, preview.value))
-        const facts = { preview: JSON.stringify(preview.value) }
-        transitions.tell(t, { type: 'ApprovalRequested', taskId, approvalId }, facts)
-      }),
-    )
-    onBoundary(`${taskId}:asked`)
-  }
-
-  /** The preview, or undefined when the task was refused or has to wait for what is unavailable. */
-  async function previewOf(runId: string, planned: PlannedTask): Promise<{ value: Json } | undefined> {
-    try {
-      return { value: await takePreview(actions.get(planned.action), planned) }
-    } catch (error) {
-      if (error instanceof AppError && error.status === 503) {
-        log.warn({ runId, taskId: planned.id, reason: reasonOf(error) }, 'a preview has to wait')
-        jobs.later({ runId, taskId: planned.id }, previewRetrySeconds * 1000, () => wake(runId))
-        return undefined
-      }
-      log.warn(
-        { runId, taskId: planned.id, reason: failureOf(error), at: placesOf(error) },
-        'a preview failed',
-      )
-      await tell(runId, {
-        type: 'TaskRefused',
-        taskId: planned.id,
-        reason: `no preview: ${failureOf(error)}`,
-      })
-      return undefined
-    }
-  }
-
-  async function start(job: Job): Promise<void> {
-    const { runId, taskId } = job
-    const run = await readRun(store, runId)
-    const planned = run && plannedOf(run, taskId)
-    if (!planned) return
-    if (!actions.has(planned.action)) {
-      const reason = `this version of Keyward has no action '${planned.action}'`
-      return tell(runId, { type: 'TaskRefused', taskId, reason })
-    }
-    const seen = planned.approval ? await previewNow(run, planned) : undefined
-    if (seen === 'later') return
-    onBoundary(`${taskId}:starting`)
-    const started: RunRecord[] = []
-    await insist(runId, () =>
-      transact(runId, async (tx, t) => {
-        started.length = 0
-        const attempt = (t.run.status.tasks.get(taskId)?.attempt ?? 0) + 1
-        if (!due(t.run.status).some((c) => c.type === 'StartTask' && c.taskId === taskId)) return
-        if (plannedOf(t.run, taskId)?.approval && !(await redeemed(tx, t, taskId, seen))) return
-        if (transitions.tell(t, { type: 'TaskStarted', taskId, attempt })) started.push(t.run)
-      }),
-    )
-    const [begun] = started
-    if (begun) execute(job, begun)
-  }
-
-  type Seen = { readonly value: Json } | { readonly failure: string }
-
-  /**
-   * What a gated task would do as the world is now. Once an attempt has begun, the world is partly its own work: then what was
-   * approved counts, and the action compares piece by piece.
-   */
-  async function previewNow(run: RunRecord, planned: PlannedTask): Promise<Seen | 'later'> {
-    const status = run.status.tasks.get(planned.id)
-    if (status && status.attempt > 0) return { value: JSON.parse(factsOf(run, planned.id).preview ?? 'null') }
-    try {
-      return { value: await takePreview(actions.get(planned.action), planned) }
-    } catch (error) {
-      if (!(error instanceof AppError && error.status === 503)) return { failure: failureOf(error) }
-      jobs.later({ runId: run.id, taskId: planned.id }, previewRetrySeconds * 1000, () => wake(run.id))
-      return 'later'
-    }
-  }
-
-  /** Uses the approval up in the starting transaction, or leaves it voided and the task failed. */
-  async function redeemed(tx: Tx, t: Transition, taskId: string, seen: Seen | undefined): Promise<boolean> {
-    const planned = plannedOf(t.run, taskId)
-    const approvalId = t.run.status.tasks.get(taskId)?.approvalId
-    if (!planned || !approvalId) return false
-    const digest =
-      seen && 'value' in seen
-        ? approvalDigest(planned, planDigestOf(t.run.plan), seen.value)
-        : digestOf({ unreadable: seen?.failure ?? 'no preview was taken' })
-    const redemption = await gate.redeem(tx, { approvalId, runId: t.run.id, taskId, digest })
-    if (redemption.valid) return true
-    const failure = seen && 'failure' in seen ? ` (${seen.failure})` : ''
-    const reason = `${redemption.reason}${failure}`
-    transitions.tell(t, { type: 'ApprovalDecided', taskId, approvalId, decision: 'voided', reason })
-    return false
   }
 
   /** The attempt is on disk as running; only now does anything happen outside. */
@@ -401,36 +294,6 @@ export function createHost(needs: Needs): Host {
     )
   }
 
-  /** A task that a dead host left running: asked about where its action can tell, then run again or given to a person. */
-  async function recover({ runId, taskId, attempt }: Awaited<ReturnType<typeof runningAttempts>>[number]) {
-    const run = await readRun(store, runId)
-    const planned = run && plannedOf(run, taskId)
-    const action = planned && actions.get(planned.action)
-    const reason = 'the server went down while this ran'
-    const lost = { type: 'HostLost', taskId, attempt, reason } as const
-    if (!run || !planned || !action) return tell(runId, { ...lost, repeatable: false })
-    if (action.idempotent) return tell(runId, { ...lost, repeatable: true })
-    const found = await reconciled(run, planned, action)
-    if (found.effect === 'done') {
-      const failure = await complete(runId, { taskId, attempt }, found.result)
-      if (failure) await tell(runId, { ...lost, repeatable: false, reason: failureOf(failure.error) })
-      return
-    }
-    const why = found.effect === 'unknown' ? `${reason}; ${found.reason}` : reason
-    return tell(runId, { ...lost, repeatable: found.effect === 'none', reason: why })
-  }
-
-  async function reconciled(run: RunRecord, planned: PlannedTask, action: Action) {
-    const unknown = (reason: string) => ({ effect: 'unknown', reason }) as const
-    if (!action.reconcile)
-      return unknown('whether it had its effect is not known, and it must not happen twice')
-    try {
-      return await action.reconcile(contextOf(run, planned, AbortSignal.timeout(graceSeconds * 1000)))
-    } catch (error) {
-      return unknown(`and finding out whether it had its effect failed: ${failureOf(error)}`)
-    }
-  }
-
   async function waitFor(milliseconds: number, promises: Iterable<Promise<void>>): Promise<void> {
     let cancel = (): void => undefined
     const timeout = new Promise<void>((resolve) => {
@@ -445,9 +308,7 @@ export function createHost(needs: Needs): Host {
       if (fence !== undefined) return
       stopping = false
       fence = await store.write((tx) => takeHost(tx, clock.now().getTime()))
-      const left = await runningAttempts(store)
-      if (left.length > 0) log.info({ tasks: left.length }, 'taking up tasks that were running')
-      await Promise.all(left.map(recover))
+      await recoverAttempts({ store, actions, log, tell, complete })
       for (const runId of await busyRuns(store)) wake(runId)
     },
     async stop() {
@@ -462,51 +323,6 @@ export function createHost(needs: Needs): Host {
       fence = undefined
     },
     wake,
-  }
-}
-
-const keyOf = (runId: string, taskId: string): string => `${runId}:${taskId}`
-
-const plannedOf = (run: RunRecord, taskId: string): PlannedTask | undefined =>
-  run.plan.tasks.find((task) => task.id === taskId)
-
-async function takePreview(action: Action | undefined, { args }: PlannedTask): Promise<Json> {
-  return plainJson<Json>((await action?.preview?.(args)) ?? null)
-}
-
-function questionOf(run: RunRecord, planned: PlannedTask, preview: Json) {
-  return {
-    runId: run.id,
-    taskId: planned.id,
-    action: planned.action,
-    title: planned.title,
-    target: planned.approval?.target ?? planned.action,
-    requestedBy: run.requestedBy,
-    risk: planned.risk,
-    reversible: planned.reversible,
-    args: planned.args,
-    preview,
-    planDigest: run.planDigest,
-    digest: approvalDigest(planned, run.planDigest, preview),
-    expiresInSeconds: planned.approval?.expiresInSeconds ?? 0,
-    unattended: run.unattended,
-  }
-}
-
-function contextOf(run: RunRecord, planned: PlannedTask, signal: AbortSignal): TaskContext {
-  const preview = factsOf(run, planned.id).preview
-  return {
-    runId: run.id,
-    taskId: planned.id,
-    attempt: run.status.tasks.get(planned.id)?.attempt ?? 0,
-    idempotencyKey: keyOf(run.id, planned.id),
-    args: planned.args,
-    outputs: Object.fromEntries(
-      planned.needs.map((need) => [need, JSON.parse(factsOf(run, need).output ?? 'null')]),
-    ),
-    approvedPreview: preview === null ? null : JSON.parse(preview),
-    signal,
-    requestedBy: run.requestedBy,
   }
 }
 

@@ -22,6 +22,16 @@ export type Transitions = {
   save(tx: Tx, transition: Transition): Promise<void>
 }
 
+/** The one way in which a host changes a run. */
+export type HostWriter = {
+  /** One transition of one run in one transaction, checked to be this host's, and then what it commands. */
+  transact(runId: string, work: Work): Promise<void>
+  /** Repeats a transaction until the store takes it: a full disk or a lost connection must not lose what happened. */
+  insist(runId: string, write: () => Promise<void>): Promise<void>
+  tell(runId: string, event: RunEvent): Promise<void>
+}
+export type Work = (tx: Tx, transition: Transition) => Promise<void>
+
 type Needs = {
   audit: Pick<Audit, 'record'>
   bus: Pick<Bus, 'publish'>

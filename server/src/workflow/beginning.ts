@@ -1,0 +1,141 @@
+import type { Json } from '@keyward/contract'
+import { AppError, digestOf, type Log, reasonOf } from '../core/index.ts'
+import type { Reader, Tx } from '../store/index.ts'
+import type { Action } from './action.ts'
+import { failureOf, placesOf } from './attempt.ts'
+import { type ApprovalGate, approvalDigest } from './gate.ts'
+import { plannedOf, questionOf, takePreview } from './inputs.ts'
+import type { Job, Jobs } from './jobs.ts'
+import { type PlannedTask, planDigestOf } from './plan.ts'
+import { due } from './reducer.ts'
+import type { HostWriter, Transition, Transitions } from './transition.ts'
+import { factsOf, type RunRecord, readRun } from './workflow-store.ts'
+
+type Needs = {
+  store: Reader
+  transitions: Pick<Transitions, 'tell'>
+  gate: Pick<ApprovalGate, 'request' | 'redeem'>
+  actions: ReadonlyMap<string, Action>
+  jobs: Pick<Jobs, 'later'>
+  log: Log
+  onBoundary: (name: string) => void
+  writer: HostWriter
+  wake: (runId: string) => void
+  execute: (job: Job, run: RunRecord) => void
+}
+
+/** What a task needs before it runs: its approval asked for, or its approval used up and its attempt on disk. */
+export type Beginning = { ask(job: Job): Promise<void>; start(job: Job): Promise<void> }
+
+/** How long until a preview is taken again that could not be taken because something is unavailable. */
+const previewRetryMilliseconds = 5000
+
+export function createBeginning(needs: Needs): Beginning {
+  const { store, transitions, gate, actions, jobs, log, onBoundary, wake, execute } = needs
+  const { insist, transact, tell } = needs.writer
+
+  /** Waits for a person: the preview is taken before the transaction, and nothing is held after it. */
+  async function ask({ runId, taskId }: Job): Promise<void> {
+    const run = await readRun(store, runId)
+    const planned = run && plannedOf(run, taskId)
+    if (!planned?.approval) return
+    const preview = await previewOf(runId, planned)
+    if (!preview) return
+    onBoundary(`${taskId}:previewed`)
+    await insist(runId, () =>
+      transact(runId, async (tx, t) => {
+        if (!due(t.run.status).some((c) => c.type === 'RequestApproval' && c.taskId === taskId)) return
+        const approvalId = await gate.request(tx, questionOf(t.run, planned, preview.value))
+        const facts = { preview: JSON.stringify(preview.value) }
+        transitions.tell(t, { type: 'ApprovalRequested', taskId, approvalId }, facts)
+      }),
+    )
+    onBoundary(`${taskId}:asked`)
+  }
+
+  /** The preview, or undefined when the task was refused or has to wait for what is unavailable. */
+  async function previewOf(runId: string, planned: PlannedTask): Promise<{ value: Json } | undefined> {
+    try {
+      return { value: await takePreview(actions.get(planned.action), planned) }
+    } catch (error) {
+      if (error instanceof AppError && error.status === 503) {
+        log.warn({ runId, taskId: planned.id, reason: reasonOf(error) }, 'a preview has to wait')
+        jobs.later({ runId, taskId: planned.id }, previewRetryMilliseconds, () => wake(runId))
+        return undefined
+      }
+      log.warn(
+        { runId, taskId: planned.id, reason: failureOf(error), at: placesOf(error) },
+        'a preview failed',
+      )
+      await tell(runId, {
+        type: 'TaskRefused',
+        taskId: planned.id,
+        reason: `no preview: ${failureOf(error)}`,
+      })
+      return undefined
+    }
+  }
+
+  async function start(job: Job): Promise<void> {
+    const { runId, taskId } = job
+    const run = await readRun(store, runId)
+    const planned = run && plannedOf(run, taskId)
+    if (!planned) return
+    if (!actions.has(planned.action)) {
+      const reason = `this version of Keyward has no action '${planned.action}'`
+      return tell(runId, { type: 'TaskRefused', taskId, reason })
+    }
+    const seen = planned.approval ? await previewNow(run, planned) : undefined
+    if (seen === 'later') return
+    onBoundary(`${taskId}:starting`)
+    const started: RunRecord[] = []
+    await insist(runId, () =>
+      transact(runId, async (tx, t) => {
+        started.length = 0
+        const attempt = (t.run.status.tasks.get(taskId)?.attempt ?? 0) + 1
+        if (!due(t.run.status).some((c) => c.type === 'StartTask' && c.taskId === taskId)) return
+        if (plannedOf(t.run, taskId)?.approval && !(await redeemed(tx, t, taskId, seen))) return
+        if (transitions.tell(t, { type: 'TaskStarted', taskId, attempt })) started.push(t.run)
+      }),
+    )
+    const [begun] = started
+    if (begun) execute(job, begun)
+  }
+
+  type Seen = { readonly value: Json } | { readonly failure: string }
+
+  /**
+   * What a gated task would do as the world is now. Once an attempt has begun, the world is partly its own work: then what was
+   * approved counts, and the action compares piece by piece.
+   */
+  async function previewNow(run: RunRecord, planned: PlannedTask): Promise<Seen | 'later'> {
+    const status = run.status.tasks.get(planned.id)
+    if (status && status.attempt > 0) return { value: JSON.parse(factsOf(run, planned.id).preview ?? 'null') }
+    try {
+      return { value: await takePreview(actions.get(planned.action), planned) }
+    } catch (error) {
+      if (!(error instanceof AppError && error.status === 503)) return { failure: failureOf(error) }
+      jobs.later({ runId: run.id, taskId: planned.id }, previewRetryMilliseconds, () => wake(run.id))
+      return 'later'
+    }
+  }
+
+  /** Uses the approval up in the starting transaction, or leaves it voided and the task failed. */
+  async function redeemed(tx: Tx, t: Transition, taskId: string, seen: Seen | undefined): Promise<boolean> {
+    const planned = plannedOf(t.run, taskId)
+    const approvalId = t.run.status.tasks.get(taskId)?.approvalId
+    if (!planned || !approvalId) return false
+    const digest =
+      seen && 'value' in seen
+        ? approvalDigest(planned, planDigestOf(t.run.plan), seen.value)
+        : digestOf({ unreadable: seen?.failure ?? 'no preview was taken' })
+    const redemption = await gate.redeem(tx, { approvalId, runId: t.run.id, taskId, digest })
+    if (redemption.valid) return true
+    const failure = seen && 'failure' in seen ? ` (${seen.failure})` : ''
+    const reason = `${redemption.reason}${failure}`
+    transitions.tell(t, { type: 'ApprovalDecided', taskId, approvalId, decision: 'voided', reason })
+    return false
+  }
+
+  return { ask, start }
+}
