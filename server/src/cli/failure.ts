@@ -13,7 +13,7 @@ export type Problem = {
 export function problemOf(error: unknown): Problem {
   const { code, status, message, detail } = asAppError(error)
   return {
-    type: `urn:keyward:error:${code}`,
+    type: `https://keyward.dev/errors/${code}`,
     title: message,
     status,
     code,

@@ -102,6 +102,9 @@ function placeText({
     : where
 }
 
+/** As many as one run of leaked-key takes. */
+const mostPerRun = 400
+
 type ChoiceOptions = CommonOptions & { readonly allOpen?: boolean; readonly project?: string }
 
 const withChoice = (command: Command): Command =>
@@ -148,7 +151,13 @@ function importCommand(needs: Needs): Command {
     .option('--watch', 'follow the run to its end')
     .action(async (ids: string[], { yes, watch, ...options }: ImportOptions) => {
       const client = await connect(needs, options)
-      const findingIds = await chosen(client, ids, options)
+      const all = await chosen(client, ids, options)
+      const findingIds = all.slice(0, mostPerRun)
+      if (findingIds.length < all.length) {
+        terminal.note(
+          `One run takes ${mostPerRun} of these ${all.length} findings. Import again for the rest.`,
+        )
+      }
       terminal.note(previewText(await client.call(api.findings.preview, { findingIds })).trimEnd())
       if (!yes && !(await confirm(terminal, 'Start a run that does this?'))) {
         terminal.note('Nothing was started.')
