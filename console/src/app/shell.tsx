@@ -30,9 +30,12 @@ export function Shell() {
       >
         Skip to the content
       </button>
-      <div className="sticky top-0 hidden h-dvh border-r border-line bg-sunken/60 lg:block">
+      <aside
+        aria-label="Menu"
+        className="sticky top-0 hidden h-dvh border-r border-line bg-sunken/60 lg:block"
+      >
         <Sidebar pending={pending} connection={connection} />
-      </div>
+      </aside>
       <div className="min-w-0">
         <TopBar
           pending={pending}

@@ -8,8 +8,10 @@ type Props = { pending: number; onMenu: () => void; onPalette: () => void; onHel
 
 export function TopBar({ pending, onMenu, onPalette, onHelp }: Props) {
   return (
-    <div className="sticky top-0 z-30 flex h-14 items-center gap-1.5 border-b border-line bg-canvas/90 px-3 backdrop-blur-sm sm:px-8">
-      <IconButton icon={MenuIcon} label="Open the menu" onClick={onMenu} className="lg:hidden" />
+    <header className="sticky top-0 z-30 flex h-14 items-center gap-1.5 border-b border-line bg-canvas/90 px-3 backdrop-blur-sm sm:px-8">
+      <span className="lg:hidden">
+        <IconButton icon={MenuIcon} label="Open the menu" onClick={onMenu} />
+      </span>
       <Breadcrumb />
       <div className="flex-1" />
       {pending > 0 ? (
@@ -24,21 +26,17 @@ export function TopBar({ pending, onMenu, onPalette, onHelp }: Props) {
       <button
         type="button"
         onClick={onPalette}
-        aria-label="Search and commands"
         className="inline-flex h-8 items-center gap-2 rounded-md border border-line bg-surface px-2 text-[0.8125rem] text-muted hover:text-ink"
       >
         <Search size={15} aria-hidden="true" />
-        <span className="hidden md:inline">Go to…</span>
+        <span className="sr-only md:not-sr-only">Go to…</span>
         <kbd className="hidden rounded border border-line px-1 text-[0.6875rem] md:inline">Ctrl K</kbd>
       </button>
-      <IconButton
-        icon={Keyboard}
-        label="Keyboard shortcuts"
-        onClick={onHelp}
-        className="hidden sm:inline-flex"
-      />
+      <span className="hidden sm:block">
+        <IconButton icon={Keyboard} label="Keyboard shortcuts" onClick={onHelp} />
+      </span>
       <AccountMenu />
-    </div>
+    </header>
   )
 }
 

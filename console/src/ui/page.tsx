@@ -36,7 +36,7 @@ export function Section({
   children: ReactNode
 }) {
   return (
-    <section className="mt-8 first:mt-0">
+    <section className="[section+&]:mt-8">
       <div className="mb-2.5 flex items-baseline justify-between gap-4">
         <h2 className="text-[0.9375rem] font-semibold tracking-[-0.01em]">{title}</h2>
         {aside ? <div className="text-[0.8125rem] text-muted">{aside}</div> : null}

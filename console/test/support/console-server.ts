@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { extname, join, normalize } from 'node:path'
@@ -11,6 +12,7 @@ const securityPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
   "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url))
+const prepare = fileURLToPath(new URL('../../prepare.mjs', import.meta.url))
 const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
@@ -51,6 +53,7 @@ const operations: Operation[] = Object.values(api).flatMap((noun): Operation[] =
  * contract's operations. Requests and answers are checked against the contract's shapes, so no fixture can drift from it.
  */
 export async function startConsoleServer(first: Handlers): Promise<ConsoleServer> {
+  execFileSync(process.execPath, [prepare, '--check'])
   let handlers = first
   const calls: Call[] = []
   const listeners = new Set<ServerResponse>()

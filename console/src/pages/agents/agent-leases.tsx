@@ -86,14 +86,8 @@ function Revoke({ lease }: { lease: LeaseView }) {
   })
   return (
     <>
-      <Button
-        size="small"
-        tone="danger"
-        icon={Ban}
-        onClick={() => setAsking(true)}
-        aria-label={`Revoke the lease of ${lease.secretPath}…`}
-      >
-        Revoke…
+      <Button size="small" tone="danger" icon={Ban} onClick={() => setAsking(true)}>
+        Revoke…<span className="sr-only"> the lease of {lease.secretPath}</span>
       </Button>
       <ReasonDialog
         open={asking}

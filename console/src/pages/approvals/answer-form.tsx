@@ -26,8 +26,9 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
     <Sheet className="overflow-hidden border-brass-mark/60">
       <div className="border-b border-line bg-brass-wash px-5 py-3.5">
         <h2 className="font-semibold">Your answer</h2>
-        <p className="text-[0.8125rem]">
-          It holds once, for exactly this. Time left: <Countdown until={approval.expiresAt} />
+        <p className="text-[0.8125rem]">It holds once, for exactly this.</p>
+        <p className="mt-1 text-[0.8125rem]">
+          Time left: <Countdown until={approval.expiresAt} />
         </p>
       </div>
       <div className="flex flex-col gap-4 p-5">

@@ -23,7 +23,7 @@ export function AuditTable({ entries, selected, onSelect, more }: Props) {
   const { body, shown, before, after } = useRowsInSight(entries.length, more)
   const rowCount = more.hasNextPage ? -1 : entries.length + 1
   return (
-    <Sheet className="min-w-0 flex-1 self-start overflow-hidden">
+    <Sheet className="@container min-w-0 flex-1 self-start overflow-hidden">
       <table className="w-full table-fixed border-collapse" aria-rowcount={rowCount}>
         <caption className="sr-only">Audit entries, newest first</caption>
         <Head />
@@ -90,10 +90,10 @@ function Head() {
       <tr aria-rowindex={1} className="h-9 text-left">
         <Column className="w-[4.5rem]">No.</Column>
         <Column>What</Column>
-        <Column className="hidden md:table-cell">Who</Column>
-        <Column className="hidden md:table-cell">On what</Column>
+        <Column className="hidden @lg:table-cell">Who</Column>
+        <Column className="hidden @3xl:table-cell">On what</Column>
         <Column className="w-[6.5rem]">Outcome</Column>
-        <Column className="hidden w-[8rem] text-right md:table-cell">When</Column>
+        <Column className="hidden w-[8rem] text-right @3xl:table-cell">When</Column>
       </tr>
     </thead>
   )
@@ -127,12 +127,12 @@ function Row({ entry, index, chosen, onSelect }: RowProps) {
           {eventText(entry.type)}
         </button>
       </td>
-      <td className={`${cell} hidden md:table-cell`}>{entry.actor}</td>
-      <td className={`${cell} hidden text-muted md:table-cell`}>{entry.target}</td>
+      <td className={`${cell} hidden @lg:table-cell`}>{entry.actor}</td>
+      <td className={`${cell} hidden text-muted @3xl:table-cell`}>{entry.target}</td>
       <td className={cell}>
         <Badge look={outcomeLook[entry.outcome]} bare />
       </td>
-      <td className={`${cell} hidden text-right text-xs text-muted md:table-cell`}>
+      <td className={`${cell} hidden text-right text-xs text-muted @3xl:table-cell`}>
         <Time at={entry.at} />
       </td>
     </tr>

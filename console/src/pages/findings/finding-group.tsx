@@ -68,7 +68,7 @@ function FindingRow({ finding, picked, onToggle, selected, onSelect }: RowProps)
   return (
     <li
       aria-current={selected || undefined}
-      className={`relative flex items-start gap-3 px-4 py-3 first:rounded-t-xl last:rounded-b-xl ${tint}`}
+      className={`relative flex flex-wrap items-start gap-x-3 gap-y-1.5 px-4 py-3 first:rounded-t-xl last:rounded-b-xl ${tint}`}
     >
       <span className="relative z-10 flex size-6 shrink-0 items-center justify-center">
         {importable(finding) ? (
@@ -81,7 +81,7 @@ function FindingRow({ finding, picked, onToggle, selected, onSelect }: RowProps)
           />
         ) : null}
       </span>
-      <div className="min-w-0 flex-1">
+      <div className="min-w-0 basis-[calc(100%-2.5rem)] sm:flex-1 sm:basis-0">
         <div className="flex flex-wrap items-baseline gap-x-3 gap-y-0.5">
           <button
             type="button"
@@ -94,7 +94,7 @@ function FindingRow({ finding, picked, onToggle, selected, onSelect }: RowProps)
         </div>
         <Places finding={finding} />
       </div>
-      <div className="flex shrink-0 flex-col items-end gap-1">
+      <div className="flex shrink-0 items-center gap-2 pl-9 sm:flex-col sm:items-end sm:gap-1 sm:pl-0">
         <Badge look={findingLook[finding.state]} />
         <span className="text-xs text-muted">{finding.confidence} confidence</span>
       </div>

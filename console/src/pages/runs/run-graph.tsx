@@ -12,44 +12,43 @@ import {
 import '@xyflow/react/dist/base.css'
 import './run-graph.css'
 import { Maximize, ZoomIn, ZoomOut } from 'lucide-react'
-import { useEffect, useMemo } from 'react'
+import { useEffect, useMemo, useRef } from 'react'
 import { hueText, taskLook } from '../../ui/badge.tsx'
 import { IconButton } from '../../ui/button.tsx'
-import { type Box, type Direction, placeTasks } from './layers.ts'
+import { type Frame, frameFor, useWidth } from './graph-frame.ts'
+import { type Direction, placeTasks } from './layers.ts'
 
-const box: Box = { width: 218, height: 74, gapAlong: 56, gapAcross: 22 }
-const fit = { padding: 0.12, maxZoom: 1 }
+const fit = { padding: '18px', maxZoom: 1 } as const
 
 type TaskNode = Node<
   { task: TaskView; chosen: boolean; direction: Direction; onSelect: (id: string) => void },
   'task'
 >
-type Props = {
-  tasks: TaskView[]
-  selected: string | undefined
-  onSelect: (id: string) => void
-  direction: Direction
-}
+type Props = { tasks: TaskView[]; selected: string | undefined; onSelect: (id: string) => void }
 
 const nodeTypes = { task: TaskCard }
 
 /** The run as a picture of what waits for what. It is redrawn as the tasks change. */
 export function RunGraph(props: Props) {
+  const outer = useRef<HTMLDivElement>(null)
+  const width = useWidth(outer)
+  const frame = useMemo(() => frameFor(props.tasks, width), [props.tasks, width])
   return (
-    <ReactFlowProvider>
-      <Graph {...props} />
-    </ReactFlowProvider>
+    <div ref={outer} style={{ height: frame.height }}>
+      {width > 0 ? (
+        <ReactFlowProvider>
+          <Graph {...props} frame={frame} width={width} />
+        </ReactFlowProvider>
+      ) : null}
+    </div>
   )
 }
 
-function Graph({ tasks, selected, onSelect, direction }: Props) {
-  const nodes = useMemo(
-    () => nodesOf(tasks, selected, onSelect, direction),
-    [tasks, selected, onSelect, direction],
-  )
+function Graph({ tasks, selected, onSelect, frame, width }: Props & { frame: Frame; width: number }) {
+  const nodes = useMemo(() => nodesOf(tasks, selected, onSelect, frame), [tasks, selected, onSelect, frame])
   const edges = useMemo(() => edgesOf(tasks), [tasks])
   const { fitView } = useReactFlow()
-  const shape = `${direction}:${tasks.map(({ id }) => id).join()}`
+  const shape = `${frame.direction}:${width}:${tasks.map(({ id }) => id).join()}`
   useEffect(() => {
     if (shape !== '') void fitView(fit)
   }, [shape, fitView])
@@ -82,7 +81,7 @@ function nodesOf(
   tasks: TaskView[],
   selected: string | undefined,
   onSelect: (id: string) => void,
-  direction: Direction,
+  { direction, box }: Frame,
 ): TaskNode[] {
   const byId = new Map(tasks.map((task) => [task.id, task]))
   return placeTasks(tasks, direction, box).flatMap(({ id, x, y }) => {

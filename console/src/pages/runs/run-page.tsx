@@ -5,7 +5,7 @@ import { useCallback } from 'react'
 import { runQuery } from '../../api/queries.ts'
 import { Badge, runLook } from '../../ui/badge.tsx'
 import { Digest } from '../../ui/copy.tsx'
-import { DetailPanel, useWide } from '../../ui/detail-panel.tsx'
+import { DetailPanel } from '../../ui/detail-panel.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
 import { Time } from '../../ui/time.tsx'
@@ -31,7 +31,6 @@ export function RunPage() {
 function Loaded({ run }: { run: RunDetail }) {
   const { task: selected, view } = route.useSearch()
   const navigate = route.useNavigate()
-  const wide = useWide()
   const select = useCallback(
     (task: string | undefined) =>
       void navigate({ search: (kept) => ({ ...kept, task }), resetScroll: false }),
@@ -49,13 +48,8 @@ function Loaded({ run }: { run: RunDetail }) {
       <div className="flex gap-5">
         <div className="min-w-0 flex-1">
           {shown === 'graph' ? (
-            <Sheet className="h-[min(34rem,70dvh)] overflow-hidden">
-              <RunGraph
-                tasks={run.tasks}
-                selected={selected}
-                onSelect={select}
-                direction={wide ? 'right' : 'down'}
-              />
+            <Sheet className="overflow-hidden">
+              <RunGraph tasks={run.tasks} selected={selected} onSelect={select} />
             </Sheet>
           ) : (
             <RunSteps tasks={run.tasks} selected={selected} onSelect={select} />

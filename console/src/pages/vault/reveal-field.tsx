@@ -33,8 +33,8 @@ export function RevealField({ path, field }: { path: string; field: string }) {
           <span className="flex-1 tracking-widest text-muted" aria-hidden="true">
             ••••••••••
           </span>
-          <Button size="small" icon={Eye} onClick={() => setAsking(true)} aria-label={`Reveal ${field}…`}>
-            Reveal…
+          <Button size="small" icon={Eye} onClick={() => setAsking(true)}>
+            Reveal…<span className="sr-only"> {field}</span>
           </Button>
         </>
       ) : (

@@ -1,0 +1,50 @@
+import type { TaskView } from '@keyward/contract'
+import { type RefObject, useEffect, useState } from 'react'
+import { type Box, type Direction, layersOf } from './layers.ts'
+
+export type Frame = { direction: Direction; box: Box; height: number }
+
+const comfortable = 0.8
+const margin = 48
+const shortest = 260
+
+/**
+ * How to lay a run out in a given width so that its text stays readable: along the lines of writing when it fits, downwards
+ * otherwise, and as high as it needs to be. The page scrolls, not the picture.
+ */
+export function frameFor(tasks: readonly Pick<TaskView, 'id' | 'needs'>[], width: number): Frame {
+  const layers = layersOf(tasks)
+  const broadest = Math.max(1, ...layers.map(({ length }) => length))
+  const box: Box = { width: 212, height: 76, gapAlong: 48, gapAcross: 24 }
+  const length = layers.length * (box.width + box.gapAlong) + margin
+  const scale = Math.min(1, width / length)
+  if (scale >= comfortable) {
+    const height = broadest * (box.height + box.gapAcross) * scale + 2 * margin
+    return { direction: 'right', box, height: Math.max(shortest, height) }
+  }
+  const column = Math.floor((width - margin) / broadest) - 16
+  const narrow: Box = {
+    width: Math.min(280, Math.max(132, column)),
+    height: column < 180 ? 92 : 72,
+    gapAlong: 36,
+    gapAcross: 16,
+  }
+  return {
+    direction: 'down',
+    box: narrow,
+    height: layers.length * (narrow.height + narrow.gapAlong) + margin,
+  }
+}
+
+/** The width of an element, as it changes. */
+export function useWidth(element: RefObject<HTMLElement | null>): number {
+  const [width, setWidth] = useState(0)
+  useEffect(() => {
+    const target = element.current
+    if (!target) return
+    const observer = new ResizeObserver(() => setWidth(target.clientWidth))
+    observer.observe(target)
+    return () => observer.disconnect()
+  }, [element])
+  return width
+}

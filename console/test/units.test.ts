@@ -1,0 +1,173 @@
+// The parts of the console that need no browser.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { api } from '@keyward/contract'
+import { requestOf } from '../src/api/client.ts'
+import { previewParts } from '../src/pages/approvals/preview-parts.ts'
+import { canonicalJson, verifyEntry, verifyHead } from '../src/pages/audit/verify-entry.ts'
+import { nextSteps } from '../src/pages/overview/next-steps.ts'
+import { cedarWords, describePolicy } from '../src/pages/policies/cedar-words.ts'
+import { frameFor } from '../src/pages/runs/graph-frame.ts'
+import { layersOf, placeTasks } from '../src/pages/runs/layers.ts'
+import { codeIn, takeSignInCode } from '../src/pages/sign-in/sign-in-code.ts'
+import * as data from './support/fixtures.ts'
+import { fullHandlers } from './support/scenarios.ts'
+
+describe('API-1: requests are made from the contract', () => {
+  test('places of the path are encoded, the rest goes to query or body', () => {
+    assert.deepEqual(
+      requestOf(api.approvals.approve, { approvalId: 'a/b', digest: 'd', reason: undefined }),
+      {
+        address: '/api/v1/approvals/a%2Fb/approve',
+        body: '{"digest":"d"}',
+      },
+    )
+    assert.deepEqual(requestOf(api.findings.list, { state: 'open', project: undefined, cursor: 'x y' }), {
+      address: '/api/v1/findings?cursor=x+y&state=open',
+      body: undefined,
+    })
+  })
+})
+
+describe('IDENT-1: the code of a sign-in link', () => {
+  test('is found in a link, in a fragment, and nowhere else', () => {
+    assert.equal(codeIn('http://127.0.0.1:8200/#code=abc%2B1'), 'abc+1')
+    assert.equal(codeIn('#code=abc'), 'abc')
+    for (const text of ['', 'abc', '#', '#code=', '#other=abc', '/?code=abc'])
+      assert.equal(codeIn(text), undefined)
+  })
+
+  test('leaves the address in the moment it is read', () => {
+    const seen: unknown[] = []
+    const location = { hash: '#code=abc', pathname: '/sign-in', search: '' }
+    const history = { replaceState: (...args: unknown[]) => void seen.push(args) }
+    assert.equal(takeSignInCode({ location, history } as never), 'abc')
+    assert.deepEqual(seen, [[null, '', '/']])
+  })
+})
+
+describe('WORK-1: the picture of a run', () => {
+  const diamond = [
+    { id: 'd', needs: ['b', 'c'] },
+    { id: 'b', needs: ['a'] },
+    { id: 'c', needs: ['a'] },
+    { id: 'a', needs: [] },
+  ]
+
+  test('every task stands after all that it needs', () => {
+    assert.deepEqual(
+      layersOf(diamond).map((layer) => layer.map(({ id }) => id)),
+      [['a'], ['b', 'c'], ['d']],
+    )
+    const places = new Map(
+      placeTasks(diamond, 'right', frameFor(diamond, 1000).box).map((place) => [place.id, place]),
+    )
+    for (const { id, needs } of diamond) {
+      for (const need of needs)
+        assert.ok((places.get(need)?.x ?? 0) < (places.get(id)?.x ?? 0), `${need} → ${id}`)
+    }
+  })
+
+  test('no two tasks overlap, in random graphs of any width', () => {
+    for (let round = 0; round < 40; round += 1) {
+      const nodes = Array.from({ length: 1 + (round % 13) }, (_, at) => ({
+        id: String(at),
+        needs: Array.from({ length: at }, (_unused, need) => String(need)).filter(
+          (need) => (Number(need) * 7 + round * at) % 3 === 0,
+        ),
+      }))
+      const { direction, box } = frameFor(nodes, 320 + round * 40)
+      const spots = placeTasks(nodes, direction, box).map(({ x, y }) => `${Math.round(x)}:${Math.round(y)}`)
+      assert.equal(new Set(spots).size, nodes.length)
+    }
+  })
+
+  test('a need that is missing or a cycle does not hang the page', () => {
+    const broken = [
+      { id: 'a', needs: ['b', 'gone'] },
+      { id: 'b', needs: ['a'] },
+    ]
+    assert.equal(layersOf(broken).flat().length, 2)
+  })
+
+  test('text stays readable: a long run turns downwards on a narrow screen', () => {
+    assert.equal(frameFor(data.run.tasks, 1800).direction, 'right')
+    assert.equal(frameFor(data.run.tasks, 360).direction, 'down')
+  })
+})
+
+describe('APPR-1: a preview is sorted, and nothing is lost', () => {
+  test('files and secrets are drawn, all else stays data', () => {
+    const { files, moves, historyOnly, rest } = previewParts(data.approval.preview)
+    assert.deepEqual([files.length, moves.length, historyOnly.length], [2, 4, 1])
+    assert.deepEqual(Object.keys(rest).sort(), ['digest', 'project', 'undo'])
+  })
+
+  test('a list in which one item is strange is shown whole as data', () => {
+    const files = [...data.importPreview.files, { file: 'x' }]
+    assert.deepEqual(previewParts({ files }), { files: [], moves: [], historyOnly: [], rest: { files } })
+    assert.deepEqual(previewParts('text').rest, { preview: 'text' })
+  })
+})
+
+describe('GOV-1: the chain is checked in the browser', () => {
+  test('an entry as recorded fits; with one character changed it does not', async () => {
+    const [entry] = data.auditChain(1)
+    assert.ok(entry)
+    assert.equal(await verifyEntry(entry), 'match')
+    assert.equal(await verifyEntry({ ...entry, target: `${entry.target}x` }), 'mismatch')
+  })
+
+  test('the head is checked with its key', async () => {
+    const head = (await fullHandlers()['audit.head']?.({})) as Parameters<typeof verifyHead>[0]
+    assert.equal(await verifyHead(head), 'match')
+    assert.equal(await verifyHead({ ...head, seq: head.seq - 1 }), 'mismatch')
+    assert.equal(await verifyHead({ ...head, publicKey: 'no key' }), 'unavailable')
+  })
+
+  test('canonical JSON sorts keys and keeps the order of lists', () => {
+    assert.equal(canonicalJson({ b: [2, 1], a: null }), '{"a":null,"b":[2,1]}')
+  })
+})
+
+describe('UI-1: what to do next', () => {
+  test('a quiet installation asks for nothing', () => {
+    const counts = { ...data.fullStatus.counts, openFindings: 0, pendingApprovals: 0 }
+    assert.deepEqual(nextSteps({ ...data.fullStatus, counts }), [])
+  })
+
+  test('what is broken comes first, then what waits', () => {
+    const vault = { ...data.fullStatus.vault, sealed: true }
+    const ids = nextSteps({ ...data.fullStatus, vault, proxy: { health: 'failing' } }).map(({ id }) => id)
+    assert.deepEqual(ids, ['unseal', 'proxy', 'approve', 'import'])
+  })
+
+  test('a new installation is led to its first scan and its first agent', () => {
+    assert.deepEqual(
+      nextSteps(data.emptyStatus).map(({ id }) => id),
+      ['scan', 'agent'],
+    )
+  })
+})
+
+describe('POL-1: policies are shown as they are', () => {
+  test('colouring loses no character', () => {
+    for (const { text } of data.policies.policies) {
+      assert.equal(
+        cedarWords(text)
+          .map((word) => word.text)
+          .join(''),
+        text,
+      )
+    }
+    assert.deepEqual(
+      cedarWords('permit // "x"').map(({ kind }) => kind),
+      ['effect', 'plain', 'comment'],
+    )
+  })
+
+  test('the comment at the head describes the file', () => {
+    assert.equal(describePolicy('\n// One.\n// Two.\n\n// Not this.\npermit;'), 'One. Two.')
+    assert.equal(describePolicy('permit;'), '')
+  })
+})
