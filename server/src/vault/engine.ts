@@ -59,6 +59,8 @@ export type PathSpec = {
   readonly exists?: (call: Call, reader: Reader) => Promise<boolean>
   /** Needs the capability `sudo` too. */
   readonly sudo?: boolean
+  /** Every valid token may ask; the handler shows each only what its policies touch. */
+  readonly anyToken?: boolean
   /** Event by operation, where it is more than `vault.request`. */
   readonly events?: Partial<Record<Operation, EventName>>
   /** What the audit entry is about; the request's path when absent. */

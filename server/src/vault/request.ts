@@ -89,7 +89,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const { request, operation, live } = context
     const matched = router.match(request.path)
     if (!matched) {
-      authorise(context, operation === 'update' ? ['create', 'update'] : [operation])
+      authorise(context, operation === 'update' ? ['create', 'update'] : [operation], 'some')
       throw new AppError(
         'request.not_found',
         `no handler for route "${request.path}". route entry not found.`,
@@ -113,7 +113,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   }
 
   async function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
-    authorise(context, spec.sudo ? [context.operation, 'sudo'] : [context.operation], 'every')
+    authorise(context, readCapabilities(spec, context.operation), 'every')
     const handler = call.operation === 'list' ? spec.list : spec.read
     if (!handler) return unsupported
     const answer = await handler(call)
@@ -133,6 +133,11 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
       await audit.record(tx, entryOf(context, spec, call, answer ? 'done' : 'failed', answer?.note))
       return answer
     })
+  }
+
+  function readCapabilities(spec: PathSpec, operation: Operation): Capability[] {
+    if (spec.anyToken) return []
+    return spec.sudo ? [operation as Capability, 'sudo'] : [operation as Capability]
   }
 
   async function writeCapabilities(spec: PathSpec, call: Call, reader: Reader): Promise<Capability[]> {

@@ -65,8 +65,12 @@ function createReader(text: string) {
     match,
     place: () => placeOf(at),
     startsWith: (what: string) => text.startsWith(what, at),
-    /** Takes one character whatever it is. */
-    next: () => text[at++] ?? '',
+    /** Takes one character whatever it is; empty at the end. */
+    next(): string {
+      const char = text[at] ?? ''
+      at += char.length
+      return char
+    },
     take(what: string): boolean {
       if (peek() !== what) return false
       at++

@@ -73,7 +73,6 @@ function mountPaths({ mounts }: Needs): PathSpec[] {
     { pattern: 'mounts', read: async () => flat(secretMounts()) },
     {
       pattern: 'mounts/{path...}',
-      sudo: false,
       async read({ params }) {
         return mountInfo(mounts, params['path'] ?? '')
       },
@@ -86,12 +85,14 @@ function mountPaths({ mounts }: Needs): PathSpec[] {
     { pattern: 'auth', read: async () => flat(authMounts()) },
     {
       pattern: 'internal/ui/mounts',
+      anyToken: true,
       read: async ({ token }) => ({
         data: { auth: visible(authMounts(), token.acl, 'auth/'), secret: visible(secretMounts(), token.acl) },
       }),
     },
     {
       pattern: 'internal/ui/mounts/{path...}',
+      anyToken: true,
       async read({ params, token }) {
         const path = params['path'] ?? ''
         const mount = mounts.of(path)
