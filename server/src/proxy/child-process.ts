@@ -12,6 +12,8 @@ export type ChildProcessHandle = {
   send(message: ToChild): void
   /** Closes the channel, which ends the child; kills it when it does not end. */
   end(): Promise<void>
+  /** Ends the child at once, without its leave. */
+  kill(): Promise<void>
 }
 
 type Needs = {
@@ -82,6 +84,10 @@ export function spawnChild({ runtimeDir, onMessage, onDiagnostic, onExit }: Need
       const late = setTimeout(() => child.kill('SIGKILL'), patienceMs)
       await exited
       clearTimeout(late)
+    },
+    kill() {
+      child.kill('SIGKILL')
+      return exited
     },
   }
 }

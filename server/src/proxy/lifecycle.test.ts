@@ -17,7 +17,15 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { apiHost, ask, openProxy, openTls, openUpstream, until } from '../../test/support/egress.ts'
+import {
+  apiHost,
+  ask,
+  openProxy,
+  openTls,
+  openUpstream,
+  testClock,
+  until,
+} from '../../test/support/egress.ts'
 
 const run = promisify(execFile)
 const rule = { host: apiHost, port: 443 }
@@ -180,6 +188,21 @@ test(
     assert.ok(!existsSync(socketPath))
   },
 )
+
+test('a proxy without sandboxes is put to rest, and a new one serves the next', async (t) => {
+  const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
+  const aMinuteIsShort: typeof testClock = {
+    ...testClock,
+    after: (milliseconds, call) => testClock.after(milliseconds === 60_000 ? 20 : milliseconds, call),
+  }
+  const { proxy, channel } = await openProxy(t, {}, undefined, aMinuteIsShort)
+  const first = await channel({ ...rule, ...upstream })
+  const { pid } = proxy.health()
+  await proxy.close(first.sandboxId)
+  await until(() => proxy.health().state === 'ok' && proxy.health().pid !== pid)
+  assert.equal(proxy.health().restarts, 0)
+  assert.equal((await ask(await channel({ ...rule, ...upstream }))).body, 'reached')
+})
 
 test('where the data folder is too deep for a socket, another private folder serves', async (t) => {
   const deep = join(mkdtempSync(join(tmpdir(), 'kwt-')), 'x'.repeat(100))

@@ -51,6 +51,8 @@ type Channel = {
 /** A Unix socket's address holds a little more than this on every system. */
 const socketPathBytes = 100
 const patienceMs = 15_000
+/** A child that no sandbox has used for so long is put to rest. */
+const idleMs = 60_000
 
 /** A private folder for sockets: in the data folder, or, where that is too deep for a socket's address, in the temporary one. */
 async function makeRuntimeDir(dataDir: string): Promise<string> {
@@ -92,6 +94,7 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
   const channels = new Map<string, Channel>()
   let running: { supervisor: Supervisor; runtimeDir: string } | undefined
   let recordFailure: string | null = null
+  let cancelIdle = (): void => {}
   const answer = createAnswerer({
     gate,
     log,
@@ -167,6 +170,10 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
       )
     }
     channels.delete(sandboxId)
+    cancelIdle()
+    cancelIdle = clock.after(idleMs, () => {
+      if (channels.size === 0) void running?.supervisor.renew()
+    })
     await rm(dirname(channel.socketPath), { recursive: true, force: true })
   }
 
@@ -212,6 +219,7 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
       if (!running) return
       const { supervisor, runtimeDir } = running
       await Promise.all([...channels.keys()].map(close))
+      cancelIdle()
       running = undefined
       await supervisor.stop()
       await rm(runtimeDir, { recursive: true, force: true })

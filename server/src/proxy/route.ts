@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns/promises'
 import { Agent } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { checkServerIdentity, createSecureContext, getCACertificates } from 'node:tls'
+import { checkServerIdentity, createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { addressRefusal } from './address.ts'
 import { type Authority, type EgressRule, parseAddress } from './destination.ts'
 import type { Limits, Refusal } from './messages.ts'
@@ -62,16 +62,30 @@ function pinned(addresses: readonly string[]): LookupFunction {
   }
 }
 
+/** What upstream certificates are checked against. Made once for each set: reading the well-known roots takes a while. */
+export type Trust = (extra: readonly string[]) => { secureContext?: SecureContext }
+
+export function createTrust(): Trust {
+  const known = new Map<string, SecureContext>()
+  return (extra) => {
+    if (extra.length === 0) return {}
+    const key = extra.join('\n')
+    const ca = [...getCACertificates('default'), ...extra]
+    const secureContext = known.get(key) ?? createSecureContext({ ca, minVersion: 'TLSv1.2' })
+    known.set(key, secureContext)
+    return { secureContext }
+  }
+}
+
 export async function findRoute(
   authority: Authority,
   rules: readonly EgressRule[],
-  { lookup, limits }: { lookup: Lookup; limits: Limits },
+  { lookup, limits, trust }: { lookup: Lookup; limits: Limits; trust: Trust },
 ): Promise<Route | Refusal> {
   const target = listedTarget(authority, rules) ?? (await resolvedTarget(authority, rules, lookup))
   if ('code' in target) return target
   const { host } = authority
   const named = isIP(host) === 0
-  const extra = rules.flatMap((rule) => rule.caPem ?? [])
   const agent = new Agent({
     keepAlive: true,
     maxSockets: 16,
@@ -85,14 +99,7 @@ export async function findRoute(
     ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2',
     checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
-    ...(extra.length > 0
-      ? {
-          secureContext: createSecureContext({
-            ca: [...getCACertificates('default'), ...extra],
-            minVersion: 'TLSv1.2',
-          }),
-        }
-      : {}),
+    ...trust(rules.flatMap((rule) => rule.caPem ?? [])),
   })
   return { authority, rules, agent }
 }

@@ -6,6 +6,8 @@ import type { ToChild, ToServer } from './messages.ts'
 export type Supervisor = {
   start(): void
   stop(): Promise<void>
+  /** Puts a new child in the place of one that has nothing to do: small again, and without memory of what was lent. */
+  renew(): Promise<void>
   isReady(): boolean
   send(message: ToChild): void
   readonly pid: number | null
@@ -29,6 +31,8 @@ export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMe
   let child: ChildProcessHandle | undefined
   let restarts = 0
   let attempt = 0
+  /** Grows with each renewal and stop, so that a renewal under way notices that it is outdated. */
+  let generations = 0
   let cancelTimer = (): void => {}
 
   const start = (): void => {
@@ -64,10 +68,20 @@ export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMe
   return {
     start,
     async stop() {
+      generations++
       cancelTimer()
       const last = child
       child = undefined
       await last?.end()
+    },
+    async renew() {
+      if (!child?.isReady()) return
+      cancelTimer()
+      const last = child
+      child = undefined
+      const generation = ++generations
+      await last.kill()
+      if (generation === generations) start()
     },
     isReady: () => child?.isReady() ?? false,
     send: (message) => child?.send(message),

@@ -5,7 +5,7 @@ import { type Authority, type EgressRule, parseAuthority, rulesFor } from './des
 import type { Tunnel } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Limits, Refusal } from './messages.ts'
-import { findRoute, type Lookup, type Route } from './route.ts'
+import { createTrust, findRoute, type Lookup, type Route } from './route.ts'
 import type { CertificateAuthority } from './x509.ts'
 
 /** Decides on CONNECT: the sandbox's own list first, then policy, and a name is looked up only after both. */
@@ -26,6 +26,7 @@ function notListed({ host, port }: Authority): Refusal {
 }
 
 export function createAdmit({ sandboxId, allow, ask, ledger, lookup, limits }: AdmitNeeds): Admit {
+  const trust = createTrust()
   return async (target) => {
     const at = parseAuthority(target)
     if (!at) {
@@ -40,7 +41,7 @@ export function createAdmit({ sandboxId, allow, ask, ledger, lookup, limits }: A
     const reply = await ask('admit', { sandboxId, ...at })
     if ('refusal' in reply) return { ...reply.refusal, at }
     if (!reply.answer.allow) return { code: 'egress.denied', reason: reply.answer.reason, at }
-    const route = await findRoute(at, rules, { lookup, limits })
+    const route = await findRoute(at, rules, { lookup, limits, trust })
     return 'code' in route ? { ...route, at } : route
   }
 }

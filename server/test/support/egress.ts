@@ -18,7 +18,7 @@ import { createAuthority } from '../../src/proxy/x509.ts'
 export const apiHost = 'api.example.test'
 
 /** Timers that keep the test alive while it waits for one. */
-const testClock: Clock = {
+export const testClock: Clock = {
   now: () => new Date(),
   after(milliseconds, call) {
     const timer = setTimeout(call, milliseconds)
@@ -100,12 +100,13 @@ export async function openProxy(
   t: TestContext,
   limits: Partial<Limits> = {},
   dataDir = mkdtempSync(join(tmpdir(), 'kwt-')),
+  clock = testClock,
 ): Promise<World> {
   const gate = createTestGate()
   const proxy = createProxy({
     gate,
     log: silentLog,
-    clock: testClock,
+    clock,
     dataDir,
     limits,
     lookup: async (host) => {
