@@ -19,7 +19,7 @@ export const descriptors = {
 export const insidePaths = {
   node: '/opt/keyward/node',
   guest: '/opt/keyward/guest.mjs',
-  egressSocket: '/opt/keyward/egress.sock',
+  egress: '/opt/keyward/egress',
   certificates: '/opt/keyward/ca.pem',
 } as const
 
@@ -133,7 +133,7 @@ function ownArguments({ spec, mountPoint, nodePath }: Inside): string[] {
     ...(spec.readOnly ?? []).flatMap(readOnlyMount),
     ...(spec.egress
       ? [
-          ...['--ro-bind', spec.egress.socketPath, insidePaths.egressSocket],
+          ...['--ro-bind', dirname(spec.egress.socketPath), insidePaths.egress],
           ...data(descriptors.certificates, insidePaths.certificates),
         ]
       : []),

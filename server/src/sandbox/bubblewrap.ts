@@ -1,4 +1,5 @@
 import { chmod, chown, mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { type Bridge, openBridge } from './bridge.ts'
 import { type CgroupBase, type Controller, findCgroups } from './cgroups.ts'
@@ -141,10 +142,18 @@ function shortfalls(cgroups: CgroupBase, mode: Mode): { controllers: Controller[
   return { controllers, reasons }
 }
 
-/** The socket lies in a folder that only the server may enter; what is mounted inside is the socket alone. */
+/**
+ * The socket's folder lies in one that only the server may enter, so opening it to the sandbox opens it to nobody else. The
+ * folder is mounted, not the socket: a proxy that had to start again has made another one there.
+ */
 async function letConnect(socketPath: string, mode: Mode, user: number): Promise<Bridge | undefined> {
   if (mode === 'root-user-namespace') return openBridge(socketPath, user)
-  if (mode === 'root') await chown(socketPath, user, user)
-  else if (mode === 'subordinate') await chmod(socketPath, 0o666)
+  if (mode === 'root') {
+    await chown(socketPath, user, user)
+    await chown(dirname(socketPath), user, user)
+  } else if (mode === 'subordinate') {
+    await chmod(socketPath, 0o666)
+    await chmod(dirname(socketPath), 0o711)
+  }
   return undefined
 }

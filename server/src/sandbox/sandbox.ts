@@ -28,7 +28,10 @@ export type SandboxSpec = {
   workspace?: string
   /** An empty or absent host folder that takes what /workspace holds at the end. */
   workspaceOut?: string
-  /** Without it there is no network at all. */
+  /**
+   * Without it there is no network at all. The socket lies alone in a folder: the driver gives that folder to the sandbox's
+   * user and mounts it, so that a proxy which starts again is found again.
+   */
   egress?: { socketPath: string; caPem: string }
   limits: SandboxLimits
   /** Host files and folders, mounted read-only at the same path. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { basename, join } from 'node:path'
 import { Duplex, type Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { AppError, type Clock, reasonOf } from '../core/index.ts'
@@ -213,13 +214,17 @@ async function converse(spec: SandboxSpec, child: ChildProcess, verdict: Verdict
   }
 }
 
+const socketInside = (socketPath: string): string => join(insidePaths.egress, basename(socketPath))
+
 async function instruct(channel: Duplex, spec: SandboxSpec, workspace: string | undefined): Promise<void> {
   try {
     await sendFrame(channel, {
       kind: 'order',
       command: spec.command,
       env: commandEnvironment(spec),
-      ...(spec.egress ? { relay: { port: relayPort, socketPath: insidePaths.egressSocket } } : {}),
+      ...(spec.egress
+        ? { relay: { port: relayPort, socketPath: socketInside(spec.egress.socketPath) } }
+        : {}),
       handBack: spec.workspaceOut !== undefined,
     })
     if (workspace !== undefined) await sendWorkspace(channel, workspace, spec.limits.diskBytes)

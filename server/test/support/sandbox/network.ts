@@ -4,7 +4,7 @@ import dgram from 'node:dgram'
 import net from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { attacker, type Subject, temporaryFolder } from './attacker.ts'
+import { attacker, type Subject, temporaryFolder, testId, testLimits } from './attacker.ts'
 
 async function listening(
   server: net.Server,
@@ -99,6 +99,45 @@ export function networkContract({ driver, skip, stateDir }: Subject): void {
       const result = await node(script, { egress })
       assert.deepEqual(requests, ['CONNECT api.example.org:443 HTTP/1.1'])
       assert.equal(result.stdoutTail, 'refused\ntrue\n')
+    })
+
+    test('SAND-1: a proxy that starts again in the middle of a run is found again', async (t) => {
+      const folder = await temporaryFolder(t)
+      const socketPath = join(folder, 'egress.sock')
+      const open = async (answer: string) => {
+        const server = net.createServer((socket) => {
+          socket.on('error', () => undefined)
+          socket.end(answer)
+        })
+        t.after(() => server.close())
+        await listening(server, { path: socketPath, readableAll: true, writableAll: true })
+        return server
+      }
+      const first = await open('one')
+      let second: Promise<unknown> | undefined
+      const script = `
+        const again = () => require('net').connect(3128, '127.0.0.1').on('error', () => {}).on('data', (data) => {
+          console.log(String(data))
+          if (String(data) === 'two') process.exit(0)
+        }).on('close', () => setTimeout(again, 50))
+        again()`
+      const result = await driver.run(
+        {
+          id: testId(),
+          command: ['node', '-e', script],
+          env: {},
+          limits: testLimits,
+          egress: { socketPath, caPem: '' },
+        },
+        {
+          onOutput: () => {
+            second ??= new Promise((resolve) => first.close(resolve)).then(() => open('two'))
+          },
+        },
+      )
+      await second
+      assert.equal(result.exitCode, 0)
+      assert.match(result.stdoutTail, /^(one\n)+two\n$/)
     })
   })
 }
