@@ -36,6 +36,7 @@ export const codes = {
   'run.not_found': { status: 404, message: 'There is no such run' },
   'run.plan_invalid': { status: 400, message: 'The plan is not valid' },
   'run.state': { status: 409, message: 'The run is not in a state that allows this' },
+  'task.failed': { status: 500, message: 'The task ended with a failure' },
   'approval.not_found': { status: 404, message: 'There is no such approval' },
   'approval.answered': { status: 409, message: 'The approval has been answered already' },
   'approval.expired': { status: 410, message: 'The approval has expired' },

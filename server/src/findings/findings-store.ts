@@ -233,6 +233,13 @@ export async function findingIdsOfRun(
   return rows.map((row) => row.id)
 }
 
+export async function importingRuns(reader: Reader): Promise<string[]> {
+  const rows = await reader.all<{ run_id: string }>(
+    sql`select distinct run_id from findings where state = 'importing' and run_id is not null`,
+  )
+  return rows.map((row) => row.run_id)
+}
+
 export async function countFindings(reader: Reader): Promise<{ open: number; imported: number }> {
   const rows = await reader.all<{ state: string; n: number }>(
     sql`select state, count(*) as n from findings group by state`,

@@ -1,14 +1,6 @@
 import { basename } from 'node:path'
 import type { FindingView, ImportPreview, ScanView } from '@keyward/contract'
-import {
-  AppError,
-  actorOf,
-  type Clock,
-  type Log,
-  newId,
-  type Principal,
-  systemPrincipal,
-} from '../core/index.ts'
+import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
 import type { Tx } from '../store/index.ts'
 import {
   countFindings,
@@ -17,6 +9,7 @@ import {
   findingsById,
   findingsPage,
   findingViewOf,
+  importingRuns,
   moveFindings,
   placesOf,
   readScans,
@@ -45,6 +38,8 @@ export type Findings = Import &
     /** What an import would change; reads the files, changes nothing. The same files give the same preview. */
     preview(findingIds: readonly string[]): Promise<ImportPreview>
     ignore(findingId: string, reason: string, by: Principal): Promise<FindingView>
+    /** Runs that have findings reserved. */
+    importingRuns(): Promise<string[]>
     counts(): Promise<{ open: number; imported: number }>
     /** Marks scans that an earlier process left running as failed. */
     recover(): Promise<void>
@@ -114,6 +109,7 @@ export function createFindings(needs: FindingsNeeds): Findings {
       await store.write((tx) => ignore(tx, findingId, reason, by))
       return read(findingId)
     },
+    importingRuns: () => importingRuns(store),
     counts: () => countFindings(store),
     async recover() {
       const failed = await store.write((tx) => failRunningScans(tx, clock.now()))

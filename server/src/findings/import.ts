@@ -42,7 +42,8 @@ export type FileChange = {
   readonly sha256After: string
 }
 
-export const previewJson = (preview: ImportPreview): Json => JSON.parse(JSON.stringify(preview))
+export const previewJson = (preview: Omit<ImportPreview, 'digest'>): Json =>
+  JSON.parse(JSON.stringify(preview))
 
 export function createImport(needs: FindingsNeeds): Import {
   const { store, audit, bus, vault } = needs

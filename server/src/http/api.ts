@@ -21,7 +21,7 @@ const nobody: Principal = { kind: 'system', id: 'anonymous', name: 'anonymous', 
 
 /** Serves the operations below /api/v1: authenticate, check the shapes, ask policy, answer. */
 export function mountApi(app: FastifyInstance, routes: readonly Route[], needs: ApiNeeds): void {
-  for (const { operation, resource, handle } of routes) {
+  for (const { operation, resource, decidedByDomain, handle } of routes) {
     const shape = z.strictObject({ ...operation.params, ...operation.query, ...operation.body })
     app.route({
       method: operation.method,
@@ -29,7 +29,7 @@ export function mountApi(app: FastifyInstance, routes: readonly Route[], needs: 
       async handler(request, reply) {
         const call = await callOf(request, reply, operation.access, needs)
         const input = parse(shape, operation.method, request) as never
-        if (operation.access === 'policy') {
+        if (operation.access === 'policy' && !decidedByDomain) {
           const asked = (await resource?.(input, call)) ?? anyOf(operation.name, needs.policy)
           await allow(operation.name, asked, call, needs)
         }

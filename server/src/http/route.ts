@@ -19,6 +19,8 @@ export type Route = {
   readonly operation: Operation
   /** What policy decides on; `<type of the action>:*` when absent. */
   readonly resource?: (input: never, call: Call) => Promise<Resource> | Resource
+  /** The domain asks policy itself, because only it knows what is at stake. */
+  readonly decidedByDomain?: true
   readonly handle: (input: never, call: Call) => Promise<unknown>
 }
 

@@ -1,0 +1,174 @@
+import { destination, type Json } from '@keyward/contract'
+import { z } from 'zod'
+import type { Audit } from '../audit/index.ts'
+import { AppError, actorOf, type Principal, systemPrincipal } from '../core/index.ts'
+import type { Identity } from '../identity/index.ts'
+import type { Lend } from '../lend/index.ts'
+import type { Proxy as EgressProxy, EgressRule } from '../proxy/index.ts'
+import type { Sandbox, SandboxLimits, SandboxResult } from '../sandbox/index.ts'
+import type { Store } from '../store/index.ts'
+import type { Action, TaskContext } from '../workflow/index.ts'
+
+/** A command that an agent runs in a sandbox with one lent secret. It must be safe to run twice: a crash repeats it. */
+export const agentTask = z.strictObject({
+  agentId: z.string(),
+  title: z.string().min(3).max(200),
+  /** The secret's path in the vault. */
+  secretPath: z.string(),
+  field: z.string(),
+  /** The environment variable that carries the placeholder. */
+  variable: z.string().regex(/^[A-Z_][A-Z0-9_]*$/),
+  command: z.tuple([z.string()], z.string()),
+  /** A host folder, copied into the sandbox. */
+  workspace: z.string().nullable(),
+  environment: z.record(z.string(), z.string()),
+  destinations: z.array(destination).min(1),
+  /** Where a destination's name is to be found, when DNS does not know it, and the authority that signed its certificate. */
+  route: z.object({ address: z.string(), caPem: z.string() }).nullable(),
+})
+export type AgentTask = z.output<typeof agentTask>
+
+type Needs = {
+  store: Pick<Store, 'write'>
+  audit: Pick<Audit, 'recordNow'>
+  identity: Pick<Identity, 'agent'>
+  lend: Pick<Lend, 'grant' | 'issue' | 'endForTask'>
+  proxy: Pick<EgressProxy, 'open' | 'close'>
+  sandbox: Pick<Sandbox, 'run'>
+}
+
+const runner = systemPrincipal('run')
+const leaseSeconds = 300
+const limits: SandboxLimits = {
+  wallSeconds: 120,
+  cpuSeconds: 60,
+  memoryBytes: 512 * 1024 * 1024,
+  processes: 64,
+  openFiles: 256,
+  fileBytes: 64 * 1024 * 1024,
+  diskBytes: 128 * 1024 * 1024,
+  outputBytes: 256 * 1024,
+}
+
+/** LEND-3 begun: the approved run grants one lease to one agent for one task, and the task's end ends it. */
+export function agentTaskAction(needs: Needs): Action {
+  return {
+    name: 'agent.task',
+    idempotent: true,
+    async execute(context) {
+      const task = agentTask.parse(context.args)
+      const agent = await agentPrincipal(needs.identity, task.agentId)
+      const entry = {
+        actor: actorOf(agent),
+        target: `task:${context.runId}:${context.taskId}`,
+        correlation: context.runId,
+      }
+      await needs.audit.recordNow({
+        type: 'sandbox.started',
+        outcome: 'intent',
+        ...entry,
+        detail: { command: [...task.command] },
+      })
+      try {
+        const result = await runWithLease(needs, context, task, agent)
+        await needs.audit.recordNow({
+          type: 'sandbox.finished',
+          outcome: outcomeOf(result),
+          ...entry,
+          detail: factsOf(result),
+        })
+        if (result.exitCode !== 0) throw new AppError('task.failed', failureOf(result))
+        return { output: { ...factsOf(result), output: result.stdoutTail } }
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'sandbox.unavailable')
+          await needs.audit.recordNow({
+            type: 'sandbox.refused',
+            outcome: 'denied',
+            ...entry,
+            detail: { reason: error.detail ?? '' },
+          })
+        throw error
+      }
+    },
+    async ended(tx, { runId, taskId, reason }) {
+      await needs.lend.endForTask(tx, runId, taskId, reason)
+    },
+  }
+}
+
+async function runWithLease(
+  needs: Needs,
+  context: TaskContext,
+  task: AgentTask,
+  agent: Principal,
+): Promise<SandboxResult> {
+  const { runId, taskId } = context
+  const sandboxId = `${runId}-${taskId}-${context.attempt}`.replace(/[^A-Za-z0-9_-]/g, '-').slice(-64)
+  const placeholder = await lendPlaceholder(needs, context, task, agent)
+  const allow: EgressRule[] = task.destinations.map((place) => ({ ...place, ...(task.route ?? {}) }))
+  const egress = await needs.proxy.open({ sandboxId, agentId: task.agentId, runId, taskId, allow })
+  try {
+    return await needs.sandbox.run(
+      {
+        id: sandboxId,
+        command: task.command,
+        env: { ...task.environment, [task.variable]: placeholder },
+        ...(task.workspace === null ? {} : { workspace: task.workspace }),
+        egress,
+        limits,
+      },
+      { signal: context.signal },
+    )
+  } finally {
+    await needs.proxy.close(sandboxId)
+  }
+}
+
+async function lendPlaceholder(
+  { store, lend }: Needs,
+  { runId, taskId }: TaskContext,
+  { secretPath, field, destinations, title }: AgentTask,
+  agent: Principal,
+): Promise<string> {
+  const bound = { secretPath, field, destinations, runId, taskId }
+  const issued = await store.write(async (tx) => {
+    await lend.grant(tx, {
+      ...bound,
+      agentId: agent.id,
+      maxTtlSeconds: leaseSeconds,
+      maxLeases: 1,
+      reason: title,
+      by: runner,
+    })
+    return lend.issue(tx, { ...bound, principal: agent, purpose: title, ttlSeconds: leaseSeconds })
+  })
+  return issued.placeholder
+}
+
+async function agentPrincipal(
+  identity: Needs['identity'],
+  agentId: string,
+): Promise<Principal & { scopes: readonly string[] }> {
+  const agent = await identity.agent(agentId)
+  if (!agent) throw new AppError('agent.not_found', `there is no agent '${agentId}'`)
+  return { kind: 'agent', id: agent.id, name: agent.name, roles: [], scopes: ['leases'] }
+}
+
+const outcomeOf = (result: SandboxResult): 'done' | 'failed' => (result.exitCode === 0 ? 'done' : 'failed')
+
+const factsOf = (result: SandboxResult): { [key: string]: Json } => ({
+  exitCode: result.exitCode,
+  signal: result.signal,
+  limit: result.limit,
+  durationMs: Math.round(result.durationMs),
+})
+
+function failureOf({ exitCode, signal, limit, stderrTail, stdoutTail }: SandboxResult): string {
+  const end = limit
+    ? `it met its ${limit} limit`
+    : signal
+      ? `it was ended by ${signal}`
+      : `it exited with ${exitCode}`
+  const words = (stderrTail.trim() || stdoutTail.trim()).slice(-500)
+  return words ? `${end}: ${words}` : end
+}

@@ -1,0 +1,82 @@
+import { agentsApi, leasesApi } from '@keyward/contract'
+import { AppError, actorOf, type Principal } from '../../core/index.ts'
+import { type Agent, agentView, type Identity } from '../../identity/index.ts'
+import type { Lend } from '../../lend/index.ts'
+import type { Store, Tx } from '../../store/index.ts'
+import { type Call, type Route, route } from '../route.ts'
+
+type Needs = {
+  store: Pick<Store, 'write'>
+  identity: Pick<Identity, 'registerAgent' | 'agents' | 'agent' | 'setAgentState'>
+  lend: Pick<Lend, 'endForAgent' | 'countActive' | 'page' | 'request' | 'revoke' | 'read'>
+}
+
+export function agentRoutes({ store, identity, lend }: Needs): Route[] {
+  const setState = async (agentId: string, state: Agent['state'], reason: string, by: Principal) => {
+    const agent = await store.write(async (tx) => {
+      const changed = await identity.setAgentState(tx, agentId, state, by, reason)
+      if (state === 'quarantined') await lend.endForAgent(tx, agentId, reason, by)
+      return changed
+    })
+    return agentView(agent, (await lend.countActive([agentId])).get(agentId) ?? 0)
+  }
+  return [
+    route(agentsApi.register, async ({ name, description }, { principal }) => {
+      const made = await store.write((tx: Tx) =>
+        identity.registerAgent(tx, { name, description, owner: principal }),
+      )
+      return { agent: agentView(made.agent, 0), apiKey: made.apiKey.reveal() }
+    }),
+    route(agentsApi.list, async ({ cursor, limit }) => {
+      const { items, next } = await identity.agents({ cursor, limit })
+      const active = await lend.countActive(items.map((agent) => agent.id))
+      return { items: items.map((agent) => agentView(agent, active.get(agent.id) ?? 0)), next }
+    }),
+    route(agentsApi.quarantine, ({ agentId, reason }, { principal }) =>
+      setState(agentId, 'quarantined', reason, principal),
+    ),
+    route(agentsApi.activate, ({ agentId }, { principal }) =>
+      setState(agentId, 'active', 'activated', principal),
+    ),
+  ]
+}
+
+export function leaseRoutes({ store, lend }: Pick<Needs, 'store' | 'lend'>): Route[] {
+  return [
+    // An agent sees its own leases only, whatever it asks for.
+    route(
+      leasesApi.list,
+      ({ cursor, limit, agentId, state }, { principal }) =>
+        lend.page({ cursor, limit, state, agentId: principal.kind === 'agent' ? principal.id : agentId }),
+      (_, call) => ({ type: 'Lease', id: '*', attributes: ownLeases(call) }),
+    ),
+    {
+      // Decided in the domain, which knows the grants.
+      ...route(leasesApi.request, async (request, { principal }) => {
+        if (principal.kind !== 'agent')
+          throw new AppError(
+            'policy.denied',
+            'only an agent asks for a lease, with its own API key; people use keyward run',
+          )
+        return lend.request({ ...request, principal })
+      }),
+      decidedByDomain: true,
+    },
+    route(
+      leasesApi.revoke,
+      ({ leaseId, reason }, { principal }) =>
+        store.write((tx) => lend.revoke(tx, leaseId, reason, principal)),
+      async ({ leaseId }) => {
+        const lease = await lend.read(leaseId)
+        return {
+          type: 'Lease',
+          id: leaseId,
+          attributes: lease ? { agent: `agent:${lease.agentId}`, secretPath: lease.secretPath } : {},
+        }
+      },
+    ),
+  ]
+}
+
+const ownLeases = ({ principal }: Call): { agent?: string } =>
+  principal.kind === 'agent' ? { agent: actorOf(principal) } : {}

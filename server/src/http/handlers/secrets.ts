@@ -1,0 +1,91 @@
+import { secretsApi } from '@keyward/contract'
+import type { Audit } from '../../audit/index.ts'
+import { AppError, actorOf, formatReference, parseReference, type Secret } from '../../core/index.ts'
+import type { Vault } from '../../vault/index.ts'
+import { type Call, type Route, route } from '../route.ts'
+
+type Needs = { vault: Pick<Vault, 'kv'>; audit: Pick<Audit, 'recordNow'> }
+
+export function secretRoutes({ vault, audit }: Needs): Route[] {
+  async function found(path: string) {
+    const secret = await vault.kv.read(path)
+    if (!secret) throw new AppError('secret.not_found', `${path} does not exist or was deleted`)
+    return secret
+  }
+
+  async function fieldOf(path: string, field: string): Promise<Secret> {
+    const value = (await found(path)).data[field]
+    if (!value) throw new AppError('secret.not_found', `${path} has no field '${field}'`)
+    return value
+  }
+
+  /** The entry is on disk before the value leaves. */
+  async function release(
+    type: 'secret.revealed' | 'secret.read',
+    path: string,
+    field: string,
+    call: Call,
+    purpose: string,
+  ): Promise<string> {
+    const value = await fieldOf(path, field)
+    await audit.recordNow({
+      type,
+      outcome: 'done',
+      actor: actorOf(call.principal),
+      target: `secret:${path}`,
+      correlation: call.requestId,
+      detail: { field, purpose },
+    })
+    return value.reveal()
+  }
+
+  return [
+    route(
+      secretsApi.list,
+      async ({ path }) => {
+        const folder = path === '' ? 'secret/' : path.replace(/\/*$/, '/')
+        const names = await vault.kv.list(folder)
+        return {
+          path: folder,
+          items: names.map((name) => ({ name, path: folder + name, folder: name.endsWith('/') })),
+        }
+      },
+      ({ path }) => ({ type: 'Secret', id: path || '*', attributes: { path } }),
+    ),
+    route(
+      secretsApi.read,
+      async ({ path }) => {
+        const { version, createdAt, data } = await found(path)
+        const fields = Object.keys(data).sort()
+        return {
+          path,
+          version,
+          createdAt: createdAt.toISOString(),
+          fields,
+          references: fields.map((field) => referenceTo(path, field)),
+        }
+      },
+      ({ path }) => ({ type: 'Secret', id: path, attributes: { path } }),
+    ),
+    route(
+      secretsApi.reveal,
+      async ({ path, field }, call) => ({
+        value: await release('secret.revealed', path, field, call, 'shown to a person'),
+      }),
+      ({ path }) => ({ type: 'Secret', id: path, attributes: { path } }),
+    ),
+    route(secretsApi.resolve, async ({ references, purpose }, call) => {
+      const values: Record<string, string> = {}
+      for (const text of new Set(references)) {
+        const { mount, path, field } = parseReference(text)
+        values[text] = await release('secret.read', `${mount}/${path}`, field, call, purpose)
+      }
+      return { values }
+    }),
+  ]
+}
+
+function referenceTo(secretPath: string, field: string): string {
+  const [mount = '', ...names] = secretPath.split('/')
+  return formatReference({ mount, path: names.join('/'), field })
+}
