@@ -119,7 +119,7 @@ export const cloud: readonly Detector[] = [
     provider: 'azure',
     title: 'Microsoft Entra client secret',
     confidence: 'high',
-    keywords: ['Q~'],
+    keywords: Array.from('0123456789', (digit) => `${digit}Q~`),
     pattern: /[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}/,
     reach: { before: 12, after: 50 },
   },

@@ -81,7 +81,7 @@ export const messaging: readonly Detector[] = [
     provider: 'twilio',
     title: 'Twilio API key',
     confidence: 'medium',
-    keywords: ['SK'],
+    keywords: Array.from('0123456789abcdef', (digit) => `SK${digit}`),
     pattern: /SK[0-9a-f]{32}/,
     judge: judgeEntropy(3),
   }),
