@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { type ApprovalView, api } from '@keyward/contract'
 import { type ContractServer, openContractServer } from '../../test/support/contract-server.ts'
-import { openShell, runToEnd } from '../../test/support/keyward-command.ts'
+import { launcher, openShell, runToEnd, terminalMissing } from '../../test/support/keyward-command.ts'
 import { AppError } from '../core/index.ts'
 
-const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
 const digest = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'
 
 const pending: ApprovalView = {
@@ -104,16 +101,9 @@ test('APPR-1: one that was answered or has expired is told as such', async (t) =
   assert.deepEqual([...answers(answered), ...answers(expired)], [])
 })
 
-const hasPty = (() => {
-  try {
-    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux')
-  } catch {
-    return false
-  }
-})()
-const skip = hasPty ? false : 'script(1) of util-linux, which gives a terminal, is not installed'
-
-test('APPR-2: a person at a terminal is asked, and only a yes is a yes', { skip }, async (t) => {
+test('APPR-2: a person at a terminal is asked, and only a yes is a yes', {
+  skip: terminalMissing,
+}, async (t) => {
   const server = await openApproval(t)
   const { home } = openShell(t)
   const env = { PATH: process.env['PATH'] ?? '', HOME: home, KEYWARD_ADDRESS: server.address, NO_COLOR: '1' }

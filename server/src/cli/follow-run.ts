@@ -7,7 +7,7 @@ import type { Terminal } from './terminal.ts'
 const firstPauseMilliseconds = 200
 const longestPauseMilliseconds = 2000
 
-export const isFinished = ({ state }: Pick<RunDetail, 'state'>): boolean =>
+const isFinished = ({ state }: Pick<RunDetail, 'state'>): boolean =>
   state === 'Succeeded' || state === 'Failed' || state === 'Cancelled'
 
 /** Tells each change of a run's tasks on standard error until the run has finished; returns it as it ended. */

@@ -1,2 +1,2 @@
-export { type Cli, createCli } from './cli.ts'
-export type { LoadMain, ServerOptions, StartOptions } from './main-port.ts'
+export { createCli } from './cli.ts'
+export type { ServerOptions, StartOptions } from './main-port.ts'

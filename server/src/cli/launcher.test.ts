@@ -3,10 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { openShell, runToEnd } from '../../test/support/keyward-command.ts'
-
-const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
+import { launcher, openShell, runToEnd } from '../../test/support/keyward-command.ts'
 
 /** A Node on the path that is too old to run Keyward itself. */
 function olderNode(): string | undefined {

@@ -4,13 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { api } from '@keyward/contract'
 import { type ContractServer, openContractServer } from '../../test/support/contract-server.ts'
-import { openShell } from '../../test/support/keyward-command.ts'
+import { launcher, openShell } from '../../test/support/keyward-command.ts'
 import { AppError } from '../core/index.ts'
 
-const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
 const stripe = 'keyward://secret/shop/stripe#value'
 const database = 'keyward://secret/shop/db#password'
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { api, type SessionView } from '@keyward/contract'
 import { type ContractServer, openContractServer } from '../../test/support/contract-server.ts'
-import { openShell } from '../../test/support/keyward-command.ts'
+import { launcher, openShell, terminalMissing } from '../../test/support/keyward-command.ts'
 
 const session: SessionView = {
   principal: 'person:ada',
@@ -129,4 +130,29 @@ test("IDENT-1: on the server's machine the token file signs in at once, or makes
   const link = await keyward(['login', '--link'], { env: { KEYWARD_DATA: data } })
   assert.equal(link.stdout, `${server.address}/#code=a%2Bcode%2F1\n`)
   assert.match((await keyward(['login', '--link', '--local'])).stderr, /exclude each other/)
+})
+
+test('CLI-1: a code typed at a terminal is not shown', { skip: terminalMissing }, async (t) => {
+  const server = await openContractServer(t)
+  answerExchange(server, newToken())
+  const { home } = openShell(t)
+  const code = `typed-${randomBytes(9).toString('hex')}`
+  const command = `'${process.execPath}' '${launcher}' login`
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
+    env: { PATH: process.env['PATH'], HOME: home, KEYWARD_ADDRESS: server.address },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  let shown = ''
+  let typed = false
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    shown += text
+    if (!typed && shown.includes('One-time sign-in code: ')) {
+      typed = true
+      child.stdin.write(`${code}\r`)
+    }
+  }
+  assert.match(shown, /Signed in to .* as Ada/)
+  assert.ok(!shown.includes(code))
+  assert.equal(server.calls[0]?.input['code'], code)
 })

@@ -1,12 +1,25 @@
 // Runs the real command as a user does: its own process, a home folder of its own.
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
+export const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
+
+/** Why tests at a terminal are skipped, or false. */
+export const terminalMissing = scriptWorks()
+  ? false
+  : 'script(1) of util-linux, which gives a terminal, is missing'
+
+function scriptWorks(): boolean {
+  try {
+    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux')
+  } catch {
+    return false
+  }
+}
 
 export type Outcome = { readonly code: number; readonly stdout: string; readonly stderr: string }
 
