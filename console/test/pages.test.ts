@@ -24,16 +24,12 @@ const pages: Record<string, string> = {
   policies: '/policies',
   'not-found': '/nowhere',
 }
-const views: View[] = [
-  { theme: 'light', width: 1280 },
-  { theme: 'dark', width: 1280 },
-  { theme: 'light', width: 390 },
-  { theme: 'dark', width: 390 },
-]
-const scenarios: [name: string, handlers: () => Handlers, views: View[]][] = [
-  ['full', fullHandlers, views],
-  ['empty', emptyHandlers, views.slice(0, 1)],
-  ['failing', failingHandlers, views.slice(1, 2)],
+const widths: View['width'][] = [1280, 390]
+const themes: View['theme'][] = ['light', 'dark']
+const scenarios: [name: string, handlers: () => Handlers, widths: View['width'][]][] = [
+  ['full', fullHandlers, widths],
+  ['empty', emptyHandlers, [1280]],
+  ['failing', failingHandlers, [390]],
 ]
 
 for (const [scenario, handlers, shownIn] of scenarios) {
@@ -49,12 +45,15 @@ for (const [scenario, handlers, shownIn] of scenarios) {
       await server.close()
     })
     for (const [name, path] of Object.entries(pages)) {
-      for (const view of shownIn) {
-        test(`${name}, ${view.theme}, ${view.width} px`, async (t) => {
-          const seen = await visit(t, browser, server, path, view)
+      for (const width of shownIn) {
+        test(`${name}, ${width} px, light and dark`, async (t) => {
+          const seen = await visit(t, browser, server, path, { theme: 'light', width })
           await settle(seen.page)
-          await picture(seen.page, `${scenario}-${name}-${view.theme}-${view.width}`)
-          await assertClean(seen)
+          for (const theme of themes) {
+            await seen.page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+            await picture(seen.page, `${scenario}-${name}-${theme}-${width}`)
+            await assertClean(seen)
+          }
         })
       }
     }

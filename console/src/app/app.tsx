@@ -9,6 +9,8 @@ import { Announcer } from '../ui/announcer.tsx'
 import { createAppRouter } from './router.tsx'
 
 const retries = 2
+/** Nobody there, or a gateway that found nobody. */
+const unanswered = [0, 502, 504]
 
 function createQueryClient(): QueryClient {
   const client: QueryClient = new QueryClient({
@@ -18,7 +20,7 @@ function createQueryClient(): QueryClient {
         // A refusal is an answer; only a server that could not answer is asked again.
         retry: (failures, error) => {
           const { status } = problemOf(error)
-          return failures < retries && (status === 0 || status >= 502)
+          return failures < retries && unanswered.includes(status)
         },
       },
     },

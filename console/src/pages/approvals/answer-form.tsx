@@ -63,13 +63,12 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
       <Dialog
         open={confirming}
         onClose={() => setConfirming(false)}
-        title="Approve something grave?"
+        title={approval.reversible ? 'Approve a critical action?' : 'Approve what cannot be undone?'}
         description={
           <span className="flex gap-3">
             <ShieldAlert size={18} className="mt-0.5 shrink-0 text-bad" aria-hidden="true" />
             <span>
-              <strong className="font-semibold text-ink">{approval.target}</strong>:{' '}
-              {approval.reversible ? 'the risk is critical.' : 'this cannot be undone.'}
+              <strong className="font-semibold text-ink">{approval.title}</strong>, on {approval.target}.
             </span>
           </span>
         }
