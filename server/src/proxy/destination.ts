@@ -48,14 +48,15 @@ export function ruleAdmits(rule: EgressRule, method: string, path: string): bool
 }
 
 /**
- * A path that a server might read as another one (`/public/../admin`, also with %2e, %2f or a backslash) makes every rule
- * about prefixes a guess, so it is refused; clients resolve such paths before they send them.
+ * A path that a server might read as another one (`/public/../admin`, also with %2e or %2f, or a backslash) makes every
+ * rule about prefixes a guess, so it is refused; clients resolve such paths before they send them. An encoded slash alone
+ * is in use (`/@scope%2fname`) and leads nowhere else.
  */
 export function isAmbiguousPath(path: string): boolean {
-  if (!path.startsWith('/') || path.includes('\\') || /%(?:2f|5c|00)/i.test(path)) return true
+  if (!path.startsWith('/') || path.includes('\\') || /%(?:5c|00)/i.test(path)) return true
   return path
     .replace(/%2e/gi, '.')
-    .split('/')
+    .split(/\/|%2f/i)
     .some((segment) => /^\.\.?(?:;|$)/.test(segment))
 }
 

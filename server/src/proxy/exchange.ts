@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Code } from '@keyward/contract'
 import { pathOf, type Tunnel, type Verdict } from './judge.ts'
 import type { Ask, ResolveClaim } from './messages.ts'
 import { exchange, fitsHeader, placeholdersOf, type RequestParts } from './placeholders.ts'
@@ -10,16 +11,15 @@ type Asked = { readonly request: IncomingMessage; readonly tunnel: Tunnel; reado
 /** Exchanges every placeholder of a request for its value, or says which one may not be and why. */
 export type Exchange = (parts: RequestParts, asked: Asked) => Promise<RequestParts | Verdict>
 
-/** Codes that say the system cannot answer now, not that the placeholder was somewhere it should not be. */
-const notMisuse =
-  /^(?:lease\.ended|vault\.(?:sealed|uninitialised)|server\.internal)$|^(?:audit|store|egress\.unavailable)\b/
+/** Refusals of a placeholder that no honest program meets; the others say that it came too late, or cannot be answered now. */
+const misuse: readonly Code[] = ['lease.not_found', 'egress.denied', 'policy.denied']
 
 export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
   /** One placeholder's value, which is looked for in every answer from here on. */
   const resolveOne = async (claim: ResolveClaim, tally: Tally): Promise<string | Verdict> => {
     const reply = await ask('resolve', claim)
     if ('refusal' in reply) {
-      return notMisuse.test(reply.refusal.code) ? reply.refusal : { ...reply.refusal, outcome: 'misused' }
+      return misuse.includes(reply.refusal.code) ? { ...reply.refusal, outcome: 'misused' } : reply.refusal
     }
     const { value, leaseId } = reply.answer
     patterns.add(value)

@@ -5,8 +5,8 @@ import type { Question, Questions, Refusal, Reply, Report } from './messages.ts'
 export type ChannelOwner = {
   readonly sandboxId: string
   readonly agentId: string
-  readonly runId: string | null
-  readonly taskId: string | null
+  readonly runId: string | undefined
+  readonly taskId: string | undefined
 }
 
 export type EgressClaim = ChannelOwner & {

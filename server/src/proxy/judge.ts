@@ -37,7 +37,7 @@ export function refusalOf(request: IncomingMessage, tunnel: Tunnel, limits: Limi
   if (isAmbiguousPath(pathOf(url))) {
     return {
       code: 'request.invalid',
-      reason: 'The path must be absolute, without dot segments, backslashes or encoded slashes.',
+      reason: 'The path must be absolute, without dot segments or backslashes, encoded or not.',
     }
   }
   if (request.headers.upgrade !== undefined) {

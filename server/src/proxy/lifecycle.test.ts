@@ -108,7 +108,7 @@ test('a sandbox’s socket lies in a folder closed to others, and goes with its 
 test('a second channel for the same sandbox is refused, and one of a proxy that is not running', async (t) => {
   const { proxy, channel } = await openProxy(t)
   const { sandboxId } = await channel(rule)
-  const owner = { sandboxId, agentId: 'agt_1', runId: null, taskId: null }
+  const owner = { sandboxId, agentId: 'agt_1', runId: undefined, taskId: undefined }
   await assert.rejects(proxy.open({ ...owner, allow: [] }), { code: 'request.conflict' })
   await proxy.stop()
   await assert.rejects(proxy.open({ ...owner, allow: [] }), { code: 'egress.unavailable' })
@@ -170,7 +170,7 @@ test(
     const clock = { now: () => new Date(), after: (ms, call) => { const timer = setTimeout(call, ms); return () => clearTimeout(timer) } }
     const proxy = createProxy({ gate: {}, log, clock, dataDir: ${JSON.stringify(dataDir)} })
     await proxy.start()
-    const owner = { sandboxId: 'sbx_1', agentId: 'agt_1', runId: null, taskId: null }
+    const owner = { sandboxId: 'sbx_1', agentId: 'agt_1', runId: undefined, taskId: undefined }
     const { socketPath } = await proxy.open({ ...owner, allow: [] })
     console.log(JSON.stringify({ socketPath, pid: proxy.health().pid }))
   `

@@ -180,7 +180,7 @@ test('rules: methods and path prefixes narrow a host, and a prefix ends at a seg
     '/a/%2e%2E/b',
     '/a/..;/b',
     '/a\\b',
-    '/a%2fb',
+    '/a%2f..%2Fb',
     '/a%5Cb',
     '/./a',
     '/a/..',
@@ -189,7 +189,8 @@ test('rules: methods and path prefixes narrow a host, and a prefix ends at a seg
   ]) {
     assert.ok(isAmbiguousPath(path), path)
   }
-  for (const path of ['/', '/a.b/..c', '/a/...', '/a%20b']) assert.ok(!isAmbiguousPath(path), path)
+  for (const path of ['/', '/a.b/..c', '/a/...', '/a%20b', '/@scope%2fname'])
+    assert.ok(!isAmbiguousPath(path), path)
 })
 
 test('LEND-2: a method, path or form of path beside the rule is refused inside the tunnel', async (t) => {
