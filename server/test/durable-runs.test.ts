@@ -17,12 +17,17 @@ import {
   task,
   until,
 } from './support/engine.ts'
+import { createDatabase, startPostgres } from './support/postgres.ts'
 import { openWorld, temporaryFolder, type World } from './support/world.ts'
 
 type Started = Engine & { world: World }
 
 /** What a test opens is ended before the store is closed, whatever order the test opens it in. */
-async function openStage(t: TestContext, more: readonly Migration[] = [], dataDir?: string) {
+async function openStage(
+  t: TestContext,
+  more: readonly Migration[] = [],
+  place: { dataDir?: string; databaseUrl?: string } = {},
+) {
   const engines: Engine[] = []
   let advance = (_milliseconds: number): void => undefined
   t.after(async () => {
@@ -38,7 +43,7 @@ async function openStage(t: TestContext, more: readonly Migration[] = [], dataDi
     await stopping
   })
   const migrations = [...engineMigrations, ...more]
-  const world = await openWorld(t, migrations, dataDir === undefined ? {} : { dataDir })
+  const world = await openWorld(t, migrations, place)
   advance = (milliseconds) => world.clock.advance(milliseconds)
   return {
     world,
@@ -420,7 +425,7 @@ test('WORK-2: what may not run twice is asked about after a crash, or given to a
 
 test('WORK-2: stop lets idempotent tasks go and the next start runs them again', async (t) => {
   const dataDir = temporaryFolder(t)
-  const stage = await openStage(t, [], dataDir)
+  const stage = await openStage(t, [], { dataDir })
   const hanging = hangingAction('test.note')
   const first = await stage.start([hanging.action])
   const { id } = await begin(first, task('a'))
@@ -429,14 +434,14 @@ test('WORK-2: stop lets idempotent tasks go and the next start runs them again',
   assert.equal((await first.workflow.read(id)).tasks[0]?.state, 'Pending')
   await stage.world.close()
   const notes: string[] = []
-  const again = await (await openStage(t, [], dataDir)).start([noteAction(notes)])
+  const again = await (await openStage(t, [], { dataDir })).start([noteAction(notes)])
   assert.equal((await again.workflow.whenEnded(id)).state, 'Succeeded')
   assert.deepEqual(notes, ['a#2'])
 })
 
 test('WORK-2: 1,000 runs that wait are all there after a restart, and each goes on when answered', async (t) => {
   const dataDir = temporaryFolder(t)
-  const stage = await openStage(t, [], dataDir)
+  const stage = await openStage(t, [], { dataDir })
   const first = await stage.start([noteAction([])])
   const runs = await Promise.all(
     Array.from({ length: 1000 }, () => begin(first, task('a', { approval: gate }))),
@@ -448,7 +453,7 @@ test('WORK-2: 1,000 runs that wait are all there after a restart, and each goes 
   await first.stop()
   await stage.world.close()
   const notes: string[] = []
-  const second = await (await openStage(t, [], dataDir)).start([noteAction(notes)])
+  const second = await (await openStage(t, [], { dataDir })).start([noteAction(notes)])
   const pages = [await second.approvals.page({ limit: 500 })]
   pages.push(await second.approvals.page({ limit: 500, cursor: pages[0]?.next ?? '' }))
   assert.deepEqual(
@@ -485,4 +490,38 @@ test('WORK-1: no more tasks run at once than the host has slots', async (t) => {
   const ended = await Promise.all(runs.map(({ id }) => engine.workflow.whenEnded(id)))
   assert.ok(ended.every(({ state }) => state === 'Succeeded'))
   assert.ok(most <= 4, `${most} at once`)
+})
+
+test('OPS-1: the same runs, approvals and takeover on PostgreSQL', async (t) => {
+  const databaseUrl = await createDatabase(await startPostgres(t))
+  const stage = await openStage(t, [], { databaseUrl })
+  const hanging = hangingAction('hanging')
+  const old = await stage.start([hanging.action, noteAction([])])
+  const { id } = await begin(
+    old,
+    task('a', { action: 'hanging' }),
+    task('b', { needs: ['a'], approval: gate }),
+  )
+  await hanging.began
+  const notes: string[] = []
+  const young = await stage.start([{ ...noteAction(notes), name: 'hanging' }, noteAction(notes)])
+  const { id: approvalId, digest } = await pendingApproval(young.approvals, id)
+  const { approve, deny } = young.approvals
+  const answers = await Promise.allSettled([
+    // Through the process that is not the host any more: the host notices by itself.
+    old.approvals.approve(piet, approvalId, { digest }),
+    approve(piet, approvalId, { digest }),
+    deny(piet, approvalId, { digest: '0'.repeat(64) }),
+  ])
+  assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 1)
+  const run = await until(async () => {
+    young.world.clock.advance(5000)
+    const now = await young.workflow.read(id)
+    return now.finishedAt === null ? undefined : now
+  }, 'the end')
+  assert.deepEqual([run.state, notes], ['Succeeded', ['a#2', 'b']])
+  assert.equal((await young.workflow.page({ limit: 10, state: 'Succeeded' })).items.length, 1)
+  assert.equal((await young.approvals.page({ limit: 10, state: 'approved' })).items[0]?.id, approvalId)
+  await Promise.all([old.stop(), young.stop()])
+  await stage.world.close()
 })

@@ -46,12 +46,15 @@ type Running = Attempt & { readonly idempotent: boolean; readonly over: Promise<
 const defaultTimeoutSeconds = 900
 const graceSeconds = 10
 const storeRetrySeconds = 1
+/** Work is driven by events; this is for those that another process committed on a shared database. */
+const sweepSeconds = 5
 const largestOutputBytes = 1024 * 1024
 
 export function createHost(needs: Needs): Host {
   const { store, transitions, actions, clock, log, onBoundary } = needs
   let fence: number | undefined
   let stopping = false
+  let cancelSweep = (): void => undefined
   const running = new Map<string, Running>()
   const jobs = createJobs({ clock, concurrency: needs.concurrency, begin: (job) => track(perform(job)) })
   const pending = new Set<Promise<void>>()
@@ -294,6 +297,18 @@ export function createHost(needs: Needs): Host {
     )
   }
 
+  /** Wakes the runs that have something to do and nothing in hand, and those that are told to stop. */
+  async function sweep(): Promise<void> {
+    if (fence === undefined || stopping) return
+    const busy = await busyRuns(store).catch((error) => {
+      log.error({ reason: reasonOf(error) }, 'the runs could not be read; trying again')
+      return []
+    })
+    const inHand = jobs.runs()
+    for (const { id, cancelled } of busy) if (cancelled || !inHand.has(id)) wake(id)
+    cancelSweep = clock.after(sweepSeconds * 1000, () => track(sweep()))
+  }
+
   async function waitFor(milliseconds: number, promises: Iterable<Promise<void>>): Promise<void> {
     let cancel = (): void => undefined
     const timeout = new Promise<void>((resolve) => {
@@ -309,10 +324,11 @@ export function createHost(needs: Needs): Host {
       stopping = false
       fence = await store.write((tx) => takeHost(tx, clock.now().getTime()))
       await recoverAttempts({ store, actions, log, tell, complete })
-      for (const runId of await busyRuns(store)) wake(runId)
+      await sweep()
     },
     async stop() {
       stopping = true
+      cancelSweep()
       jobs.clear()
       for (const attempt of running.values()) if (attempt.idempotent) attempt.abort('stop')
       while (pending.size > 0) {

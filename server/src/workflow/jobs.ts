@@ -15,6 +15,8 @@ export type Jobs = {
   done(job: Job): void
   /** Calls once after a while, unless cleared; replaces what waits for this task. */
   later(task: Task, milliseconds: number, call: () => void): void
+  /** The runs that have something in hand, in line or on a timer. */
+  runs(): ReadonlySet<string>
   /** Forgets what has not begun. */
   clear(): void
 }
@@ -24,7 +26,7 @@ type Needs = { clock: Pick<Clock, 'after'>; concurrency: number; begin: (job: Jo
 export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
   const active = new Map<string, Job>()
   const waiting = new Map<string, Job>()
-  const timers = new Map<string, () => void>()
+  const timers = new Map<string, { runId: string; cancel: () => void }>()
   const keyOf = ({ runId, taskId }: Task): string => `${runId}:${taskId}`
 
   function fill(): void {
@@ -55,16 +57,18 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
     },
     later(task, milliseconds, call) {
       const key = keyOf(task)
-      timers.get(key)?.()
+      timers.get(key)?.cancel()
       const cancel = clock.after(milliseconds, () => {
         timers.delete(key)
         call()
       })
-      timers.set(key, cancel)
+      timers.set(key, { runId: task.runId, cancel })
     },
+    runs: () =>
+      new Set([...active.values(), ...waiting.values(), ...timers.values()].map(({ runId }) => runId)),
     clear() {
       waiting.clear()
-      for (const cancel of timers.values()) cancel()
+      for (const { cancel } of timers.values()) cancel()
       timers.clear()
     },
   }

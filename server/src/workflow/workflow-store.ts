@@ -222,9 +222,11 @@ export async function runningAttempts(
 }
 
 /** Runs that have something to do without anybody's answer. */
-export async function busyRuns(reader: Reader): Promise<string[]> {
-  const rows = await reader.all<{ id: string }>(sql`select id from runs where state = 'Running' order by id`)
-  return rows.map(({ id }) => id)
+export async function busyRuns(reader: Reader): Promise<{ id: string; cancelled: boolean }[]> {
+  const rows = await reader.all<{ id: string; cancel_reason: string | null }>(
+    sql`select id, cancel_reason from runs where state = 'Running' order by id`,
+  )
+  return rows.map((row) => ({ id: row.id, cancelled: row.cancel_reason !== null }))
 }
 
 export type RunSummary = RunHead & {
