@@ -46,6 +46,12 @@ const written: [string, string, string][] = [
   ['a.php', `'password' => '${password}',\n`, password],
   ['A.java', `builder.setPassword("${password}");\n`, password],
   ['a.ipynb', `   "db = connect(password=\\"${password}\\")\\n",\n`, password],
+  ['a.rs', `const API_TOKEN: &str = "${token}";\n`, token],
+  ['a.sql', `create role shop with login password '${password}';\n`, password],
+  ['a.rb', `config.secret_key_base = '${token}'\n`, token],
+  ['.netrc', `machine db.internal login shop password ${password}\n`, password],
+  ['.netrc', `machine db.internal\n  login shop\n  password ${password}\n`, password],
+  ['a.py', `connect("dbname=shop user=shop password=${password}")\n`, password],
   ['notes.md', `The old one was\n\n    API_TOKEN=${token}\n`, token],
 ]
 
@@ -90,7 +96,7 @@ const harmless: [string, string][] = [
   ['a.yaml', 'password: A long explanation of what a password is.\n'],
   ['a.yaml', 'secretName: shop-credentials-v2\n'],
   ['a.json', '{"integrity": "sha512-9Qd8sJk2LmN4pRt6Vx8Zb0CdEf=="}'],
-  ['package-lock.json', '{"key": "x", "apiKey": "9Qd8sJk2LmN4pRt6Vx8Zb0CdEf12"}'],
+  ['package-lock.json', '{"key": "x", "apiKey": "9Qd8sJk2LmN4pRt6Vx8Zb0CdEf12"}'], // keyward:ignore
   ['a.json', '{"nextPageToken": "CiAKGjBpNDd2Nmp2Zml2cXRwYjBpOXA"}'],
   ['a.json', '{"requestToken": "3f2504e0-4f89-41d3-9a0c-0305e82c3301"}'],
   ['a.ts', "const token = process.env['API_TOKEN_9f3']\n"],

@@ -36,7 +36,7 @@ type Around = { readonly text: string; readonly at: number; readonly syntax: Syn
 const separators = {
   // `key = `, `"key": `, `key := `, `'key' => `, `key: string = `, `['key'] = `
   assign:
-    /\\?["'`]?\]?[ \t]{0,20}(?::[ \t]{0,4}(?:[A-Za-z_][\w.<>|?]{0,30})[ \t]{1,4}=(?![=>])|:=|=>|[?+]?=(?!=)|:(?![:=]))[ \t]{0,40}/y,
+    /\\?["'`]?\]?[ \t]{0,20}(?::[ \t]{0,4}(?:&?(?:'static )?[A-Za-z_][\w.<>|?]{0,30})[ \t]{1,4}=(?![=>])|:=|=>|[?+]?=(?!=)|:(?![:=]))[ \t]{0,40}/y,
   // <add key="Password" value="…"/>, {"name": "PASSWORD", "value": "…"}, - name: PASSWORD⏎  value: …
   named: /\\?["']?,?\s{1,40}\\?["']?value\\?["']?[ \t]{0,4}[:=][ \t]{0,10}/iy,
   // <password>…</password>
@@ -110,7 +110,13 @@ function readSpaced({ text, from, to }: KeyAt): Found | undefined {
   const start = text.lastIndexOf('\n', from) + 1
   const before = text.slice(Math.max(start, from - 24), from)
   const option = text.startsWith('--', from) && (before === '' || /[\s"'[]$/.test(before))
-  if (!option && !/^[ \t]{0,8}(?:ENV|ARG|setx?)[ \t]{1,4}$/.test(before)) return
+  // machine db.internal login shop password …
+  const netrc = /\b(?:login|account)\s{1,4}\S{1,64}\s{1,8}$/.test(text.slice(Math.max(0, from - 90), from))
+  // create role shop with login password '…'
+  const sql =
+    /\b(?:with|encrypted|login|superuser)[ \t]{1,3}$/i.test(before) &&
+    /^[ \t]{1,3}'/.test(text.slice(to, to + 4))
+  if (!option && !netrc && !sql && !/^[ \t]{0,8}(?:ENV|ARG|setx?)[ \t]{1,4}$/.test(before)) return
   const at = match(separators.space, text, to)
   return at === undefined ? undefined : (readQuoted(text, at) ?? readBare(text, at, 'shell'))
 }

@@ -230,7 +230,8 @@ function mayAssign(bytes: Buffer, end: number): boolean {
     // Quotes, white space, a backslash, a closing bracket.
     const passes =
       byte === 34 || byte === 39 || byte === 96 || byte === 32 || byte === 9 || byte === 92 || byte === 93
-    if (!passes && byte !== 10 && byte !== 13) return steps > 0 && bytes[at - 1] === 32
+    if (!passes && byte !== 10 && byte !== 13)
+      return steps > 0 && (bytes[at - 1] === 32 || bytes[at - 1] === 39)
   }
   return true
 }

@@ -30,7 +30,7 @@ const harmlessWords = new Set(
 /** Words after the noun that do not change what it is. */
 const trailingWords = new Set(
   (
-    'prod production dev development test testing staging stage live sandbox local value string str text default base64 b64 hex raw plain old new ' +
+    'prod production dev development test testing staging stage live sandbox local value string str text default base base64 b64 hex raw plain old new ' +
     'current primary secondary main backup v1 v2 v3 1 2 3 4 5 01 02 a b env var'
   ).split(' '),
 )

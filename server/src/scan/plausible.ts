@@ -27,7 +27,7 @@ const placeholders = [
   /(?:^|[^a-z0-9])(?:fake|mock|stub|invalid|undefined|null|none|nil|unset|empty|default|disabled|test|testing|tbd|n\/a)(?:[^a-z0-9]|$)/i,
   /^(?:test|fake|mock)[-_]?(?:api|secret|token|key|pass|password|user|value|client|access|auth)/i,
   /^insecure|not-?so-?secret|^super[-_]?secret[-_]?(?:password|key|token)?\d{0,3}$|^s3cr3t$|^secret\d{0,4}$|^password\d{0,4}!?$|^passw0rd\d{0,4}!?$|^p@ssw0rd\d{0,4}!?$/i,
-  /^(?:1234|abcd|qwer|asdf|0123|9876|aaaa|bbbb|deadbeef|cafebabe)/i,
+  /^(?:1234|abcd(?:$|ef|1234|-)|qwer|asdf|0123|9876|aaaa|bbbb|deadbeef|cafebabe)/i,
   /1234567890|0123456789|abcdefgh|qwertyui|deadbeef/i,
   /^(?:true|false|yes|no|on|off|admin|root|user|guest|letmein|welcome|postgres|mysql|redis|mongo|string|number|boolean|required|optional|hidden|text|password|passwd|secret|token|bearer|basic|oauth2?|jwt|apikey|credential|key)$/i,
 ]
@@ -47,8 +47,6 @@ const publicForms = [
 
 const hasAny = (patterns: readonly RegExp[], value: string): boolean =>
   patterns.some((pattern) => pattern.test(value))
-
-export const isReference = (value: string): boolean => hasAny(references, value)
 
 /** Whether a value is clearly not a secret: a reference, something to be filled in, an example, a hash, an id. */
 export function isHarmless(value: string): boolean {

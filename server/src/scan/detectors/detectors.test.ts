@@ -284,6 +284,18 @@ const samples: Record<string, () => (string | [string, string])[]> = {
     const value = an(18)
     return [[`Server=db;Database=shop;User Id=sa;Password=${value};`, value]]
   },
+  'curl-password': () => {
+    const value = an(16)
+    return [[`curl -sS -u deploy:${value} https://shop.internal/`, value]]
+  },
+  'login-password': () => {
+    const value = `${an(14)}7q`
+    return [[`docker login -u ci -p ${value} registry.shop.internal`, value]]
+  },
+  'registry-auth': () => {
+    const value = Buffer.from(`robot:${an(21)}`).toString('base64')
+    return [[`{"auths":{"registry.shop.internal":{"auth":"${value}"}}}`, value]]
+  },
   'authorization-header': () => {
     const value = an(40)
     return [[`curl -H "Authorization: Bearer ${value}"`, value]]

@@ -1,4 +1,4 @@
-import { entropyOf, judgePem } from '../checks.ts'
+import { classesIn, entropyOf, judgePem } from '../checks.ts'
 import type { Detector } from '../detector.ts'
 import type { Confidence } from '../finding.ts'
 import { isHarmless } from '../plausible.ts'
@@ -70,10 +70,43 @@ export const standardForms: readonly Detector[] = [
     confidence: 'high',
     keywords: ['password=', 'pwd='],
     pattern:
-      /(?:server|data source|host|uid|user id|username|database|initial catalog)\s{0,2}=[^"'\r\n]{1,200}?;\s{0,2}(?:password|pwd)\s{0,2}=\s{0,2}(?<value>[^;"'\s<>{}]{4,128})/i,
+      /(?:server|data source|dbname|host|uid|user id|username|database|initial catalog)\s{0,2}=[^"'\r\n]{1,200}?[;\s]\s{0,2}(?:password|pwd)\s{0,2}=\s{0,2}(?<value>[^;"'\s<>{}]{4,128})/i,
     reach: { before: 260, after: 160 },
     rank: 2,
     judge: (value) => (isHarmless(value) ? false : undefined),
+  },
+  {
+    rule: 'curl-password',
+    provider: 'http',
+    title: 'Password in a curl command',
+    confidence: 'medium',
+    keywords: ['curl '],
+    pattern: /curl [^\r\n|;]{0,240}?(?:-u|--user)[ =]{0,3}["']?[^\s"':$]{1,64}:(?<value>[^\s"']{6,120})/,
+    reach: { after: 460 },
+    rank: 2,
+    judge: (value) => (isHarmless(value) ? false : undefined),
+  },
+  {
+    rule: 'login-password',
+    provider: 'http',
+    title: 'Password in a login command',
+    confidence: 'medium',
+    keywords: [' login '],
+    pattern: / login [^\r\n|;]{0,160}?(?:-p|--password)[ =]{1,2}["']?(?<value>[^\s"'$<]{6,120})/,
+    reach: { before: 4, after: 320 },
+    rank: 2,
+    judge: (value) => (isHarmless(value) || classesIn(value) < 2 ? false : undefined),
+  },
+  {
+    rule: 'registry-auth',
+    provider: 'docker',
+    title: 'Container registry login',
+    confidence: 'high',
+    keywords: ['"auth"'],
+    pattern: /"auth"\s{0,4}:\s{0,4}"(?<value>[A-Za-z0-9+/]{12,600}={0,2})"/,
+    reach: { before: 4, after: 640 },
+    rank: 2,
+    judge: judgeLogin,
   },
   {
     rule: 'authorization-header',
@@ -127,4 +160,12 @@ function judgeUrl(url: string): Confidence | false | undefined {
     return false
   if (password === user && /^[a-z]{1,12}$/.test(password)) return false
   return /^(?:localhost|127\.|\[?::1)/.test(host) ? 'low' : undefined
+}
+
+/** `user:password` in base64, as container tools keep it. */
+function judgeLogin(value: string): false | undefined {
+  const login = /^[\x21-\x7e]{1,100}?:(?<password>[\x20-\x7e]{4,600})$/.exec(
+    Buffer.from(value, 'base64').toString('latin1'),
+  )
+  return login && !isHarmless(login.groups?.['password'] ?? '') ? undefined : false
 }
