@@ -9,7 +9,7 @@ import { isSample } from './plausible.ts'
 import { holdsOnlyData, isTestOrExample, syntaxOf } from './syntax.ts'
 
 /** What is known of the bytes that are looked through. */
-export type Passage = {
+type Passage = {
   readonly bytes: Buffer
   readonly file: string
   /** Where these bytes begin in the file: offset, and line counted from 1. */

@@ -36,7 +36,7 @@ const trailingWords = new Set(
 )
 
 /** `dbPassword`, `DB_PASSWORD`, `db-password`, `db.password` → db, password. */
-export function wordsOf(key: string): string[] {
+function wordsOf(key: string): string[] {
   return key
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .replace(/([A-Z]{2})([A-Z][a-z])/g, '$1 $2')

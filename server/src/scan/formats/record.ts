@@ -1,7 +1,7 @@
 import type { GroupedFinding, Place } from '../finding.ts'
 
 /** A place as it is printed: no offsets, which mean nothing once the file changes. */
-export type PlaceRecord = {
+type PlaceRecord = {
   file: string
   line: number
   endLine: number
@@ -22,7 +22,7 @@ export type FindingRecord = PlaceRecord & {
   places: PlaceRecord[]
 }
 
-export function placeRecord(place: Place): PlaceRecord {
+function placeRecord(place: Place): PlaceRecord {
   const { file, line, endLine, column, commit, author, committedAt } = place
   return { file, line, endLine, column, commit, author, committedAt: committedAt?.toISOString() ?? null }
 }
