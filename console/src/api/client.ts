@@ -9,7 +9,7 @@ export type Problem = {
 }
 
 /** A refused or failed call. Its message is fit to show to a person. */
-export class ApiError extends Error {
+class ApiError extends Error {
   override readonly name = 'ApiError'
   readonly problem: Problem
 

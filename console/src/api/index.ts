@@ -1,2 +1,2 @@
-export { ApiError, call, type Problem, problemOf } from './client.ts'
+export { call, problemOf } from './client.ts'
 export { type Connection, followEvents } from './live.ts'

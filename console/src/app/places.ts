@@ -10,15 +10,7 @@ import {
   Workflow,
 } from 'lucide-react'
 
-export type PlacePath =
-  | '/'
-  | '/findings'
-  | '/vault'
-  | '/runs'
-  | '/approvals'
-  | '/agents'
-  | '/audit'
-  | '/policies'
+type PlacePath = '/' | '/findings' | '/vault' | '/runs' | '/approvals' | '/agents' | '/audit' | '/policies'
 export type Place = { path: PlacePath; name: string; icon: LucideIcon; letter: string; about: string }
 
 /** The rooms of the console, in the order of the story: found, kept, worked on, allowed, lent, recorded, ruled. */

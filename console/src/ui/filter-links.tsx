@@ -6,8 +6,8 @@ type Props = { label: string; to: '/findings' | '/runs' | '/approvals'; links: r
 /** Filters as links, so that each has an address of its own. */
 export function FilterLinks({ label, to, links }: Props) {
   return (
-    <nav aria-label={label} className="max-w-full overflow-x-auto p-0.5">
-      <ul className="inline-flex gap-0.5 rounded-lg bg-sunken p-0.5">
+    <nav aria-label={label}>
+      <ul className="inline-flex flex-wrap gap-0.5 rounded-lg bg-sunken p-0.5">
         {links.map(({ text, search, chosen }) => (
           <li key={text}>
             <Link

@@ -8,7 +8,7 @@ const steps = [
   ['minute', 60],
 ] as const
 
-export function relativeText(milliseconds: number): string {
+function relativeText(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000)
   for (const [unit, size] of steps) {
     if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit)
@@ -17,7 +17,7 @@ export function relativeText(milliseconds: number): string {
 }
 
 /** The present, read again every `everyMilliseconds` while the component is shown. */
-export function useNow(everyMilliseconds: number): number {
+function useNow(everyMilliseconds: number): number {
   const [now, setNow] = useState(() => Date.now())
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), everyMilliseconds)
@@ -44,7 +44,7 @@ export function ExactTime({ at }: { at: string }) {
   )
 }
 
-export function remainingText(milliseconds: number): string {
+function remainingText(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000))
   const two = (value: number): string => String(value).padStart(2, '0')
   const [days, hours, minutes] = [

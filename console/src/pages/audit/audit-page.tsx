@@ -34,7 +34,7 @@ export function AuditPage() {
         title="Audit"
         lead="Everything that was asked, allowed, refused and done. Each entry carries the hash of the one before, so nothing can be changed or taken out unseen."
       />
-      <ChainHead />
+      {log.error ? null : <ChainHead />}
       <Filters type={search.type ?? 'all'} correlation={search.correlation} />
       {log.error ? <Failure error={log.error} retry={() => void log.refetch()} /> : null}
       {log.isPending ? <Skeleton rows={9} label="Loading the audit log" /> : null}

@@ -79,7 +79,7 @@ function Space({ height }: { height: number }) {
   if (height <= 0) return null
   return (
     <tr>
-      <td colSpan={6} style={{ height, padding: 0 }} />
+      <td style={{ height, padding: 0 }} />
     </tr>
   )
 }

@@ -25,7 +25,7 @@ export function frameFor(tasks: readonly Pick<TaskView, 'id' | 'needs'>[], width
   const column = Math.floor((width - margin) / broadest) - 16
   const narrow: Box = {
     width: Math.min(280, Math.max(132, column)),
-    height: column < 180 ? 92 : 72,
+    height: column < 180 ? 104 : 72,
     gapAlong: 36,
     gapAcross: 16,
   }

@@ -18,7 +18,7 @@ export function RunSteps({ tasks, selected, onSelect }: Props) {
             aria-current={task.id === selected ? 'step' : undefined}
             className="relative flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3 hover:bg-hover aria-[current]:bg-brass-wash"
           >
-            <div className="min-w-0 flex-1">
+            <div className="min-w-0 basis-full sm:flex-1 sm:basis-0">
               <button
                 type="button"
                 onClick={() => onSelect(task.id)}

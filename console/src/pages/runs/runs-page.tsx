@@ -57,8 +57,8 @@ export function RunsPage() {
 
 function RunRow({ run }: { run: RunView }) {
   return (
-    <li className="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-6 gap-y-1 px-4 py-3 hover:bg-hover md:grid-cols-[minmax(0,1fr)_9rem_10rem_7rem]">
-      <div className="min-w-0">
+    <li className="relative flex flex-wrap items-center gap-x-5 gap-y-2 px-4 py-3 first:rounded-t-xl last:rounded-b-xl hover:bg-hover">
+      <div className="min-w-0 basis-full md:flex-1 md:basis-0">
         <Link
           to="/runs/$runId"
           params={{ runId: run.id }}
@@ -72,10 +72,10 @@ function RunRow({ run }: { run: RunView }) {
         </p>
       </div>
       <Steps run={run} />
-      <span className="row-start-1 md:row-auto">
+      <span className="md:w-[10rem]">
         <Badge look={runLook[run.state]} />
       </span>
-      <span className="text-right text-xs text-muted">
+      <span className="ml-auto text-right text-xs text-muted md:w-[6.5rem]">
         <Time at={run.finishedAt ?? run.createdAt} />
       </span>
     </li>
@@ -86,7 +86,7 @@ function RunRow({ run }: { run: RunView }) {
 function Steps({ run: { doneCount, taskCount } }: { run: RunView }) {
   const share = taskCount === 0 ? 0 : doneCount / taskCount
   return (
-    <span className="flex items-center gap-2.5 text-xs text-muted tabular-nums">
+    <span className="flex items-center gap-2.5 text-xs whitespace-nowrap text-muted tabular-nums md:w-[8.5rem]">
       <span className="h-1.5 w-16 overflow-hidden rounded-full bg-calm-wash" aria-hidden="true">
         <span className="block h-full rounded-full bg-brass-mark" style={{ width: `${share * 100}%` }} />
       </span>

@@ -1,2 +1,2 @@
 export { SignIn, type SignInState } from './sign-in.tsx'
-export { codeIn, takeSignInCode } from './sign-in-code.ts'
+export { takeSignInCode } from './sign-in-code.ts'
