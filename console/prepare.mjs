@@ -65,7 +65,7 @@ async function prepare() {
     return
   }
   const { build } = await import(vite)
-  await build({ root: folder, configFile: join(folder, 'vite.config.ts'), logLevel: 'error' })
+  await build({ root: folder, configFile: join(folder, 'vite.config.ts'), logLevel: 'silent' })
   writeFileSync(stamp, wanted)
   process.stdout.write('console: built\n')
 }
@@ -80,9 +80,6 @@ try {
   if (process.argv.includes('--check')) check()
   else await prepare()
 } catch (error) {
-  process.stderr.write(
-    `console: the build failed: ${error instanceof Error ? error.message : String(error)}\n`,
-  )
-  process.stderr.write('console: see what is wrong with: npm run build -w @keyward/console\n')
+  process.stderr.write(`console: not ready: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exit(1)
 }
