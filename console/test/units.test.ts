@@ -6,7 +6,7 @@ import { requestOf } from '../src/api/client.ts'
 import { previewParts } from '../src/pages/approvals/preview-parts.ts'
 import { canonicalJson, verifyEntry, verifyHead } from '../src/pages/audit/verify-entry.ts'
 import { nextSteps } from '../src/pages/overview/next-steps.ts'
-import { cedarWords, describePolicy } from '../src/pages/policies/cedar-words.ts'
+import { cedarWords, describePolicy, rulesIn } from '../src/pages/policies/cedar-words.ts'
 import { frameFor } from '../src/pages/runs/graph-frame.ts'
 import { layersOf, placeTasks } from '../src/pages/runs/layers.ts'
 import { codeIn, takeSignInCode } from '../src/pages/sign-in/sign-in-code.ts'
@@ -93,6 +93,8 @@ describe('WORK-1: the picture of a run', () => {
   test('text stays readable: a long run turns downwards on a narrow screen', () => {
     assert.equal(frameFor(data.run.tasks, 1800).direction, 'right')
     assert.equal(frameFor(data.run.tasks, 360).direction, 'down')
+    const broad = Array.from({ length: 40 }, (_, at) => ({ id: String(at), needs: at === 0 ? [] : ['0'] }))
+    assert.equal(frameFor(broad, 360).direction, 'right')
   })
 })
 
@@ -100,13 +102,15 @@ describe('APPR-1: a preview is sorted, and nothing is lost', () => {
   test('files and secrets are drawn, all else stays data', () => {
     const { files, moves, historyOnly, rest } = previewParts(data.approval.preview)
     assert.deepEqual([files.length, moves.length, historyOnly.length], [2, 4, 1])
-    assert.deepEqual(Object.keys(rest).sort(), ['digest', 'project', 'undo'])
+    assert.deepEqual(Object.keys(rest).sort(), ['agentTask', 'project'])
   })
 
   test('a list in which one item is strange is shown whole as data', () => {
     const files = [...data.importPreview.files, { file: 'x' }]
     assert.deepEqual(previewParts({ files }), { files: [], moves: [], historyOnly: [], rest: { files } })
     assert.deepEqual(previewParts('text').rest, { preview: 'text' })
+    const twice = { project: 'a', import: { project: 'b', files: data.importPreview.files } }
+    assert.deepEqual(previewParts(twice).rest, twice)
   })
 })
 
@@ -164,6 +168,12 @@ describe('POL-1: policies are shown as they are', () => {
       cedarWords('permit // "x"').map(({ kind }) => kind),
       ['effect', 'plain', 'comment'],
     )
+  })
+
+  test('rules are listed by what their annotations say', () => {
+    const source =
+      '@id("a")\n@description("May \\"look\\".")\npermit (principal, action, resource);\n@id("b")\nforbid (principal, action, resource);'
+    assert.deepEqual(rulesIn(source), [{ id: 'a', effect: 'permit', text: 'May "look".' }])
   })
 
   test('the comment at the head describes the file', () => {

@@ -330,7 +330,19 @@ export const approval: ApprovalView = {
   requestedBy: 'person:per_01',
   risk: 'high',
   reversible: true,
-  preview: { ...importPreview, undo: 'an encrypted copy of each file is kept' },
+  preview: {
+    import: {
+      project: importPreview.project,
+      secrets: importPreview.secrets,
+      files: importPreview.files,
+      historyOnly: ['fnd_3'],
+    },
+    agentTask: {
+      agent: 'shop-agent',
+      command: ['node', 'charge.mjs'],
+      destinations: [{ host: 'api.example.com', port: 443 }],
+    },
+  },
   digest: sha256('approval'),
   planDigest: run.planDigest,
   state: 'pending',
@@ -466,7 +478,7 @@ export const policies = {
     {
       name: 'agents-borrow',
       origin: 'default' as const,
-      text: '// An active agent may borrow a secret of its own project.\n// The value itself never leaves the server.\n@id("agents-borrow")\npermit (\n  principal is Agent,\n  action == Action::"leases.request",\n  resource is Secret\n)\nwhen { principal.state == "active" };\n',
+      text: '// An active agent may borrow a secret of its own project.\n// The value itself never leaves the server.\n@id("agents-borrow")\n@description("An active agent may borrow a secret of its own project.")\npermit (\n  principal is Agent,\n  action == Action::"leases.request",\n  resource is Secret\n)\nwhen { principal.state == "active" };\n',
     },
     {
       name: 'solo',

@@ -26,17 +26,42 @@ function listOf<T extends Json>(value: Json | undefined, fits: (item: Json) => i
 }
 
 /**
- * Sorts a preview into the parts that can be drawn well. Whatever is not understood stays in `rest` and is shown as it is:
- * an approver sees everything that is hashed.
+ * Sorts a preview into the parts that can be drawn well, one level deep. Whatever is not understood stays in `rest` and is
+ * shown as it is: an approver sees everything that is hashed.
  */
 export function previewParts(preview: Json): PreviewParts {
   if (!isRecord(preview)) return { files: [], moves: [], historyOnly: [], rest: { preview } }
+  const parts = sort(preview)
+  for (const [name, value] of Object.entries(parts.rest)) {
+    const inner = isRecord(value) ? sort(value) : undefined
+    if (inner && drawsSomething(inner) && !collides(inner.rest, parts.rest, name)) lift(parts, name, inner)
+  }
+  return parts
+}
+
+function sort(preview: Record): PreviewParts {
   const files = listOf(preview['files'], isFile)
   const moves = listOf(preview['secrets'], isMove)
   const historyOnly = listOf(preview['historyOnly'], isText)
   const drawn = { files, secrets: moves, historyOnly }
-  const rest = Object.fromEntries(
-    Object.entries(preview).filter(([name]) => Reflect.get(drawn, name) === undefined),
-  )
-  return { files: files ?? [], moves: moves ?? [], historyOnly: historyOnly ?? [], rest }
+  const rest = Object.entries(preview).filter(([name]) => Reflect.get(drawn, name) === undefined)
+  return {
+    files: files ?? [],
+    moves: moves ?? [],
+    historyOnly: historyOnly ?? [],
+    rest: Object.fromEntries(rest),
+  }
+}
+
+const drawsSomething = ({ files, moves }: PreviewParts): boolean => files.length + moves.length > 0
+
+const collides = (inner: Record, outer: Record, lifted: string): boolean =>
+  Object.keys(inner).some((name) => name in outer && name !== lifted)
+
+function lift(parts: PreviewParts, name: string, inner: PreviewParts): void {
+  parts.files.push(...inner.files)
+  parts.moves.push(...inner.moves)
+  parts.historyOnly.push(...inner.historyOnly)
+  delete parts.rest[name]
+  Object.assign(parts.rest, inner.rest)
 }

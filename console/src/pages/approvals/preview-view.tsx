@@ -10,7 +10,7 @@ export function PreviewView({ preview }: { preview: Json }) {
   const { files, moves, historyOnly, rest } = previewParts(preview)
   const entries = Object.entries(rest)
   const facts: Fact[] = entries.flatMap(([name, value]) =>
-    isPlain(value) ? [[readable(name), String(value)] as const] : [],
+    isPlain(value) ? [[readable(name), plainText(value)] as const] : [],
   )
   const structures = entries.filter(([, value]) => !isPlain(value))
   return (
@@ -60,6 +60,11 @@ export function PreviewView({ preview }: { preview: Json }) {
 
 function isPlain(value: Json): value is string | number | boolean | null {
   return value === null || typeof value !== 'object'
+}
+
+function plainText(value: string | number | boolean | null): string {
+  if (value === null) return 'None'
+  return typeof value === 'boolean' ? (value ? 'Yes' : 'No') : String(value)
 }
 
 /** `secretPath` → `Secret path`. */

@@ -35,3 +35,17 @@ export function describePolicy(source: string): string {
   }
   return head.join(' ').trim()
 }
+
+export type Rule = { id: string; effect: 'permit' | 'forbid'; text: string }
+
+const annotated =
+  /@id\("(?<id>[^"]+)"\)\s*@description\("(?<text>(?:[^"\\]|\\.)*)"\)\s*(?<effect>permit|forbid)\b/g
+
+/** The rules that say in words what they do, by their `@id` and `@description`. */
+export function rulesIn(source: string): Rule[] {
+  return [...source.matchAll(annotated)].map(({ groups }) => ({
+    id: groups?.['id'] ?? '',
+    effect: groups?.['effect'] === 'forbid' ? 'forbid' : 'permit',
+    text: (groups?.['text'] ?? '').replaceAll(/\\(.)/g, '$1'),
+  }))
+}

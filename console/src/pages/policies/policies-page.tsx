@@ -1,13 +1,14 @@
 import type { api, ResultOf } from '@keyward/contract'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { ShieldCheck } from 'lucide-react'
+import { Ban, CircleCheck, ShieldCheck } from 'lucide-react'
 import { policiesQuery } from '../../api/queries.ts'
+import { Badge, type Look } from '../../ui/badge.tsx'
 import { CopyButton } from '../../ui/copy.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
 import { ScrollRegion } from '../../ui/scroll-region.tsx'
-import { cedarWords, describePolicy, type Word } from './cedar-words.ts'
+import { cedarWords, describePolicy, rulesIn, type Word } from './cedar-words.ts'
 
 const route = getRouteApi('/policies')
 const schemaName = 'schema'
@@ -79,6 +80,31 @@ function FileList({ files, shown }: { files: File[]; shown: string }) {
   )
 }
 
+const effects: Record<'permit' | 'forbid', Look> = {
+  permit: { hue: 'ok', icon: CircleCheck, text: 'Permits' },
+  forbid: { hue: 'bad', icon: Ban, text: 'Forbids' },
+}
+
+function Rules({ source }: { source: string }) {
+  const rules = rulesIn(source)
+  if (rules.length === 0) return null
+  return (
+    <ul className="divide-y divide-line border-b border-line">
+      {rules.map(({ id, effect, text }) => (
+        <li key={id} className="grid gap-x-5 gap-y-1 px-5 py-3 sm:grid-cols-[5rem_minmax(0,1fr)]">
+          <span className="pt-0.5">
+            <Badge look={effects[effect]} bare />
+          </span>
+          <span>
+            <span className="block text-pretty">{text}</span>
+            <code className="text-xs text-muted">{id}</code>
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
 function FileView({ file }: { file: File }) {
   return (
     <Sheet className="min-w-0 overflow-hidden">
@@ -89,6 +115,7 @@ function FileView({ file }: { file: File }) {
         </div>
         <CopyButton text={file.text} label={`Copy the text of ${file.name}`} />
       </div>
+      <Rules source={file.text} />
       <ScrollRegion label={`Text of ${file.name}`} className="overflow-x-auto bg-sunken/50 -outline-offset-2">
         <pre className="p-5 text-[0.8125rem] leading-[1.65]">
           <code>{withKeys(cedarWords(file.text))}</code>

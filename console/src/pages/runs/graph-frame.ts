@@ -7,6 +7,7 @@ export type Frame = { direction: Direction; box: Box; height: number }
 const comfortable = 0.8
 const margin = 48
 const shortest = 260
+const narrowest = 132
 
 /**
  * How to lay a run out in a given width so that its text stays readable: along the lines of writing when it fits, downwards
@@ -18,13 +19,14 @@ export function frameFor(tasks: readonly Pick<TaskView, 'id' | 'needs'>[], width
   const box: Box = { width: 212, height: 76, gapAlong: 48, gapAcross: 24 }
   const length = layers.length * (box.width + box.gapAlong) + margin
   const scale = Math.min(1, width / length)
-  if (scale >= comfortable) {
+  const downwards = Math.min(1, width / (broadest * (narrowest + 16) + margin))
+  if (scale >= comfortable || scale >= downwards) {
     const height = broadest * (box.height + box.gapAcross) * scale + 2 * margin
     return { direction: 'right', box, height: Math.max(shortest, height) }
   }
   const column = Math.floor((width - margin) / broadest) - 16
   const narrow: Box = {
-    width: Math.min(280, Math.max(132, column)),
+    width: Math.min(280, Math.max(narrowest, column)),
     height: column < 180 ? 104 : 72,
     gapAlong: 36,
     gapAcross: 16,

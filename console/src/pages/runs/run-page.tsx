@@ -15,6 +15,8 @@ import { RunSteps } from './run-steps.tsx'
 import { TaskDetail } from './task-detail.tsx'
 
 const route = getRouteApi('/runs/$runId')
+/** A larger run opens as a list; the picture is one press away. */
+const readableTasks = 60
 
 export function RunPage() {
   const { runId } = route.useParams()
@@ -37,7 +39,7 @@ function Loaded({ run }: { run: RunDetail }) {
     [navigate],
   )
   const task = run.tasks.find(({ id }) => id === selected)
-  const shown = view ?? 'graph'
+  const shown = view ?? (run.tasks.length > readableTasks ? 'steps' : 'graph')
   return (
     <>
       <PageHeader title={run.title} actions={<RunActions run={run} />}>
