@@ -40,6 +40,18 @@ export function mountApi(app: FastifyInstance, routes: readonly Route[], needs: 
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, needs.log))
 }
 
+/** Who calls, once policy allows the action on all of its resources. For addresses that are no operation of the contract. */
+export async function authorise(
+  action: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  needs: ApiNeeds,
+): Promise<Call> {
+  const call = await callOf(request, reply, 'policy', needs)
+  await allow(action, anyOf(action, needs.policy), call, needs)
+  return call
+}
+
 export function answerProblem(
   error: unknown,
   request: FastifyRequest,

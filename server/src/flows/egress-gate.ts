@@ -1,0 +1,44 @@
+import type { Audit } from '../audit/index.ts'
+import { actorOf, type Principal } from '../core/index.ts'
+import type { Lend } from '../lend/index.ts'
+import type { Policy } from '../policy/index.ts'
+import type { EgressRecord, Gate } from '../proxy/index.ts'
+
+type Needs = {
+  policy: Pick<Policy, 'decide'>
+  lend: Pick<Lend, 'use'>
+  audit: Pick<Audit, 'recordNow'>
+}
+
+/** What the egress proxy may ask of the server: policy before a name is looked up, a lease before a value, audit for all. */
+export function createEgressGate({ policy, lend, audit }: Needs): Gate {
+  return {
+    async admit({ agentId, host, port }) {
+      const decision = policy.decide({
+        principal: agentOf(agentId),
+        action: 'egress.connect',
+        resource: { type: 'Destination', id: `${host}:${port}`, attributes: { host, port } },
+        context: { host, port, listed: true },
+      })
+      return { allow: decision.allow, reason: decision.reason }
+    },
+    resolve: ({ runId, taskId, ...claim }) =>
+      lend.use({ ...claim, runId: runId ?? undefined, taskId: taskId ?? undefined }),
+    async record(entry) {
+      const allowed = entry.outcome === 'allowed'
+      await audit.recordNow({
+        type: allowed ? 'egress.allowed' : entry.outcome === 'misused' ? 'lease.misused' : 'egress.denied',
+        outcome: allowed ? 'done' : 'denied',
+        actor: actorOf(agentOf(entry.agentId)),
+        target: `destination:${entry.host}:${entry.port}`,
+        correlation: entry.runId ?? entry.sandboxId,
+        detail: detailOf(entry),
+      })
+    },
+  }
+}
+
+const agentOf = (agentId: string): Principal => ({ kind: 'agent', id: agentId, name: agentId, roles: [] })
+
+const detailOf = ({ sandboxId, agentId: _, runId: __, taskId, ...report }: EgressRecord) =>
+  JSON.parse(JSON.stringify({ sandboxId, taskId, ...report }))

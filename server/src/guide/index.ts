@@ -1,0 +1,1 @@
+export { type GuideOptions, runGuide } from './guide.ts'

@@ -1,0 +1,8 @@
+export { agentRoutes, leaseRoutes } from './handlers/agents.ts'
+export { findingRoutes } from './handlers/findings.ts'
+export { secretRoutes } from './handlers/secrets.ts'
+export { sessionRoutes } from './handlers/session.ts'
+export { systemRoutes } from './handlers/system.ts'
+export { approvalRoutes, runRoutes } from './handlers/work.ts'
+export { renderMetrics } from './metrics.ts'
+export { type HttpServer, startHttpServer, type TlsFiles } from './server.ts'

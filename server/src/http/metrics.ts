@@ -1,0 +1,25 @@
+import type { SystemStatus } from '@keyward/contract'
+
+const rank = { ok: 1, degraded: 0.5, failing: 0 } as const
+
+/** Prometheus text format: https://prometheus.io/docs/instrumenting/exposition_formats/ . Counts and states only, no names. */
+export function renderMetrics(status: SystemStatus, memoryBytes: number): string {
+  const lines: string[] = []
+  const gauge = (name: string, help: string, value: number): void => {
+    lines.push(`# HELP keyward_${name} ${help}`, `# TYPE keyward_${name} gauge`, `keyward_${name} ${value}`)
+  }
+  gauge('vault_sealed', 'Whether the vault is sealed.', status.vault.sealed ? 1 : 0)
+  gauge('audit_writable', 'Whether audit entries can be written.', rank[status.audit.health])
+  gauge('audit_entries', 'Length of the audit chain.', status.audit.seq)
+  gauge('store_up', 'Whether the database can be written.', rank[status.store.health])
+  gauge('proxy_up', 'Whether the egress proxy works.', rank[status.proxy.health])
+  gauge('sandbox_available', 'Whether tasks can be isolated.', status.sandbox.level === 'none' ? 0 : 1)
+  gauge('findings_open', 'Findings that nobody has dealt with.', status.counts.openFindings)
+  gauge('findings_imported', 'Findings whose value is in the vault.', status.counts.importedFindings)
+  gauge('approvals_pending', 'Approvals that wait for a person.', status.counts.pendingApprovals)
+  gauge('runs_active', 'Runs that have not ended.', status.counts.activeRuns)
+  gauge('agents', 'Registered agents.', status.counts.agents)
+  gauge('leases_active', 'Leases that are in force.', status.counts.activeLeases)
+  gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
+  return `${lines.join('\n')}\n`
+}

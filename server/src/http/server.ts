@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto'
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import https from 'node:https'
+import { type AddressInfo, isIP } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Bus } from '../bus/index.ts'
+import { AppError, reasonOf } from '../core/index.ts'
+import { type ApiNeeds, answerProblem, authorise, mountApi } from './api.ts'
+import { consoleHandler } from './console.ts'
+import { streamEvents } from './live.ts'
+import { openApiDocument } from './openapi.ts'
+import type { Route } from './route.ts'
+import { refuseForeignHost, securityHeaders } from './security-headers.ts'
+import { acceptList, createVaultHandler } from './vault/index.ts'
+
+export type HttpServer = {
+  /** `http://127.0.0.1:8200`. */
+  readonly address: string
+  close(): Promise<void>
+}
+
+export type TlsFiles = { readonly certificatePem: string; readonly keyPem: string }
+
+type Needs = Omit<ApiNeeds, 'secure'> & {
+  routes: (secure: boolean) => readonly Route[]
+  vault: Parameters<typeof createVaultHandler>[0]['vault']
+  bus: Pick<Bus, 'subscribe' | 'since'>
+  consoleDir: string
+  version: string
+  /** Prometheus text. */
+  metrics: () => Promise<string>
+  health: () => Promise<{ state: 'ok' | 'degraded' | 'failing'; [part: string]: unknown }>
+}
+
+const largestBodyBytes = 1024 * 1024
+const loopbackHosts = ['127.0.0.1', '::1', 'localhost']
+
+/** One port: console at /, API at /api/v1, Vault's dialect at /v1, /metrics and /healthz. */
+export async function startHttpServer(
+  listen: string,
+  tls: TlsFiles | undefined,
+  needs: Needs,
+): Promise<HttpServer> {
+  const { host, port } = parseListen(listen)
+  const loopback = loopbackHosts.includes(host)
+  if (!loopback && !tls)
+    throw new AppError(
+      'request.invalid',
+      `--listen ${listen} is not loopback, so it needs TLS: give --tls-cert and --tls-key`,
+    )
+  const secure = tls !== undefined
+  const vaultHandler = createVaultHandler({ vault: needs.vault, log: needs.log })
+  const guard = foreignHostGuard(loopback)
+  const app = Fastify({
+    bodyLimit: largestBodyBytes,
+    genReqId: () => randomUUID(),
+    serverFactory: (handler) => createServer(tls, dispatch(vaultHandler, guard, handler)),
+  })
+  mount(app, needs, { secure, loopback })
+  await app.ready()
+  const server = app.server as Server
+  acceptList(server)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenFailure(listen, error)))
+    server.listen(port, host, resolve)
+  })
+  const bound = server.address() as AddressInfo
+  const shown = isIP(bound.address) === 6 ? `[${bound.address}]` : bound.address
+  return {
+    address: `${secure ? 'https' : 'http'}://${shown}:${bound.port}`,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+      await app.close()
+    },
+  }
+}
+
+type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
+
+function createServer(tls: TlsFiles | undefined, handler: NodeHandler): Server {
+  const limits = {
+    maxHeaderSize: 16 * 1024,
+    requestTimeout: 60_000,
+    headersTimeout: 20_000,
+    keepAliveTimeout: 65_000,
+  }
+  if (!tls) return http.createServer(limits, handler)
+  return https.createServer(
+    { ...limits, cert: tls.certificatePem, key: tls.keyPem, minVersion: 'TLSv1.3' },
+    handler,
+  ) as unknown as Server
+}
+
+function dispatch(
+  vault: NodeHandler,
+  guard: (request: IncomingMessage) => AppError | undefined,
+  rest: NodeHandler,
+): NodeHandler {
+  return (request, response) => {
+    if (!request.url?.startsWith('/v1/')) return rest(request, response)
+    const refusal = guard(request)
+    if (!refusal) return vault(request, response)
+    response.writeHead(refusal.status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ errors: [refusal.detail] }))
+  }
+}
+
+function foreignHostGuard(loopback: boolean) {
+  return (request: IncomingMessage): AppError | undefined => {
+    try {
+      refuseForeignHost(request.headers.host, loopback)
+    } catch (error) {
+      if (error instanceof AppError) return error
+      throw error
+    }
+    return undefined
+  }
+}
+
+function mount(
+  app: FastifyInstance,
+  needs: Needs,
+  { secure, loopback }: { secure: boolean; loopback: boolean },
+): void {
+  const { log, bus } = needs
+  const headers = securityHeaders(secure)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(headers)
+    refuseForeignHost(request.headers.host, loopback)
+  })
+  const apiNeeds = { ...needs, secure }
+  const routes = needs.routes(secure)
+  mountApi(app, routes, apiNeeds)
+  app.get('/api/v1/openapi.json', async () =>
+    openApiDocument(
+      routes.map((route) => route.operation),
+      needs.version,
+    ),
+  )
+  app.get('/api/v1/events', async (request, reply) => {
+    await authorise('system.status', request, reply, apiNeeds)
+    const last = Number(request.headers['last-event-id'] ?? Number.NaN)
+    for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value)
+    reply.hijack()
+    await streamEvents(reply.raw, bus, Number.isSafeInteger(last) ? last : undefined)
+  })
+  app.get('/healthz', async (_, reply) => {
+    const health = await needs.health()
+    return reply.code(health.state === 'failing' ? 503 : 200).send(health)
+  })
+  app.get('/metrics', async (_, reply) => reply.type('text/plain; version=0.0.4').send(await needs.metrics()))
+  app.all('/api/*', (request, reply) =>
+    answerProblem(
+      new AppError('request.not_found', `${request.method} ${request.url.split('?')[0]} is no operation`),
+      request,
+      reply,
+      log,
+    ),
+  )
+  app.get('/*', consoleHandler(needs.consoleDir))
+  app.setNotFoundHandler((request, reply) =>
+    answerProblem(
+      new AppError('request.not_found', `${request.method} is not answered here`),
+      request,
+      reply,
+      log,
+    ),
+  )
+}
+
+function parseListen(listen: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(listen)
+  const port = Number(match?.[3])
+  if (!match || port > 65_535) throw new AppError('request.invalid', `--listen ${listen} is not host:port`)
+  return { host: match[1] ?? match[2] ?? '', port }
+}
+
+function listenFailure(listen: string, error: Error): AppError {
+  const inUse = 'code' in error && error.code === 'EADDRINUSE'
+  const what = inUse
+    ? 'the port is in use. Stop what uses it, or give another with --listen'
+    : reasonOf(error)
+  return new AppError('store.unavailable', `cannot listen on ${listen}: ${what}`)
+}

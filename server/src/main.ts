@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ServerOptions, StartOptions } from './cli/index.ts'
+import { AppError, createLog, type Log, type Principal, Secret, systemClock } from './core/index.ts'
+import { runGuide } from './guide/index.ts'
+import {
+  agentRoutes,
+  approvalRoutes,
+  findingRoutes,
+  type HttpServer,
+  leaseRoutes,
+  renderMetrics,
+  runRoutes,
+  secretRoutes,
+  sessionRoutes,
+  startHttpServer,
+  systemRoutes,
+} from './http/index.ts'
+import { createKeyward, type Keyward } from './keyward.ts'
+import { openDataFolder, openStore } from './store/index.ts'
+
+const { version }: { version: string } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+)
+
+type Running = {
+  readonly keyward: Keyward
+  readonly http: HttpServer
+  /** A link that signs the owner in once. */
+  signInLink(): Promise<string>
+  stop(): Promise<void>
+}
+
+/** `keyward server`: runs until it is told to stop. */
+export async function runServer(options: ServerOptions): Promise<number> {
+  const log = createLog(options.logLevel)
+  const running = await startKeyward(options, log)
+  await announce(running, options)
+  await signalled()
+  await running.stop()
+  return 0
+}
+
+/** `keyward start`: the server with the guided first run. Without a terminal (`--yes`) it ends with the report. */
+export async function runStart(options: StartOptions): Promise<number> {
+  const log = createLog('error')
+  const running = await startKeyward(
+    { ...options, dev: false, seal: 'keyfile', logLevel: 'error', ...fromEnvironment() },
+    log,
+  )
+  const { keyward, http } = running
+  try {
+    const guide = { ...options, address: http.address, signInLink: running.signInLink }
+    const answer = await runGuide(keyward, guide)
+    if (answer.keepServing) await signalled()
+    return answer.exitCode
+  } finally {
+    await running.stop()
+  }
+}
+
+const fromEnvironment = (): { databaseUrl?: string } => {
+  const databaseUrl = process.env['KEYWARD_DATABASE_URL']
+  return databaseUrl ? { databaseUrl } : {}
+}
+
+async function startKeyward(options: ServerOptions, log: Log): Promise<Running> {
+  const folder = openDataFolder(options.dataDir)
+  const cleanUp: (() => Promise<void> | void)[] = [() => folder.release()]
+  const stop = async (): Promise<void> => {
+    for (const step of cleanUp.splice(0)) await step()
+  }
+  try {
+    const store = await openStore({ dataDir: options.dataDir, databaseUrl: options.databaseUrl })
+    cleanUp.unshift(() => store.close())
+    const keyward = await createKeyward({
+      store,
+      clock: systemClock,
+      log,
+      dataDir: options.dataDir,
+      version,
+      auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',
+    })
+    await openVault(keyward, options)
+    await keyward.start()
+    cleanUp.unshift(() => keyward.stop())
+    const http = await serve(keyward, options, log)
+    cleanUp.unshift(() => http.close())
+    return { keyward, http, stop, signInLink: () => signInLink(keyward, http.address) }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** A new vault sealed by a key file is made and opened at once; one sealed by shares waits for its holders. */
+async function openVault(
+  { vault }: Keyward,
+  { dev, devRootTokenId, seal, dataDir }: ServerOptions,
+): Promise<void> {
+  const { initialised, seal: present } = vault.status()
+  if (initialised && present === 'shamir') return
+  if (initialised) {
+    await vault.unsealWithKeyFile()
+  } else if (dev || seal === 'keyfile') {
+    const rootTokenId = devRootTokenId === undefined ? undefined : new Secret(devRootTokenId)
+    const { rootToken } = await vault.initialise({ seal: 'keyfile', ...(rootTokenId ? { rootTokenId } : {}) })
+    if (!rootTokenId) await writePrivate(join(dataDir, 'root.token'), rootToken)
+  }
+  if (dev && devRootTokenId !== undefined && !(await vault.principalOf(devRootTokenId)))
+    throw new AppError(
+      'request.conflict',
+      `the data folder ${dataDir} was made with another root token. Use that one, or another folder.`,
+    )
+}
+
+async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promise<HttpServer> {
+  const { store, identity, vault, audit, policy, bus, findings, lend, flows, workflow, approvals } = keyward
+  const owner = await store.write((tx) => identity.bootstrapOwner(tx))
+  const localToken = new Secret(randomBytes(32).toString('base64url'))
+  await writePrivate(join(options.dataDir, 'local.token'), localToken)
+  const devToken = options.dev ? options.devRootTokenId : undefined
+  const authenticate = async (token: string): Promise<Principal | undefined> => {
+    // The development server's token is its owner, present at the keyboard: nobody else runs one.
+    if (devToken !== undefined && token === devToken)
+      return {
+        kind: 'person',
+        id: owner.id,
+        name: owner.name,
+        roles: owner.roles,
+        signedInAt: systemClock.now(),
+      }
+    return (await identity.authenticate(token)) ?? vault.principalOf(token)
+  }
+  return startHttpServer(options.listen, await tlsFiles(options), {
+    authenticate,
+    policy,
+    audit,
+    log,
+    bus,
+    vault,
+    version,
+    circumstances: async () => ({ soloAccount: (await identity.countPeople()) === 1 }),
+    consoleDir: consoleFolder(),
+    metrics: async () => renderMetrics(await keyward.status(), process.memoryUsage.rss()),
+    health: keyward.health,
+    routes: (secure) => [
+      ...sessionRoutes({ store, identity, clock: systemClock, localToken, secure }),
+      ...systemRoutes({ status: keyward.status, policy, audit }),
+      ...findingRoutes(findings),
+      ...runRoutes({ flows, workflow }),
+      ...approvalRoutes({ approvals }),
+      ...agentRoutes({ store, identity, lend }),
+      ...leaseRoutes({ store, lend }),
+      ...secretRoutes({ vault, audit }),
+    ],
+  })
+}
+
+/** Beside the compiled server in the published package, in its own workspace in the repository. */
+function consoleFolder(): string {
+  const source = import.meta.url.endsWith('.ts')
+  return fileURLToPath(new URL(source ? '../../console/dist' : './console', import.meta.url))
+}
+
+async function tlsFiles({ tlsCert, tlsKey }: ServerOptions) {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined
+  return { certificatePem: await readFile(tlsCert, 'utf8'), keyPem: await readFile(tlsKey, 'utf8') }
+}
+
+async function writePrivate(file: string, content: Secret): Promise<void> {
+  const handle = await open(file, 'w', 0o600)
+  await handle.chmod(0o600)
+  await handle.writeFile(`${content.reveal()}\n`)
+  await handle.close()
+}
+
+/** The code stands in the fragment, which no browser sends to a server or a log. */
+async function signInLink({ store, identity }: Keyward, address: string): Promise<string> {
+  const code = await store.write(async (tx) =>
+    identity.createSignInCode(tx, (await identity.bootstrapOwner(tx)).id),
+  )
+  return `${address}/#code=${code.reveal()}`
+}
+
+async function announce({ keyward, http, signInLink }: Running, options: ServerOptions): Promise<void> {
+  const { initialised, sealed } = keyward.vault.status()
+  const lines = [
+    `Keyward ${version} listens on ${http.address}`,
+    `  data      ${options.dataDir}${options.databaseUrl ? ' and PostgreSQL' : ''}`,
+    `  vault     ${initialised ? (sealed ? 'sealed: give the key shares' : 'open') : 'not initialised: PUT /v1/sys/init'}`,
+    `  console   ${await signInLink()}`,
+    '            signs you in as the owner, once, within ten minutes; for another: keyward login --link',
+  ]
+  if (options.dev)
+    lines.push('  dev       the root token is the one you gave; never use --dev with real secrets')
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+/** Resolves at SIGINT or SIGTERM; a second one ends the process at once. */
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
+      resolve()
+    }
+    process.once('SIGINT', end)
+    process.once('SIGTERM', end)
+  })
+}
