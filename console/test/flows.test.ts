@@ -245,7 +245,10 @@ describe('UI-1: findings and runs', () => {
   test('WORK-1: a run is drawn, follows live events, and is cancelled after a question', async (t) => {
     const { page, complaints } = await open(t, '/runs/run_7f3a')
     await settle(page)
-    assert.equal(await page.locator('.react-flow__node').count(), data.run.tasks.length)
+    await page.waitForFunction(
+      (count) => document.querySelectorAll('.react-flow__node').length === count,
+      data.run.tasks.length,
+    )
     server.answer({
       'runs.read': () => ({ ...data.run, state: 'Succeeded', finishedAt: data.run.createdAt }),
     })

@@ -58,9 +58,9 @@ export async function visit(
   return { page, context, complaints }
 }
 
-/** Waits until nothing is loading any more: no skeleton, no unfinished request. */
+/** Waits until the page itself is there and no part of it is loading any more. */
 export async function settle(page: Page): Promise<void> {
-  await page.waitForSelector('h1')
+  await page.waitForSelector('#content h1')
   await page.waitForFunction(() => document.querySelector('.skeleton') === null)
   await page.evaluate(() => document.fonts.ready.then(() => undefined))
 }
