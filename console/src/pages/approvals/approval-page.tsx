@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { CircleCheck, OctagonAlert, RotateCcw } from 'lucide-react'
 import { approvalQuery } from '../../api/queries.ts'
+import { Actor } from '../../ui/actor.tsx'
 import { approvalLook, Badge, type Look, riskLook } from '../../ui/badge.tsx'
 import { Digest } from '../../ui/copy.tsx'
 import { JsonView } from '../../ui/json-view.tsx'
@@ -120,7 +121,7 @@ function factsOf(approval: ApprovalView) {
     [
       'Asked by',
       <span key="by">
-        {approval.requestedBy}, <Time at={approval.requestedAt} />
+        <Actor id={approval.requestedBy} />, <Time at={approval.requestedAt} />
       </span>,
     ],
     [
@@ -161,7 +162,13 @@ function Answered({ approval }: { approval: ApprovalView }) {
         <h2 className="font-semibold">{approvalLook[approval.state].text}</h2>
       </div>
       <p className="mt-1.5 text-muted">
-        {approval.decidedBy ? `By ${approval.decidedBy}` : 'Nobody answered'}
+        {approval.decidedBy ? (
+          <>
+            By <Actor id={approval.decidedBy} />
+          </>
+        ) : (
+          'Nobody answered'
+        )}
         {approval.decidedAt ? (
           <>
             , <ExactTime at={approval.decidedAt} />

@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { CircleCheck, Hourglass } from 'lucide-react'
 import { approvalsQuery } from '../../api/queries.ts'
+import { Actor } from '../../ui/actor.tsx'
 import { approvalLook, Badge, riskLook } from '../../ui/badge.tsx'
 import { Command } from '../../ui/copy.tsx'
 import { FilterLinks } from '../../ui/filter-links.tsx'
@@ -73,7 +74,7 @@ function ApprovalRow({ approval }: { approval: ApprovalView }) {
           {approval.title}
         </Link>
         <p className="text-[0.8125rem] break-words text-muted">
-          {approval.action} on {approval.target}, asked by {approval.requestedBy}{' '}
+          {approval.action} on {approval.target}, asked by <Actor id={approval.requestedBy} />{' '}
           <Time at={approval.requestedAt} />
         </p>
       </div>

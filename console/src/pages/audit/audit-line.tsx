@@ -1,6 +1,7 @@
 import type { AuditEntry } from '@keyward/contract'
 import { Link } from '@tanstack/react-router'
 import { Ban, CircleCheck, CircleDashed, CircleX } from 'lucide-react'
+import { Actor } from '../../ui/actor.tsx'
 import { Badge, type Look } from '../../ui/badge.tsx'
 import { Time } from '../../ui/time.tsx'
 
@@ -28,7 +29,7 @@ export function AuditLine({ entry }: { entry: AuditEntry }) {
       <span className="min-w-0 truncate">
         <span className="font-medium">{eventText(entry.type)}</span>{' '}
         <span className="text-muted">
-          by {entry.actor} on {entry.target}
+          by <Actor id={entry.actor} /> on {entry.target}
         </span>
       </span>
       <span className="flex items-baseline gap-3 text-xs text-muted">

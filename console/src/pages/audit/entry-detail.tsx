@@ -74,6 +74,7 @@ function PreviousFits({ fits, seq }: { fits: boolean; seq: number }) {
 }
 
 function Correlation({ id }: { id: string }) {
+  if (id === '') return 'Nothing else'
   return (
     <Link
       to="/audit"

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useCallback } from 'react'
 import { runQuery } from '../../api/queries.ts'
+import { Actor } from '../../ui/actor.tsx'
 import { Badge, runLook } from '../../ui/badge.tsx'
 import { Digest } from '../../ui/copy.tsx'
 import { DetailPanel } from '../../ui/detail-panel.tsx'
@@ -75,7 +76,7 @@ function RunFacts({ run }: { run: RunDetail }) {
         {run.doneCount} of {run.taskCount} tasks done
       </span>
       <span>
-        started by {run.requestedBy} <Time at={run.createdAt} />
+        started by <Actor id={run.requestedBy} /> <Time at={run.createdAt} />
         {run.unattended ? ', unattended' : ''}
       </span>
       {run.finishedAt ? (

@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { Workflow } from 'lucide-react'
 import { runsQuery } from '../../api/queries.ts'
+import { Actor } from '../../ui/actor.tsx'
 import { Badge, runLook } from '../../ui/badge.tsx'
 import { buttonStyle } from '../../ui/button.tsx'
 import { FilterLinks } from '../../ui/filter-links.tsx'
@@ -67,7 +68,7 @@ function RunRow({ run }: { run: RunView }) {
           {run.title}
         </Link>
         <p className="truncate text-[0.8125rem] text-muted">
-          {run.flow} · by {run.requestedBy}
+          {run.flow} · by <Actor id={run.requestedBy} />
           {run.unattended ? ' · unattended' : ''}
         </p>
       </div>
