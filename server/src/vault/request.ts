@@ -6,6 +6,7 @@ import type { Durability, Reader, Store } from '../store/index.ts'
 import type { Capability } from './acl/policy-document.ts'
 import type { Answer, Body, Call, Operation, PathSpec } from './engine.ts'
 import { isObject } from './fields.ts'
+import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
 import type { Router } from './router.ts'
 import type { LiveToken } from './tokens/token-record.ts'
@@ -68,6 +69,7 @@ const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsu
  */
 export function createRequestHandler(needs: Needs): (request: VaultRequest) => Promise<VaultResponse> {
   const { store, audit, tokens, router, clock, log } = needs
+  const readLog = createReadLog({ store, audit, durability: needs.readDurability })
 
   async function refuse(
     actor: string,
@@ -119,7 +121,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const answer = await handler(call)
     const found = answer !== undefined && (answer.status ?? 200) < 400
     const entry = entryOf(context, spec, call, found ? 'done' : 'failed', answer?.note)
-    await store.write((tx) => audit.record(tx, entry), needs.readDurability)
+    await readLog.record(entry)
     return answer
   }
 
