@@ -57,6 +57,8 @@ export type ScanView = z.output<typeof scanView>
 /** What an import would change in one file. Lines are masked: no value is ever shown. */
 export const fileChange = z.object({
   file: z.string(),
+  /** The findings whose values stand in it. */
+  findingIds: z.array(z.string()),
   sha256Before: z.string(),
   sha256After: z.string(),
   lines: z.array(z.object({ line: z.int(), before: z.string(), after: z.string() })),

@@ -197,6 +197,7 @@ export const importPreview: ImportPreview = {
   files: [
     {
       file: '.env',
+      findingIds: [],
       sha256Before: sha256('before'),
       sha256After: sha256('after'),
       lines: [
@@ -214,6 +215,7 @@ export const importPreview: ImportPreview = {
     },
     {
       file: 'config/payments.yaml',
+      findingIds: [],
       sha256Before: sha256('before-yaml'),
       sha256After: sha256('after-yaml'),
       lines: [

@@ -21,6 +21,7 @@ const preview = {
   files: [
     {
       file: '.env',
+      findingIds: ['fnd_01'],
       sha256Before: 'a',
       sha256After: 'b',
       lines: [{ line: 3, before: 'STRIPE=sk_…4Q', after: 'STRIPE=keyward://secret/shop/stripe#value' }],

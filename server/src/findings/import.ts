@@ -141,7 +141,7 @@ export function createImport(needs: FindingsNeeds): Import {
           'finding.changed',
           `${change.file} changed after the approval; it was left alone. Scan again.`,
         )
-      const { files } = await previewImport(needs, change.findingIds)
+      const { files } = await previewImport(needs, change.findingIds, change.file)
       const planned = files.find((candidate) => candidate.file === change.file)
       if (!planned || sha256(planned.after) !== change.sha256After)
         throw new AppError(

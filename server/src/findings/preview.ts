@@ -9,6 +9,7 @@ import { type Replacement, replaceValues } from './replace.ts'
 
 export type PlannedFile = {
   readonly file: string
+  readonly findingIds: readonly string[]
   readonly target: ProjectFile
   readonly after: Buffer
   readonly lines: { line: number; before: string; after: string }[]
@@ -25,10 +26,11 @@ export const referenceOf = (row: Pick<FindingRow, 'secret_path'>): string => {
   return formatReference({ mount, path: names.join('/'), field: importField })
 }
 
-/** Reads the files as they are now and works out what an import would write. Nothing is changed. */
+/** Reads the files as they are now, or `only` one of them, and works out what an import would write. Nothing is changed. */
 export async function previewImport(
   { store, scanner }: Pick<FindingsNeeds, 'store' | 'scanner'>,
   findingIds: readonly string[],
+  only?: string,
 ): Promise<PreparedImport> {
   const rows = await openFindings(store, findingIds)
   const places = await placesOf(
@@ -40,7 +42,7 @@ export async function previewImport(
   const kept = await scanner()
   const names = [...new Set(inFiles.map((place) => place.file))].sort()
   const files: PlannedFile[] = []
-  for (const file of names) {
+  for (const file of only === undefined ? names : [only]) {
     const planned = await planFile(kept, root, file, rows, inFiles)
     if (planned) files.push(planned)
   }
@@ -55,8 +57,9 @@ export async function previewImport(
       masked: row.masked,
       reference: referenceOf(row),
     })),
-    files: files.map(({ file, target, after, lines }) => ({
+    files: files.map(({ file, findingIds: ids, target, after, lines }) => ({
       file,
+      findingIds: [...ids],
       sha256Before: sha256(target.bytes),
       sha256After: sha256(after),
       lines,
@@ -103,8 +106,10 @@ async function planFile(
   const target = await readProjectFile(root, file)
   const present = scanner.contents(target.bytes, file)
   const replacements: Replacement[] = []
-  for (const row of rows) {
-    if (!places.some((place) => place.finding_id === row.id && place.file === file)) continue
+  const here = rows.filter((row) =>
+    places.some((place) => place.finding_id === row.id && place.file === file),
+  )
+  for (const row of here) {
     const found = present.filter((finding) => finding.fingerprint === row.fingerprint)
     if (found.length === 0)
       throw new AppError(
@@ -117,5 +122,10 @@ async function planFile(
   }
   if (replacements.length === 0) return undefined
   const others = present.map(({ place, masked }) => ({ place, masked, reference: undefined }))
-  return { file, target, ...replaceValues(target.bytes, replacements, others) }
+  return {
+    file,
+    findingIds: here.map((row) => row.id),
+    target,
+    ...replaceValues(target.bytes, replacements, others),
+  }
 }

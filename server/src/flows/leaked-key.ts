@@ -39,21 +39,29 @@ export async function planLeakedKey(findings: Pick<Findings, 'preview'>, rawInpu
   const preview = await findings.preview(input.findingIds)
   const { digest: _, ...shown } = preview
   const stores = preview.secrets.map((secret, i) => storeTask(secret, i))
-  const rewrites = preview.files.map((file, i) => rewriteTask(file, i, input.findingIds, stores))
+  const storeOf = new Map(preview.secrets.map((secret, i) => [secret.findingId, `store-${i + 1}`]))
+  const rewrites = preview.files.map((file, i) => rewriteTask(file, i, storeOf))
+  const rewritten = new Set(rewrites.flatMap((task) => task.needs))
+  const elsewhere = stores.filter((task) => !rewritten.has(task.id))
   const tasks: PlannedTask[] = [
     approveTask(input, shown),
     ...stores,
     ...rewrites,
-    finishTask([...stores, ...rewrites]),
+    finishTask([...elsewhere, ...rewrites]),
   ]
   if (input.agentTask) tasks.push(useTask(input.agentTask))
-  const count = preview.secrets.length
   return {
     flow: 'leaked-key',
-    title: `Move ${count} ${count === 1 ? 'secret' : 'secrets'} of ${preview.project} into the vault`,
+    title: titleOf(preview),
     input: JSON.parse(JSON.stringify(input)),
     tasks,
   }
+}
+
+function titleOf({ project, secrets }: Pick<ImportPreview, 'project' | 'secrets'>): string {
+  const [first, ...others] = secrets
+  const what = others.length === 0 && first ? first.title : `${secrets.length} secrets`
+  return `Move ${what} of ${project} into the vault`
 }
 
 function approveTask(
@@ -62,7 +70,7 @@ function approveTask(
 ): PlannedTask {
   return {
     id: 'approve',
-    title: 'Reserve the findings once a person approves',
+    title: titleOf(shown),
     action: 'findings.claim',
     args: JSON.parse(JSON.stringify({ findingIds, agentTask: agentTask ?? null })),
     needs: [],
@@ -88,19 +96,18 @@ const storeTask = (secret: ImportPreview['secrets'][number], i: number): Planned
 const rewriteTask = (
   file: ImportPreview['files'][number],
   i: number,
-  findingIds: readonly string[],
-  stores: readonly PlannedTask[],
+  storeOf: ReadonlyMap<string, string>,
 ): PlannedTask => ({
   id: `rewrite-${i + 1}`,
   title: `Write references into ${file.file}`,
   action: 'findings.rewrite',
   args: {
-    findingIds: [...findingIds],
+    findingIds: [...file.findingIds],
     file: file.file,
     sha256Before: file.sha256Before,
     sha256After: file.sha256After,
   },
-  needs: stores.map((task) => task.id),
+  needs: file.findingIds.map((id) => storeOf.get(id) ?? 'approve'),
   risk: 'medium',
   reversible: true,
   secrets: [],

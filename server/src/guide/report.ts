@@ -18,7 +18,8 @@ export type Report = {
 const marks = { ok: 'ok     ', failed: 'FAILED ', refused: 'REFUSED' } as const
 
 export function renderReport({ project, unattended, run, steps, ok }: Report): string {
-  const lines = steps.map(({ step, state, detail }) => `  ${marks[state]} ${step.padEnd(10)} ${detail}`)
+  const width = Math.max(...steps.map(({ step }) => step.length), 0)
+  const lines = steps.map(({ step, state, detail }) => `  ${marks[state]} ${step.padEnd(width)} ${detail}`)
   const how = unattended ? 'unattended: nobody was asked' : 'approved by a person'
   return [
     '',
