@@ -44,11 +44,11 @@ test('VAULT-1: after a rotation new values take the new key and old ones still o
   assert.equal(again.decrypt('a', fresh)?.toString(), 'new')
 })
 
-test('VAULT-1: a wiped ring holds zeros and refuses to work', () => {
+test('VAULT-1: a wiped ring holds no key and refuses to work', () => {
   const ring = createKeyRing(now)
-  const key = ring.newest().key
   ring.wipe()
-  assert.deepEqual(key, Buffer.alloc(32))
+  assert.deepEqual(ring.terms, [])
+  assert.throws(() => ring.toBytes(), { code: 'vault.sealed' })
   assert.throws(() => ring.encrypt('a', Buffer.from('x')), { code: 'vault.sealed' })
   assert.throws(() => ring.nameOf('entry', 'a'), { code: 'vault.sealed' })
 })
@@ -143,22 +143,14 @@ test('VAULT-1: a name moved into another folder is told as damage', async (t) =>
   const { vault, store } = await openUnsealedVault(t)
   await store.write(async (tx) => {
     await vault.sealed.put(tx, 'one/x', Buffer.from('1'))
-    await vault.sealed.put(tx, 'two/y', Buffer.from('2'))
-    await vault.sealed.put(tx, 'two/z', Buffer.from('3'))
+    for (const name of ['y', 'z', 'w']) await vault.sealed.put(tx, `two/${name}`, Buffer.from('2'))
   })
   await store.write((tx) =>
     tx.run(sql`update vault_entries set parent =
-    (select parent from vault_entries where parent is not null group by parent having count(*) = 2 limit 1)
+    (select parent from vault_entries where parent is not null group by parent having count(*) = 3)
     where parent is not null`),
   )
-  await assert.rejects(
-    async () => {
-      await vault.sealed.list('one/')
-      await vault.sealed.list('two/')
-      await vault.sealed.list('')
-    },
-    { code: 'vault.entry_corrupt' },
-  )
+  await assert.rejects(vault.sealed.list('two/'), { code: 'vault.entry_corrupt' })
 })
 
 test('VAULT-1: a damaged key ring keeps the vault shut', async (t) => {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { type CipherKey, createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 
 const format = 1
 const headerBytes = 5
@@ -9,7 +9,7 @@ const tagBytes = 16
  * AES-256-GCM. The result is: format (1 byte), term of the key (4 bytes), nonce (12), ciphertext, tag (16). The header and
  * `context` (what the value is and where it lies) are authenticated, so that a value moved elsewhere does not open.
  */
-export function encrypt(key: Uint8Array, term: number, context: string, plain: Uint8Array): Buffer {
+export function encrypt(key: CipherKey, term: number, context: string, plain: Uint8Array): Buffer {
   const out = Buffer.allocUnsafe(headerBytes + nonceBytes + plain.length + tagBytes)
   out[0] = format
   out.writeUInt32BE(term, 1)
@@ -30,7 +30,7 @@ export function termOf(sealed: Uint8Array): number | undefined {
 }
 
 /** The plain value, or undefined when the key, the context or the bytes are not those of the encryption. */
-export function decrypt(key: Uint8Array, context: string, sealed: Uint8Array): Buffer | undefined {
+export function decrypt(key: CipherKey, context: string, sealed: Uint8Array): Buffer | undefined {
   if (termOf(sealed) === undefined) return undefined
   const end = sealed.length - tagBytes
   const decipher = createDecipheriv(

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { AppError } from '../../core/index.ts'
 import { decrypt, encrypt, termOf } from './cipher.ts'
 
@@ -6,7 +6,7 @@ export const keyBytes = 32
 
 export type Term = {
   readonly term: number
-  readonly key: Buffer
+  readonly key: KeyObject
   readonly createdAt: Date
   /** How many encryptions were reserved for this key, at least as many as were made. */
   encryptions: number
@@ -27,11 +27,22 @@ export type KeyRing = {
   /** Learns the terms that `other` has and this one lacks, and wipes `other`. */
   takeFrom(other: KeyRing): void
   toBytes(): Buffer
+  /** Lets go of all keys, whose memory is OpenSSL's; whoever still holds the ring can do nothing with it. */
   wipe(): void
 }
 
 export const createKeyRing = (now: Date): KeyRing =>
-  openRing(randomBytes(keyBytes), [{ term: 1, key: randomBytes(keyBytes), createdAt: now, encryptions: 0 }])
+  openRing(newKey(), [{ term: 1, key: newKey(), createdAt: now, encryptions: 0 }])
+
+// Key objects and not buffers: with a buffer, Node spends four fifths of each encryption on looking at the key.
+const newKey = (): KeyObject => keyFrom(randomBytes(keyBytes))
+
+/** Takes the bytes over: they are zeros afterwards. */
+function keyFrom(bytes: Buffer): KeyObject {
+  const key = createSecretKey(bytes)
+  bytes.fill(0)
+  return key
+}
 
 // Binary and not JSON, so that no key ever becomes a JavaScript string, which nothing can wipe.
 const termRecordBytes = 4 + 8 + 8 + keyBytes
@@ -44,27 +55,25 @@ export function keyRingFromBytes(bytes: Uint8Array): KeyRing {
       term: view.readUInt32BE(at),
       createdAt: new Date(view.readDoubleBE(at + 4)),
       encryptions: view.readDoubleBE(at + 12),
-      key: Buffer.from(view.subarray(at + 20, at + termRecordBytes)),
+      key: createSecretKey(view.subarray(at + 20, at + termRecordBytes)),
     })
   }
-  return openRing(Buffer.from(view.subarray(0, keyBytes)), terms)
+  return openRing(createSecretKey(view.subarray(0, keyBytes)), terms)
 }
 
-function openRing(nameKey: Buffer, given: readonly Term[]): KeyRing {
+function openRing(names: KeyObject, given: readonly Term[]): KeyRing {
   const terms = [...given]
-  let wiped = false
-
+  let nameKey: KeyObject | undefined = names
   function newest(): Term {
     const last = terms.at(-1)
-    // A wiped key is all zeros and would still encrypt: whoever still holds the ring is stopped here.
-    if (wiped || !last) throw new AppError('vault.sealed')
+    if (!last) throw new AppError('vault.sealed')
     return last
   }
 
   return {
     terms,
     nameOf(kind, path) {
-      newest()
+      if (!nameKey) throw new AppError('vault.sealed')
       return createHmac('sha256', nameKey).update(`${kind}\0${path}`).digest()
     },
     encrypt(context, plain) {
@@ -79,32 +88,38 @@ function openRing(nameKey: Buffer, given: readonly Term[]): KeyRing {
     },
     newest,
     addTerm(now) {
-      terms.push({ term: newest().term + 1, key: randomBytes(keyBytes), createdAt: now, encryptions: 0 })
+      terms.push({ term: newest().term + 1, key: newKey(), createdAt: now, encryptions: 0 })
     },
     takeFrom(other) {
       for (const theirs of other.terms) {
         const ours = terms.find((known) => known.term === theirs.term)
         if (ours) ours.encryptions = Math.max(ours.encryptions, theirs.encryptions)
-        else terms.push({ ...theirs, key: Buffer.from(theirs.key) })
+        else terms.push(theirs)
       }
       other.wipe()
     },
     toBytes() {
+      if (!nameKey) throw new AppError('vault.sealed')
       const out = Buffer.alloc(keyBytes + terms.length * termRecordBytes)
-      nameKey.copy(out)
+      writeKey(nameKey, out, 0)
       terms.forEach((term, i) => {
         const at = keyBytes + i * termRecordBytes
         out.writeUInt32BE(term.term, at)
         out.writeDoubleBE(term.createdAt.getTime(), at + 4)
         out.writeDoubleBE(term.encryptions, at + 12)
-        term.key.copy(out, at + 20)
+        writeKey(term.key, out, at + 20)
       })
       return out
     },
     wipe() {
-      wiped = true
-      nameKey.fill(0)
-      for (const term of terms) term.key.fill(0)
+      nameKey = undefined
+      terms.length = 0
     },
   }
+}
+
+function writeKey(key: KeyObject, out: Buffer, at: number): void {
+  const bytes = key.export()
+  bytes.copy(out, at)
+  bytes.fill(0)
 }
