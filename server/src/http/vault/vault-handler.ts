@@ -43,7 +43,7 @@ async function answer(
   if (body === 'too large') return { status: 413, error: 'http: request body too large' }
   if (body === 'aborted') return undefined
   const target = targetOf(request)
-  if (!target) return { status: 400, error: 'the path is not valid' }
+  if ('error' in target) return target
   return vault.handle({ ...target, token: tokenOf(request), body })
 }
 
@@ -93,14 +93,14 @@ function tokenOf({ headers }: IncomingMessage): Secret | undefined {
   return token ? new Secret(token) : undefined
 }
 
-function targetOf(request: IncomingMessage): Pick<VaultRequest, 'method' | 'path' | 'query'> | undefined {
+function targetOf(request: IncomingMessage): Pick<VaultRequest, 'method' | 'path' | 'query'> | Refusal {
   const url = request.url ?? ''
   const mark = url.indexOf('?')
   const path = pathOf(mark < 0 ? url.slice(prefix.length) : url.slice(prefix.length, mark))
-  if (path === undefined) return undefined
+  if (path === undefined) return { status: 400, error: 'the path is not valid' }
   const query = mark < 0 ? noQuery : Object.fromEntries(new URLSearchParams(url.slice(mark + 1)))
   const method = methodFrom(methodOf(request), query)
-  if (method === undefined) return undefined
+  if (method === undefined) return { status: 405, error: `the method ${request.method} is not supported` }
   return { method, path: method === 'LIST' && !path.endsWith('/') ? `${path}/` : path, query }
 }
 

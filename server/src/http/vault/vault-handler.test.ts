@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openUnsealedVault, serveVault } from '../../../test/support/vault-server.ts'
+
+async function setup(t: Parameters<typeof openUnsealedVault>[0]) {
+  const { vault, rootToken } = await openUnsealedVault(t)
+  const { url } = await serveVault(t, vault)
+  return (path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> =>
+    fetch(`${url}/v1/${path}`, { ...init, headers: { 'X-Vault-Token': rootToken, ...init.headers } })
+}
+
+test('VAULT-2: an answer is JSON that no cache keeps', async (t) => {
+  const call = await setup(t)
+  const answer = await call('sys/seal-status')
+  assert.equal(answer.headers.get('content-type'), 'application/json')
+  assert.equal(answer.headers.get('cache-control'), 'no-store')
+})
+
+test('VAULT-2: a list by GET, a bearer token, doubled slashes and encoded paths', async (t) => {
+  const call = await setup(t)
+  assert.equal((await call('secret/data//a%20b', { method: 'PUT', body: '{"data":{"x":1}}' })).status, 200)
+  const listed = (await (await call('secret/metadata/?list=true')).json()) as { data: { keys: string[] } }
+  assert.deepEqual(listed.data.keys, ['a b'])
+  const { headers } = new Request('http://x', { headers: { Authorization: 'Bearer nobody' } })
+  const refused = await call('secret/data/a', {
+    headers: { 'X-Vault-Token': '', ...Object.fromEntries(headers) },
+  })
+  assert.equal(refused.status, 403)
+})
+
+for (const [what, path, init, status] of [
+  ['a namespace', 'secret/data/a', { headers: { 'X-Vault-Namespace': 'team' } }, 400],
+  ['response wrapping', 'secret/data/a', { headers: { 'X-Vault-Wrap-TTL': '60s' } }, 400],
+  ['a patch of an unknown kind', 'secret/data/a', { method: 'PATCH', body: '{}' }, 415],
+  ['a parent folder in the path', 'secret/data/%2e%2e/a', {}, 400],
+  ['a control character in the path', 'secret/data/a%00', {}, 400],
+  ['a broken escape in the path', 'secret/data/%zz', {}, 400],
+  ['another method', 'secret/data/a', { method: 'OPTIONS' }, 405],
+  ['a body that is no JSON', 'secret/data/a', { method: 'POST', body: '{' }, 400],
+  ['a body past 32 MB', 'secret/data/a', { method: 'POST', body: 'x'.repeat(33 * 1024 * 1024) }, 413],
+] as const)
+  test(`VAULT-2: ${what} is refused in words`, async (t) => {
+    const call = await setup(t)
+    const answer = await call(path, init)
+    assert.equal(answer.status, status)
+    const { errors } = (await answer.json()) as { errors: string[] }
+    assert.equal(errors.length, 1)
+  })
