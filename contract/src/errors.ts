@@ -55,6 +55,7 @@ export const codes = {
   'sandbox.unavailable': { status: 503, message: 'This machine cannot isolate the task, so it was not run' },
   'sandbox.failed': { status: 500, message: 'The sandbox could not be set up' },
   'server.unreachable': { status: 503, message: 'The Keyward server cannot be reached' },
+  'server.cannot_listen': { status: 503, message: 'The server cannot listen at this address' },
   'server.internal': { status: 500, message: 'Something went wrong inside Keyward' },
 } as const
 

@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import https from 'node:https'
 import { type AddressInfo, isIP } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/index.ts'
-import { AppError, reasonOf } from '../core/index.ts'
+import { AppError, newUuid, reasonOf, systemClock } from '../core/index.ts'
 import { type ApiNeeds, answerProblem, authorise, mountApi } from './api.ts'
 import { consoleHandler } from './console.ts'
 import { streamEvents } from './live.ts'
@@ -53,7 +52,7 @@ export async function startHttpServer(
   const guard = foreignHostGuard(loopback)
   const app = Fastify({
     bodyLimit: largestBodyBytes,
-    genReqId: () => randomUUID(),
+    genReqId: () => newUuid(systemClock.now()),
     serverFactory: (handler) => createServer(tls, dispatch(vaultHandler, guard, handler)),
   })
   mount(app, needs, { secure, loopback })
@@ -182,5 +181,5 @@ function listenFailure(listen: string, error: Error): AppError {
   const what = inUse
     ? 'the port is in use. Stop what uses it, or give another with --listen'
     : reasonOf(error)
-  return new AppError('store.unavailable', `cannot listen on ${listen}: ${what}`)
+  return new AppError('server.cannot_listen', `${listen}: ${what}`)
 }

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { AppError, silentLog } from '../core/index.ts'
+import { startHttpServer } from './server.ts'
+
+type Needs = Parameters<typeof startHttpServer>[2]
+
+/** Nothing is asked of the domains before a request arrives. */
+const needs = {
+  log: silentLog,
+  routes: () => [],
+  consoleDir: '/nowhere',
+  version: '0',
+} as unknown as Needs
+
+const refusedWith = (code: string) => (error: unknown) => error instanceof AppError && error.code === code
+
+test('OPS-4: an address that is not loopback needs TLS', async () => {
+  await assert.rejects(startHttpServer('0.0.0.0:0', undefined, needs), refusedWith('request.invalid'))
+})
+
+test('OPS-1: a port that is in use is said in words that help', async (t: TestContext) => {
+  const other = createServer()
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  t.after(() => other.close())
+  const address = other.address()
+  assert.ok(address !== null && typeof address === 'object')
+  await assert.rejects(startHttpServer(`127.0.0.1:${address.port}`, undefined, needs), (error: unknown) => {
+    assert.ok(error instanceof AppError)
+    assert.equal(error.code, 'server.cannot_listen')
+    assert.match(error.detail ?? '', /in use.*--listen/)
+    return true
+  })
+})
