@@ -6,7 +6,7 @@ export const auditMigrations: readonly Migration[] = [
     id: '0010-audit-entries',
     up: ({ int8 }) => [
       `create table audit_entries (
-        seq ${int8} primary key, id text not null unique, at ${int8} not null, type text not null, outcome text not null,
+        seq ${int8} primary key, id text not null, at ${int8} not null, type text not null, outcome text not null,
         actor text not null, target text not null, correlation text not null, detail text not null,
         previous text not null, hash text not null)`,
       'create index audit_entries_correlation on audit_entries (correlation, seq)',

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, hash, type KeyObject, sign } from 'node:crypto'
 import type { AuditEntry, AuditHead, EventName, Json } from '@keyward/contract'
 import { AppError, type Clock, canonicalJson, newId, reasonOf } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
@@ -56,9 +56,11 @@ type Needs = {
 export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit {
   let failure: string | null = null
   let lastSeq = 0
+  /** The chain's end as a transaction that has appended sees it: until it ends, nobody else appends. */
+  const tips = new WeakMap<Tx, Tip>()
 
   async function append(tx: Tx, input: EntryInput): Promise<void> {
-    const tip = await readTip(tx)
+    const tip = tips.get(tx) ?? (await readTip(tx))
     const now = clock.now()
     const unsigned = {
       seq: tip.seq + 1,
@@ -72,7 +74,9 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
       detail: input.detail ?? null,
       previous: tip.hash,
     }
-    await insertEntry(tx, { ...unsigned, hash: entryHash(unsigned) })
+    const entry = { ...unsigned, hash: entryHash(unsigned) }
+    await insertEntry(tx, entry)
+    tips.set(tx, entry)
     tx.afterCommit(() => {
       failure = null
       lastSeq = Math.max(lastSeq, unsigned.seq)
@@ -131,5 +135,5 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
 
 /** SHA-256, hex, over the canonical JSON of everything in the entry but its own hash. */
 export function entryHash(entry: Omit<AuditEntry, 'hash'>): string {
-  return createHash('sha256').update(canonicalJson(entry)).digest('hex')
+  return hash('sha256', canonicalJson(entry), 'hex')
 }

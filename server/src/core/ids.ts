@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
@@ -13,4 +13,10 @@ export function newId(prefix: string, now: Date): string {
   let tail = ''
   for (const byte of randomBytes(16)) tail += alphabet[byte % 32]
   return `${prefix}_${head}${tail}`
+}
+
+/** A UUID that sorts by time (version 7, RFC 9562), so that an index over many of them grows at its end. */
+export function newUuid(now: Date): string {
+  const time = now.getTime().toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
 }

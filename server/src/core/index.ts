@@ -1,7 +1,7 @@
 export { canonicalJson, digestOf } from './canonical.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { AppError, reasonOf } from './errors.ts'
-export { newId } from './ids.ts'
+export { newId, newUuid } from './ids.ts'
 export { createLog, type Log, silentLog } from './log.ts'
 export { actorOf, type Principal, type Role, systemPrincipal } from './principal.ts'
 export { formatReference, parseReference, type Reference, referencePattern } from './reference.ts'

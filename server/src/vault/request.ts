@@ -1,7 +1,15 @@
-import { randomUUID } from 'node:crypto'
 import type { AuditEntry, EventName } from '@keyward/contract'
 import type { Audit, EntryInput } from '../audit/index.ts'
-import { AppError, actorOf, type Clock, type Log, type Principal, reasonOf, Secret } from '../core/index.ts'
+import {
+  AppError,
+  actorOf,
+  type Clock,
+  type Log,
+  newUuid,
+  type Principal,
+  reasonOf,
+  Secret,
+} from '../core/index.ts'
 import type { Durability, Reader, Store } from '../store/index.ts'
 import type { Capability } from './acl/policy-document.ts'
 import type { Answer, Body, Call, Operation, PathSpec } from './engine.ts'
@@ -188,7 +196,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   async function handle(request: VaultRequest): Promise<VaultResponse> {
     if (!needs.isOpen()) throw new AppError('vault.sealed')
     const operation = operations[request.method]
-    const requestId = randomUUID()
+    const requestId = newUuid(clock.now())
     const live = request.token && (await tokens.authenticate(request.token))
     if (live) return authenticated({ requestId, request, operation, live })
     const reason = request.token ? 'the token is wrong, expired or revoked' : 'no token'

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { newId, newUuid } from './index.ts'
+
+const early = new Date('2026-01-01T00:00:00.000Z')
+const late = new Date('2026-01-01T00:00:00.001Z')
+
+test('ids are unlike each other and sort by time', () => {
+  assert.match(newId('run', early), /^run_[0-9a-z]{26}$/)
+  assert.notEqual(newId('run', early), newId('run', early))
+  assert.ok(newId('run', early) < newId('run', late))
+})
+
+test('UUIDs are of version 7 and sort by time', () => {
+  assert.match(newUuid(early), /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  assert.notEqual(newUuid(early), newUuid(early))
+  assert.ok(newUuid(early) < newUuid(late))
+  assert.ok(newUuid(late) < newUuid(new Date('2096-01-01T00:00:00.000Z')))
+})
