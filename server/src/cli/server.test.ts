@@ -23,7 +23,13 @@ async function here(
       return result
     },
   })
-  const cli = createCli({ streams, env: { HOME: '/home/ada', ...env }, cwd: '/', version: '0.0.0', loadMain })
+  const cli = createCli({
+    streams,
+    env: { HOME: '/home/ada', ...env },
+    cwd: '/home/ada',
+    version: '0.0.0',
+    loadMain,
+  })
   return { code: await cli.run(args), ...started }
 }
 
@@ -61,7 +67,7 @@ test('OPS-1: the development server and the Vault server take the options of the
   const [vault] = (await here(tls)).server
   assert.deepEqual(
     [vault?.seal, vault?.tlsCert, vault?.tlsKey, vault?.listen],
-    ['shamir', 'c.pem', 'k.pem', '[::]:8200'],
+    ['shamir', '/home/ada/c.pem', '/home/ada/k.pem', '[::]:8200'],
   )
   assert.equal((await here(['server', '--seal', 'none'])).code, 2)
   assert.equal((await here(['server', '--listen', '127.0.0.1:99999'])).code, 2)
@@ -86,4 +92,15 @@ test('OPS-1: the first run takes a project and its exit code is the report', asy
       json: true,
     },
   ])
+})
+
+test('OPS-1: paths are told from where the command was typed, whatever folder a child process is in', async () => {
+  const [server] = (await here(['server', '--data', 'kw', '--tls-cert', 'c.pem', '--tls-key', '/k.pem']))
+    .server
+  assert.deepEqual(
+    [server?.dataDir, server?.tlsCert, server?.tlsKey],
+    ['/home/ada/kw', '/home/ada/c.pem', '/k.pem'],
+  )
+  const [first] = (await here(['start', '--project', '../shop'], { KEYWARD_DATA: 'kw' })).first
+  assert.deepEqual([first?.dataDir, first?.project], ['/home/ada/kw', '/home/shop'])
 })

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type LeafSpec, localCommand } from '../command.ts'
 import { exitOk } from '../exit-code.ts'
@@ -5,7 +6,7 @@ import type { ServerOptions } from '../main-port.ts'
 import type { CommandNeeds } from '../needs.ts'
 import { dataFolder } from '../places.ts'
 
-type Needs = Pick<CommandNeeds, 'env' | 'loadMain' | 'answer'>
+type Needs = Pick<CommandNeeds, 'env' | 'cwd' | 'loadMain' | 'answer'>
 
 type Common = { readonly listen: string; readonly data?: string; readonly json?: boolean }
 type StartFlags = Common & { readonly project?: string; readonly yes?: boolean }
@@ -14,7 +15,7 @@ type ServerFlags = Common &
     readonly dev?: boolean
   }
 
-export function startCommand({ env, loadMain, answer }: Needs): Command {
+export function startCommand({ env, cwd, loadMain, answer }: Needs): Command {
   return withPlace({
     usage: 'start',
     summary: 'Start the server and the guided first run',
@@ -26,14 +27,13 @@ export function startCommand({ env, loadMain, answer }: Needs): Command {
     .option('--yes', 'ask nobody; recorded as unattended')
     .action(async ({ listen, data, project, yes = false, json = false }: StartFlags) => {
       const { runStart } = await loadMain()
-      const dataDir = dataFolder(env, data)
-      answer(
-        codeOf(await runStart({ listen, dataDir, yes, json, ...(project !== undefined && { project }) })),
-      )
+      const dataDir = resolve(cwd, dataFolder(env, data))
+      const chosen = project === undefined ? {} : { project: resolve(cwd, project) }
+      answer(codeOf(await runStart({ listen, dataDir, yes, json, ...chosen })))
     })
 }
 
-export function serverStartCommand({ env, loadMain, answer }: Needs): Command {
+export function serverStartCommand({ env, cwd, loadMain, answer }: Needs): Command {
   return withPlace({
     usage: 'server',
     summary: 'Start the server',
@@ -58,7 +58,7 @@ export function serverStartCommand({ env, loadMain, answer }: Needs): Command {
     .action(async (flags: ServerFlags, command: Command) => {
       checkServerFlags(flags, command)
       const { runServer } = await loadMain()
-      answer(codeOf(await runServer(serverOptions(flags, env))))
+      answer(codeOf(await runServer(serverOptions(flags, { env, cwd }))))
     })
 }
 
@@ -74,19 +74,19 @@ function checkServerFlags({ dev, devRootTokenId, tlsCert, tlsKey }: ServerFlags,
   }
 }
 
-function serverOptions(flags: ServerFlags, env: Needs['env']): ServerOptions {
+function serverOptions(flags: ServerFlags, { env, cwd }: Pick<Needs, 'env' | 'cwd'>): ServerOptions {
   const { listen, data, dev = false, devRootTokenId, seal, tlsCert, tlsKey, logLevel } = flags
   const databaseUrl = env['KEYWARD_DATABASE_URL']
   return {
     listen,
-    dataDir: dataFolder(env, data),
+    dataDir: resolve(cwd, dataFolder(env, data)),
     dev,
     seal,
     logLevel,
     ...(devRootTokenId !== undefined && { devRootTokenId }),
     ...(databaseUrl && { databaseUrl }),
-    ...(tlsCert !== undefined && { tlsCert }),
-    ...(tlsKey !== undefined && { tlsKey }),
+    ...(tlsCert !== undefined && { tlsCert: resolve(cwd, tlsCert) }),
+    ...(tlsKey !== undefined && { tlsKey: resolve(cwd, tlsKey) }),
   }
 }
 
