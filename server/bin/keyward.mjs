@@ -18,8 +18,9 @@ async function startHere() {
   const named = process.env['XDG_CACHE_HOME']
   const cache = named && isAbsolute(named) ? named : join(homedir(), '.cache')
   nodeModule.enableCompileCache(join(cache, 'keyward', 'compiled'))
-  const built = new URL('../dist/bin.js', import.meta.url)
-  await import((existsSync(built) ? built : new URL('../src/bin.ts', import.meta.url)).href)
+  // The published package has no source; the repository may have a compiled copy, which is older.
+  const source = new URL('../src/bin.ts', import.meta.url)
+  await import((existsSync(source) ? source : new URL('../dist/bin.js', import.meta.url)).href)
 }
 
 function startOnBundledNode() {

@@ -6,7 +6,7 @@ import { AppError, reasonOf } from '../core/index.ts'
 /** The examples lie beside the compiled server in the published package, and at the top of the repository. */
 export function exampleFolder(name: string): string {
   const source = import.meta.url.endsWith('.ts')
-  return fileURLToPath(new URL(source ? `../../../examples/${name}` : `./examples/${name}`, import.meta.url))
+  return fileURLToPath(new URL(source ? `../../../examples/${name}` : `../examples/${name}`, import.meta.url))
 }
 
 /** The leaky shop, made anew in the data folder, so that a second first run finds what the first one found. */
