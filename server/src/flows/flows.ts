@@ -30,9 +30,10 @@ type Needs = {
 }
 
 export function createFlows({ store, bus, log, findings, workflow }: Needs): Flows {
-  const planners: Readonly<Record<string, (input: Json) => Promise<Plan>>> = {
-    'leaked-key': (input) => planLeakedKey(findings, input),
-  }
+  // A map, because a name comes from outside: an object would also answer to `constructor`, and its answer would pass for a plan.
+  const planners: ReadonlyMap<string, (input: Json) => Promise<Plan>> = new Map([
+    ['leaked-key', (input: Json) => planLeakedKey(findings, input)],
+  ])
 
   async function releaseEnded(runId: string): Promise<void> {
     const run = await workflow.read(runId)
@@ -54,11 +55,11 @@ export function createFlows({ store, bus, log, findings, workflow }: Needs): Flo
 
   return {
     async start({ flow, input, by, unattended, idempotencyKey }) {
-      const plan = planners[flow]
+      const plan = planners.get(flow)
       if (!plan)
         throw new AppError(
           'run.plan_invalid',
-          `there is no flow '${flow}'. Known: ${Object.keys(planners).join(', ')}`,
+          `there is no flow '${flow}'. Known: ${[...planners.keys()].join(', ')}`,
         )
       const before =
         idempotencyKey === undefined
