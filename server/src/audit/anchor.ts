@@ -26,9 +26,13 @@ export function createFileAnchor(file: string): Anchor {
     write(tip) {
       const next = `${file}.next`
       const fd = openSync(next, 'w', 0o600)
-      writeSync(fd, `${tip.seq} ${tip.hash}\n`)
-      fsyncSync(fd)
-      closeSync(fd)
+      try {
+        writeSync(fd, `${tip.seq} ${tip.hash}\n`)
+        fsyncSync(fd)
+      } finally {
+        // Also when the disk is full: this is tried again every few seconds.
+        closeSync(fd)
+      }
       renameSync(next, file)
     },
   }

@@ -68,10 +68,11 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
       at: now.toISOString(),
       type: input.type,
       outcome: input.outcome,
-      actor: input.actor,
-      target: input.target,
-      correlation: input.correlation ?? '',
-      detail: input.detail ?? null,
+      actor: storable(input.actor),
+      target: storable(input.target),
+      correlation: storable(input.correlation ?? ''),
+      // As it will be read again: what JSON leaves out must not be hashed.
+      detail: JSON.parse(JSON.stringify(input.detail ?? null)) as Json,
       previous: tip.hash,
     }
     const entry = { ...unsigned, hash: entryHash(unsigned) }
@@ -101,6 +102,12 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
     return readTip(store)
   }
 
+  /**
+   * What is read may not be on disk yet. An anchor or a signature that a power cut puts ahead of the chain would look as if
+   * somebody had cut the chain.
+   */
+  const onDisk = (): Promise<void> => store.write(async () => undefined, 'disk')
+
   return {
     record: (tx, entry) => guarded(() => append(tx, entry)),
     recordNow: (entry) => guarded(() => store.write((tx) => append(tx, entry))),
@@ -113,6 +120,7 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
     },
     async head() {
       const tip = await checkAnchor()
+      await onDisk()
       const key = await signingKey()
       if (!key)
         throw new AppError(
@@ -127,11 +135,16 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
     async anchor() {
       const tip = await checkAnchor()
       lastSeq = Math.max(lastSeq, tip.seq)
-      if (tip.seq > (anchor.read()?.seq ?? 0)) anchor.write(tip)
+      if (tip.seq <= (anchor.read()?.seq ?? 0)) return
+      await onDisk()
+      anchor.write(tip)
     },
     health: () => ({ state: failure === null ? 'ok' : 'failing', reason: failure, seq: lastSeq }),
   }
 }
+
+/** Half a character and NUL do not come back from a database as they went in, and the entry would not verify any more. */
+const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd')
 
 /** SHA-256, hex, over the canonical JSON of everything in the entry but its own hash. */
 export function entryHash(entry: Omit<AuditEntry, 'hash'>): string {
