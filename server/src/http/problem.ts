@@ -28,8 +28,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
 function codeOf(error: unknown): Code {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'request.too_large'
-  if (/^FST_ERR_CTP_|^FST_ERR_BAD_URL|^FST_ERR_VALIDATION/.test(code) || error instanceof SyntaxError)
-    return 'request.invalid'
+  if (/^FST_ERR_CTP_|^FST_ERR_BAD_URL|^FST_ERR_VALIDATION/.test(code)) return 'request.invalid'
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   return status >= 400 && status < 500 ? 'request.invalid' : 'server.internal'
 }

@@ -14,11 +14,14 @@ export type Call = {
 
 export type Resource = { readonly type: ResourceType; readonly id: string; readonly attributes?: Facts }
 
+/** One resource, or several: then every one of them must be allowed. */
+type Concerned = Resource | readonly Resource[]
+
 /** An operation of the contract with the code that answers it. */
 export type Route = {
   readonly operation: Operation
   /** What policy decides on; `<type of the action>:*` when absent. */
-  readonly resource?: (input: never, call: Call) => Promise<Resource> | Resource
+  readonly resource?: (input: never, call: Call) => Promise<Concerned> | Concerned
   /** The domain asks policy itself, because only it knows what is at stake. */
   readonly decidedByDomain?: true
   readonly handle: (input: never, call: Call) => Promise<unknown>
@@ -27,7 +30,7 @@ export type Route = {
 export function route<O extends Operation>(
   operation: O,
   handle: (input: InputOf<O>, call: Call) => Promise<ResultOf<O>>,
-  resource?: (input: InputOf<O>, call: Call) => Promise<Resource> | Resource,
+  resource?: (input: InputOf<O>, call: Call) => Promise<Concerned> | Concerned,
 ): Route {
   return { operation, handle, ...(resource ? { resource } : {}) }
 }

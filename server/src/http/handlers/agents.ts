@@ -3,7 +3,7 @@ import { AppError, actorOf, type Principal } from '../../core/index.ts'
 import { type Agent, agentView, type Identity } from '../../identity/index.ts'
 import type { Lend } from '../../lend/index.ts'
 import type { Store, Tx } from '../../store/index.ts'
-import { type Call, type Route, route } from '../route.ts'
+import { type Call, type Resource, type Route, route } from '../route.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
@@ -20,6 +20,10 @@ export function agentRoutes({ store, identity, lend }: Needs): Route[] {
     })
     return agentView(agent, (await lend.countActive([agentId])).get(agentId) ?? 0)
   }
+  const agentOf = async (agentId: string): Promise<Resource> => {
+    const agent = await identity.agent(agentId)
+    return { type: 'RegisteredAgent', id: agentId, attributes: agent ? { owner: agent.owner } : {} }
+  }
   return [
     route(agentsApi.register, async ({ name, description }, { principal }) => {
       const made = await store.write((tx: Tx) =>
@@ -32,11 +36,15 @@ export function agentRoutes({ store, identity, lend }: Needs): Route[] {
       const active = await lend.countActive(items.map((agent) => agent.id))
       return { items: items.map((agent) => agentView(agent, active.get(agent.id) ?? 0)), next }
     }),
-    route(agentsApi.quarantine, ({ agentId, reason }, { principal }) =>
-      setState(agentId, 'quarantined', reason, principal),
+    route(
+      agentsApi.quarantine,
+      ({ agentId, reason }, { principal }) => setState(agentId, 'quarantined', reason, principal),
+      ({ agentId }) => agentOf(agentId),
     ),
-    route(agentsApi.activate, ({ agentId }, { principal }) =>
-      setState(agentId, 'active', 'activated', principal),
+    route(
+      agentsApi.activate,
+      ({ agentId }, { principal }) => setState(agentId, 'active', 'activated', principal),
+      ({ agentId }) => agentOf(agentId),
     ),
   ]
 }

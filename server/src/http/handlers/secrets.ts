@@ -2,7 +2,7 @@ import { secretsApi } from '@keyward/contract'
 import type { Audit } from '../../audit/index.ts'
 import { AppError, actorOf, formatReference, parseReference, type Secret } from '../../core/index.ts'
 import type { Vault } from '../../vault/index.ts'
-import { type Call, type Route, route } from '../route.ts'
+import { type Call, type Resource, type Route, route } from '../route.ts'
 
 type Needs = { vault: Pick<Vault, 'kv'>; audit: Pick<Audit, 'recordNow'> }
 
@@ -14,7 +14,8 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
   }
 
   async function fieldOf(path: string, field: string): Promise<Secret> {
-    const value = (await found(path)).data[field]
+    const { data } = await found(path)
+    const value = Object.hasOwn(data, field) ? data[field] : undefined
     if (!value) throw new AppError('secret.not_found', `${path} has no field '${field}'`)
     return value
   }
@@ -43,14 +44,14 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
     route(
       secretsApi.list,
       async ({ path }) => {
-        const folder = path === '' ? 'secret/' : path.replace(/\/*$/, '/')
+        const folder = folderOf(path)
         const names = await vault.kv.list(folder)
         return {
           path: folder,
           items: names.map((name) => ({ name, path: folder + name, folder: name.endsWith('/') })),
         }
       },
-      ({ path }) => ({ type: 'Secret', id: path || '*', attributes: { path } }),
+      ({ path }) => secretAt(folderOf(path)),
     ),
     route(
       secretsApi.read,
@@ -65,24 +66,36 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
           references: fields.map((field) => referenceTo(path, field)),
         }
       },
-      ({ path }) => ({ type: 'Secret', id: path, attributes: { path } }),
+      ({ path }) => secretAt(path),
     ),
     route(
       secretsApi.reveal,
       async ({ path, field }, call) => ({
         value: await release('secret.revealed', path, field, call, 'shown to a person'),
       }),
-      ({ path }) => ({ type: 'Secret', id: path, attributes: { path } }),
+      ({ path }) => secretAt(path),
     ),
-    route(secretsApi.resolve, async ({ references, purpose }, call) => {
-      const values: Record<string, string> = {}
-      for (const text of new Set(references)) {
-        const { mount, path, field } = parseReference(text)
-        values[text] = await release('secret.read', `${mount}/${path}`, field, call, purpose)
-      }
-      return { values }
-    }),
+    // Decided for each secret: one that is refused refuses them all, before any value is read.
+    route(
+      secretsApi.resolve,
+      async ({ references, purpose }, call) => {
+        const values: Record<string, string> = {}
+        for (const text of new Set(references))
+          values[text] = await release('secret.read', pathOf(text), parseReference(text).field, call, purpose)
+        return { values }
+      },
+      ({ references }) => [...new Set(references.map(pathOf))].map(secretAt),
+    ),
   ]
+}
+
+const secretAt = (path: string): Resource => ({ type: 'Secret', id: path, attributes: { path } })
+
+const folderOf = (path: string): string => (path === '' ? 'secret/' : path.replace(/\/*$/, '/'))
+
+function pathOf(reference: string): string {
+  const { mount, path } = parseReference(reference)
+  return `${mount}/${path}`
 }
 
 function referenceTo(secretPath: string, field: string): string {

@@ -1,8 +1,9 @@
 import { approvalsApi, runsApi } from '@keyward/contract'
 import type { Approvals } from '../../approvals/index.ts'
+import { AppError, actorOf } from '../../core/index.ts'
 import type { Flows } from '../../flows/index.ts'
 import type { Workflow } from '../../workflow/index.ts'
-import { type Route, route } from '../route.ts'
+import { type Resource, type Route, route } from '../route.ts'
 
 type Needs = {
   flows: Pick<Flows, 'start'>
@@ -11,13 +12,38 @@ type Needs = {
 }
 
 export function runRoutes({ flows, workflow }: Omit<Needs, 'approvals'>): Route[] {
+  /** Of a run that does not exist only the id is known; whoever may ask is told so by the handler. */
+  async function runOf(runId: string): Promise<Resource> {
+    const run = await workflow.read(runId).catch((error: unknown) => {
+      if (error instanceof AppError && error.code === 'run.not_found') return undefined
+      throw error
+    })
+    const attributes = run ? { flow: run.flow, requestedBy: run.requestedBy } : {}
+    return { type: 'Run', id: runId, attributes }
+  }
+
   return [
-    route(runsApi.start, ({ flow, input, idempotencyKey }, { principal }) =>
-      flows.start({ flow, input, by: principal, unattended: false, idempotencyKey }),
+    route(
+      runsApi.start,
+      ({ flow, input, idempotencyKey }, { principal }) =>
+        flows.start({ flow, input, by: principal, unattended: false, idempotencyKey }),
+      ({ flow }, { principal }) => ({
+        type: 'Run',
+        id: '*',
+        attributes: { flow, requestedBy: actorOf(principal) },
+      }),
     ),
     route(runsApi.list, (query) => workflow.page(query)),
-    route(runsApi.read, ({ runId }) => workflow.read(runId)),
-    route(runsApi.cancel, ({ runId }, { principal }) => workflow.cancel(runId, principal)),
+    route(
+      runsApi.read,
+      ({ runId }) => workflow.read(runId),
+      ({ runId }) => runOf(runId),
+    ),
+    route(
+      runsApi.cancel,
+      ({ runId }, { principal }) => workflow.cancel(runId, principal),
+      ({ runId }) => runOf(runId),
+    ),
   ]
 }
 
