@@ -250,7 +250,12 @@ describe('UI-1: findings and runs', () => {
       data.run.tasks.length,
     )
     server.answer({
-      'runs.read': () => ({ ...data.run, state: 'Succeeded', finishedAt: data.run.createdAt }),
+      'runs.read': () => ({
+        ...data.run,
+        state: 'Succeeded',
+        tasks: data.run.tasks.map((task) => ({ ...task, state: 'Succeeded' })),
+        finishedAt: data.run.createdAt,
+      }),
     })
     server.emit({ seq: 10, type: 'run.finished', subject: data.run.id, at: data.run.createdAt, data: {} })
     await page.getByRole('button', { name: 'Put the files back…' }).waitFor()

@@ -8,8 +8,9 @@ import { canonicalJson, verifyEntry, verifyHead } from '../src/pages/audit/verif
 import { nextSteps } from '../src/pages/overview/next-steps.ts'
 import { cedarWords, describePolicy, rulesIn } from '../src/pages/policies/cedar-words.ts'
 import { frameFor } from '../src/pages/runs/graph-frame.ts'
-import { layersOf, placeTasks } from '../src/pages/runs/layers.ts'
+import { arrange, arrowId, layersOf } from '../src/pages/runs/layers.ts'
 import { codeIn, takeSignInCode } from '../src/pages/sign-in/sign-in-code.ts'
+import { readReason } from '../src/ui/reason.ts'
 import * as data from './support/fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
 
@@ -60,7 +61,7 @@ describe('WORK-1: the picture of a run', () => {
       [['a'], ['b', 'c'], ['d']],
     )
     const places = new Map(
-      placeTasks(diamond, 'right', frameFor(diamond, 1000).box).map((place) => [place.id, place]),
+      arrange(diamond, 'right', frameFor(diamond, 1000).box).tasks.map((place) => [place.id, place]),
     )
     for (const { id, needs } of diamond) {
       for (const need of needs)
@@ -77,9 +78,27 @@ describe('WORK-1: the picture of a run', () => {
         ),
       }))
       const { direction, box } = frameFor(nodes, 320 + round * 40)
-      const spots = placeTasks(nodes, direction, box).map(({ x, y }) => `${Math.round(x)}:${Math.round(y)}`)
+      const spots = arrange(nodes, direction, box).tasks.map(
+        ({ x, y }) => `${Math.round(x)}:${Math.round(y)}`,
+      )
       assert.equal(new Set(spots).size, nodes.length)
     }
+  })
+
+  test('an arrow over a layer passes through a lane where no task stands', () => {
+    const nodes = [
+      { id: 'a', needs: [] },
+      { id: 'b', needs: ['a'] },
+      { id: 'c', needs: ['a', 'b'] },
+    ]
+    const { box } = frameFor(nodes, 1000)
+    const { tasks, lanes } = arrange(nodes, 'right', box)
+    const [lane] = lanes.get(arrowId('a', 'c')) ?? []
+    const middle = tasks.find(({ id }) => id === 'b')
+    assert.ok(lane && middle)
+    assert.equal(lane.x, middle.x)
+    assert.ok(Math.abs(lane.y - middle.y) >= box.height)
+    assert.deepEqual(lanes.get(arrowId('a', 'b')), [])
   })
 
   test('a need that is missing or a cycle does not hang the page', () => {
@@ -100,17 +119,45 @@ describe('WORK-1: the picture of a run', () => {
 
 describe('APPR-1: a preview is sorted, and nothing is lost', () => {
   test('files and secrets are drawn, all else stays data', () => {
-    const { files, moves, historyOnly, rest } = previewParts(data.approval.preview)
-    assert.deepEqual([files.length, moves.length, historyOnly.length], [2, 4, 1])
-    assert.deepEqual(Object.keys(rest).sort(), ['agentTask', 'project'])
+    const { files, moves, historyOnly, work, rest } = previewParts(data.approval.preview)
+    assert.deepEqual([files.length, moves.length, historyOnly.length, work.length], [2, 4, 1, 1])
+    assert.deepEqual(Object.keys(rest), ['project'])
+  })
+
+  test('an agent task with a field that no view draws is shown whole as data', () => {
+    const [known] = previewParts(data.approval.preview).work
+    assert.ok(known)
+    const agentTask = { ...known, runAs: 'root' }
+    assert.deepEqual(previewParts({ agentTask }).rest, { agentTask })
+    assert.deepEqual(previewParts({ agentTask: null }).rest, { agentTask: null })
   })
 
   test('a list in which one item is strange is shown whole as data', () => {
     const files = [...data.importPreview.files, { file: 'x' }]
-    assert.deepEqual(previewParts({ files }), { files: [], moves: [], historyOnly: [], rest: { files } })
+    assert.deepEqual(previewParts({ files }), {
+      files: [],
+      moves: [],
+      historyOnly: [],
+      work: [],
+      rest: { files },
+    })
     assert.deepEqual(previewParts('text').rest, { preview: 'text' })
     const twice = { project: 'a', import: { project: 'b', files: data.importPreview.files } }
     assert.deepEqual(previewParts(twice).rest, twice)
+  })
+})
+
+describe('UI-1: a reason is read out', () => {
+  test('codes become words, other text stays as it is', () => {
+    assert.deepEqual(readReason('approval.denied: Not during the sale'), {
+      text: 'The approval was denied: Not during the sale',
+      code: 'approval.denied',
+    })
+    assert.equal(readReason('lease.ended').text, 'The lease is revoked, expired or used up.')
+    assert.deepEqual(readReason('example.com: no answer'), {
+      text: 'example.com: no answer',
+      code: undefined,
+    })
   })
 })
 

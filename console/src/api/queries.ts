@@ -119,6 +119,18 @@ export const latestAuditQuery = queryOptions({
   queryFn: ({ signal }) => call(api.audit.list, { limit: 8 }, signal),
 })
 
+/** When the files of a run were put back, if they were. */
+export const restoredQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ['audit', 'restored', runId],
+    queryFn: async ({ signal }) => {
+      const asked = { type: 'file.restored', correlation: runId, limit: 5 }
+      const { items } = await call(api.audit.list, asked, signal)
+      const done = items.find(({ type, outcome }) => type === 'file.restored' && outcome === 'done')
+      return done?.at ?? null
+    },
+  })
+
 export const auditHeadQuery = queryOptions({
   queryKey: ['audit', 'head'],
   queryFn: ({ signal }) => call(api.audit.head, {}, signal),

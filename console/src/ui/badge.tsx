@@ -88,7 +88,7 @@ export const approvalLook: Record<ApprovalView['state'], Look> = {
 
 export const leaseLook: Record<LeaseView['state'], Look> = {
   active: { hue: 'ok', icon: CircleDot, text: 'Active' },
-  revoked: { hue: 'bad', icon: Ban, text: 'Revoked' },
+  revoked: { hue: 'calm', icon: Ban, text: 'Revoked' },
   expired: { hue: 'calm', icon: Clock, text: 'Expired' },
   used_up: { hue: 'calm', icon: CircleCheck, text: 'Used up' },
 }

@@ -12,7 +12,7 @@ export function SecretMoves({ moves }: { moves: readonly SecretMove[] }) {
         {moves.map(({ title, masked, reference }) => (
           <li
             key={reference}
-            className="grid items-center gap-x-4 gap-y-1 px-4 py-3 md:grid-cols-[minmax(0,1fr)_minmax(0,auto)]"
+            className="grid items-center gap-x-4 gap-y-1 px-4 py-3 md:grid-cols-[minmax(0,5fr)_minmax(0,7fr)]"
           >
             <span className="flex min-w-0 items-center gap-3">
               <KeyRound size={16} className="shrink-0 text-brass" aria-hidden="true" />
@@ -21,7 +21,7 @@ export function SecretMoves({ moves }: { moves: readonly SecretMove[] }) {
                 <code className="break-all text-muted">{masked}</code>
               </span>
             </span>
-            <span className="flex min-w-0 items-center gap-2 md:justify-end">
+            <span className="flex min-w-0 items-center gap-2">
               <ArrowRight size={14} className="shrink-0 text-muted" aria-hidden="true" />
               <code className="break-all">{reference}</code>
             </span>

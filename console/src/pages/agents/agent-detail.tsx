@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { ShieldCheck, ShieldOff } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '../../api/index.ts'
+import { Actor } from '../../ui/actor.tsx'
 import { announce } from '../../ui/announcer.tsx'
 import { agentLook, Badge } from '../../ui/badge.tsx'
 import { Button } from '../../ui/button.tsx'
@@ -22,7 +23,7 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
       {agent.description ? <p className="text-pretty">{agent.description}</p> : null}
       <Facts
         facts={[
-          ['Owner', agent.owner],
+          ['Owner', <Actor key="owner" id={agent.owner} />],
           ['Registered', <ExactTime key="created" at={agent.createdAt} />],
           ['Last used', agent.lastUsedAt ? <ExactTime key="used" at={agent.lastUsedAt} /> : 'Never'],
           ['Id', <code key="id">{agent.id}</code>],

@@ -7,6 +7,7 @@ import { leasesQuery } from '../../api/queries.ts'
 import { announce } from '../../ui/announcer.tsx'
 import { Badge, leaseLook } from '../../ui/badge.tsx'
 import { Button } from '../../ui/button.tsx'
+import { destinationText } from '../../ui/destination.ts'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
@@ -64,11 +65,6 @@ function Lease({ lease }: { lease: LeaseView }) {
       </p>
     </li>
   )
-}
-
-function destinationText({ host, port, methods, pathPrefix }: LeaseView['destinations'][number]): string {
-  const verbs = methods ? `${methods.join('/')} ` : ''
-  return `${verbs}${host}${port === 443 ? '' : `:${port}`}${pathPrefix ?? ''}`
 }
 
 function Revoke({ lease }: { lease: LeaseView }) {

@@ -4,6 +4,7 @@ import { getRouteApi } from '@tanstack/react-router'
 import { Bot, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { agentsQuery } from '../../api/queries.ts'
+import { Actor } from '../../ui/actor.tsx'
 import { agentLook, Badge } from '../../ui/badge.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Command } from '../../ui/copy.tsx'
@@ -93,7 +94,11 @@ function AgentRow({
           {agent.name}
         </button>
         <p className="truncate text-[0.8125rem] text-muted">
-          {agent.description || `Owned by ${agent.owner}`}
+          {agent.description || (
+            <>
+              Owned by <Actor id={agent.owner} />
+            </>
+          )}
         </p>
       </div>
       <span className="text-[0.8125rem] text-muted tabular-nums">

@@ -3,11 +3,12 @@ import { FileDiff } from '../../ui/file-diff.tsx'
 import { JsonView } from '../../ui/json-view.tsx'
 import { type Fact, Facts, Section, Sheet } from '../../ui/page.tsx'
 import { SecretMoves } from '../../ui/secret-moves.tsx'
+import { AgentWorkView } from './agent-work.tsx'
 import { previewParts } from './preview-parts.ts'
 
 /** Everything that would happen, drawn where it is understood and as data where it is not. */
 export function PreviewView({ preview }: { preview: Json }) {
-  const { files, moves, historyOnly, rest } = previewParts(preview)
+  const { files, moves, historyOnly, work, rest } = previewParts(preview)
   const entries = Object.entries(rest)
   const facts: Fact[] = entries.flatMap(([name, value]) =>
     isPlain(value) ? [[readable(name), plainText(value)] as const] : [],
@@ -49,6 +50,9 @@ export function PreviewView({ preview }: { preview: Json }) {
           </p>
         </Section>
       ) : null}
+      {work.map((one) => (
+        <AgentWorkView key={one.agentId} work={one} />
+      ))}
       {structures.map(([name, value]) => (
         <Section key={name} title={readable(name)}>
           <JsonView value={value} label={readable(name)} />

@@ -72,11 +72,12 @@ function Filters({ type, correlation }: { type: string; correlation: string | un
         <Button
           size="small"
           icon={X}
+          className="max-w-full"
           onClick={() =>
             void navigate({ search: (kept) => ({ ...kept, correlation: undefined }), replace: true })
           }
         >
-          Only what belongs to {correlation}
+          <span className="truncate">Only what belongs to {correlation}</span>
         </Button>
       ) : null}
     </div>

@@ -32,7 +32,7 @@ export function ChainHead() {
   }
   return (
     <Sheet className="mb-5 flex flex-wrap items-center gap-x-8 gap-y-3 px-5 py-4">
-      <div className="flex min-w-0 flex-1 items-start gap-3">
+      <div className="flex min-w-0 flex-1 basis-64 items-start gap-3">
         <Link2 size={18} className="mt-0.5 shrink-0 text-brass" aria-hidden="true" />
         <div className="min-w-0">
           <p className="flex flex-wrap items-center gap-x-3 gap-y-1">

@@ -12,6 +12,7 @@ import { TextArea } from '../../ui/field.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { type Fact, Facts } from '../../ui/page.tsx'
 import { ExactTime, Time } from '../../ui/time.tsx'
+import { UndoImport } from '../../ui/undo-import.tsx'
 import { importable } from './finding-group.tsx'
 
 export function FindingDetail({ finding }: { finding: FindingView }) {
@@ -34,6 +35,14 @@ export function FindingDetail({ finding }: { finding: FindingView }) {
         </ul>
       </div>
       {importable(finding) ? <Actions finding={finding} /> : null}
+      {finding.state === 'imported' && finding.runId ? (
+        <div className="border-t border-line pt-4">
+          <UndoImport runId={finding.runId} />
+          <p className="mt-2 text-[0.8125rem] text-pretty text-muted">
+            Concerns every file of the same run, not this finding alone.
+          </p>
+        </div>
+      ) : null}
     </div>
   )
 }
@@ -88,7 +97,7 @@ function Place({ place }: { place: FindingPlace }) {
         </p>
         {place.commit ? (
           <p className="text-xs text-muted">
-            Only in the history: commit <code>{place.commit.slice(0, 10)}</code>
+            In the git history: commit <code>{place.commit.slice(0, 10)}</code>
             {place.author ? ` by ${place.author}` : ''}
           </p>
         ) : null}

@@ -4,12 +4,22 @@ type Node = Pick<TaskView, 'id' | 'needs'>
 export type Placed = { id: string; x: number; y: number }
 export type Direction = 'right' | 'down'
 export type Box = { width: number; height: number; gapAlong: number; gapAcross: number }
+/** `lanes`: the free places that an arrow passes through on its way over several layers, by `arrowId`. */
+export type Arrangement = { tasks: Placed[]; lanes: Map<string, Placed[]> }
+
+export const arrowId = (need: string, task: string): string => `${need}→${task}`
 
 /**
  * The layer of each task: one more than the deepest task it needs, so every arrow points forward. The server refuses
  * cycles; should one come all the same, its members share a layer instead of hanging the page.
  */
 export function layersOf(nodes: readonly Node[]): Node[][] {
+  const depths = depthsOf(nodes)
+  const layers = Map.groupBy(nodes, ({ id }) => depths.get(id) ?? 0)
+  return untangle([...layers].sort(([a], [b]) => a - b).map(([, layer]) => layer))
+}
+
+function depthsOf(nodes: readonly Node[]): Map<string, number> {
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const depths = new Map<string, number>()
   const depthOf = (node: Node, trail: ReadonlySet<string>): number => {
@@ -21,8 +31,8 @@ export function layersOf(nodes: readonly Node[]): Node[][] {
     depths.set(node.id, depth)
     return depth
   }
-  const layers = Map.groupBy(nodes, (node) => depthOf(node, new Set()))
-  return untangle([...layers].sort(([a], [b]) => a - b).map(([, layer]) => layer))
+  for (const node of nodes) depthOf(node, new Set())
+  return depths
 }
 
 /** Orders each layer by the mean place of what its tasks need: few arrows cross. */
@@ -43,14 +53,50 @@ function meanPlace({ needs }: Node, places: ReadonlyMap<string, number>): number
   return known.length === 0 ? undefined : known.reduce((sum, place) => sum + place, 0) / known.length
 }
 
+const laneOf = (task: string, depth: number): string => `⇢${task}@${depth}`
+
+/** The tasks, and in each layer that an arrow passes over a lane for it: all long arrows to one task share its lanes. */
+export function withLanes(nodes: readonly Node[]): Node[] {
+  const depths = depthsOf(nodes)
+  const depth = (id: string): number => depths.get(id) ?? 0
+  const lanes = new Map<string, string[]>()
+  const direct = nodes.map(({ id, needs }) => ({
+    id,
+    needs: needs.map((need) => {
+      if (!depths.has(need)) return need
+      for (let at = depth(need) + 1; at < depth(id); at += 1) {
+        const before = at === depth(need) + 1 ? need : laneOf(id, at - 1)
+        const lane = laneOf(id, at)
+        lanes.set(lane, [...(lanes.get(lane) ?? []), before])
+      }
+      return depth(id) - depth(need) > 1 ? laneOf(id, depth(id) - 1) : need
+    }),
+  }))
+  return [...direct, ...[...lanes].map(([id, needs]) => ({ id, needs: [...new Set(needs)] }))]
+}
+
 /** Places on the canvas: layers along the direction, each centred across it. */
-export function placeTasks(nodes: readonly Node[], direction: Direction, box: Box): Placed[] {
+export function arrange(nodes: readonly Node[], direction: Direction, box: Box): Arrangement {
   const across = direction === 'right' ? box.height + box.gapAcross : box.width + box.gapAcross
   const along = direction === 'right' ? box.width + box.gapAlong : box.height + box.gapAlong
-  return layersOf(nodes).flatMap((layer, depth) =>
-    layer.map(({ id }, at) => {
-      const offset = (at - (layer.length - 1) / 2) * across
-      return direction === 'right' ? { id, x: depth * along, y: offset } : { id, x: offset, y: depth * along }
+  const spots = new Map(
+    layersOf(withLanes(nodes)).flatMap((layer, depth) =>
+      layer.map(({ id }, at): [string, Placed] => {
+        const offset = (at - (layer.length - 1) / 2) * across
+        const [x, y] = direction === 'right' ? [depth * along, offset] : [offset, depth * along]
+        return [id, { id, x, y }]
+      }),
+    ),
+  )
+  const depths = depthsOf(nodes)
+  const lanes = nodes.flatMap(({ id, needs }) =>
+    needs.map((need): [string, Placed[]] => {
+      const between = Array.from(
+        { length: Math.max(0, (depths.get(id) ?? 0) - (depths.get(need) ?? 0) - 1) },
+        (_, at) => spots.get(laneOf(id, (depths.get(need) ?? 0) + 1 + at)),
+      )
+      return [arrowId(need, id), between.filter((spot) => spot !== undefined)]
     }),
   )
+  return { tasks: nodes.flatMap(({ id }) => spots.get(id) ?? []), lanes: new Map(lanes) }
 }

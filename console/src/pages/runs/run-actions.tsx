@@ -1,17 +1,20 @@
 import { api, type RunDetail } from '@keyward/contract'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { Ban, RotateCcw, ScrollText } from 'lucide-react'
+import { Ban, ScrollText } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '../../api/index.ts'
 import { runQuery } from '../../api/queries.ts'
 import { announce } from '../../ui/announcer.tsx'
 import { Button, buttonStyle } from '../../ui/button.tsx'
 import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
+import { UndoImport } from '../../ui/undo-import.tsx'
 
 export function RunActions({ run }: { run: RunDetail }) {
   const active = run.state === 'Running' || run.state === 'AwaitingApproval'
-  const undoable = run.flow === 'leaked-key' && run.state === 'Succeeded'
+  // A run that failed later has rewritten files all the same.
+  const undoable =
+    !active && run.tasks.some(({ action, state }) => action === 'findings.rewrite' && state === 'Succeeded')
   return (
     <>
       <Link to="/audit" search={{ correlation: run.id }} className={buttonStyle('quiet')}>
@@ -19,7 +22,7 @@ export function RunActions({ run }: { run: RunDetail }) {
         Its audit trail
       </Link>
       {active ? <CancelRun run={run} /> : null}
-      {undoable ? <UndoImport run={run} /> : null}
+      {undoable ? <UndoImport runId={run.id} /> : null}
     </>
   )
 }
@@ -49,35 +52,6 @@ function CancelRun({ run }: { run: RunDetail }) {
         action="Cancel the run"
         dismiss="Keep it running"
         work={cancel}
-      />
-    </>
-  )
-}
-
-function UndoImport({ run }: { run: RunDetail }) {
-  const client = useQueryClient()
-  const [asking, setAsking] = useState(false)
-  const undo = useMutation({
-    mutationFn: () => call(api.findings.undo, { runId: run.id }),
-    onSuccess: async ({ files }) => {
-      setAsking(false)
-      announce(files.length === 1 ? 'One file is put back' : `${files.length} files are put back`)
-      await client.invalidateQueries({ queryKey: ['findings'] })
-    },
-  })
-  return (
-    <>
-      <Button icon={RotateCcw} onClick={() => setAsking(true)}>
-        Put the files back…
-      </Button>
-      <ConfirmDialog
-        open={asking}
-        onClose={() => setAsking(false)}
-        title="Put the files back?"
-        description="Every file that this run rewrote gets its old bytes again, with the secrets in plain text. The values stay in the vault too."
-        action="Put them back"
-        dismiss="Leave them"
-        work={undo}
       />
     </>
   )

@@ -6,18 +6,21 @@ import { runQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
 import { Badge, runLook } from '../../ui/badge.tsx'
 import { Digest } from '../../ui/copy.tsx'
-import { DetailPanel } from '../../ui/detail-panel.tsx'
+import { DetailPanel, useWide } from '../../ui/detail-panel.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { readReason } from '../../ui/reason.ts'
 import { Time } from '../../ui/time.tsx'
+import { frameFor, readableScale } from './graph-frame.ts'
 import { RunActions } from './run-actions.tsx'
 import { RunGraph } from './run-graph.tsx'
 import { RunSteps } from './run-steps.tsx'
 import { TaskDetail } from './task-detail.tsx'
 
 const route = getRouteApi('/runs/$runId')
-/** A larger run opens as a list; the picture is one press away. */
+/** A larger run, or one whose cards would be too small here, opens as a list; the picture is one press away. */
 const readableTasks = 60
+const sideMargins = 32
 
 export function RunPage() {
   const { runId } = route.useParams()
@@ -40,12 +43,16 @@ function Loaded({ run }: { run: RunDetail }) {
     [navigate],
   )
   const task = run.tasks.find(({ id }) => id === selected)
-  const shown = view ?? (run.tasks.length > readableTasks ? 'steps' : 'graph')
+  const wide = useWide()
+  const readable =
+    run.tasks.length <= readableTasks &&
+    (wide || frameFor(run.tasks, document.documentElement.clientWidth - sideMargins).scale >= readableScale)
+  const shown = view ?? (readable ? 'graph' : 'steps')
   return (
     <>
       <PageHeader title={run.title} actions={<RunActions run={run} />}>
         <RunFacts run={run} />
-        {run.reason ? <p className="mt-2 max-w-[46rem] text-pretty">{run.reason}</p> : null}
+        {run.reason ? <Reason run={run} reason={run.reason} onSelect={select} /> : null}
       </PageHeader>
       <Views shown={shown} />
       <div className="flex gap-5">
@@ -65,6 +72,36 @@ function Loaded({ run }: { run: RunDetail }) {
         ) : null}
       </div>
     </>
+  )
+}
+
+/** Why it did not succeed, with the way to the task to blame: `<task>: <code>: <words>`. */
+function Reason({
+  run,
+  reason,
+  onSelect,
+}: {
+  run: RunDetail
+  reason: string
+  onSelect: (task: string) => void
+}) {
+  const [, id = '', rest = ''] = /^([\w.-]+): (.*)$/s.exec(reason) ?? []
+  const task = run.tasks.find((one) => one.id === id)
+  const { text, code } = readReason(task ? rest : reason)
+  return (
+    <p className="mt-3 max-w-[46rem] border-l-2 border-brass-mark pl-3 text-pretty break-words">
+      {text}{' '}
+      {task ? (
+        <button
+          type="button"
+          onClick={() => onSelect(task.id)}
+          className="text-muted underline decoration-edge underline-offset-3 hover:text-ink"
+        >
+          Task “{task.title}”
+        </button>
+      ) : null}
+      {code ? <code className="ml-2 text-xs text-muted">{code}</code> : null}
+    </p>
   )
 }
 

@@ -5,6 +5,7 @@ import { Badge, riskLook, taskLook } from '../../ui/badge.tsx'
 import { buttonStyle } from '../../ui/button.tsx'
 import { JsonView } from '../../ui/json-view.tsx'
 import { type Fact, Facts } from '../../ui/page.tsx'
+import { readReason } from '../../ui/reason.ts'
 import { ExactTime } from '../../ui/time.tsx'
 
 export function TaskDetail({ run, task }: { run: RunDetail; task: TaskView }) {
@@ -14,7 +15,7 @@ export function TaskDetail({ run, task }: { run: RunDetail; task: TaskView }) {
         <Badge look={taskLook[task.state]} />
         <Badge look={riskLook[task.risk]} />
       </div>
-      {task.reason ? <p className="text-pretty">{task.reason}</p> : null}
+      {task.reason ? <p className="text-pretty break-words">{readReason(task.reason).text}</p> : null}
       {task.approvalId ? (
         <Link
           to="/approvals/$approvalId"
