@@ -10,6 +10,8 @@ import type { Store } from './store.ts'
 
 const largestCheckedAtStartBytes = 64 * 1024 * 1024
 const checkpointPages = 2000
+/** Rows are found by keyed digests, which lie anywhere in the file. Memory is taken only as it fills. */
+const cacheKilobytes = 16 * 1024
 
 /**
  * SQLite in WAL mode. The connection commits with `synchronous = normal`, which leaves the log unsynced; `write` then syncs the
@@ -52,6 +54,7 @@ function open(file: string): { writer: DatabaseSync; reader: DatabaseSync; logFd
     writer.exec('pragma synchronous = normal')
     writer.exec(`pragma wal_autocheckpoint = ${checkpointPages}`)
     writer.exec('pragma foreign_keys = on')
+    writer.exec(`pragma cache_size = -${cacheKilobytes}`)
     writer.exec('create table if not exists store_probe (written integer not null)')
     writer.exec('insert into store_probe select 0 where not exists (select 1 from store_probe)')
     if (statSync(file).size <= largestCheckedAtStartBytes) checkPages(writer, file)

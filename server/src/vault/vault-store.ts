@@ -62,11 +62,8 @@ export async function putEntry(tx: Tx, row: EntryRow): Promise<void> {
     on conflict (id) do update set value = excluded.value`)
 }
 
-/** Returns whether the folder was new. */
-export async function addFolder(tx: Tx, row: EntryRow): Promise<boolean> {
-  const changed = await tx.run(sql`insert into vault_entries (id, parent, name, value)
-    values (${row.id}, ${row.parent}, ${row.name}, ${row.value}) on conflict (id) do nothing`)
-  return changed > 0
+export async function hasEntry(tx: Tx, id: Uint8Array): Promise<boolean> {
+  return (await tx.get(sql`select 1 as found from vault_entries where id = ${id}`)) !== undefined
 }
 
 export async function deleteEntry(tx: Tx, id: Uint8Array): Promise<boolean> {

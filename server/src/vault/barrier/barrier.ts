@@ -1,9 +1,9 @@
 import { AppError } from '../../core/index.ts'
 import type { Reader, Store, Tx } from '../../store/index.ts'
 import {
-  addFolder,
   deleteEntry,
   hasChildren,
+  hasEntry,
   putEntry,
   putKey,
   readChildren,
@@ -138,17 +138,14 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   /** The folders above `path`, innermost first, until one is there already. */
   async function addFolders(tx: Tx, keyRing: KeyRing, path: string): Promise<void> {
     let folder = folderOf(path)
-    while (folder !== '') {
-      const id = keyRing.nameOf('entry', folder)
+    let id = keyRing.nameOf('entry', folder)
+    while (folder !== '' && !(await hasEntry(tx, id))) {
       const above = folderOf(folder)
-      const added = await addFolder(tx, {
-        id,
-        parent: keyRing.nameOf('entry', above),
-        name: sealName(keyRing, id, folder.slice(above.length)),
-        value: keyRing.encrypt(`entry\0${folder}`, folderMark),
-      })
-      if (!added) return
+      const parent = keyRing.nameOf('entry', above)
+      const name = sealName(keyRing, id, folder.slice(above.length))
+      await putEntry(tx, { id, parent, name, value: keyRing.encrypt(`entry\0${folder}`, folderMark) })
       folder = above
+      id = parent
     }
   }
 
