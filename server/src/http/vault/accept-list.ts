@@ -7,7 +7,7 @@ type FramedSocket = Socket & { [framingOf]?: RequestFraming }
 
 /**
  * Node's HTTP parser knows no method LIST, which Vault's clients send. On every connection this writes LINK over it, a
- * method of the same length that the parser does know, before the parser sees the bytes (docs/decisions/0031).
+ * method of the same length that the parser does know, before the parser sees the bytes (docs/decisions/0012).
  * A client's own LINK becomes BIND, so that a LINK that arrives is a LIST.
  */
 export function acceptList(server: Server): void {
