@@ -15,7 +15,6 @@ export const eventNames = [
   'token.revoked',
   'policy.written',
   'policy.deleted',
-  'policy.decided',
   'person.created',
   'person.disabled',
   'session.link_created',

@@ -20,7 +20,7 @@ type Row = Omit<AuditEntry, 'at' | 'detail'> & { at: number; detail: string }
 export type Tip = { readonly seq: number; readonly hash: string }
 
 /** The `previous` of the first entry. */
-export const beforeFirst: Tip = { seq: 0, hash: '0'.repeat(64) }
+const beforeFirst: Tip = { seq: 0, hash: '0'.repeat(64) }
 
 export async function readTip(reader: Reader): Promise<Tip> {
   return (

@@ -147,6 +147,6 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd')
 
 /** SHA-256, hex, over the canonical JSON of everything in the entry but its own hash. */
-export function entryHash(entry: Omit<AuditEntry, 'hash'>): string {
+function entryHash(entry: Omit<AuditEntry, 'hash'>): string {
   return hash('sha256', canonicalJson(entry), 'hex')
 }

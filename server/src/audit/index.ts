@@ -1,4 +1,4 @@
 export { createFileAnchor } from './anchor.ts'
 export { type Audit, createAudit, type EntryInput } from './audit.ts'
 export { auditMigrations } from './audit-store.ts'
-export { type VerifyProblem, type VerifyReport, verifyAudit } from './verify.ts'
+export { type VerifyReport, verifyAudit } from './verify.ts'

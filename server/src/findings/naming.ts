@@ -1,7 +1,7 @@
 import type { GroupedFinding } from '../scan/index.ts'
 
 /** The mount that findings are imported into. */
-export const importMount = 'secret'
+const importMount = 'secret'
 /** The field of a secret that holds an imported value. */
 export const importField = 'value'
 

@@ -1,1 +1,1 @@
-export { type GuideOptions, runGuide } from './guide.ts'
+export { runGuide } from './guide.ts'

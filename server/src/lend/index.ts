@@ -1,7 +1,6 @@
 export {
   type Claim,
   createLend,
-  type IssuedLease,
   type LeaseRequest,
   type Lend,
   type NewGrant,

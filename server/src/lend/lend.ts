@@ -131,7 +131,7 @@ export function createLend(needs: Needs): Lend {
   }
 }
 
-export function leaseView(row: LeaseRow, now: Date): LeaseView {
+function leaseView(row: LeaseRow, now: Date): LeaseView {
   const expired = row.state === 'active' && row.expires_at <= now.getTime()
   const endedAt = expired ? row.expires_at : row.ended_at
   return {

@@ -1,6 +1,5 @@
-export type { SecretVersion, VaultKv } from './keyward-kv.ts'
 export type { SealedStorage } from './keyward-storage.ts'
 export type { Ceiling, VaultRequest, VaultResponse } from './request.ts'
-export type { SealOptions, VaultStatus } from './seal/seal.ts'
+export type { SealOptions } from './seal/seal.ts'
 export { createVault, type Vault } from './vault.ts'
 export { vaultMigrations } from './vault-store.ts'

@@ -1,5 +1,5 @@
-export type { Action, Reconciled, TaskContext, TaskResult } from './action.ts'
+export type { Action, TaskContext } from './action.ts'
 export type { ApprovalClaim, ApprovalGate, ApprovalQuestion, Redemption } from './gate.ts'
 export type { Plan, PlannedTask } from './plan.ts'
-export { createWorkflow, type StartRequest, type Workflow } from './workflow.ts'
+export { createWorkflow, type Workflow } from './workflow.ts'
 export { countRuns, workflowMigrations } from './workflow-store.ts'
