@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { FindingView, ImportPreview, ScanView } from '@keyward/contract'
-import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
+import { AppError, actorOf, newId, type Principal, reasonOf } from '../core/index.ts'
 import type { Tx } from '../store/index.ts'
 import {
   countFindings,
@@ -87,15 +87,21 @@ export function createFindings(needs: FindingsNeeds): Findings {
         finishedAt: null,
       }
       await keeper.begin(scan, by)
-      return { scan, done: keeper.run(scan, scanner, history, by) }
+      const done = keeper.run(scan, scanner, history, by)
+      // Who does not wait for the end must not be ended by it: a full disk keeps a scan from being stored.
+      done.catch((error: unknown) =>
+        needs.log.error({ scan: scan.id, reason: reasonOf(error) }, 'a scan could not be stored; scan again'),
+      )
+      return { scan, done }
     },
     async readScan(scanId) {
       const [scan] = await readScans(store, { id: scanId, limit: 1 })
       if (!scan) throw new AppError('scan.not_found', `there is no scan '${scanId}'`)
-      return keeper.live(scanId) ?? scan
+      return keeper.live(scanId) ?? endedOf(scan)
     },
     async listScans({ cursor, limit }) {
-      const items = await readScans(store, { before: cursor, limit })
+      const stored = await readScans(store, { before: cursor, limit })
+      const items = stored.map((scan) => keeper.live(scan.id) ?? endedOf(scan))
       return { items, next: items.length === limit ? (items.at(-1)?.id ?? null) : null }
     },
     async page({ cursor, limit, state, project }) {
@@ -135,3 +141,6 @@ export function createFindings(needs: FindingsNeeds): Findings {
     await bus.publish(tx, { type: 'finding.ignored', subject: `finding:${findingId}` })
   }
 }
+
+/** A scan that nobody runs any more and whose end is not stored has failed, even if that could not be stored either. */
+const endedOf = (scan: ScanView): ScanView => (scan.state === 'running' ? { ...scan, state: 'failed' } : scan)

@@ -35,6 +35,7 @@ export function createScanKeeper({ store, audit, bus, clock, log }: FindingsNeed
       })
       await bus.publish(tx, { type: 'scan.started', subject: `scan:${scan.id}` })
     })
+    running.set(scan.id, scan)
   }
 
   async function run(scan: ScanView, scanner: Scanner, history: boolean, by: Principal): Promise<ScanView> {
@@ -55,15 +56,16 @@ export function createScanKeeper({ store, audit, bus, clock, log }: FindingsNeed
           update(progress)
         }
       }
-      update({ state: 'finished', problems })
+      current = { ...current, state: 'finished', problems }
     } catch (error) {
       log.error({ scan: scan.id, reason: reasonOf(error) }, 'scan failed')
-      update({ state: 'failed', problems: [...problems, { file: scan.path, reason: reasonOf(error) }] })
+      const problem = { file: scan.path, reason: reasonOf(error) }
+      current = { ...current, state: 'failed', problems: [...problems, problem] }
     }
     const groups = groupByFingerprint(found)
-    update({ findings: groups.length, finishedAt: clock.now().toISOString() })
-    await finish(current, groups, by)
-    running.delete(scan.id)
+    current = { ...current, findings: groups.length, finishedAt: clock.now().toISOString() }
+    // Until here a reader sees it running: a finished scan has its findings stored.
+    await finish(current, groups, by).finally(() => running.delete(scan.id))
     return current
   }
 
