@@ -77,7 +77,7 @@ export async function createKeyward(needs: Needs) {
   await vault.load()
   const scanner = async (): Promise<Scanner> =>
     createScanner({ fingerprintKey: await keys.fingerprint(vault.sealed) })
-  const findings = createFindings({ store, audit, bus, clock, log, vault, scanner })
+  const findings = createFindings({ store, audit, bus, clock, log, dataDir, vault, scanner })
   const lend = createLend({ store, audit, bus, clock, log, policy, identity, vault })
   const sandbox = createSandbox({
     driver: createBubblewrapDriver({

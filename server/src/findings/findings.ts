@@ -1,7 +1,8 @@
+import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { FindingView, ImportPreview, ScanView } from '@keyward/contract'
 import { AppError, actorOf, newId, type Principal, reasonOf } from '../core/index.ts'
-import type { Tx } from '../store/index.ts'
+import { isOwnPath, type Tx } from '../store/index.ts'
 import {
   countFindings,
   type FindingRow,
@@ -70,6 +71,8 @@ export function createFindings(needs: FindingsNeeds): Findings {
     ...createUndo(needs),
     async startScan({ path, history, by }) {
       const root = await projectRoot(path)
+      if (isOwnPath(await realpath(needs.dataDir), root))
+        throw new AppError('scan.path_unreadable', `${path} lies in Keyward's own data folder`)
       const scanner = await needs.scanner()
       const now = clock.now()
       const scan: ScanView = {

@@ -11,6 +11,8 @@ export type FindingsNeeds = {
   bus: Pick<Bus, 'publish'>
   clock: Pick<Clock, 'now'>
   log: Log
+  /** Keyward's own data folder: never scanned, whoever asks. */
+  dataDir: string
   vault: Pick<Vault, 'kv' | 'sealed'>
   /** The scanner needs the fingerprint key, which is in the vault: throws `vault.sealed` while it is sealed. */
   scanner: () => Promise<Scanner>

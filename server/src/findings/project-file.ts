@@ -32,7 +32,8 @@ export async function readProjectFile(root: string, file: string): Promise<Proje
 
 async function opened(path: string): Promise<FileHandle> {
   try {
-    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    // Without waiting: it may have become a pipe that nobody writes to.
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     throw new AppError('finding.changed', `${path} cannot be read: ${reasonOf(error)}`)
   }

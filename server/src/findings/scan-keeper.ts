@@ -1,9 +1,10 @@
-import { open } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ScanView } from '@keyward/contract'
 import { actorOf, newId, type Principal, reasonOf } from '../core/index.ts'
 import { type GroupedFinding, groupByFingerprint, type RawFinding, type Scanner } from '../scan/index.ts'
-import type { Tx } from '../store/index.ts'
+import { isOwnPath, type Tx } from '../store/index.ts'
 import {
   findingByFingerprint,
   insertFinding,
@@ -20,7 +21,7 @@ const mostProblems = 200
 const lookBackBytes = 200
 
 /** Runs scans and keeps what they find: masked, by fingerprint, never the value. */
-export function createScanKeeper({ store, audit, bus, clock, log }: FindingsNeeds) {
+export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: FindingsNeeds) {
   const running = new Map<string, ScanView>()
 
   async function begin(scan: ScanView, by: Principal): Promise<void> {
@@ -46,9 +47,12 @@ export function createScanKeeper({ store, audit, bus, clock, log }: FindingsNeed
       current = { ...current, ...change }
       running.set(scan.id, current)
     }
+    const own = await realpath(dataDir)
     try {
       for await (const event of scanner.project(scan.path, { history })) {
-        if (event.kind === 'finding') found.push(event.finding)
+        // A folder above the data folder may be scanned, but Keyward's own files are no project's.
+        if (event.kind === 'finding')
+          isOwnPath(own, join(scan.path, event.finding.place.file)) || found.push(event.finding)
         else if (event.kind === 'problem')
           problems.length < mostProblems && problems.push({ file: event.file, reason: event.reason })
         else {
@@ -65,8 +69,27 @@ export function createScanKeeper({ store, audit, bus, clock, log }: FindingsNeed
     const groups = groupByFingerprint(found)
     current = { ...current, findings: groups.length, finishedAt: clock.now().toISOString() }
     // Until here a reader sees it running: a finished scan has its findings stored.
-    await finish(current, groups, by).finally(() => running.delete(scan.id))
+    try {
+      await finish(current, groups, by)
+      running.delete(scan.id)
+    } catch (error) {
+      // Nobody waits for a scan that was started by a request, so this is where its failure is told.
+      log.error({ scan: scan.id, reason: reasonOf(error) }, 'what a scan found could not be stored')
+      const reason = `what was found could not be stored: ${reasonOf(error)}`
+      update({ state: 'failed', findings: 0, problems: [...problems, { file: scan.path, reason }] })
+      await keepFailed(current)
+    }
     return current
+  }
+
+  /** A failure that cannot be stored either is told from memory until the next start marks it. */
+  async function keepFailed(scan: ScanView): Promise<void> {
+    try {
+      await store.write((tx) => putScan(tx, scan))
+      running.delete(scan.id)
+    } catch (error) {
+      log.error({ scan: scan.id, reason: reasonOf(error) }, 'the failure of a scan could not be stored')
+    }
   }
 
   async function finish(scan: ScanView, groups: readonly GroupedFinding[], by: Principal): Promise<void> {
@@ -154,7 +177,9 @@ async function nameOf(root: string, group: GroupedFinding): Promise<string | und
   const place = group.places.find((candidate) => candidate.commit === null && candidate.encoding === 'utf8')
   if (!place) return undefined
   const from = Math.max(0, place.start - lookBackBytes)
-  const handle = await open(join(root, place.file), 'r').catch(() => undefined)
+  // Without waiting: meanwhile the file may have become a pipe that nobody writes to.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const handle = await open(join(root, place.file), flags).catch(() => undefined)
   if (!handle) return undefined
   try {
     const { buffer, bytesRead } = await handle.read(

@@ -150,3 +150,15 @@ test('SAND-2: no mount shows the data folder or covers what is the sandbox’s o
   await sandbox.run({ ...spec, readOnly: [fine] })
   assert.equal(made.ran.length, 1)
 })
+
+test('SAND-2: no workspace is, holds or lies in the data folder, but for the examples of the first run', async (t) => {
+  const made = driverThat(able)
+  const { sandbox, dataDir } = await sandboxOn(t, made)
+  await mkdir(join(dataDir, 'example', 'agent-task'), { recursive: true })
+  const link = join(dataDir, '..', 'link')
+  await symlink(dataDir, link)
+  for (const workspace of [dataDir, link, join(dataDir, 'example'), join(dataDir, '..'), '/no/such', '/'])
+    await assert.rejects(sandbox.run({ ...spec, workspace }), { code: 'sandbox.failed' }, workspace)
+  await sandbox.run({ ...spec, workspace: join(dataDir, 'example', 'agent-task') })
+  assert.equal(made.ran.length, 1)
+})

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { AppError, type Log, reasonOf } from '../core/index.ts'
+import { isOwnPath } from '../store/index.ts'
 import { runCanaries } from './canaries.ts'
 
 export type SandboxLimits = {
@@ -184,7 +185,16 @@ function checkSpec(spec: SandboxSpec, dataDir: string): void {
   for (const name of Object.keys(spec.env)) {
     if (!/^[A-Za-z_]\w*$/.test(name)) refuse(`"${name}" is not the name of an environment variable.`)
   }
+  if (spec.workspace !== undefined) checkWorkspace(spec.workspace, dataDir, refuse)
   for (const path of spec.readOnly ?? []) checkMount(path, dataDir, refuse)
+}
+
+/** The unseal key and the tokens of the server lie in its data folder. */
+function checkWorkspace(path: string, dataDir: string, refuse: (detail: string) => never): void {
+  const real = realPathOf(path) ?? refuse(`The workspace ${path} cannot be read.`)
+  const own = realPathOf(dataDir) ?? dataDir
+  if (isOwnPath(own, real) || isWithin(own, real))
+    refuse(`The workspace ${path} would show Keyward's data folder.`)
 }
 
 /** What the sandbox has of its own: nothing of the host is mounted over it, in it or around it. */

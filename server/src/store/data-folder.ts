@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { AppError, reasonOf } from '../core/index.ts'
 
@@ -27,6 +27,15 @@ export function openDataFolder(path: string): DataFolder {
   chmodSync(join(path, 'keyward.lock'), 0o600)
   writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
   return { path, release: () => lock.close() }
+}
+
+/**
+ * Whether a path is Keyward's own: the data folder or in it, but for the examples of the guided first run. Both paths without
+ * links. Nobody has such a path scanned or copied anywhere.
+ */
+export function isOwnPath(dataDir: string, path: string): boolean {
+  const isIn = (folder: string): boolean => path.startsWith(folder + sep)
+  return (path === dataDir || isIn(dataDir)) && !isIn(join(dataDir, 'example'))
 }
 
 function makePrivateFolder(path: string): void {
