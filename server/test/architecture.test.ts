@@ -1,0 +1,273 @@
+// The rules of the code that neither the compiler nor the linter knows: what each folder of server/src may import, always by
+// the other folder's index.ts, and where SQL, the environment and the values of secrets may be touched.
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { eventNames } from '@keyward/contract'
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+/** As tight as the code: a permission that nobody uses fails too. */
+const may: Record<string, readonly string[]> = {
+  core: ['contract'],
+  store: ['core'],
+  audit: ['contract', 'core', 'store'],
+  bus: ['contract', 'core', 'store'],
+  identity: ['contract', 'core', 'store', 'audit', 'bus'],
+  policy: ['core', 'store', 'audit'],
+  vault: ['contract', 'core', 'store', 'audit'],
+  scan: ['core'],
+  findings: ['contract', 'core', 'store', 'audit', 'bus', 'scan', 'vault'],
+  lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
+  proxy: ['contract', 'core'],
+  sandbox: ['core', 'store'],
+  workflow: ['contract', 'core', 'store', 'audit', 'bus'],
+  approvals: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
+  flows: [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'bus',
+    'identity',
+    'policy',
+    'findings',
+    'lend',
+    'proxy',
+    'sandbox',
+    'workflow',
+  ],
+  guide: [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'identity',
+    'vault',
+    'findings',
+    'proxy',
+    'sandbox',
+    'workflow',
+    'approvals',
+    'flows',
+  ],
+  http: [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'bus',
+    'identity',
+    'policy',
+    'vault',
+    'findings',
+    'lend',
+    'workflow',
+    'approvals',
+    'flows',
+  ],
+  cli: ['contract', 'core', 'audit', 'scan'],
+  'keyward.ts': [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'bus',
+    'identity',
+    'policy',
+    'vault',
+    'scan',
+    'findings',
+    'lend',
+    'proxy',
+    'sandbox',
+    'workflow',
+    'approvals',
+    'flows',
+  ],
+  'main.ts': ['core', 'store', 'guide', 'http', 'cli', 'keyward.ts'],
+  'bin.ts': ['cli', 'main.ts'],
+}
+
+type File = { readonly path: string; readonly text: string }
+type Import = { readonly from: string; readonly to: string }
+
+const isTest = (path: string): boolean => /\.test\.tsx?$/.test(path)
+const folderOf = (path: string): string => path.split('/')[0] ?? ''
+const filesOf = (folder: string, pattern = '**/*.{ts,tsx,mjs}'): File[] =>
+  globSync(pattern, { cwd: join(repository, folder), exclude: ['**/node_modules/**', '**/dist/**'] })
+    .sort()
+    .map((path) => ({ path, text: readFileSync(join(repository, folder, path), 'utf8') }))
+
+const specifiersOf = (text: string): string[] =>
+  [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, specifier = '']) => specifier)
+
+/** Imports of our own code; those of packages are left out. */
+function importsOf({ path, text }: File): Import[] {
+  return specifiersOf(text).flatMap((specifier) => {
+    if (specifier === '@keyward/contract') return [{ from: path, to: 'contract/index.ts' }]
+    if (!specifier.startsWith('.')) return []
+    return [{ from: path, to: normalize(join(dirname(path), specifier)) }]
+  })
+}
+
+function broken({ from, to }: Import): string | undefined {
+  if (folderOf(from) === folderOf(to)) return
+  if (!may[folderOf(from)]?.includes(folderOf(to))) return `${from} may not import ${to}`
+  if (to.includes('/') && !to.endsWith('/index.ts')) return `${from} reaches past the front door: ${to}`
+  return
+}
+
+const files = filesOf('server/src')
+const code = files.filter(({ path }) => !isTest(path))
+const holding = (pattern: RegExp, among = code): string[] =>
+  among.filter(({ text }) => pattern.test(text)).map(({ path }) => path)
+
+describe('the dependency map', () => {
+  const imports = code.flatMap(importsOf)
+
+  test('every folder imports only what it may, through the front door', () => {
+    assert.ok(imports.length > 500, 'the rule looked at nothing')
+    assert.deepEqual(imports.map(broken).filter(Boolean), [])
+  })
+
+  test('every folder is in the map, and no permission is unused', () => {
+    assert.deepEqual(new Set(files.map(({ path }) => folderOf(path))), new Set(Object.keys(may)))
+    const used = new Set(imports.map(({ from, to }) => `${folderOf(from)} > ${folderOf(to)}`))
+    const permitted = Object.entries(may).flatMap(([from, all]) => all.map((to) => `${from} > ${to}`))
+    assert.deepEqual(
+      permitted.filter((edge) => !used.has(edge)),
+      [],
+    )
+  })
+
+  test('no cycle hides in the map', () => {
+    const visit = (folder: string, trail: readonly string[]): void => {
+      assert.ok(!trail.includes(folder), `cycle: ${[...trail, folder].join(' > ')}`)
+      for (const next of may[folder] ?? []) visit(next, [...trail, folder])
+    }
+    for (const folder of Object.keys(may)) visit(folder, [])
+  })
+
+  test('tests beside the code use the front doors too', () => {
+    const past = files
+      .filter(({ path }) => isTest(path))
+      .flatMap(importsOf)
+      .filter(({ from, to }) => folderOf(from) !== folderOf(to) && !to.startsWith('..'))
+      .filter(({ to }) => !to.endsWith('/index.ts'))
+    assert.deepEqual(past, [])
+  })
+
+  test('planted violations are seen', () => {
+    const planted = (path: string, text: string): number =>
+      importsOf({ path, text }).map(broken).filter(Boolean).length
+    assert.equal(planted('vault/x.ts', `import { createLend } from '../lend/index.ts'`), 1)
+    assert.equal(planted('lend/x.ts', `import type { Cedar } from '../policy/cedar.ts'`), 1)
+    assert.equal(planted('scan/x.ts', `const { api } = await import('@keyward/contract')`), 1)
+    assert.equal(planted('main.ts', `export { x } from './http/api.ts'`), 1)
+    assert.equal(planted('lend/x.ts', `import { createPolicy } from '../policy/index.ts'`), 0)
+  })
+})
+
+describe('the front doors', () => {
+  const doors = code.filter(({ path }) => /^[^/]+\/index\.ts$/.test(path))
+
+  test('every folder has one', () => {
+    const folders = Object.keys(may).filter((name) => !name.endsWith('.ts'))
+    assert.deepEqual(doors.map(({ path }) => folderOf(path)).sort(), folders.sort())
+  })
+
+  test('each names what it gives, at most 15 things; core, which everybody uses, may give more', () => {
+    for (const { path, text } of doors) {
+      const lists = [...text.matchAll(/export (?:type )?\{([^}]*)\}/g)].map(([, list = '']) => list)
+      const names = lists.flatMap((list) => list.split(',')).filter((name) => name.trim() !== '')
+      assert.ok(names.length > 0 && !text.includes('export *'), path)
+      if (path !== 'core/index.ts') assert.ok(names.length <= 15, `${path} exports ${names.length} things`)
+    }
+  })
+})
+
+describe('the workspaces', () => {
+  test('the contract imports nothing but zod', () => {
+    const packages = filesOf('contract/src').flatMap(({ text }) => specifiersOf(text))
+    assert.deepEqual(new Set(packages.filter((name) => !name.startsWith('./'))), new Set(['zod']))
+  })
+
+  test('the console takes nothing of the server but the contract', () => {
+    const outside = filesOf('console/src').flatMap((file) =>
+      importsOf(file).filter(({ to }) => to.startsWith('..')),
+    )
+    assert.deepEqual(outside, [])
+  })
+})
+
+describe('what is kept in few places', () => {
+  test('SQL is written in the store of a domain alone, and only the store knows the databases', () => {
+    const sql = /import [^;]*?\bsql(?:List)?\b[^;]*? from '\.\.?\/store\/index\.ts'/
+    const writers = holding(sql).filter((path) => !/^[^/]+\/[a-z]+-store\.ts$/.test(path))
+    assert.deepEqual(writers, [])
+    const drivers = holding(/'(?:node:sqlite|pg)'/).filter((path) => folderOf(path) !== 'store')
+    assert.deepEqual(drivers, [])
+  })
+
+  test('OPS-4: the environment is read where the process begins, and by name where programs are looked up', () => {
+    assert.deepEqual(holding(/process\.env/), [
+      'bin.ts',
+      'main.ts',
+      'proxy/child-process.ts', // where the machine keeps certificates
+      'sandbox/canaries.ts', // in a script that runs in the sandbox
+      'sandbox/install.ts', // PATH
+      'scan/scan.ts', // PATH
+    ])
+  })
+
+  test('OPS-4: a secret is revealed in these files and no other', () => {
+    const places = holding(/\breveal\(\)/).map((path) => path.replace(/^vault\/.*/, 'vault/'))
+    assert.deepEqual(
+      [...new Set(places)],
+      [
+        'cli/client.ts', // into the Authorization header
+        'cli/commands/secrets.ts', // to a person who asked for the value
+        'cli/commands/session.ts', // a sign-in link, to a person who asked for one
+        'cli/credentials.ts', // into the user's credentials file
+        'cli/env-references.ts', // into the environment of `keyward run`
+        'core/secret.ts',
+        'findings/import.ts', // compared with what the file holds
+        'guide/demonstration.ts', // given to the example API, which checks it
+        'http/handlers/agents.ts', // an agent's key, once, to who registered it
+        'http/handlers/secrets.ts', // to a person who asked, audited
+        'http/handlers/session.ts', // a session's token, into the answer that starts it
+        'http/vault/vault-handler.ts', // the answer of the Vault dialect
+        'identity/agents.ts', // hashed
+        'identity/sessions.ts', // hashed
+        'lend/issue.ts', // a placeholder's token, hashed
+        'main.ts', // the owner's files, and the sign-in link
+        'proxy/gate.ts',
+        'proxy/proxy.ts', // to the child that puts it into the request
+        'proxy/redact.ts', // looked for in answers
+        'vault/', // the barrier, the tokens and the answers of the Vault dialect
+      ],
+    )
+  })
+
+  test('GOV-1: every event name is used, and approvals make theirs out of the ruling', () => {
+    const all = code.map(({ text }) => text).join('\n')
+    const unused = eventNames.filter((name) => !all.includes(`'${name}'`))
+    assert.deepEqual(
+      unused.filter((name) => !name.startsWith('approval.')),
+      [],
+    )
+    assert.match(all, /`approval\.\$\{/)
+  })
+})
+
+test('no file of code is longer than 400 lines, and no test or fixture longer than 600', () => {
+  const long = ['contract/src', 'server/src', 'server/test', 'console', 'bench'].flatMap((folder) =>
+    filesOf(folder)
+      .map(({ path, text }) => ({ path: `${folder}/${path}`, lines: text.split('\n').length - 1 }))
+      .filter(({ path, lines }) => lines > (/\.test\.|\/test\//.test(path) ? 600 : 400)),
+  )
+  assert.deepEqual(long, [])
+})
