@@ -66,6 +66,15 @@ export function createFindings(needs: FindingsNeeds): Findings {
     return view
   }
 
+  async function readScan(scanId: string): Promise<ScanView> {
+    const live = keeper.live(scanId)
+    if (live) return live
+    const [scan] = await readScans(store, { id: scanId, limit: 1 })
+    if (!scan) throw new AppError('scan.not_found', `there is no scan '${scanId}'`)
+    // Nobody runs it, and its end is not stored: it failed, even if that could not be stored either.
+    return scan.state === 'running' ? { ...scan, state: 'failed' } : scan
+  }
+
   return {
     ...createImport(needs),
     ...createUndo(needs),
@@ -97,14 +106,12 @@ export function createFindings(needs: FindingsNeeds): Findings {
       )
       return { scan, done }
     },
-    async readScan(scanId) {
-      const [scan] = await readScans(store, { id: scanId, limit: 1 })
-      if (!scan) throw new AppError('scan.not_found', `there is no scan '${scanId}'`)
-      return keeper.live(scanId) ?? endedOf(scan)
-    },
+    readScan,
     async listScans({ cursor, limit }) {
       const stored = await readScans(store, { before: cursor, limit })
-      const items = stored.map((scan) => keeper.live(scan.id) ?? endedOf(scan))
+      const items = await Promise.all(
+        stored.map((scan) => (scan.state === 'running' ? readScan(scan.id) : scan)),
+      )
       return { items, next: items.length === limit ? (items.at(-1)?.id ?? null) : null }
     },
     async page({ cursor, limit, state, project }) {
@@ -144,6 +151,3 @@ export function createFindings(needs: FindingsNeeds): Findings {
     await bus.publish(tx, { type: 'finding.ignored', subject: `finding:${findingId}` })
   }
 }
-
-/** A scan that nobody runs any more and whose end is not stored has failed, even if that could not be stored either. */
-const endedOf = (scan: ScanView): ScanView => (scan.state === 'running' ? { ...scan, state: 'failed' } : scan)

@@ -25,6 +25,7 @@ export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: Fin
   const running = new Map<string, ScanView>()
 
   async function begin(scan: ScanView, by: Principal): Promise<void> {
+    running.set(scan.id, scan)
     await store.write(async (tx) => {
       await putScan(tx, scan)
       const entry = { actor: actorOf(by), target: `scan:${scan.id}`, correlation: scan.id }
@@ -35,8 +36,10 @@ export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: Fin
         detail: { path: scan.path },
       })
       await bus.publish(tx, { type: 'scan.started', subject: `scan:${scan.id}` })
+    }).catch((error: unknown) => {
+      running.delete(scan.id)
+      throw error
     })
-    running.set(scan.id, scan)
   }
 
   async function run(scan: ScanView, scanner: Scanner, history: boolean, by: Principal): Promise<ScanView> {
