@@ -1,24 +1,43 @@
 import type { AuditEntry, EventName } from '@keyward/contract'
 import type { Secret } from '../core/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
-import type { LiveToken } from './tokens/token-record.ts'
+import type { LiveToken, TokenRecord } from './tokens/token-record.ts'
 
 export type Operation = 'read' | 'list' | 'update' | 'delete' | 'patch'
 
 export type Body = Readonly<Record<string, unknown>>
 
 /** One request as a path of an engine sees it. */
-export type Call = {
+export type Call = OpenCall & {
+  readonly token: LiveToken
+  /** The token as the caller sent it. */
+  readonly presented: Secret
+}
+
+/** One request of which nobody has yet proved anything. */
+export type OpenCall = {
   readonly operation: Operation
   /** The whole path below `/v1/`, and the part of it below the mount. */
   readonly path: string
   readonly params: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, string>>
   readonly body: Body
-  readonly token: LiveToken
-  /** The token as the caller sent it. */
-  readonly presented: Secret
+  readonly presented: Secret | undefined
   readonly now: Date
+  /** From the socket. */
+  readonly remoteAddress: string | undefined
+  /** The caller wants the answer kept behind a token of this life, and only the token sent. */
+  readonly wrapSeconds: number | undefined
+}
+
+/** A token that stands for an answer which it can fetch once. */
+export type WrapInfo = {
+  readonly token: Secret
+  readonly accessor: string
+  readonly ttlSeconds: number
+  readonly createdAt: Date
+  readonly creationPath: string
+  readonly wrappedAccessor?: string | undefined
 }
 
 /** What a path answers. Everything is optional: nothing at all is 204. */
@@ -30,6 +49,9 @@ export type Answer = {
   readonly auth?: Readonly<Record<string, unknown>>
   /** Repeats `data` at the top level, as the system's paths do for old clients. */
   readonly flat?: boolean
+  /** Instead of everything else: an answer that was rendered when it was wrapped. */
+  readonly whole?: Secret
+  readonly wrapped?: WrapInfo
   readonly leaseSeconds?: number
   readonly warnings?: readonly string[]
   readonly status?: number
@@ -37,11 +59,15 @@ export type Answer = {
   readonly errors?: readonly string[]
   /** What is recorded about it beyond the path. Never a value. */
   readonly note?: AuditEntry['detail']
+  /** Who it turned out to be, where nobody had signed in before. */
+  readonly actor?: string
 }
 
-/** Undefined: there is nothing at this path (404). */
-type ReadHandler = (call: Call) => Promise<Answer | undefined>
-type WriteHandler = (tx: Tx, call: Call) => Promise<Answer | undefined>
+/** Undefined: there is nothing at this path (404). A function: something has to be stored first, and it does that. */
+type ReadHandler = (call: Call) => Promise<Answer | WriteHandler | undefined>
+export type WriteHandler = (tx: Tx, call: Call) => Promise<Answer | undefined>
+/** Checks what can be checked outside any transaction, and returns the rest, which runs inside one. */
+type OpenHandler = (call: OpenCall) => Promise<(tx: Tx) => Promise<Answer | undefined>>
 
 /**
  * One path of an engine, as data: routing, permission, transaction and audit are all read from here. Reads are answered after
@@ -53,10 +79,16 @@ export type PathSpec = {
   readonly read?: ReadHandler
   readonly list?: ReadHandler
   readonly update?: WriteHandler
+  /** Instead of `update`, where most calls store nothing, or where slow work comes before the transaction. */
+  readonly post?: ReadHandler
   readonly delete?: WriteHandler
   readonly patch?: WriteHandler
+  /** Writing here needs no token: a login proves who it is in another way. */
+  readonly open?: OpenHandler
+  /** What a token that is not valid is told here, with 400; elsewhere it is 403. */
+  readonly tokenRefusal?: string
   /** Tells `create` from `update`; without it, writing is always `update`. */
-  readonly exists?: (call: Call, reader: Reader) => Promise<boolean>
+  readonly exists?: (call: Call, reader?: Reader) => Promise<boolean>
   /** Needs the capability `sudo` too. */
   readonly sudo?: boolean
   /** Every valid token may ask; the handler shows each only what its policies touch. */
@@ -73,4 +105,13 @@ export type Engine = {
   readonly paths: readonly PathSpec[]
   /** Removes all that it stored, when its mount goes. */
   wipe(tx: Tx): Promise<void>
+  /** Of an auth method: how far a token that it gave out may be renewed now; it throws when it may not. */
+  renewal?(tx: Tx, token: TokenRecord): Promise<RenewalTerms>
+}
+
+/** 0 and undefined: nothing beyond what the token was made with. */
+export type RenewalTerms = {
+  readonly ttlSeconds?: number
+  readonly maxTtlSeconds?: number
+  readonly periodSeconds?: number
 }

@@ -6,46 +6,85 @@ import type { Engine } from './engine.ts'
 import { createKv1 } from './engines/kv1.ts'
 import { createKv2 } from './engines/kv2.ts'
 import { createKv2Store, type Kv2Store } from './engines/kv2-store.ts'
+import { authPrefix, type MountConfig } from './mount-config.ts'
 import type { Router } from './router.ts'
 
 export type Mount = {
   /** Ends in `/`. */
   readonly path: string
-  readonly type: 'kv' | 'cubbyhole' | 'system' | 'token'
+  readonly type: string
   readonly id: string
   readonly accessor: string
   readonly description: string
   /** KV only. */
   readonly version: 1 | 2 | null
+  readonly config?: MountConfig
+}
+
+/** Makes the engine of a mount. `config` is what the mount was last tuned to. */
+export type EngineMaker = (mount: Mount, config: () => MountConfig) => Engine
+/** Types that can be mounted beside KV: by `sys/mounts` and by `sys/auth`. */
+export type EngineMakers = {
+  readonly secret: Readonly<Record<string, EngineMaker>>
+  readonly auth: Readonly<Record<string, EngineMaker>>
 }
 
 export type Mounts = {
   load(): Promise<void>
   setUp(tx: Tx): Promise<void>
   all(): readonly Mount[]
+  /** The engine of a mount that exists. */
+  engineById(id: string): Engine | undefined
   /** The mount that serves a path. */
   of(path: string): Mount | undefined
   kv2Of(path: string): { mount: Mount; store: Kv2Store } | undefined
-  enable(tx: Tx, wanted: { path: string; type: string; version: string; description: string }): Promise<void>
+  enable(tx: Tx, wanted: WantedMount): Promise<void>
   disable(tx: Tx, path: string): Promise<void>
-  tune(tx: Tx, path: string, change: { description?: string; version?: string }): Promise<void>
+  tune(
+    tx: Tx,
+    path: string,
+    change: { description?: string; version?: string; config?: MountConfig },
+  ): Promise<void>
 }
 
+/** An auth method's path begins with `auth/`, as everywhere in the vault. */
+type WantedMount = {
+  readonly path: string
+  readonly type: string
+  readonly version: string
+  readonly description: string
+  readonly config?: MountConfig
+}
 type Needs = {
   barrier: Barrier
   router: Pick<Router, 'replace'>
   /** Engines that are always there. */
   fixed: () => readonly { mount: Mount; engine: Engine }[]
+  makers: EngineMakers
+  /** What goes with an auth mount beside its own data: the tokens that it gave out. */
+  onDisable: (tx: Tx, mount: Mount) => Promise<void>
 }
 
 const storedAt = 'sys/mounts'
 const maxPathLength = 256
+const kvTypes: ReadonlySet<string> = new Set(['kv', 'kv-v1', 'kv-v2'])
 
-export function createMounts({ barrier, router, fixed }: Needs): Mounts {
+export function createMounts({ barrier, router, fixed, makers, onDisable }: Needs): Mounts {
   let mounts: readonly Mount[] = []
   const stores = new Map<string, Kv2Store>()
+  /** By mount, because an engine may keep something in memory. */
+  const engines = new Map<string, Engine>()
 
   function engineOf(mount: Mount): Engine {
+    const known = engines.get(mount.id)
+    if (known) return known
+    const engine = makeEngine(mount)
+    engines.set(mount.id, engine)
+    return engine
+  }
+  function makeEngine(mount: Mount): Engine {
+    const make = makerOf(mount)
+    if (make) return make(mount, () => mounts.find(({ id }) => id === mount.id)?.config ?? {})
     if (mount.version === 1) return createKv1(barrier, mount.id, mount.path)
     return createKv2(storeOf(mount), mount.path)
   }
@@ -54,8 +93,13 @@ export function createMounts({ barrier, router, fixed }: Needs): Mounts {
     stores.set(mount.id, known)
     return known
   }
+  function makerOf({ path, type }: Pick<Mount, 'path' | 'type'>): EngineMaker | undefined {
+    const offered = path.startsWith(authPrefix) ? makers.auth : makers.secret
+    return Object.hasOwn(offered, type) ? offered[type] : undefined
+  }
   function adopt(next: readonly Mount[]): void {
     mounts = next
+    for (const id of engines.keys()) if (!next.some((mount) => mount.id === id)) engines.delete(id)
     const routed = next.map((mount) => ({ path: mount.path, engine: engineOf(mount) }))
     router.replace([...routed, ...fixed().map(({ mount, engine }) => ({ path: mount.path, engine }))])
   }
@@ -76,16 +120,18 @@ export function createMounts({ barrier, router, fixed }: Needs): Mounts {
 
   return {
     load: async () => adopt(await stored()),
-    setUp: (tx) => save(tx, [newMount('secret/', 2, 'versioned secrets')]),
+    setUp: (tx) => save(tx, [newMount('secret/', 'kv', 2, 'versioned secrets')]),
     all,
     of,
+    engineById: (id) => engines.get(id),
     kv2Of(path) {
       const mount = of(path)
       return mount?.version === 2 ? { mount, store: storeOf(mount) } : undefined
     },
-    async enable(tx, { path: written, type, version, description }) {
+    async enable(tx, { path: written, type, version, description, config }) {
       const path = cleanPath(written)
-      if (type !== 'kv' && type !== 'kv-v1' && type !== 'kv-v2')
+      const kv = !path.startsWith(authPrefix) && kvTypes.has(type)
+      if (!kv && !makerOf({ path, type }))
         throw new AppError('request.invalid', `plugin not found in the catalog: ${type}`)
       const current = await stored(tx)
       const taken = [...current, ...fixed().map(({ mount }) => mount)].find(
@@ -93,7 +139,8 @@ export function createMounts({ barrier, router, fixed }: Needs): Mounts {
       )
       if (taken) throw new AppError('request.invalid', `path is already in use at ${taken.path}`)
       const number = type === 'kv-v2' || version === '2' ? 2 : 1
-      await save(tx, [...current, newMount(path, number, description)])
+      const mount = kv ? newMount(path, 'kv', number, description) : newMount(path, type, null, description)
+      await save(tx, [...current, config ? { ...mount, config } : mount])
     },
     async disable(tx, written) {
       const path = cleanPath(written)
@@ -103,6 +150,7 @@ export function createMounts({ barrier, router, fixed }: Needs): Mounts {
       const mount = current.find((known) => known.path === path)
       if (!mount) return
       await engineOf(mount).wipe(tx)
+      await onDisable(tx, mount)
       await save(
         tx,
         current.filter((known) => known !== mount),
@@ -115,7 +163,11 @@ export function createMounts({ barrier, router, fixed }: Needs): Mounts {
       if (!mount) throw new AppError('request.invalid', `no matching mount at "${path}"`)
       if (change.version !== undefined && change.version !== String(mount.version))
         throw new AppError('request.invalid', 'the version of a mount that exists cannot be changed')
-      const tuned = { ...mount, description: change.description ?? mount.description }
+      const tuned: Mount = {
+        ...mount,
+        description: change.description ?? mount.description,
+        ...(change.config ? { config: { ...mount.config, ...change.config } } : {}),
+      }
       await save(
         tx,
         current.map((known) => (known === mount ? tuned : known)),
@@ -124,19 +176,15 @@ export function createMounts({ barrier, router, fixed }: Needs): Mounts {
   }
 }
 
-function newMount(path: string, version: 1 | 2, description: string): Mount {
+function newMount(path: string, type: string, version: 1 | 2 | null, description: string): Mount {
   const id = randomUUID()
-  return { path, type: 'kv', id, accessor: `kv_${id.slice(0, 8)}`, description, version }
+  const kind = path.startsWith(authPrefix) ? `auth_${type}` : type
+  return { path, type, id, accessor: `${kind}_${id.slice(0, 8)}`, description, version }
 }
 
 function cleanPath(written: string): string {
   const path = `${written.replace(/^\/+|\/+$/g, '')}/`
-  if (
-    path === '/' ||
-    path.length > maxPathLength ||
-    path.startsWith('auth/') ||
-    /\/\/|[\p{Cc}*+]/u.test(path)
-  )
+  if (path === '/' || path === authPrefix || path.length > maxPathLength || /\/\/|[\p{Cc}*+]/u.test(path))
     throw new AppError('request.invalid', `"${written}" cannot be the path of a mount`)
   return path
 }

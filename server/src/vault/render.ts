@@ -1,25 +1,39 @@
 import { AppError, Secret } from '../core/index.ts'
-import type { Answer } from './engine.ts'
+import type { Answer, WrapInfo } from './engine.ts'
 import type { VaultResponse } from './request.ts'
 
 /** Vault's envelope around an answer; nothing found is 404, nothing to say 204. */
 export function renderAnswer(answer: Answer | undefined, requestId: string): VaultResponse {
   if (!answer) return failure(404, [])
-  const { data, dataText, auth, warnings, leaseSeconds = 0, status = 200 } = answer
+  const { status = 200 } = answer
   if (answer.errors) return failure(status, answer.errors)
-  if (!data && !dataText && !auth && !warnings)
+  if (answer.whole) return { status, body: answer.whole }
+  if (!answer.data && !answer.dataText && !answer.auth && !answer.warnings && !answer.wrapped)
     return { status: status === 200 ? 204 : status, body: undefined }
-  const text = dataText ? dataText.reveal() : data ? JSON.stringify(data) : 'null'
-  const repeated = answer.flat && data ? `${text.slice(1, -1)}${text.length > 2 ? ',' : ''}` : ''
-  return {
-    status,
-    body: new Secret(
-      `{${repeated}"request_id":"${requestId}","lease_id":"","renewable":false,"lease_duration":${leaseSeconds},` +
-        `"data":${text},"wrap_info":null,"warnings":${warnings?.length ? JSON.stringify(warnings) : 'null'},` +
-        `"auth":${auth ? JSON.stringify(auth) : 'null'}}\n`,
-    ),
-  }
+  return { status, body: new Secret(envelope(answer, requestId)) }
 }
+
+function envelope({ dataText, data, ...answer }: Answer, requestId: string): string {
+  const text = dataText ? dataText.reveal() : jsonOf(data)
+  const repeated = answer.flat && data ? `${text.slice(1, -1)}${text.length > 2 ? ',' : ''}` : ''
+  return (
+    `{${repeated}"request_id":"${requestId}","lease_id":"","renewable":false,` +
+    `"lease_duration":${answer.leaseSeconds ?? 0},"data":${text},` +
+    `"wrap_info":${jsonOf(answer.wrapped && wrapView(answer.wrapped))},` +
+    `"warnings":${jsonOf(answer.warnings?.length ? answer.warnings : undefined)},"auth":${jsonOf(answer.auth)}}\n`
+  )
+}
+
+const jsonOf = (value: object | undefined): string => (value ? JSON.stringify(value) : 'null')
+
+const wrapView = (info: WrapInfo): Record<string, unknown> => ({
+  token: info.token.reveal(),
+  accessor: info.accessor,
+  ttl: info.ttlSeconds,
+  creation_time: info.createdAt.toISOString(),
+  creation_path: info.creationPath,
+  ...(info.wrappedAccessor ? { wrapped_accessor: info.wrappedAccessor } : {}),
+})
 
 /** A failure in Vault's words where its clients look for them, in ours elsewhere. */
 export function failureOf(error: unknown): VaultResponse {

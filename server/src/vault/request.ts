@@ -10,15 +10,19 @@ import {
   reasonOf,
   Secret,
 } from '../core/index.ts'
-import type { Durability, Reader, Store } from '../store/index.ts'
+import type { Durability, Reader, Store, Tx } from '../store/index.ts'
+import { isWithin } from './acl/limits.ts'
 import type { Capability } from './acl/policy-document.ts'
-import type { Answer, Body, Call, Operation, PathSpec } from './engine.ts'
+import { containsAddress } from './cidr.ts'
+import { parseDuration } from './duration.ts'
+import type { Answer, Body, Call, OpenCall, Operation, PathSpec, WriteHandler } from './engine.ts'
 import { isObject } from './fields.ts'
 import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
-import type { Router } from './router.ts'
+import type { Match, Router } from './router.ts'
 import type { LiveToken } from './tokens/token-record.ts'
 import type { Tokens } from './tokens/tokens.ts'
+import type { Wrapping } from './wrapping.ts'
 
 export type VaultRequest = {
   readonly method: 'GET' | 'HEAD' | 'LIST' | 'PUT' | 'POST' | 'DELETE' | 'PATCH'
@@ -28,6 +32,10 @@ export type VaultRequest = {
   readonly token: Secret | undefined
   /** JSON text. */
   readonly body: Secret | undefined
+  /** The other end of the socket. */
+  readonly remoteAddress?: string | undefined
+  /** `X-Vault-Wrap-TTL` as it was sent. */
+  readonly wrapTtl?: string | undefined
 }
 /** `body` is JSON text and may hold values. */
 export type VaultResponse = { readonly status: number; readonly body: Secret | undefined }
@@ -44,6 +52,7 @@ type Needs = {
   audit: Pick<Audit, 'record' | 'recordNow'>
   tokens: Tokens
   router: Pick<Router, 'match'>
+  wrapping: Pick<Wrapping, 'wrap'>
   clock: Pick<Clock, 'now'>
   log: Log
   ceiling: Ceiling
@@ -66,7 +75,21 @@ type Context = {
   readonly requestId: string
   readonly request: VaultRequest
   readonly operation: Operation
+  readonly matched: Match | undefined
+  readonly wrapSeconds: number | undefined
   readonly live: LiveToken
+}
+type OpenContext = Omit<Context, 'live'>
+/** What an entry says beside its outcome. */
+type About = { readonly type: EventName; readonly actor: string; readonly target: string }
+
+function readHandlerOf(spec: PathSpec, operation: Operation): PathSpec['read'] {
+  if (operation === 'update') return spec.post
+  return operation === 'list' ? spec.list : spec.read
+}
+
+function writeHandlerOf(spec: PathSpec, operation: Operation): WriteHandler | undefined {
+  return operation === 'read' || operation === 'list' ? undefined : spec[operation]
 }
 
 const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
@@ -81,7 +104,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
 
   async function refuse(
     actor: string,
-    { requestId, request, operation }: Omit<Context, 'live'>,
+    { requestId, request, operation }: Pick<Context, 'requestId' | 'request' | 'operation'>,
     outcome: AuditEntry['outcome'],
     reason: string,
   ): Promise<void> {
@@ -96,8 +119,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   }
 
   async function respond(context: Context, usesLeft: number | null): Promise<VaultResponse> {
-    const { request, operation, live } = context
-    const matched = router.match(request.path)
+    const { request, operation, live, matched } = context
     if (!matched) {
       authorise(context, operation === 'update' ? ['create', 'update'] : [operation], 'some')
       throw new AppError(
@@ -105,44 +127,91 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
         `no handler for route "${request.path}". route entry not found.`,
       )
     }
-    const { spec, params } = matched
-    const { path, query } = request
+    const { spec } = matched
     const call: Call = {
-      operation,
-      path,
-      params,
-      query,
-      body: parseBody(request.body),
+      ...openCallOf(context, matched, clock.now()),
       token: usesLeft === null ? live : { ...live, record: { ...live.record, usesLeft } },
       presented: request.token ?? new Secret(''),
-      now: clock.now(),
     }
-    const reading = operation === 'read' || operation === 'list'
+    const reading = operation === 'read' || operation === 'list' || (operation === 'update' && spec.post)
     const answer = await (reading ? read(context, spec, call) : write(context, spec, call))
     return renderAnswer(answer, context.requestId)
   }
 
   async function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
-    authorise(context, readCapabilities(spec, context.operation), 'every')
-    const handler = call.operation === 'list' ? spec.list : spec.read
+    const capabilities =
+      call.operation === 'update'
+        ? await writeCapabilities(spec, call)
+        : readCapabilities(spec, context.operation)
+    authorise(context, capabilities, 'every', call)
+    const handler = readHandlerOf(spec, call.operation)
     if (!handler) return unsupported
     const answer = await handler(call)
-    const found = answer !== undefined && (answer.status ?? 200) < 400
-    const entry = entryOf(context, spec, call, found ? 'done' : 'failed', answer?.note)
-    await readLog.record(entry)
+    if (typeof answer === 'function') return write(context, spec, call, answer)
+    const about = aboutOf(context, spec, call)
+    if (wantsWrapping(context, answer)) return store.write((tx) => recorded(tx, context, about, answer))
+    await readLog.record(entryOf(context, about, hasSucceeded(answer) ? 'done' : 'failed', answer?.note))
     return answer
   }
 
-  function write(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
+  /** Wraps the answer if the caller asked for it, and records it, both in the transaction of what it tells. */
+  async function recorded(
+    tx: Tx,
+    context: OpenContext,
+    about: About,
+    answer: Answer | undefined,
+  ): Promise<Answer | undefined> {
+    const { requestId, wrapSeconds = 0, request } = context
+    const wrap = wantsWrapping(context, answer)
+    const sent = wrap
+      ? await needs.wrapping.wrap(tx, {
+          answer: renderAnswer({ ...answer, flat: false }, requestId).body ?? new Secret(''),
+          ttlSeconds: wrapSeconds,
+          creationPath: request.path,
+          wrappedAccessor: textOrNothing(answer?.auth?.['accessor']),
+        })
+      : answer
+    await audit.record(tx, entryOf(context, about, sent ? 'done' : 'failed', noteOf(answer, sent)))
+    return sent
+  }
+
+  async function write(
+    context: Context,
+    spec: PathSpec,
+    call: Call,
+    handler = writeHandlerOf(spec, call.operation),
+  ): Promise<Answer | undefined> {
     return store.write(async (tx) => {
       if (context.live.revoked) throw new AppError('token.invalid')
-      authorise(context, await writeCapabilities(spec, call, tx), 'every')
-      const handler = call.operation === 'update' ? spec.update : spec[call.operation as 'delete' | 'patch']
+      authorise(context, await writeCapabilities(spec, call, tx), 'every', call)
       if (!handler) return unsupported
       const answer = await handler(tx, call)
-      await audit.record(tx, entryOf(context, spec, call, answer ? 'done' : 'failed', answer?.note))
-      return answer
+      return recorded(tx, context, aboutOf(context, spec, call), answer)
     })
+  }
+
+  /** A path that needs no token. What is refused is recorded too: that is how guessing shows. */
+  async function open(context: OpenContext, matched: Match): Promise<VaultResponse> {
+    const { request, requestId } = context
+    try {
+      const call = openCallOf(context, matched, clock.now())
+      const finish = await matched.spec.open?.(call)
+      const answer = await store.write(async (tx) => {
+        const answered = await finish?.(tx)
+        const actor = answered?.actor ?? 'anonymous:'
+        const type = matched.spec.events?.update ?? 'vault.request'
+        return recorded(tx, context, { type, actor, target: `path:${request.path}` }, answered)
+      })
+      return renderAnswer(answer, requestId)
+    } catch (error) {
+      await refuse(
+        'anonymous:',
+        { requestId, request, operation: context.operation },
+        'denied',
+        auditReasonOf(error),
+      )
+      throw error
+    }
   }
 
   function readCapabilities(spec: PathSpec, operation: Operation): Capability[] {
@@ -150,7 +219,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     return spec.sudo ? [operation as Capability, 'sudo'] : [operation as Capability]
   }
 
-  async function writeCapabilities(spec: PathSpec, call: Call, reader: Reader): Promise<Capability[]> {
+  async function writeCapabilities(spec: PathSpec, call: Call, reader?: Reader): Promise<Capability[]> {
     const sudo: Capability[] = spec.sudo ? ['sudo'] : []
     if (call.operation !== 'update' || !spec.exists || call.token.acl.root)
       return [...sudo, call.operation as Capability]
@@ -160,12 +229,16 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   function authorise(
     { live, request, operation }: Context,
     wanted: readonly Capability[],
-    mode = 'some',
+    mode: 'some' | 'every',
+    call?: Call,
   ): void {
     const allowed = (capability: Capability): boolean =>
       live.acl.allows(request.path, capability, operation === 'list')
     if (!(mode === 'every' ? wanted.every(allowed) : wanted.some(allowed)))
       throw new AppError('policy.denied')
+    const limits =
+      call && wanted.length > 0 ? live.acl.limitsOn(request.path, operation === 'list') : undefined
+    if (call && limits && !isWithin(limits, call)) throw new AppError('policy.denied')
     const verdict = needs.ceiling(live.principal, request.path, operation)
     if (verdict && !verdict.allow) throw new AppError('policy.denied', verdict.reason)
   }
@@ -197,11 +270,15 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     if (!needs.isOpen()) throw new AppError('vault.sealed')
     const operation = operations[request.method]
     const requestId = newUuid(clock.now())
+    const matched = router.match(request.path)
+    const context = { requestId, request, operation, matched, wrapSeconds: wrapSecondsOf(request) }
+    if (matched?.spec.open && operation === 'update') return open(context, matched)
     const live = request.token && (await tokens.authenticate(request.token))
-    if (live) return authenticated({ requestId, request, operation, live })
-    const reason = request.token ? 'the token is wrong, expired or revoked' : 'no token'
-    await refuse('anonymous:', { requestId, request, operation }, 'denied', reason)
-    throw new AppError('token.invalid')
+    if (live && containsAddress(live.record.boundCidrs ?? [], request.remoteAddress))
+      return authenticated({ ...context, live })
+    await refuse('anonymous:', context, 'denied', tokenReason(request, live))
+    const words = request.token && !live ? matched?.spec.tokenRefusal : undefined
+    throw words === undefined ? new AppError('token.invalid') : new AppError('request.invalid', words)
   }
 
   return async (request) => {
@@ -215,27 +292,73 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   }
 }
 
+function tokenReason({ token }: VaultRequest, live: LiveToken | undefined): string {
+  if (live) return 'the token is not for this address'
+  return token ? 'the token is wrong, expired or revoked' : 'no token'
+}
+
 /** What is recorded of a failure: the table's words and our own, never those of an unknown error. */
 const auditReasonOf = (error: unknown): string =>
   error instanceof AppError ? reasonOf(error) : 'internal error'
 
-function entryOf(
-  { requestId, live }: Context,
-  spec: PathSpec,
-  call: Call,
-  outcome: AuditEntry['outcome'],
-  note: AuditEntry['detail'] | undefined,
-): EntryInput {
-  const type: EventName = spec.events?.[call.operation] ?? 'vault.request'
+const hasSucceeded = (answer: Answer | undefined): answer is Answer =>
+  answer !== undefined && (answer.status ?? 200) < 400
+
+const wantsWrapping = ({ wrapSeconds }: OpenContext, answer: Answer | undefined): boolean =>
+  wrapSeconds !== undefined &&
+  hasSucceeded(answer) &&
+  !answer.wrapped &&
+  !answer.whole &&
+  Boolean(answer.data ?? answer.dataText ?? answer.auth)
+
+function noteOf(answer: Answer | undefined, sent: Answer | undefined): AuditEntry['detail'] | undefined {
+  if (sent === answer || !sent) return answer?.note
+  return answer?.note === undefined
+    ? { wrapped: sent.note ?? null }
+    : { ...Object(answer.note), wrapped: sent.note ?? null }
+}
+
+const textOrNothing = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+function wrapSecondsOf({ wrapTtl }: VaultRequest): number | undefined {
+  return (wrapTtl && parseDuration(wrapTtl, 'X-Vault-Wrap-TTL')) || undefined
+}
+
+function openCallOf(
+  { request, operation, wrapSeconds }: OpenContext,
+  { params }: Match,
+  now: Date,
+): OpenCall {
   return {
-    type,
-    outcome,
-    actor: actorOf(live.principal),
-    target: spec.target?.(call) ?? `path:${call.path}`,
-    correlation: requestId,
-    detail: note === undefined ? { operation: call.operation } : { operation: call.operation, note },
+    operation,
+    path: request.path,
+    params,
+    query: request.query,
+    body: parseBody(request.body),
+    presented: request.token,
+    now,
+    remoteAddress: request.remoteAddress,
+    wrapSeconds,
   }
 }
+
+const aboutOf = ({ live }: Context, spec: PathSpec, call: Call): About => ({
+  type: spec.events?.[call.operation] ?? 'vault.request',
+  actor: actorOf(live.principal),
+  target: spec.target?.(call) ?? `path:${call.path}`,
+})
+
+const entryOf = (
+  { requestId, operation }: OpenContext,
+  about: About,
+  outcome: AuditEntry['outcome'],
+  note: AuditEntry['detail'] | undefined,
+): EntryInput => ({
+  ...about,
+  outcome,
+  correlation: requestId,
+  detail: note === undefined ? { operation } : { operation, note },
+})
 
 export const tokenEnded = (
   actor: string,

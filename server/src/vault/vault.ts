@@ -30,6 +30,7 @@ import { createRouter } from './router.ts'
 import { createSeal, type SealOptions, type VaultStatus } from './seal/seal.ts'
 import { createSealRequests } from './seal-requests.ts'
 import { createTokens } from './tokens/tokens.ts'
+import { createWrapping } from './wrapping.ts'
 
 export type Vault = {
   /** Learns from the store what there is; call it once, before anything else. */
@@ -87,7 +88,16 @@ export function createVault(needs: Needs): Vault {
     clock,
     onEnd: (tx, { id }) => barrier.deleteFolder(tx, cubbyholeOf(id)),
   })
-  const mounts = createMounts({ barrier, router, fixed: () => fixed })
+  const wrapping = createWrapping({ tokens, barrier })
+  const mounts = createMounts({
+    barrier,
+    router,
+    fixed: () => fixed,
+    makers: { secret: {}, auth: {} },
+    async onDisable(tx, { id }) {
+      for (const row of await tokens.issuedBy(tx, id)) await tokens.revoke(tx, row)
+    },
+  })
   const fixed: readonly { mount: Mount; engine: Engine }[] = [
     fixedMount('cubbyhole/', 'cubbyhole', 'per-token private secret storage', createCubbyhole(barrier)),
     fixedMount(
@@ -195,6 +205,7 @@ export function createVault(needs: Needs): Vault {
     audit,
     tokens,
     router,
+    wrapping,
     clock,
     log,
     ceiling: needs.ceiling ?? (() => undefined),
@@ -221,8 +232,9 @@ export function createVault(needs: Needs): Vault {
     async principalOf(token) {
       if (!active || token === '') return undefined
       const live = await tokens.authenticate(new Secret(token))
-      // A token with counted uses is for /v1, where each use is counted.
-      return live && live.record.usesLeft === null ? live.principal : undefined
+      // A token with counted uses, or for certain addresses, is for /v1, where both are checked.
+      const free = live?.record.usesLeft === null && !live.record.boundCidrs
+      return free ? live.principal : undefined
     },
     expireTokens,
     close: shut,

@@ -30,7 +30,12 @@ test('VAULT-2: a list by GET, a bearer token, doubled slashes and encoded paths'
 
 for (const [what, path, init, status] of [
   ['a namespace', 'secret/data/a', { headers: { 'X-Vault-Namespace': 'team' } }, 400],
-  ['response wrapping', 'secret/data/a', { headers: { 'X-Vault-Wrap-TTL': '60s' } }, 400],
+  [
+    'a wrapping token as a JWT',
+    'secret/data/a',
+    { headers: { 'X-Vault-Wrap-TTL': '60s', 'X-Vault-Wrap-Format': 'jwt' } },
+    400,
+  ],
   ['a patch of an unknown kind', 'secret/data/a', { method: 'PATCH', body: '{}' }, 415],
   ['a parent folder in the path', 'secret/data/%2e%2e%2fa', {}, 400],
   ['a control character in the path', 'secret/data/a%00', {}, 400],

@@ -44,7 +44,14 @@ async function answer(
   if (body === 'aborted') return undefined
   const target = targetOf(request)
   if ('error' in target) return target
-  return vault.handle({ ...target, token: tokenOf(request), body })
+  const wrapTtl = request.headers['x-vault-wrap-ttl']
+  return vault.handle({
+    ...target,
+    token: tokenOf(request),
+    body,
+    remoteAddress: request.socket.remoteAddress,
+    wrapTtl: typeof wrapTtl === 'string' ? wrapTtl : undefined,
+  })
 }
 
 /** What the dialect knows and this server does not do is refused: to pass over it would do something else than was asked. */
@@ -52,11 +59,8 @@ function refusalOf({ headers, method }: IncomingMessage): Refusal | undefined {
   const namespace = headers['x-vault-namespace']
   if (namespace && namespace !== '/' && namespace !== 'root' && namespace !== 'root/')
     return { status: 400, error: 'namespaces are not supported by this server: leave X-Vault-Namespace out' }
-  if (headers['x-vault-wrap-ttl'] && headers['x-vault-wrap-ttl'] !== '0')
-    return {
-      status: 400,
-      error: 'response wrapping is not supported by this server yet: leave X-Vault-Wrap-TTL out',
-    }
+  if (headers['x-vault-wrap-format'] && headers['x-vault-wrap-format'] !== 'uuid')
+    return { status: 400, error: 'wrapping tokens in the form of a JWT are not supported by this server' }
   if (method === 'PATCH' && !headers['content-type']?.startsWith(mergePatchType))
     return { status: 415, error: `PATCH requires Content-Type of ${mergePatchType}` }
   return undefined

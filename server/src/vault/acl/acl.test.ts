@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileAcl } from './acl.ts'
+import { isWithin } from './limits.ts'
 import { parsePolicy } from './policy-document.ts'
 
 const aclOf = (...policies: string[]) => compileAcl(policies.map(parsePolicy))
@@ -74,7 +75,12 @@ test('VAULT-2: the same rules come from JSON and from the older form', () => {
 for (const [what, text] of [
   ['an unknown capability', rule('a', 'raed')],
   ['an unknown stanza', 'paths "a" {}'],
-  ['a restriction that would not be enforced', 'path "a" { denied_parameters = { x = [] } }'],
+  ['a restriction that would not be enforced', 'path "a" { subscribe_event_types = ["x"] }'],
+  ['a parameter without a list', 'path "a" { denied_parameters = { x = "y" } }'],
+  ['a list in the list of a parameter', 'path "a" { allowed_parameters = { x = [["y"]] } }'],
+  ['a required parameter that is no name', 'path "a" { required_parameters = [1] }'],
+  ['a wrapping time that is none', 'path "a" { min_wrapping_ttl = "soon" }'],
+  ['a wrapping time longer than the longest', 'path "a" { min_wrapping_ttl = "2h" max_wrapping_ttl = "1h" }'],
   ['a template', rule('a/{{identity.entity.id}}', 'read')],
   ['+*', rule('a/+*', 'read')],
   ['a path that is no block', 'path = "a"'],
@@ -82,3 +88,56 @@ for (const [what, text] of [
   test(`VAULT-2: ${what} is refused`, () => {
     assert.throws(() => parsePolicy(text), { code: 'policy.invalid' })
   })
+
+const within = (text: string, body: Record<string, unknown>, wrapSeconds?: number): boolean => {
+  const limits = aclOf(...text.split('---')).limitsOn('a', false)
+  return !limits || isWithin(limits, { operation: 'update', body, wrapSeconds })
+}
+const limited = (attributes: string): string => `path "a" { capabilities = ["update"] ${attributes} }`
+
+for (const [what, rules, body, expected] of [
+  ['a parameter that is not named', limited('allowed_parameters = { x = [] }'), { y: 1 }, false],
+  ['a named parameter of any value', limited('allowed_parameters = { x = [] }'), { X: 1 }, true],
+  ['a value that is listed', limited('allowed_parameters = { x = ["a", "b*", 3, true] }'), { x: 'bc' }, true],
+  ['a number that is listed', limited('allowed_parameters = { x = [3] }'), { x: 3 }, true],
+  ['a value that is not listed', limited('allowed_parameters = { x = ["a"] }'), { x: 'ab' }, false],
+  [
+    'a list with one value not listed',
+    limited('allowed_parameters = { x = ["a"] }'),
+    { x: ['a', 'b'] },
+    false,
+  ],
+  ['the rest under *', limited('allowed_parameters = { x = ["a"], "*" = [] }'), { y: 1 }, true],
+  ['a listed one in spite of *', limited('allowed_parameters = { x = ["a"], "*" = [] }'), { x: 'b' }, false],
+  ['nothing at all', limited('allowed_parameters = { x = ["a"] }'), {}, true],
+  ['a denied parameter', limited('denied_parameters = { x = [] }'), { X: 1 }, false],
+  ['a denied value', limited('denied_parameters = { x = ["*a*"] }'), { x: 'bab' }, false],
+  ['a denied value in a list', limited('denied_parameters = { x = ["root"] }'), { x: ['b', 'root'] }, false],
+  ['another value of a denied parameter', limited('denied_parameters = { x = ["a"] }'), { x: 'b' }, true],
+  ['anything where all is denied', limited('denied_parameters = { "*" = [] }'), { x: 1 }, false],
+  [
+    'what is allowed and denied',
+    limited('allowed_parameters = { x = [] } denied_parameters = { x = [] }'),
+    { x: 1 },
+    false,
+  ],
+  ['a request without what is required', limited('required_parameters = ["x"]'), { y: 1 }, false],
+  ['a request with what is required', limited('required_parameters = ["X"]'), { x: 1 }, true],
+  [
+    'what another policy allows',
+    `${limited('allowed_parameters = { x = ["a"] }')}---${limited('allowed_parameters = { x = ["b"] }')}`,
+    { x: 'b' },
+    true,
+  ],
+] as const)
+  test(`VAULT-2: with limited parameters, ${what} is ${expected ? 'allowed' : 'refused'}`, () => {
+    assert.equal(within(rules, body), expected)
+  })
+
+test('VAULT-2: a rule may demand wrapping, and bound its time', () => {
+  const rules = limited('min_wrapping_ttl = "1m" max_wrapping_ttl = 3600')
+  assert.deepEqual(
+    [undefined, 59, 60, 3600, 3601].map((seconds) => within(rules, {}, seconds)),
+    [false, false, true, true, false],
+  )
+})

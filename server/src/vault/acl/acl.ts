@@ -1,3 +1,4 @@
+import { type Limits, uniteLimits } from './limits.ts'
 import type { Capability, PathRule } from './policy-document.ts'
 
 /** What the policies of one token allow, compiled once and asked for every request. */
@@ -5,6 +6,8 @@ export type Acl = {
   readonly root: boolean
   /** `listing` also accepts a rule for the folder that was written without its final slash. */
   allows(path: string, capability: Capability, listing?: boolean): boolean
+  /** What the rule for a path asks beyond its capabilities; undefined when nothing. */
+  limitsOn(path: string, listing: boolean): Limits | undefined
   capabilitiesOn(path: string): Capability[]
   /** Whether something below `prefix` may be seen at all: for the mounts that a token may list. */
   touches(prefix: string): boolean
@@ -12,20 +15,23 @@ export type Acl = {
   globs(): ReadonlyMap<string, ReadonlySet<Capability>>
 }
 
+type Grant = { readonly capabilities: Set<Capability>; limits: Limits | undefined }
+
 /** A rule with `*` at its end or `+` for whole segments. */
 type PatternRule = {
   readonly path: string
   readonly glob: boolean
   /** Segments when the rule has a `+`, else undefined and `path` is a plain prefix. */
   readonly segments: readonly string[] | undefined
-  readonly capabilities: Set<Capability>
+  readonly grant: Grant
 }
 
-const nothing: ReadonlySet<Capability> = new Set()
+const nothing: Grant = { capabilities: new Set(), limits: undefined }
 
 export const rootAcl: Acl = {
   root: true,
   allows: () => true,
+  limitsOn: () => undefined,
   capabilitiesOn: () => [],
   touches: () => true,
   exact: () => new Map(),
@@ -38,19 +44,23 @@ export const rootAcl: Acl = {
  * in `*`, that has fewer `+`, that is longer, that sorts later.
  */
 export function compileAcl(policies: readonly (readonly PathRule[])[]): Acl {
-  const exact = new Map<string, Set<Capability>>()
+  const exact = new Map<string, Grant>()
   const patterns = new Map<string, PatternRule>()
   for (const rule of policies.flat()) {
-    const target =
+    const grant =
       rule.glob || hasSegmentWildcard(rule.path) ? patternFor(patterns, rule) : exactFor(exact, rule)
-    for (const capability of rule.capabilities) target.add(capability)
+    for (const capability of rule.capabilities) grant.capabilities.add(capability)
+    grant.limits = uniteLimits(grant.limits, rule.limits)
   }
+  const limited = [...exact.values(), ...[...patterns.values()].map(({ grant }) => grant)].some(
+    ({ limits }) => limits,
+  )
   const ordered = [...patterns.values()].sort(bySpecificity)
 
-  function match(path: string): ReadonlySet<Capability> | undefined {
-    return exact.get(path) ?? ordered.find((rule) => matches(rule, path))?.capabilities
+  function match(path: string): Grant | undefined {
+    return exact.get(path) ?? ordered.find((rule) => matches(rule, path))?.grant
   }
-  function find(path: string, listing: boolean): ReadonlySet<Capability> {
+  function find(path: string, listing: boolean): Grant {
     if (!listing || !path.endsWith('/')) return match(path) ?? nothing
     const bare = path.slice(0, -1)
     return exact.get(path) ?? exact.get(bare) ?? match(path) ?? match(bare) ?? nothing
@@ -59,35 +69,38 @@ export function compileAcl(policies: readonly (readonly PathRule[])[]): Acl {
   return {
     root: false,
     allows(path, capability, listing = false) {
-      const found = find(path, listing)
-      return found.has(capability) && !found.has('deny')
+      const { capabilities } = find(path, listing)
+      return capabilities.has(capability) && !capabilities.has('deny')
     },
+    limitsOn: (path, listing) => (limited ? find(path, listing).limits : undefined),
     capabilitiesOn(path) {
-      const found = find(path, path.endsWith('/'))
+      const { capabilities: found } = find(path, path.endsWith('/'))
       return found.has('deny') || found.size === 0 ? ['deny'] : [...found].sort()
     },
     touches: (prefix) => touches(prefix, exact, ordered),
-    exact: () => exact,
-    globs: () => new Map(ordered.map((rule) => [rule.path, rule.capabilities])),
+    exact: () => new Map([...exact].map(([path, grant]) => [path, grant.capabilities])),
+    globs: () => new Map(ordered.map((rule) => [rule.path, rule.grant.capabilities])),
   }
 }
 
 const hasSegmentWildcard = (path: string): boolean => path === '+' || /(^|\/)\+(\/|$)/.test(path)
 
-function exactFor(exact: Map<string, Set<Capability>>, { path }: PathRule): Set<Capability> {
-  const known = exact.get(path) ?? new Set()
+function exactFor(exact: Map<string, Grant>, { path }: PathRule): Grant {
+  const known = exact.get(path) ?? newGrant()
   exact.set(path, known)
   return known
 }
 
-function patternFor(patterns: Map<string, PatternRule>, { path, glob }: PathRule): Set<Capability> {
+const newGrant = (): Grant => ({ capabilities: new Set(), limits: undefined })
+
+function patternFor(patterns: Map<string, PatternRule>, { path, glob }: PathRule): Grant {
   const id = `${path}${glob ? '*' : ''}`
   const known = patterns.get(id)
-  if (known) return known.capabilities
+  if (known) return known.grant
   const segments = hasSegmentWildcard(path) ? path.split('/') : undefined
-  const rule = { path, glob, segments, capabilities: new Set<Capability>() }
+  const rule = { path, glob, segments, grant: newGrant() }
   patterns.set(id, rule)
-  return rule.capabilities
+  return rule.grant
 }
 
 function matches({ path, glob, segments }: PatternRule, requested: string): boolean {
@@ -118,14 +131,14 @@ function bySpecificity(a: PatternRule, b: PatternRule): number {
 
 function touches(
   prefix: string,
-  exact: ReadonlyMap<string, ReadonlySet<Capability>>,
+  exact: ReadonlyMap<string, Grant>,
   patterns: readonly PatternRule[],
 ): boolean {
-  const useful = (found: ReadonlySet<Capability>): boolean => found.size > 0 && !found.has('deny')
+  const useful = ({ capabilities }: Grant): boolean => capabilities.size > 0 && !capabilities.has('deny')
   for (const [path, found] of exact) if (path.startsWith(prefix) && useful(found)) return true
   return patterns.some((rule) => {
     const fixed = rule.segments ? rule.path.slice(0, rule.path.indexOf('+')) : rule.path
     const overlaps = fixed.startsWith(prefix) || (prefix.startsWith(fixed) && (rule.glob || rule.segments))
-    return Boolean(overlaps) && useful(rule.capabilities)
+    return Boolean(overlaps) && useful(rule.grant)
   })
 }

@@ -18,6 +18,17 @@ path "sys/internal/ui/resultant-acl" {
   capabilities = ["read"]
 }
 
+# Wrap something, look at a wrapping token and take out what is wrapped
+path "sys/wrapping/wrap" {
+  capabilities = ["update"]
+}
+path "sys/wrapping/lookup" {
+  capabilities = ["update"]
+}
+path "sys/wrapping/unwrap" {
+  capabilities = ["update"]
+}
+
 # Keep things that nobody else can read
 path "cubbyhole/*" {
   capabilities = ["create", "read", "update", "delete", "list"]

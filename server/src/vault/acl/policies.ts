@@ -5,6 +5,9 @@ import { type Acl, compileAcl, rootAcl } from './acl.ts'
 import { defaultPolicy } from './default-policy.ts'
 import { type PathRule, parsePolicy } from './policy-document.ts'
 
+/** The policy of a token that stands for a wrapped answer. No other token can have it. */
+export const wrappingPolicy = 'response-wrapping'
+
 /** The ACL policies of `/v1`, by name. */
 export type Policies = {
   names(): Promise<string[]>
@@ -18,8 +21,17 @@ export type Policies = {
   setUp(tx: Tx): Promise<void>
 }
 
+/** The policy of tokens that stand for a wrapped answer: it cannot be changed, nor given to another token. */
+const wrappingRules = `path "cubbyhole/response" {
+  capabilities = ["create", "read"]
+}
+path "sys/wrapping/unwrap" {
+  capabilities = ["update"]
+}
+`
 const folder = 'sys/policy/'
 const maxNameLength = 128
+const unchangeable: ReadonlySet<string> = new Set(['root', wrappingPolicy])
 
 export function createPolicies(barrier: Barrier): Policies {
   const listeners: (() => void)[] = []
@@ -28,6 +40,7 @@ export function createPolicies(barrier: Barrier): Policies {
   }
 
   async function rulesOf(name: string): Promise<readonly PathRule[]> {
+    if (name === wrappingPolicy) return parsePolicy(wrappingRules)
     return (await barrier.view(folder + name, (bytes) => parsePolicy(bytes.toString('utf8')))) ?? []
   }
 
@@ -38,7 +51,8 @@ export function createPolicies(barrier: Barrier): Policies {
       return (await barrier.get(folder + name.toLowerCase(), reader))?.toString('utf8')
     },
     async write(tx, name, text) {
-      if (name === 'root') throw new AppError('request.invalid', 'cannot update "root" policy')
+      if (unchangeable.has(name.toLowerCase()))
+        throw new AppError('request.invalid', `cannot update "${name}" policy`)
       assertName(name)
       if (text.trim() === '')
         throw new AppError('request.invalid', "'policy' parameter not supplied or empty")
@@ -47,7 +61,8 @@ export function createPolicies(barrier: Barrier): Policies {
       tx.afterCommit(changed)
     },
     async remove(tx, name) {
-      if (name === 'root') throw new AppError('request.invalid', 'cannot delete "root" policy')
+      if (unchangeable.has(name.toLowerCase()))
+        throw new AppError('request.invalid', `cannot delete "${name}" policy`)
       if (name === 'default') throw new AppError('request.invalid', 'cannot delete default policy')
       await barrier.delete(tx, folder + name.toLowerCase())
       tx.afterCommit(changed)

@@ -1,5 +1,7 @@
-import { AppError } from '../../core/index.ts'
+import { AppError, reasonOf } from '../../core/index.ts'
+import { parseDuration } from '../duration.ts'
 import { type HclBody, type HclEntry, type HclValue, parseHcl } from './hcl.ts'
+import { type Limits, type ParameterValue, uniteLimits } from './limits.ts'
 
 export const capabilities = ['create', 'read', 'update', 'delete', 'list', 'patch', 'sudo', 'deny'] as const
 export type Capability = (typeof capabilities)[number]
@@ -9,6 +11,7 @@ export type PathRule = {
   readonly path: string
   readonly glob: boolean
   readonly capabilities: readonly Capability[]
+  readonly limits?: Limits
 }
 
 /** What `policy = "…"` meant before there were capabilities; old documents still carry it. */
@@ -18,6 +21,14 @@ const legacy: Record<string, readonly Capability[]> = {
   write: ['create', 'read', 'update', 'delete', 'list'],
   sudo: ['create', 'read', 'update', 'delete', 'list', 'sudo'],
 }
+
+const limitKeys: ReadonlySet<string> = new Set([
+  'allowed_parameters',
+  'denied_parameters',
+  'required_parameters',
+  'min_wrapping_ttl',
+  'max_wrapping_ttl',
+])
 
 const isBody = (value: HclValue): value is HclBody =>
   typeof value === 'object' && !Array.isArray(value) && 'entries' in value
@@ -57,9 +68,82 @@ function pathRule(entry: HclEntry, written: string, body: HclBody): PathRule {
   if (path.includes('+*')) throw refused(entry, `path "${written}": "+*" is forbidden; use "+/*" or "*"`)
   const glob = path.endsWith('*')
   const allowed = new Set<Capability>()
-  for (const attribute of body.entries) for (const one of capabilitiesOf(attribute, written)) allowed.add(one)
+  for (const attribute of body.entries)
+    if (!limitKeys.has(attribute.key)) for (const one of capabilitiesOf(attribute, written)) allowed.add(one)
+  const limits = limitsOf(entry, written, body)
   const list: readonly Capability[] = allowed.has('deny') ? ['deny'] : [...allowed]
-  return { path: glob ? path.slice(0, -1) : path, glob, capabilities: list }
+  return {
+    path: glob ? path.slice(0, -1) : path,
+    glob,
+    capabilities: list,
+    ...(limits ? { limits } : {}),
+  }
+}
+
+function limitsOf(entry: HclEntry, path: string, body: HclBody): Limits | undefined {
+  let limits: Limits | undefined
+  for (const attribute of body.entries) limits = uniteLimits(limits, limitOf(attribute, path))
+  if (limits?.maxWrapSeconds !== undefined && limits.maxWrapSeconds < (limits.minWrapSeconds ?? 0))
+    throw refused(entry, `path "${path}": max_wrapping_ttl cannot be less than min_wrapping_ttl`)
+  return limits
+}
+
+/** What restricts a rule; undefined when the attribute is something else. */
+function limitOf(attribute: HclEntry, path: string): Limits | undefined {
+  switch (attribute.key) {
+    case 'allowed_parameters':
+      return { allowed: parameterValues(attribute, path) }
+    case 'denied_parameters':
+      return { denied: parameterValues(attribute, path) }
+    case 'required_parameters':
+      return { required: requiredNames(attribute, path) }
+    case 'min_wrapping_ttl':
+      return { minWrapSeconds: wrapSeconds(attribute, path) }
+    case 'max_wrapping_ttl':
+      return { maxWrapSeconds: wrapSeconds(attribute, path) }
+    default:
+      return undefined
+  }
+}
+
+function parameterValues(attribute: HclEntry, path: string): Map<string, ParameterValue[]> {
+  const { key, value } = attribute
+  if (!isBody(value)) throw refused(attribute, `path "${path}": ${key} must be an object of lists`)
+  return new Map(
+    value.entries.map((entry) => {
+      if (!Array.isArray(entry.value))
+        throw refused(entry, `path "${path}": the values of "${entry.key}" must be a list`)
+      const values = entry.value.map((item: HclValue): ParameterValue => {
+        if (typeof item === 'object')
+          throw refused(
+            entry,
+            `path "${path}": a value of "${entry.key}" must be text, a number or a boolean`,
+          )
+        return item
+      })
+      return [entry.key.toLowerCase(), values]
+    }),
+  )
+}
+
+function requiredNames(attribute: HclEntry, path: string): string[] {
+  const { value } = attribute
+  if (!Array.isArray(value)) throw refused(attribute, `path "${path}": required_parameters must be a list`)
+  return value.map((item: HclValue) => {
+    if (typeof item !== 'string')
+      throw refused(attribute, `path "${path}": required_parameters must be a list of names`)
+    return item.toLowerCase()
+  })
+}
+
+function wrapSeconds(attribute: HclEntry, path: string): number {
+  const { key, value } = attribute
+  if (typeof value === 'object') throw refused(attribute, `path "${path}": ${key} must be a duration`)
+  try {
+    return parseDuration(value, key) ?? 0
+  } catch (error) {
+    throw refused(attribute, `path "${path}": ${reasonOf(error)}`)
+  }
 }
 
 function capabilitiesOf(attribute: HclEntry, path: string): readonly Capability[] {

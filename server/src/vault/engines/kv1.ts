@@ -64,7 +64,14 @@ export const cubbyholeOf = (tokenId: string): string => `cubbyhole/${tokenId}/`
 export const createCubbyhole = (barrier: Barrier): Engine =>
   createPlainKv(barrier, 'cubbyhole/', {
     type: 'cubbyhole',
-    root: ({ token }) => cubbyholeOf(token.record.id),
+    root({ token: { record } }) {
+      if (record.batch)
+        throw new AppError(
+          'request.invalid',
+          'cubbyhole operations are only supported by "service" type tokens',
+        )
+      return cubbyholeOf(record.id)
+    },
     leaseSeconds: 0,
     wipeRoot: 'cubbyhole/',
   })

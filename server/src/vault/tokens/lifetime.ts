@@ -1,4 +1,5 @@
 import { AppError } from '../../core/index.ts'
+import type { RenewalTerms } from '../engine.ts'
 import type { TokenRecord } from './token-record.ts'
 
 export const defaultTtlSeconds = 768 * 3600
@@ -8,6 +9,9 @@ export type LifetimeRequest = {
   readonly ttlSeconds?: number | undefined
   readonly explicitMaxTtlSeconds?: number | undefined
   readonly periodSeconds?: number | undefined
+  /** Of the mount or the role; undefined or 0: the system's. */
+  readonly defaultTtlSeconds?: number | undefined
+  readonly maxTtlSeconds?: number | undefined
   /** Only a root token may live for ever. */
   readonly endless: boolean
 }
@@ -25,9 +29,10 @@ export function lifetimeOf(asked: LifetimeRequest, now: number): { lifetime: Lif
       lifetime: { creationTtlSeconds: 0, explicitMaxTtlSeconds: 0, periodSeconds: 0, expiresAt: null },
       warnings,
     }
-  const limit = explicitMaxTtlSeconds > 0 ? Math.min(explicitMaxTtlSeconds, maxTtlSeconds) : maxTtlSeconds
-  const wanted = periodSeconds || ttlSeconds || defaultTtlSeconds
-  const ceiling = periodSeconds > 0 && explicitMaxTtlSeconds === 0 ? periodSeconds : limit
+  const greatest = Math.min(asked.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
+  const limit = explicitMaxTtlSeconds > 0 ? Math.min(explicitMaxTtlSeconds, greatest) : greatest
+  const wanted = periodSeconds || ttlSeconds || asked.defaultTtlSeconds || defaultTtlSeconds
+  const ceiling = periodSeconds > 0 ? explicitMaxTtlSeconds || periodSeconds : limit
   const seconds = Math.min(wanted, ceiling)
   if (ttlSeconds > seconds)
     warnings.push(`TTL of ${ttlSeconds} seconds is longer than allowed; capped to ${seconds} seconds`)
@@ -43,14 +48,20 @@ export function lifetimeOf(asked: LifetimeRequest, now: number): { lifetime: Lif
 }
 
 /** The token with a later end: by its period, or by `increment` and never past its greatest age. */
-export function renewed(record: TokenRecord, incrementSeconds: number | undefined, now: number): TokenRecord {
+export function renewed(
+  record: TokenRecord,
+  incrementSeconds: number | undefined,
+  now: number,
+  terms: RenewalTerms = {},
+): TokenRecord {
   if (!record.renewable || record.expiresAt === null)
     throw new AppError('request.invalid', 'lease is not renewable')
-  const greatestAge =
-    record.explicitMaxTtlSeconds || (record.periodSeconds > 0 ? Number.POSITIVE_INFINITY : maxTtlSeconds)
-  const wanted = record.periodSeconds || incrementSeconds || record.creationTtlSeconds
+  const periodSeconds = terms.periodSeconds ?? record.periodSeconds
+  const usual = Math.min(terms.maxTtlSeconds || record.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
+  const greatestAge = record.explicitMaxTtlSeconds || (periodSeconds > 0 ? Number.POSITIVE_INFINITY : usual)
+  const wanted = periodSeconds || incrementSeconds || terms.ttlSeconds || record.creationTtlSeconds
   const last = record.createdAt + greatestAge * 1000
-  return { ...record, expiresAt: Math.min(now + wanted * 1000, last), lastRenewedAt: now }
+  return { ...record, periodSeconds, expiresAt: Math.min(now + wanted * 1000, last), lastRenewedAt: now }
 }
 
 /** Whole seconds left, never below zero; 0 also for a token without end. */

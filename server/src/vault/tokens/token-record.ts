@@ -24,6 +24,16 @@ export type TokenRecord = {
   readonly usesLeft: number | null
   readonly renewable: boolean
   readonly lastRenewedAt: number | null
+  /** Greatest age of a token that an auth method or a role limits more than the system does. */
+  readonly maxTtlSeconds?: number
+  /** Addresses from which it may be used; absent: any. */
+  readonly boundCidrs?: readonly string[]
+  /** The token role it was made with. */
+  readonly role?: string
+  /** The auth mount that gave it out, and for whom: a user, or a role of the mount. */
+  readonly issuer?: { readonly mountId: string; readonly name: string }
+  /** Not stored anywhere but in the token itself; it can be neither renewed nor revoked. */
+  readonly batch?: true
 }
 
 /** A stored token with its row. */

@@ -3,6 +3,7 @@ import { AppError, type Clock, newId, Secret } from '../../core/index.ts'
 import type { Reader, Store, Tx } from '../../store/index.ts'
 import type { Policies } from '../acl/policies.ts'
 import type { Barrier } from '../barrier/barrier.ts'
+import type { RenewalTerms } from '../engine.ts'
 import {
   deleteToken,
   putToken,
@@ -19,7 +20,17 @@ import type { LiveToken, StoredToken, TokenRecord } from './token-record.ts'
 export type NewToken = LifetimeRequest &
   Pick<
     TokenRecord,
-    'policies' | 'metadata' | 'displayName' | 'path' | 'usesLeft' | 'renewable' | 'parent'
+    | 'policies'
+    | 'metadata'
+    | 'displayName'
+    | 'path'
+    | 'usesLeft'
+    | 'renewable'
+    | 'parent'
+    | 'boundCidrs'
+    | 'role'
+    | 'issuer'
+    | 'batch'
   > & {
     /** A value chosen by the caller instead of a random one. */
     readonly value?: Secret | undefined
@@ -33,12 +44,19 @@ export type Tokens = {
   spendUse(live: LiveToken): Promise<number | null>
   find(token: Secret, reader?: Reader): Promise<StoredToken | undefined>
   findByAccessor(accessor: string, reader?: Reader): Promise<StoredToken | undefined>
-  renew(tx: Tx, token: StoredToken, incrementSeconds: number | undefined): Promise<TokenRecord>
+  renew(
+    tx: Tx,
+    token: StoredToken,
+    incrementSeconds: number | undefined,
+    terms?: RenewalTerms,
+  ): Promise<TokenRecord>
   /** Ends the token and all that descend from it; returns what ended. */
   revoke(tx: Tx, row: string): Promise<TokenRecord[]>
   /** Ends the token alone; its children become orphans. */
   revokeOrphan(tx: Tx, row: string): Promise<TokenRecord[]>
   accessors(): Promise<string[]>
+  /** Rows of the tokens that an auth mount gave out. */
+  issuedBy(tx: Tx, mountId: string): Promise<string[]>
   /** Rows of tokens whose end has passed, oldest first. */
   expired(limit: number): Promise<string[]>
   /** Drops everything kept in memory. */
@@ -55,6 +73,8 @@ type Needs = {
 }
 
 const cachedTokens = 10_000
+const batchPrefix = 'kwb.'
+const batchContext = 'batch token'
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 export function createTokens({ store, barrier, policies, clock, onEnd }: Needs): Tokens {
@@ -91,6 +111,24 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
     return found && opened(found)
   }
 
+  /** A batch token carries its own record, closed; undefined for what is none. */
+  function openBatch(token: Secret): StoredToken | undefined {
+    const text = token.reveal()
+    if (!text.startsWith(batchPrefix)) return undefined
+    try {
+      const closed = Buffer.from(text.slice(batchPrefix.length), 'base64url')
+      return { row: '', record: JSON.parse(barrier.reveal(batchContext, closed)) as TokenRecord }
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'vault.entry_corrupt') return undefined
+      throw error
+    }
+  }
+
+  async function locate(token: Secret, reader: Reader): Promise<StoredToken | undefined> {
+    const found = await readToken(reader, rowOf(token))
+    return found ? opened(found) : openBatch(token)
+  }
+
   /** The earliest end of the token and its ancestors; undefined when one of them is gone. */
   async function endOf(record: TokenRecord): Promise<number | undefined> {
     let endsAt = record.expiresAt ?? Number.POSITIVE_INFINITY
@@ -104,9 +142,8 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
   }
 
   async function load(token: Secret): Promise<LiveToken | undefined> {
-    const found = await readToken(store, rowOf(token))
-    if (!found) return undefined
-    const stored = opened(found)
+    const stored = await locate(token, store)
+    if (!stored) return undefined
     const endsAt = await endOf(stored.record)
     if (endsAt === undefined) return undefined
     const { id, displayName, policies: names } = stored.record
@@ -126,6 +163,11 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
     if (live.size > cachedTokens && oldest !== undefined) live.delete(oldest)
   }
 
+  async function closeBatch(tx: Tx, record: TokenRecord): Promise<Secret> {
+    const closed = await barrier.close(tx, batchContext, JSON.stringify(record))
+    return new Secret(batchPrefix + closed.toString('base64url'))
+  }
+
   async function end(tx: Tx, stored: StoredToken): Promise<void> {
     await deleteToken(tx, Buffer.from(stored.row, 'hex'))
     await onEnd(tx, stored.record)
@@ -135,7 +177,8 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
     tx.afterCommit(() => {
       changes++
       for (const [key, token] of live) {
-        if (!rows.has(token.row)) continue
+        // A batch token has no row of its own; it ends with its parent.
+        if (!rows.has(token.row || (token.record.parent ?? ''))) continue
         token.revoked = true
         live.delete(key)
       }
@@ -151,7 +194,7 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
       const { lifetime, warnings } = lifetimeOf(wanted, now())
       const record: TokenRecord = {
         id: newId('tok', clock.now()),
-        accessor: randomText(24),
+        accessor: wanted.batch ? '' : randomText(24),
         parent: wanted.parent,
         policies: wanted.policies,
         metadata: wanted.metadata,
@@ -159,10 +202,12 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
         path: wanted.path,
         createdAt: now(),
         usesLeft: wanted.usesLeft,
-        renewable: wanted.renewable && lifetime.expiresAt !== null,
+        renewable: wanted.renewable && !wanted.batch && lifetime.expiresAt !== null,
         lastRenewedAt: null,
         ...lifetime,
+        ...optionalsOf(wanted),
       }
+      if (wanted.batch) return { token: await closeBatch(tx, record), record, warnings }
       await save(tx, row, record)
       return { token, record, warnings }
     },
@@ -190,15 +235,15 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
       })
     },
     async find(token, reader = store) {
-      const found = await readToken(reader, rowOf(token))
-      return found && current(opened(found), now())
+      const found = await locate(token, reader)
+      return found && current(found, now())
     },
     async findByAccessor(accessor, reader = store) {
       const found = await readTokenByAccessor(reader, barrier.digest('accessor', accessor))
       return found && current(opened(found), now())
     },
-    async renew(tx, { row, record }, incrementSeconds) {
-      const next = renewed(record, incrementSeconds, now())
+    async renew(tx, { row, record }, incrementSeconds, terms) {
+      const next = renewed(record, incrementSeconds, now(), terms)
       await save(tx, row, next)
       tx.afterCommit(forget)
       return next
@@ -227,6 +272,10 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
       const rows = await readTokens(store)
       return rows.map((row) => opened(row).record.accessor).sort()
     },
+    async issuedBy(tx, mountId) {
+      const all = (await readTokens(tx)).map(opened)
+      return all.filter(({ record }) => record.issuer?.mountId === mountId).map(({ row }) => row)
+    },
     async expired(limit) {
       const rows = await readExpiredTokens(store, now(), limit)
       return rows.map((row) => Buffer.from(row.id).toString('hex'))
@@ -234,6 +283,14 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
     forget,
   }
 }
+
+const optionalsOf = ({ maxTtlSeconds, boundCidrs, role, issuer, batch }: NewToken): Partial<TokenRecord> => ({
+  ...(maxTtlSeconds ? { maxTtlSeconds } : {}),
+  ...(boundCidrs?.length ? { boundCidrs } : {}),
+  ...(role === undefined ? {} : { role }),
+  ...(issuer ? { issuer } : {}),
+  ...(batch ? { batch } : {}),
+})
 
 /** Binds a token's value to its row and to every column beside it, so that none can be altered alone. */
 function contextOf(row: Omit<TokenRow, 'value'>): string {

@@ -1,0 +1,112 @@
+import type { Operation } from '../engine.ts'
+
+/** What a rule allows of a request beyond its capability. Names of parameters are in lower case. */
+export type Limits = {
+  /** Parameter to the values it may have; none listed means any. Absent: every parameter may be sent. */
+  readonly allowed?: ValuesByName
+  readonly denied?: ValuesByName
+  readonly required?: readonly string[]
+  readonly minWrapSeconds?: number
+  readonly maxWrapSeconds?: number
+}
+export type ParameterValue = string | number | boolean
+type ValuesByName = ReadonlyMap<string, readonly ParameterValue[]>
+
+type Request = {
+  readonly operation: Operation
+  readonly body: Readonly<Record<string, unknown>>
+  readonly wrapSeconds: number | undefined
+}
+
+/** Two policies on the same path: what either allows is allowed, what either denies or requires holds. */
+export function uniteLimits(a: Limits | undefined, b: Limits | undefined): Limits | undefined {
+  if (!a || !b) return a ?? b
+  const required = [...new Set([...(a.required ?? []), ...(b.required ?? [])])]
+  const allowed = uniteValues(a.allowed, b.allowed)
+  const denied = uniteValues(a.denied, b.denied)
+  const minWrapSeconds = bounded(Math.min, a.minWrapSeconds, b.minWrapSeconds)
+  const maxWrapSeconds = bounded(Math.max, a.maxWrapSeconds, b.maxWrapSeconds)
+  return {
+    ...(allowed ? { allowed } : {}),
+    ...(denied ? { denied } : {}),
+    ...(required.length > 0 ? { required } : {}),
+    ...(minWrapSeconds === undefined ? {} : { minWrapSeconds }),
+    ...(maxWrapSeconds === undefined ? {} : { maxWrapSeconds }),
+  }
+}
+
+export function isWithin(limits: Limits, request: Request): boolean {
+  return wrappingFits(limits, request.wrapSeconds) && parametersFit(limits, request)
+}
+
+function wrappingFits({ minWrapSeconds, maxWrapSeconds }: Limits, asked: number | undefined): boolean {
+  if (minWrapSeconds === undefined && maxWrapSeconds === undefined) return true
+  if (asked === undefined) return false
+  return asked >= (minWrapSeconds ?? 0) && asked <= (maxWrapSeconds ?? Number.POSITIVE_INFINITY)
+}
+
+/** Only what changes something carries parameters. A request without any passes, unless it lacks one that is required. */
+function parametersFit({ required, denied, allowed }: Limits, { operation, body }: Request): boolean {
+  if (operation !== 'update' && operation !== 'patch') return true
+  const sent = Object.entries(body).map(([name, value]) => [name.toLowerCase(), value] as const)
+  const names = new Set(sent.map(([name]) => name))
+  if (required?.some((name) => !names.has(name))) return false
+  if (sent.length === 0) return true
+  if (denied && sent.some(([name, value]) => isDenied(denied, name, value))) return false
+  return !allowed || sent.every(([name, value]) => isAllowed(allowed, name, value))
+}
+
+const isDenied = (denied: ValuesByName, name: string, value: unknown): boolean => {
+  const values = denied.get(name)
+  if (denied.has('*')) return true
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return values !== undefined && (isListed(values, value) || items.some((item) => isListed(values, item)))
+}
+
+const isAllowed = (allowed: ValuesByName, name: string, value: unknown): boolean => {
+  const values = allowed.get(name)
+  return values ? isListed(values, value) : allowed.has('*')
+}
+
+function isListed(values: readonly ParameterValue[], value: unknown): boolean {
+  if (values.length === 0) return true
+  if (Array.isArray(value)) return value.every((item) => isListed(values, item))
+  return values.some((pattern) => {
+    if (typeof pattern === 'string' && typeof value === 'string') return fitsGlob(pattern, value)
+    return typeof value !== 'object' && String(pattern) === String(value)
+  })
+}
+
+function fitsGlob(pattern: string, value: string): boolean {
+  if (!pattern.includes('*')) return pattern === value
+  const parts = pattern.split('*')
+  const first = parts.shift() ?? ''
+  const last = parts.pop() ?? ''
+  if (!value.startsWith(first) || !value.endsWith(last) || value.length < first.length + last.length)
+    return false
+  let at = first.length
+  const end = value.length - last.length
+  for (const part of parts) {
+    const found = value.indexOf(part, at)
+    if (found < 0 || found + part.length > end) return false
+    at = found + part.length
+  }
+  return true
+}
+
+function uniteValues(a: ValuesByName | undefined, b: ValuesByName | undefined): ValuesByName | undefined {
+  if (!a || !b) return a ?? b
+  const united = new Map(a)
+  for (const [name, values] of b) {
+    const known = united.get(name)
+    // An empty list stands for every value.
+    united.set(name, known?.length === 0 || values.length === 0 ? [] : [...(known ?? []), ...values])
+  }
+  return united
+}
+
+const bounded = (
+  pick: (a: number, b: number) => number,
+  a: number | undefined,
+  b: number | undefined,
+): number | undefined => (a === undefined || b === undefined ? (a ?? b) : pick(a, b))
