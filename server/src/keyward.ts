@@ -75,8 +75,7 @@ export async function createKeyward(needs: Needs) {
     ceiling: ceilingOf(policy),
   })
   await vault.load()
-  const scanner = async (): Promise<Scanner> =>
-    createScanner({ fingerprintKey: await keys.fingerprint(vault.sealed) })
+  const scanner = keepScanner(() => keys.fingerprint(vault.sealed))
   const findings = createFindings({ store, audit, bus, clock, log, dataDir, vault, scanner })
   const lend = createLend({ store, audit, bus, clock, log, policy, identity, vault })
   const sandbox = createSandbox({
@@ -272,6 +271,16 @@ function mayApproveBy(
     })
     const mode = requestedBy === `${principal.kind}:${principal.id}` ? 'self' : 'person'
     return { ...decision, mode }
+  }
+}
+
+/** The scanner for the key as it is now. Building one takes longer than scanning a file; `fingerprintKey` throws while sealed. */
+function keepScanner(fingerprintKey: () => Promise<Buffer>): () => Promise<Scanner> {
+  let kept: { key: Buffer; scanner: Scanner } | undefined
+  return async () => {
+    const key = await fingerprintKey()
+    if (!kept?.key.equals(key)) kept = { key, scanner: createScanner({ fingerprintKey: key }) }
+    return kept.scanner
   }
 }
 
