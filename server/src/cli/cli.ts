@@ -100,7 +100,7 @@ function endOf(error: CommanderError, json: boolean, stderr: Output): number {
   const detail = printable(`${words}${/[.)?]$/.test(words) ? '' : '.'} See "keyward --help"`)
   const title = 'The request is not valid'
   const problem = {
-    type: 'https://keyward.dev/errors/request.invalid',
+    type: 'urn:keyward:error:request.invalid',
     title,
     status: 400,
     code: 'request.invalid',

@@ -13,7 +13,7 @@ export type Problem = {
 export function problemOf(error: unknown): Problem {
   const { code, status, message, detail } = asAppError(error)
   return {
-    type: `https://keyward.dev/errors/${code}`,
+    type: `urn:keyward:error:${code}`,
     title: message,
     status,
     code,

@@ -1,7 +1,7 @@
 import { type Code, codes } from '@keyward/contract'
 import { AppError } from '../core/index.ts'
 
-/** RFC 9457 problem details, with our stable `code`. */
+/** RFC 9457 problem details, with our stable `code`. The type is a name, not an address: docs/errors has the page. */
 export type Problem = {
   readonly type: string
   readonly title: string
@@ -15,7 +15,7 @@ export type Problem = {
 export function problemOf(error: unknown, requestId: string): Problem {
   const known = error instanceof AppError ? error : new AppError(codeOf(error), textOf(error))
   return {
-    type: `https://keyward.dev/errors/${known.code}`,
+    type: `urn:keyward:error:${known.code}`,
     title: codes[known.code].message,
     status: known.status,
     code: known.code,
