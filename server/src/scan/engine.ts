@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { Secret } from '../core/index.ts'
 import { assignmentKeywords, readAssignment } from './assignments.ts'
 import { unwrap, wrappedKeywords } from './base64.ts'
@@ -64,6 +65,7 @@ const longestValueBytes = 16_384
 
 export function createEngine(needs: { detectors: readonly Detector[]; fingerprintKey: Buffer }): Engine {
   const compiled = needs.detectors.map(compile)
+  const fingerprintKey = createSecretKey(needs.fingerprintKey)
   const words = new Map<string, number>()
   const compiledFor: Compiled[][] = []
   const wordFor = (word: string): number => {
@@ -115,7 +117,7 @@ export function createEngine(needs: { detectors: readonly Detector[]; fingerprin
       for (const candidate of candidates) {
         if (candidate.start < emitFrom || candidate.start >= emitTo) continue
         if (isIgnored(passage.bytes, candidate)) continue
-        findings.push(toFinding(candidate, passage, cursor, needs.fingerprintKey))
+        findings.push(toFinding(candidate, passage, cursor, fingerprintKey))
       }
       return findings
     },
@@ -315,7 +317,7 @@ function countLines(bytes: Buffer, from: number, to: number): number {
 
 const quotes = new Set(['"', "'", '`'])
 
-function toFinding(candidate: Candidate, passage: Passage, cursor: Cursor, key: Buffer): RawFinding {
+function toFinding(candidate: Candidate, passage: Passage, cursor: Cursor, key: KeyObject): RawFinding {
   const { bytes, file, commit } = passage
   const { rule, provider, title, confidence, start, end } = candidate
   const value = candidate.value ?? bytes.toString('utf8', start, end)

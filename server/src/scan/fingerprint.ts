@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 
 /** Private keys are compared by their base64 body, so that a PEM file and its copy inside JSON are one value. */
 function familyAndBody(value: string): string {
@@ -8,7 +8,7 @@ function familyAndBody(value: string): string {
 }
 
 /** Names a value without giving it away: nobody without the key can test a guess against it. */
-export function fingerprintOf(key: Buffer, value: string): string {
+export function fingerprintOf(key: KeyObject, value: string): string {
   return `kf1_${createHmac('sha256', key).update(familyAndBody(value)).digest('hex').slice(0, 32)}`
 }
 
