@@ -18,6 +18,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 600,
     reportCompressedSize: false,
+    // The bundle carries the notices that its packages' licences ask for.
+    license: { fileName: 'licenses.md' },
   },
   server: { proxy: { '/api': { target: 'http://127.0.0.1:8200', changeOrigin: true } } },
 })
