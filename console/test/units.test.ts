@@ -1,6 +1,7 @@
 // The parts of the console that need no browser.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Json } from '@keyward/contract'
 import { api } from '@keyward/contract'
 import { requestOf } from '../src/api/client.ts'
 import { previewParts } from '../src/pages/approvals/preview-parts.ts'
@@ -127,7 +128,7 @@ describe('APPR-1: a preview is sorted, and nothing is lost', () => {
   test('an agent task with a field that no view draws is shown whole as data', () => {
     const [known] = previewParts(data.approval.preview).work
     assert.ok(known)
-    const agentTask = { ...known, runAs: 'root' }
+    const agentTask: Json = JSON.parse(JSON.stringify({ ...known, runAs: 'root' }))
     assert.deepEqual(previewParts({ agentTask }).rest, { agentTask })
     assert.deepEqual(previewParts({ agentTask: null }).rest, { agentTask: null })
   })
