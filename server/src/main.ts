@@ -52,10 +52,11 @@ export async function runStart(options: StartOptions): Promise<number> {
     log,
   )
   const { keyward, http } = running
+  const stopped = signalled()
   try {
-    const guide = { ...options, address: http.address, signInLink: running.signInLink }
+    const guide = { ...options, address: http.address, signInLink: running.signInLink, stopped }
     const answer = await runGuide(keyward, guide)
-    if (answer.keepServing) await signalled()
+    if (answer.keepServing) await stopped
     return answer.exitCode
   } finally {
     await running.stop()

@@ -23,7 +23,7 @@ export function SecretMoves({ moves }: { moves: readonly SecretMove[] }) {
             </span>
             <span className="flex min-w-0 items-center gap-2">
               <ArrowRight size={14} className="shrink-0 text-muted" aria-hidden="true" />
-              <code className="break-all">{reference}</code>
+              <code className="wrap-anywhere">{reference}</code>
             </span>
           </li>
         ))}

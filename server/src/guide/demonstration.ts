@@ -50,7 +50,16 @@ export async function createDemonstration(
     async steps(run) {
       const value = (await needs.vault.kv.read(secretPath))?.data[field]
       const expected = value && createHash('sha256').update(value.reveal()).digest('hex')
-      return stepsOf(run, expected !== undefined && upstream.seen.includes(expected))
+      const refused = await needs.audit.page({
+        type: 'egress.denied',
+        correlation: run.id,
+        limit: 1,
+        order: 'desc',
+      })
+      return stepsOf(run, {
+        apiSawKey: expected !== undefined && upstream.seen.includes(expected),
+        refusalRecorded: refused.items.length > 0,
+      })
     },
     end: () => upstream.close(),
   }
@@ -67,7 +76,9 @@ async function agentFor({ store, identity }: GuideNeeds): Promise<string> {
   return agent.id
 }
 
-function stepsOf(run: RunDetail, apiSawKey: boolean): Step[] {
+type Witnessed = { readonly apiSawKey: boolean; readonly refusalRecorded: boolean }
+
+function stepsOf(run: RunDetail, { apiSawKey, refusalRecorded }: Witnessed): Step[] {
   const task = run.tasks.find((candidate) => candidate.id === 'agent')
   if (!task || task.state === 'Skipped' || task.state === 'Cancelled')
     return [{ step: 'agent', state: 'refused', detail: task?.reason ?? 'the agent did not run' }]
@@ -83,7 +94,11 @@ function stepsOf(run: RunDetail, apiSawKey: boolean): Step[] {
       state: apiSawKey ? 'ok' : 'failed',
       detail: apiSawKey ? 'the API was given the real key' : 'the API did not see the real key',
     },
-    ...agentSteps(task.output),
+    ...agentSteps(task.output).map((step) =>
+      step.step === 'other-host' && !refusalRecorded
+        ? { ...step, state: 'failed' as const, detail: 'the audit log shows no refused destination' }
+        : step,
+    ),
   ]
 }
 

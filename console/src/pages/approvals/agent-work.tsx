@@ -22,7 +22,7 @@ export function AgentWorkView({ work }: { work: AgentWork }) {
             <AgentName id={work.agentId} />
           </Part>
           <Part icon={<KeyRound size={16} aria-hidden="true" />} title="It borrows">
-            <code className="break-all">
+            <code className="wrap-anywhere">
               {work.secretPath} · {work.field}
             </code>
             <p className="text-[0.8125rem] text-muted">
@@ -32,7 +32,7 @@ export function AgentWorkView({ work }: { work: AgentWork }) {
           <Part icon={<Globe size={16} aria-hidden="true" />} title="It may reach, and nothing else">
             <ul>
               {work.destinations.map((place) => (
-                <li key={destinationText(place)} className="break-all">
+                <li key={destinationText(place)} className="wrap-anywhere">
                   {destinationText(place)}
                 </li>
               ))}
@@ -79,7 +79,7 @@ function Surroundings({ work: { workspace, environment, route } }: { work: Agent
       'Environment',
       <ul key="environment">
         {variables.map(([name, value]) => (
-          <li key={name} className="break-all">
+          <li key={name} className="wrap-anywhere">
             <code>
               {name}={value}
             </code>
