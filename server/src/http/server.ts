@@ -53,6 +53,10 @@ export async function startHttpServer(
   const app = Fastify({
     bodyLimit: largestBodyBytes,
     genReqId: () => newUuid(systemClock.now()),
+    // An address that cannot be decoded never reaches a route, nor its hooks.
+    frameworkErrors: (error, request, reply) => {
+      answerProblem(error, request, reply.headers(securityHeaders(secure)), needs.log)
+    },
     serverFactory: (handler) => createServer(tls, dispatch(vaultHandler, guard, handler)),
   })
   mount(app, needs, { secure, loopback })
