@@ -39,57 +39,83 @@ function makeProject(parent: string, name: string): Project {
 const contentOf = ({ folder }: Project): Record<string, string> =>
   Object.fromEntries(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file), 'utf8')]))
 
-function runChild(
-  settings: string,
-  nth: number,
-): Promise<{ line: string; killed: boolean; problem: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [program, settings, String(nth)], (error, stdout, stderr) => {
+type World = { base: string; cache: string; upstream: { address: string; caPem: string } }
+type Ended = { report: Report; killed: boolean; passed: string[] }
+
+/** A process that heals and undoes what earlier ones left in `base`, then goes on until the boundary `killAt`. */
+async function runChild(
+  world: World,
+  project: Project,
+  earlier: readonly Project[],
+  killAt: string,
+): Promise<Ended> {
+  const { base, cache, upstream } = world
+  const settings = join(base, 'settings.json')
+  const folders = {
+    dataDir: join(base, 'data'),
+    project: project.folder,
+    earlier: earlier.map(({ folder }) => folder),
+  }
+  writeFileSync(settings, JSON.stringify({ ...folders, upstream: { host, ...upstream } }))
+  const env = { ...process.env, NODE_COMPILE_CACHE: cache }
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [program, settings, killAt], { env }, (error, stdout, stderr) => {
       const killed = error?.signal === 'SIGKILL'
-      resolve({ line: stdout, killed, problem: error && !killed ? stderr : '' })
+      if (error && !killed) return reject(new Error(`on the way to '${killAt}': ${stderr}`))
+      const [report = '', passed = '[]'] = stdout.split('\n')
+      resolve({
+        report: JSON.parse(report) as Report,
+        killed,
+        passed: JSON.parse(passed || '[]') as string[],
+      })
     })
   })
 }
 
-/** Kills at boundaries `first`, `first + lanes`, … of runs that follow one another in one data folder; returns their names. */
-async function killEach(base: string, first: number, upstream: { address: string; caPem: string }) {
-  const killedAt = join(base, 'killed-at.txt')
-  const settings = join(base, 'settings.json')
+/** Kills at one boundary after another, each time in a new run of the same data folder. Returns how many kills there were. */
+async function killAtEach(world: World, boundaries: readonly string[]): Promise<number> {
   const projects: Project[] = []
-  for (let nth = first; ; nth += lanes) {
-    const project = makeProject(base, `p${nth}`)
-    const earlier = projects.map(({ folder }) => folder)
-    const wanted = { dataDir: join(base, 'data'), project: project.folder, earlier, killedAt }
-    writeFileSync(settings, JSON.stringify({ ...wanted, upstream: { host, ...upstream } }))
-    const { line, killed, problem } = await runChild(settings, nth)
-    const where = `after boundary ${nth - lanes}`
-    assert.equal(problem, '', where)
-    checkHealed(JSON.parse(line) as Report, projects, where)
-    if (!killed) return readFileSync(killedAt, 'utf8').trim().split('\n')
-    checkWhole(project, nth)
+  let kills = 0
+  for (const [i, killAt] of [...boundaries, 'none'].entries()) {
+    const project = makeProject(world.base, `p${i}`)
+    const { report, killed } = await runChild(world, project, projects, killAt)
+    checkHealed(report, projects, `after a kill at ${boundaries[i - 1] ?? 'nothing'}`)
+    checkWhole(project, killAt)
     projects.push(project)
-    assert.ok(nth < 400, 'a run has no end of boundaries')
+    if (killed) kills++
   }
+  return kills
 }
 
 test('WORK-2, DISC-5: killed at every boundary of a leaked key, nothing is lost, doubled or half done', async (t) => {
   const upstream = await openUpstream(t, (_, response) => response.end('{}'), host)
-  const firsts = Array.from({ length: lanes }, (_, lane) => lane + 1)
-  const names = (await Promise.all(firsts.map((first) => killEach(scratchFolder(t), first, upstream)))).flat()
-  for (const name of [
-    'written',
-    'committing',
-    'committed',
-    'approve:previewed',
-    'approve:asked',
-    'approve:starting',
-    'store-1:executed',
-    'rewrite-1:executed',
-    'before placing .env',
-    'after placing .env',
-    'finish:completed',
+  const cache = scratchFolder(t, 'cache')
+  const open = (): World => ({ base: scratchFolder(t), cache, upstream })
+  const first = open()
+  const { passed } = await runChild(first, makeProject(first.base, 'p'), [], '')
+  for (const place of [
+    'written#1',
+    'committing#1',
+    'committed#1',
+    'approve:previewed#1',
+    'approve:asked#1',
+    'approve:starting#1',
+    'store-1:executed#1',
+    'rewrite-2:executed#1',
+    'before placing .env#1',
+    'after placing .env#1',
+    'before placing .env#2',
+    'finish:completed#1',
   ])
-    assert.ok(names.includes(name), `no kill at '${name}': ${names.join(', ')}`)
+    assert.ok(passed.includes(place), `no boundary '${place}': ${passed.join(', ')}`)
+  const parts = Array.from({ length: lanes }, (_, lane) => passed.filter((_, i) => i % lanes === lane))
+  const kills = (await Promise.all(parts.map((part) => killAtEach(open(), part)))).reduce(
+    (sum, n) => sum + n,
+    0,
+  )
+  // Tasks that run side by side can take turns: a boundary of the first run may be missing in another.
+  assert.ok(kills > passed.length * 0.8, `${kills} kills at ${passed.length} boundaries`)
+  t.diagnostic(`${kills} kills at ${passed.length} boundaries`)
 })
 
 /** What the next process found and finished, before it undid it all. */
@@ -109,13 +135,13 @@ function checkHealed(report: Report, projects: readonly Project[], where: string
 }
 
 /** Right after the kill each file is the old one or the new one; beside them may lie what was about to become one. */
-function checkWhole(project: Project, nth: number): void {
+function checkWhole(project: Project, killAt: string): void {
   for (const [file, text] of Object.entries(contentOf(project))) {
     if (file.endsWith('.keyward-next')) continue
     const wanted = [project.before[file], project.after[file]]
     assert.ok(
       wanted.includes(text),
-      `boundary ${nth}: ${basename(project.folder)}/${file} is half-written: ${text}`,
+      `${killAt}: ${basename(project.folder)}/${file} is half-written: ${text}`,
     )
   }
 }

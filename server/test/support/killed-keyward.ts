@@ -1,10 +1,10 @@
 /**
  * The whole of Keyward in a process that finishes what an earlier one left, then moves one leaked key and kills itself at
- * the n-th boundary: any step of the run, any other write to the store, before and after any file is put in place.
- *   node killed-keyward.ts <settings file> <n>
- * Prints what it found before it begins, as one line of JSON; ends with code 0 when there was no n-th boundary.
+ * a boundary: any step of the run, any other write to the store, before and after any file is put in place.
+ *   node killed-keyward.ts <settings file> [<name of the boundary>#<how many of that name>]
+ * Prints what it found before it begins, as one line of JSON, and at its end the boundaries that it passed.
  */
-import { appendFileSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import fileSystem from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { basename, join } from 'node:path'
@@ -20,22 +20,22 @@ type Settings = {
   project: string
   /** Projects of earlier processes, each with what its files were. */
   earlier: string[]
-  killedAt: string
   upstream: { host: string; address: string; caPem: string }
 }
 
-const [settingsFile = '', nth = '0'] = process.argv.slice(2)
+const [settingsFile = '', killAt = ''] = process.argv.slice(2)
 const settings = JSON.parse(readFileSync(settingsFile, 'utf8')) as Settings
 const { dataDir, upstream } = settings
+const passed: string[] = []
 let armed = false
-let left = Number(nth)
 let told = 0
 
 function boundary(name: string): void {
   told++
-  if (!armed || --left > 0) return
-  appendFileSync(settings.killedAt, `${name}\n`)
-  process.kill(process.pid, 'SIGKILL')
+  if (!armed) return
+  const place = `${name}#${passed.filter((earlier) => earlier.startsWith(`${name}#`)).length + 1}`
+  passed.push(place)
+  if (place === killAt) process.kill(process.pid, 'SIGKILL')
 }
 
 const { rename } = fileSystem
@@ -100,30 +100,29 @@ for (const project of settings.earlier) {
 }
 process.stdout.write(`${JSON.stringify(report)}\n`)
 
-armed = left > 0
-if (armed) {
-  const { done } = await findings.startScan({ path: settings.project, history: false, by: owner })
-  const { project } = await done
-  const { items } = await findings.page({ limit: 500, project, state: 'open' })
-  const findingIds = items.map(({ id }) => id).sort()
-  const { secrets } = await findings.preview(findingIds)
-  const isolated = (await keyward.sandbox.probe()).level !== 'none'
-  const run = await flows.start({
-    flow: 'leaked-key',
-    input: {
-      findingIds,
-      ...(isolated ? { agentTask: await agentTask(secrets[0]?.reference ?? '') } : {}),
-    },
-    by: owner,
-    unattended: true,
-  })
-  await workflow.whenEnded(run.id)
-  await findings.undo(run.id, owner)
-}
+armed = true
+const { done } = await findings.startScan({ path: settings.project, history: false, by: owner })
+const { project } = await done
+const { items } = await findings.page({ limit: 500, project, state: 'open' })
+const findingIds = items.map(({ id }) => id).sort()
+const { secrets } = await findings.preview(findingIds)
+const isolated = (await keyward.sandbox.probe()).level !== 'none'
+const run = await flows.start({
+  flow: 'leaked-key',
+  input: {
+    findingIds,
+    ...(isolated ? { agentTask: await agentTask(secrets[0]?.reference ?? '') } : {}),
+  },
+  by: owner,
+  unattended: true,
+})
+await workflow.whenEnded(run.id)
+await findings.undo(run.id, owner)
 armed = false
 await keyward.stop()
 await store.close()
 folder.release()
+process.stdout.write(`${JSON.stringify(passed)}\n`)
 
 async function agentTask(reference: string) {
   const known = (await identity.agents({ limit: 500 })).items.find(({ name }) => name === 'worker')
