@@ -1,3 +1,4 @@
+import { AppError } from '../core/index.ts'
 import type { Sql } from './sql.ts'
 import type { Durability, Tx } from './store.ts'
 
@@ -30,23 +31,41 @@ const largestBatch = 128
 export function createGroupCommit(connection: WriteConnection) {
   const waiting: Job[] = []
   let draining: Promise<void> | undefined
+  /** The job whose savepoint is open. */
+  let running: Job | undefined
+
+  /**
+   * Outside of its own savepoint a statement would be stored by itself, or in somebody else's transaction: after the job has
+   * ended, and after the database has rolled back by itself and the job went on regardless.
+   */
+  function inside(job: Job): WriteConnection {
+    if (running !== job) throw new Error('a transaction was used after its end')
+    if (connection.inTransaction()) return connection
+    throw new AppError(
+      'store.unavailable',
+      'the database has rolled the transaction back. Nothing was changed.',
+    )
+  }
 
   const txFor = (job: Job): Tx => ({
-    all: (query) => connection.all(query),
+    all: async (query) => inside(job).all(query),
     async get<Row>(query: Sql) {
-      return (await connection.all<Row>(query))[0]
+      return (await inside(job).all<Row>(query))[0]
     },
-    run: (query) => connection.run(query),
+    run: async (query) => inside(job).run(query),
     afterCommit: (call) => void job.after.push(call),
   })
 
   async function runJob(job: Job): Promise<boolean> {
     await connection.exec('savepoint job')
+    running = job
     try {
       job.value = await job.work(txFor(job))
+      running = undefined
       await connection.exec('release savepoint job')
       return true
     } catch (error) {
+      running = undefined
       job.reject(error)
       if (!connection.inTransaction()) throw error
       await connection.exec('rollback to savepoint job')

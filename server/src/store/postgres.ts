@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { AppError, reasonOf } from '../core/index.ts'
 import { createGroupCommit, type WriteConnection } from './group-commit.ts'
@@ -23,6 +24,7 @@ export async function openPostgresStore(databaseUrl: string): Promise<Store> {
     connectionString: databaseUrl,
     types: types as pg.CustomTypesConfig,
     connectionTimeoutMillis: 10_000,
+    keepAlive: true,
   }
   const numbered = createNumbering()
   const pool = new pg.Pool({ ...config, max: readConnections })
@@ -58,7 +60,16 @@ export async function openPostgresStore(databaseUrl: string): Promise<Store> {
   return store
 }
 
-type Owner = { client(): Promise<pg.Client>; current(): pg.Client | undefined; close(): Promise<void> }
+type Owner = {
+  client(): Promise<pg.Client>
+  current(): pg.Client | undefined
+  /** Whether a transaction is stored whose answer to `commit` was lost with the connection. Throws when nobody can say now. */
+  isStored(transactionId: string): Promise<boolean>
+  close(): Promise<void>
+}
+
+/** How long to wait before each try to learn the fate of a transaction; the old session may still be ending. */
+const askAgainMilliseconds = [0, 200, 1000, 3000]
 
 /**
  * The writing session. When it breaks, the next write opens another and takes the lock again; if a different process had the
@@ -68,6 +79,8 @@ function createOwner(config: pg.ClientConfig): Owner {
   let connected: pg.Client | undefined
   let epoch: number | undefined
   let closed = false
+  /** A transaction that was refused to its callers though it may be stored: nothing is written before its fate is known. */
+  let doubtful: string | undefined
 
   async function connect(): Promise<pg.Client> {
     if (closed) throw new AppError('store.unavailable', 'the database connection is closed')
@@ -77,7 +90,9 @@ function createOwner(config: pg.ClientConfig): Owner {
     })
     await guarded(() => client.connect())
     try {
+      await guarded(() => client.query(durableCommits))
       epoch = await takeOwnership(client, epoch)
+      await settleDoubt(client)
     } catch (error) {
       await client.end()
       throw error
@@ -86,14 +101,50 @@ function createOwner(config: pg.ClientConfig): Owner {
     return client
   }
 
+  /** What was stored although its callers were refused is unknown to everything that this process remembers. */
+  async function settleDoubt(client: pg.Client): Promise<void> {
+    if (doubtful === undefined) return
+    if (await statusOf(client, doubtful))
+      throw new AppError(
+        'store.unavailable',
+        'a transaction whose answer was lost has been stored, so what this process remembers is old. Restart it.',
+      )
+    doubtful = undefined
+  }
+
   return {
     current: () => connected,
     client: async () => connected ?? (await connect()),
+    async isStored(transactionId) {
+      let failure: unknown
+      for (const milliseconds of askAgainMilliseconds) {
+        await sleep(milliseconds)
+        try {
+          return await statusOf(connected ?? (await connect()), transactionId)
+        } catch (error) {
+          failure = error
+        }
+      }
+      doubtful = transactionId
+      throw failure
+    },
     async close() {
       closed = true
       await connected?.end()
     },
   }
+}
+
+/** A server can be set up to answer before a commit is on disk. */
+const durableCommits = `select set_config('synchronous_commit', 'on', false)
+  where current_setting('synchronous_commit') = 'off'`
+
+/** Only this session can have the owner's lock, so the session of the transaction has ended and its fate is final. */
+async function statusOf(client: pg.Client, transactionId: string): Promise<boolean> {
+  const { rows } = await guarded(() =>
+    client.query('select pg_xact_status($1::xid8) as status', [transactionId]),
+  )
+  return rows[0].status === 'committed'
 }
 
 async function takeOwnership(client: pg.Client, previousEpoch: number | undefined): Promise<number> {
@@ -123,6 +174,7 @@ async function takeOwnership(client: pg.Client, previousEpoch: number | undefine
 
 function writeConnection(owner: Owner, numbered: Numbered): WriteConnection {
   let inTransaction = false
+  let transactionId = ''
   const must = (): pg.Client => {
     const client = owner.current()
     if (!client)
@@ -132,12 +184,35 @@ function writeConnection(owner: Owner, numbered: Numbered): WriteConnection {
       )
     return client
   }
+  async function begin(): Promise<void> {
+    const client = await owner.client()
+    // Two statements in one message; the id is what a lost answer is asked about.
+    const results: unknown = await guarded(() => client.query('begin; select pg_current_xact_id() as id'))
+    const [, named] = results as pg.QueryResult<{ id: string }>[]
+    transactionId = named?.rows[0]?.id ?? ''
+    inTransaction = true
+  }
+
+  async function commit(): Promise<void> {
+    const client = must()
+    inTransaction = false
+    try {
+      await client.query('commit')
+    } catch (error) {
+      // A refusal that came is the truth; an answer that was lost with the session may have been either.
+      if (error instanceof pg.DatabaseError && !/^(?:08|57P)/.test(error.code ?? '')) throw translated(error)
+      if (await owner.isStored(transactionId)) return
+      throw translated(error)
+    }
+  }
+
   return {
     async exec(statement) {
-      const client = statement === 'begin' ? await owner.client() : must()
-      if (statement === 'commit' || statement === 'rollback') inTransaction = false
+      if (statement === 'begin') return begin()
+      if (statement === 'commit') return commit()
+      const client = must()
+      if (statement === 'rollback') inTransaction = false
       await guarded(() => client.query(statement))
-      if (statement === 'begin') inTransaction = true
     },
     async all<Row>(query: Sql) {
       return (await guarded(() => must().query(numbered(query)))).rows as Row[]
@@ -169,27 +244,31 @@ function createNumbering(): Numbered {
   }
 }
 
-/** PostgreSQL's conditions that an owner can act on: https://www.postgresql.org/docs/15/errcodes-appendix.html */
 async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof AppError || !(error instanceof Error)) throw error
-    const code = 'code' in error ? String(error.code) : ''
-    if (code === '53100')
-      throw new AppError('store.full', 'the disk of the PostgreSQL server is full', { cause: error })
-    if (code === 'XX001' || code === 'XX002')
-      throw new AppError('store.corrupt', `PostgreSQL says: ${error.message}`, { cause: error })
-    if (
-      /^(08|57P|28|3D)/.test(code) ||
-      /^E[A-Z]+$/.test(code) ||
-      /terminated|timeout|not queryable|closed/i.test(error.message)
-    )
-      throw new AppError(
-        'store.unavailable',
-        `PostgreSQL says: ${reasonOf(error)}. Check KEYWARD_DATABASE_URL and that the server runs.`,
-        { cause: error },
-      )
-    throw error
+    throw translated(error)
   }
+}
+
+/** PostgreSQL's conditions that an owner can act on: https://www.postgresql.org/docs/15/errcodes-appendix.html */
+function translated(error: unknown): unknown {
+  if (error instanceof AppError || !(error instanceof Error)) return error
+  const code = 'code' in error ? String(error.code) : ''
+  if (code === '53100')
+    return new AppError('store.full', 'the disk of the PostgreSQL server is full', { cause: error })
+  if (code === 'XX001' || code === 'XX002')
+    return new AppError('store.corrupt', `PostgreSQL says: ${error.message}`, { cause: error })
+  if (
+    /^(08|57P|28|3D)/.test(code) ||
+    /^E[A-Z]+$/.test(code) ||
+    /terminated|timeout|not queryable|closed/i.test(error.message)
+  )
+    return new AppError(
+      'store.unavailable',
+      `PostgreSQL says: ${reasonOf(error)}. Check KEYWARD_DATABASE_URL and that the server runs.`,
+      { cause: error },
+    )
+  return error
 }
