@@ -38,10 +38,13 @@ export function openSqliteStore(file: string): Store {
       await store.write((tx) => tx.run(sql`update store_probe set written = written + 1`))
     },
     async close() {
-      await commits.idle()
-      reader.close()
-      writer.close()
-      closeSync(logFd)
+      try {
+        await commits.idle()
+      } finally {
+        reader.close()
+        writer.close()
+        closeSync(logFd)
+      }
     },
   }
   return store
