@@ -16,6 +16,7 @@ import type { Engine } from './engine.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
 import { createSystemEngine } from './engines/system.ts'
 import { createTokenEngine } from './engines/token.ts'
+import { createTransit } from './engines/transit/transit.ts'
 import { createKeywardKv, type VaultKv } from './keyward-kv.ts'
 import { createKeywardStorage, type SealedStorage } from './keyward-storage.ts'
 import { createMounts, type Mount } from './mounts.ts'
@@ -93,7 +94,7 @@ export function createVault(needs: Needs): Vault {
     barrier,
     router,
     fixed: () => fixed,
-    makers: { secret: {}, auth: {} },
+    makers: { secret: { transit: ({ id }) => createTransit(barrier, id) }, auth: {} },
     async onDisable(tx, { id }) {
       for (const row of await tokens.issuedBy(tx, id)) await tokens.revoke(tx, row)
     },
@@ -104,7 +105,7 @@ export function createVault(needs: Needs): Vault {
       'sys/',
       'system',
       'the vault itself',
-      createSystemEngine({ barrier, policies, mounts, tokens, seal: shut }),
+      createSystemEngine({ barrier, policies, mounts, tokens, wrapping, seal: shut }),
     ),
     fixedMount('auth/token/', 'token', 'token based credentials', createTokenEngine({ tokens, policies })),
   ]

@@ -34,7 +34,7 @@ export function createWrapping({ tokens, barrier }: Needs): Wrapping {
     async wrap(tx, { answer, ttlSeconds, creationPath, wrappedAccessor }) {
       const { token, record } = await tokens.create(tx, {
         policies: [wrappingPolicy],
-        metadata: null,
+        metadata: wrappedAccessor === undefined ? null : { wrapped_accessor: wrappedAccessor },
         displayName: '',
         path: creationPath,
         usesLeft: 1,

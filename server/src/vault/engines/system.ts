@@ -1,18 +1,23 @@
-import { AppError } from '../../core/index.ts'
+import { AppError, Secret } from '../../core/index.ts'
 import { type Acl, rootAcl } from '../acl/acl.ts'
 import type { Policies } from '../acl/policies.ts'
 import type { Barrier } from '../barrier/barrier.ts'
 import type { Answer, Call, Engine, PathSpec } from '../engine.ts'
-import { isObject, listField, textField } from '../fields.ts'
-import type { Mount, Mounts } from '../mounts.ts'
+import { listField, textField } from '../fields.ts'
+import type { Mounts } from '../mounts.ts'
 import type { Tokens } from '../tokens/tokens.ts'
+import type { Wrapping } from '../wrapping.ts'
 import { listed } from './kv2.ts'
+import { mountPaths } from './system-mounts.ts'
+import { wrappingPaths } from './system-wrapping.ts'
+import { toolPaths } from './tools.ts'
 
 type Needs = {
   barrier: Barrier
   policies: Policies
   mounts: Mounts
   tokens: Pick<Tokens, 'find' | 'findByAccessor'>
+  wrapping: Wrapping
   seal: () => void
 }
 
@@ -20,7 +25,14 @@ type Needs = {
 export function createSystemEngine(needs: Needs): Engine {
   return {
     type: 'system',
-    paths: [...sealPaths(needs), ...mountPaths(needs), ...policyPaths(needs), ...capabilityPaths(needs)],
+    paths: [
+      ...sealPaths(needs),
+      ...mountPaths(needs.mounts),
+      ...wrappingPaths(needs.wrapping),
+      ...policyPaths(needs),
+      ...capabilityPaths(needs),
+      ...toolPaths('tools/'),
+    ],
     async wipe() {
       throw new AppError('request.invalid', 'the system mount is always there')
     },
@@ -60,104 +72,6 @@ function sealPaths({ barrier, seal }: Needs): PathSpec[] {
     },
     { pattern: 'ha-status', read: async () => flat({ nodes: [] }) },
   ]
-}
-
-function mountPaths({ mounts }: Needs): PathSpec[] {
-  const secretMounts = (): Record<string, unknown> =>
-    viewsOf(mounts.all().filter((mount) => mount.type !== 'token'))
-  const authMounts = (): Record<string, unknown> =>
-    viewsOf(mounts.all().filter((mount) => mount.type === 'token'))
-  const visible = (views: Record<string, unknown>, acl: Acl, prefix = ''): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(views).filter(([path]) => acl.touches(prefix + path)))
-  return [
-    { pattern: 'mounts', read: async () => flat(secretMounts()) },
-    {
-      pattern: 'mounts/{path...}',
-      async read({ params }) {
-        return mountInfo(mounts, params['path'] ?? '')
-      },
-      update: (tx, call) => writeMount(mounts, tx, call),
-      async delete(tx, { params }) {
-        await mounts.disable(tx, params['path'] ?? '')
-        return {}
-      },
-    },
-    { pattern: 'auth', read: async () => flat(authMounts()) },
-    {
-      pattern: 'internal/ui/mounts',
-      anyToken: true,
-      read: async ({ token }) => ({
-        data: { auth: visible(authMounts(), token.acl, 'auth/'), secret: visible(secretMounts(), token.acl) },
-      }),
-    },
-    {
-      pattern: 'internal/ui/mounts/{path...}',
-      anyToken: true,
-      async read({ params, token }) {
-        const path = params['path'] ?? ''
-        const mount = mounts.of(path)
-        if (!mount || !token.acl.touches(mount.path))
-          throw new AppError(
-            'policy.denied',
-            `preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`,
-          )
-        return { data: { ...mountView(mount), path: mount.path } }
-      },
-    },
-  ]
-}
-
-async function mountInfo(mounts: Mounts, written: string): Promise<Answer> {
-  const tuned = written.replace(/\/?tune\/?$/, '')
-  const path = `${tuned.replace(/\/$/, '')}/`
-  const mount = mounts.all().find((known) => known.path === path)
-  if (!mount) throw new AppError('request.invalid', `No secret engine mount at ${path}`)
-  const view = mountView(mount)
-  if (tuned === written) return flat(view)
-  return flat({
-    default_lease_ttl: 0,
-    max_lease_ttl: 0,
-    force_no_cache: false,
-    description: mount.description,
-    options: view['options'],
-  })
-}
-
-async function writeMount(mounts: Mounts, tx: Parameters<Mounts['enable']>[0], call: Call): Promise<Answer> {
-  const { body } = call
-  const written = call.params['path'] ?? ''
-  const options = isObject(body['options']) ? body['options'] : {}
-  const version = textField(options, 'version')
-  const description = textField(body, 'description')
-  const tuned = written.replace(/\/tune\/?$/, '')
-  if (tuned !== written) {
-    await mounts.tune(tx, tuned, {
-      ...(description === undefined ? {} : { description }),
-      ...(version === undefined ? {} : { version }),
-    })
-    return {}
-  }
-  const type = textField(body, 'type')
-  if (!type) throw new AppError('request.invalid', 'backend type must be specified as a string')
-  await mounts.enable(tx, { path: written, type, version: version ?? '', description: description ?? '' })
-  return {}
-}
-
-const viewsOf = (mounts: readonly Mount[]): Record<string, unknown> =>
-  Object.fromEntries(mounts.map((mount) => [mount.path.replace(/^auth\//, ''), mountView(mount)]))
-
-function mountView({ type, id, accessor, description, version }: Mount): Record<string, unknown> {
-  return {
-    accessor,
-    config: { default_lease_ttl: 0, force_no_cache: false, max_lease_ttl: 0 },
-    description,
-    external_entropy_access: false,
-    local: type === 'cubbyhole',
-    options: version === null ? null : { version: String(version) },
-    seal_wrap: false,
-    type,
-    uuid: id,
-  }
 }
 
 function policyPaths({ policies }: Needs): PathSpec[] {
@@ -222,6 +136,15 @@ function capabilityPaths({ tokens, policies }: Needs): PathSpec[] {
     return flat(paths.length === 1 ? { ...found, capabilities: found[first] } : found)
   }
   return [
+    {
+      pattern: 'capabilities',
+      async update(tx, call) {
+        const token = textField(call.body, 'token')
+        const found = token ? await tokens.find(new Secret(token), tx) : undefined
+        if (!found) throw new AppError('request.invalid', token ? 'invalid token' : 'missing token')
+        return answer(await policies.compile(found.record.policies), call)
+      },
+    },
     { pattern: 'capabilities-self', update: async (_, call) => answer(call.token.acl, call) },
     {
       pattern: 'capabilities-accessor',

@@ -1,0 +1,155 @@
+import { AppError } from '../../core/index.ts'
+import type { Tx } from '../../store/index.ts'
+import type { Acl } from '../acl/acl.ts'
+import type { Answer, Body, Call, PathSpec } from '../engine.ts'
+import { isObject, textField } from '../fields.ts'
+import { authPrefix, mountConfigFrom, mountConfigView } from '../mount-config.ts'
+import type { Mount, Mounts } from '../mounts.ts'
+import { defaultTtlSeconds } from '../tokens/lifetime.ts'
+
+/** Which mounts an address speaks of. The paths of auth methods are written without `auth/`. */
+type Kind = 'secret' | 'auth'
+
+const flat = (data: Record<string, unknown>): Answer => ({ data, flat: true })
+
+/** `sys/mounts`, `sys/auth` and what the user interfaces ask about both. */
+export function mountPaths(mounts: Mounts): PathSpec[] {
+  const viewsOf = (kind: Kind): Record<string, unknown> =>
+    Object.fromEntries(
+      mounts
+        .all()
+        .filter(({ path }) => kindOf(path) === kind)
+        .map((mount) => [mount.path.slice(kind === 'auth' ? authPrefix.length : 0), mountView(mount)]),
+    )
+  const visible = (views: Record<string, unknown>, acl: Acl, prefix = ''): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(views).filter(([path]) => acl.touches(prefix + path)))
+  return [
+    { pattern: 'mounts', read: async () => flat(viewsOf('secret')) },
+    pathOf(mounts, 'secret', 'mounts/{path...}'),
+    { pattern: 'auth', read: async () => flat(viewsOf('auth')) },
+    { ...pathOf(mounts, 'auth', 'auth/{path...}'), sudo: true },
+    {
+      pattern: 'internal/ui/mounts',
+      anyToken: true,
+      read: async ({ token }) => ({
+        data: {
+          auth: visible(viewsOf('auth'), token.acl, authPrefix),
+          secret: visible(viewsOf('secret'), token.acl),
+        },
+      }),
+    },
+    {
+      pattern: 'internal/ui/mounts/{path...}',
+      anyToken: true,
+      async read({ params, token }) {
+        const path = params['path'] ?? ''
+        const mount = mounts.of(path)
+        if (!mount || !token.acl.touches(mount.path))
+          throw new AppError(
+            'policy.denied',
+            `preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`,
+          )
+        return { data: { ...mountView(mount), path: mount.path } }
+      },
+    },
+  ]
+}
+
+const kindOf = (path: string): Kind => (path.startsWith(authPrefix) ? 'auth' : 'secret')
+
+function pathOf(mounts: Mounts, kind: Kind, pattern: string): PathSpec {
+  return {
+    pattern,
+    read: async (call) => mountInfo(mounts, kind, call),
+    async update(tx, call) {
+      const { path, tuning } = targetOf(kind, call)
+      await (tuning ? tune(mounts, tx, path, call.body) : enable(mounts, tx, path, call.body))
+      return {}
+    },
+    async delete(tx, call) {
+      await mounts.disable(tx, targetOf(kind, call).path)
+      return {}
+    },
+  }
+}
+
+/** The mount's path, and whether its settings are meant. */
+function targetOf(kind: Kind, { params }: Pick<Call, 'params'>): { path: string; tuning: boolean } {
+  const written = (params['path'] ?? '').replace(/^\/+|\/+$/g, '')
+  const bare = written.replace(/\/tune$/, '')
+  if (kind === 'secret' && `${bare}/`.startsWith(authPrefix))
+    throw new AppError(
+      'request.invalid',
+      `"${bare}" cannot be the path of a mount; auth methods are at sys/auth`,
+    )
+  return { path: `${kind === 'auth' ? authPrefix : ''}${bare}/`, tuning: bare !== written }
+}
+
+function mountInfo(mounts: Mounts, kind: Kind, call: Call): Answer {
+  const { path, tuning } = targetOf(kind, call)
+  const mount = mounts.all().find((known) => known.path === path)
+  if (!mount) {
+    const what = kind === 'auth' ? 'auth' : 'secret'
+    throw new AppError('request.invalid', `No ${what} engine mount at ${path.slice(kind === 'auth' ? 5 : 0)}`)
+  }
+  const view = mountView(mount)
+  if (!tuning) return flat(view)
+  const { config = {} } = mount
+  return flat({
+    ...mountConfigView(config, kind === 'auth'),
+    default_lease_ttl: config.defaultTtlSeconds || defaultTtlSeconds,
+    max_lease_ttl: config.maxTtlSeconds || defaultTtlSeconds,
+    description: mount.description,
+    options: view['options'],
+  })
+}
+
+async function tune(mounts: Mounts, tx: Tx, path: string, body: Body): Promise<void> {
+  const current = mounts.all().find((mount) => mount.path === path)
+  const description = textField(body, 'description')
+  const version = versionFrom(body)
+  const config = mountConfigFrom(body, current?.config)
+  await mounts.tune(tx, path, {
+    ...(description === undefined ? {} : { description }),
+    ...(version === undefined ? {} : { version }),
+    ...(config ? { config } : {}),
+  })
+}
+
+async function enable(mounts: Mounts, tx: Tx, path: string, body: Body): Promise<void> {
+  const type = textField(body, 'type')
+  if (!type) throw new AppError('request.invalid', 'backend type must be specified as a string')
+  const config = isObject(body['config']) ? mountConfigFrom(body['config']) : undefined
+  await mounts.enable(tx, {
+    path,
+    type,
+    version: versionFrom(body) ?? '',
+    description: textField(body, 'description') ?? '',
+    ...(config ? { config } : {}),
+  })
+}
+
+const versionFrom = (body: Body): string | undefined =>
+  isObject(body['options']) ? textField(body['options'], 'version') : undefined
+
+function mountView({
+  path,
+  type,
+  id,
+  accessor,
+  description,
+  version,
+  config,
+}: Mount): Record<string, unknown> {
+  return {
+    accessor,
+    config: mountConfigView(config, kindOf(path) === 'auth'),
+    description,
+    external_entropy_access: false,
+    local: type === 'cubbyhole',
+    options: version === null ? null : { version: String(version) },
+    seal_wrap: false,
+    type,
+    uuid: id,
+  }
+}
