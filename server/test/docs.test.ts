@@ -59,6 +59,14 @@ test('CLI-1: the README names every command', () => {
   assert.deepEqual(missing, [])
 })
 
+test('CLI-1: every environment variable of ours that the program reads is explained', () => {
+  const explained = read('docs/how-to/cli.md')
+  const sources = find('server/src/**/*.ts').filter((file) => !file.endsWith('.test.ts'))
+  const names = sources.flatMap((file) => read(file).match(/\bKEYWARD_[A-Z_]+/g) ?? [])
+  const missing = [...new Set(names)].filter((name) => !explained.includes(`\`${name}\``))
+  assert.deepEqual(missing, [])
+})
+
 test('API-1: every error code has a page of its own, and no page is left over', () => {
   const pages = find('docs/errors/*.md').map((path) => path.slice('docs/errors/'.length, -'.md'.length))
   assert.deepEqual(pages, Object.keys(codes).sort())
