@@ -142,6 +142,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     audit,
     log,
     bus,
+    clock: systemClock,
     vault,
     version,
     circumstances: async () => ({ soloAccount: (await identity.countPeople()) === 1 }),

@@ -3,7 +3,7 @@ import https from 'node:https'
 import { type AddressInfo, isIP } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/index.ts'
-import { AppError, newUuid, reasonOf, systemClock } from '../core/index.ts'
+import { AppError, type Clock, newUuid, reasonOf, systemClock } from '../core/index.ts'
 import { type ApiNeeds, answerProblem, authorise, mountApi } from './api.ts'
 import { consoleHandler } from './console.ts'
 import { streamEvents } from './live.ts'
@@ -24,6 +24,7 @@ type Needs = Omit<ApiNeeds, 'secure'> & {
   routes: (secure: boolean) => readonly Route[]
   vault: Parameters<typeof createVaultHandler>[0]['vault']
   bus: Pick<Bus, 'subscribe' | 'since'>
+  clock: Pick<Clock, 'after'>
   consoleDir: string
   version: string
   /** Prometheus text. */
@@ -147,7 +148,9 @@ function mount(
     const last = Number(request.headers['last-event-id'] ?? Number.NaN)
     for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value)
     reply.hijack()
-    await streamEvents(reply.raw, bus, Number.isSafeInteger(last) ? last : undefined)
+    const stillAllowed = (): Promise<unknown> => authorise('system.status', request, reply, apiNeeds)
+    const live = { bus, log, clock: needs.clock, stillAllowed }
+    await streamEvents(reply.raw, live, Number.isSafeInteger(last) ? last : undefined)
   })
   app.get('/healthz', async (_, reply) => {
     const health = await needs.health()
