@@ -34,7 +34,7 @@ export type Visit = { page: Page; context: BrowserContext; complaints: string[] 
 export async function visit(
   t: TestContext,
   browser: Browser,
-  server: ConsoleServer,
+  server: Pick<ConsoleServer, 'origin'>,
   path: string,
   view: View,
 ): Promise<Visit> {
