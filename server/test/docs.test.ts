@@ -53,6 +53,29 @@ test('CLI-1: every command and option that a document shows exists', async () =>
   assert.equal(problemOf(commands, 'scan . --colour'), 'keyward scan has no --colour')
 })
 
+test('every script and file that a document runs exists', () => {
+  const scripts = new Map(
+    ['.', 'server', 'console'].map((folder) => {
+      const { name, scripts = {} } = JSON.parse(read(join(folder, 'package.json'))) as {
+        name: string
+        scripts?: Record<string, string>
+      }
+      return [folder === '.' ? '' : name, Object.keys(scripts)] as const
+    }),
+  )
+  const missing = documents.flatMap((file) => {
+    const text = read(file)
+    const run = [...text.matchAll(/npm run ([a-z:-]+)(?: -w ([@a-z/-]+))?/g)].filter(
+      ([, script = '', workspace = '']) => !scripts.get(workspace)?.includes(script),
+    )
+    const files = [...text.matchAll(/\bnode ([\w-]+\/[\w./-]+\.(?:ts|mjs))/g)].filter(
+      ([, path = '']) => !existsSync(join(repository, path)),
+    )
+    return [...run, ...files].map(([shown]) => `${file}: ${shown}`)
+  })
+  assert.deepEqual(missing, [])
+})
+
 test('CLI-1: the README names every command', () => {
   const readme = read('README.md')
   const missing = groups.map(({ name }) => name).filter((name) => !readme.includes(`\`keyward ${name}`))
