@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../core/index.ts'
 
 /** What every answer to a browser carries. The console runs no inline script and speaks to nobody but us. */
@@ -28,4 +29,15 @@ export function refuseForeignHost(host: string | undefined, loopback: boolean): 
     'policy.denied',
     'this server listens on loopback only and answers to 127.0.0.1, localhost and [::1]',
   )
+}
+
+/**
+ * A page of another site, or of another port of this machine, can send some requests without asking first; it cannot read the
+ * answer, but could initialise a vault, or drop the shares of an unsealing under way. Browsers say where a request comes from:
+ * https://www.w3.org/TR/fetch-metadata/
+ */
+export function refuseForeignPage({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): void {
+  const ours = origin === undefined || origin.replace(/^https?:\/\//, '') === host
+  if (ours && site !== 'cross-site' && site !== 'same-site') return
+  throw new AppError('policy.denied', 'a page of another site may not use this address')
 }

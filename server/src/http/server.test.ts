@@ -33,3 +33,30 @@ test('OPS-1: a port that is in use is said in words that help', async (t: TestCo
     return true
   })
 })
+
+test('OPS-4: a page of another site, or of another port of this machine, reaches nothing of the vault', async (t: TestContext) => {
+  const asked: string[] = []
+  const handle = async ({ path }: { path: string }) => {
+    asked.push(path)
+    return { status: 204, body: undefined }
+  }
+  const server = await startHttpServer('127.0.0.1:0', undefined, { ...needs, vault: { handle } } as Needs)
+  t.after(() => server.close())
+  const ask = (headers: Record<string, string>) =>
+    fetch(`${server.address}/v1/sys/init`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain', ...headers },
+      body: '{}',
+    })
+  for (const headers of [
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: 'http://127.0.0.1:1' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+  ] as Record<string, string>[])
+    assert.equal((await ask(headers)).status, 403, JSON.stringify(headers))
+  assert.deepEqual(asked, [])
+  assert.equal((await ask({ origin: server.address })).status, 204)
+  assert.equal((await ask({})).status, 204)
+})

@@ -9,7 +9,7 @@ import { consoleHandler } from './console.ts'
 import { streamEvents } from './live.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Route } from './route.ts'
-import { refuseForeignHost, securityHeaders } from './security-headers.ts'
+import { refuseForeignHost, refuseForeignPage, securityHeaders } from './security-headers.ts'
 import { acceptList, createVaultHandler } from './vault/index.ts'
 
 export type HttpServer = {
@@ -50,7 +50,7 @@ export async function startHttpServer(
     )
   const secure = tls !== undefined
   const vaultHandler = createVaultHandler({ vault: needs.vault, log: needs.log })
-  const guard = foreignHostGuard(loopback)
+  const guard = foreignGuard(loopback)
   const app = Fastify({
     bodyLimit: largestBodyBytes,
     genReqId: () => newUuid(systemClock.now()),
@@ -111,10 +111,11 @@ function dispatch(
   }
 }
 
-function foreignHostGuard(loopback: boolean) {
+function foreignGuard(loopback: boolean) {
   return (request: IncomingMessage): AppError | undefined => {
     try {
       refuseForeignHost(request.headers.host, loopback)
+      refuseForeignPage(request.headers)
     } catch (error) {
       if (error instanceof AppError) return error
       throw error
