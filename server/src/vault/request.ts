@@ -13,6 +13,7 @@ import {
 import type { Durability, Reader, Store, Tx } from '../store/index.ts'
 import { isWithin } from './acl/limits.ts'
 import type { Capability } from './acl/policy-document.ts'
+import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
 import { parseDuration } from './duration.ts'
 import type { Answer, Body, Call, OpenCall, Operation, PathSpec, WriteHandler } from './engine.ts'
@@ -102,13 +103,16 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   const { store, audit, tokens, router, clock, log } = needs
   const readLog = createReadLog({ store, audit, durability: needs.readDurability })
 
+  const recordAnonymous = createAnonymousLog({ audit, clock })
+
   async function refuse(
     actor: string,
     { requestId, request, operation }: Pick<Context, 'requestId' | 'request' | 'operation'>,
     outcome: AuditEntry['outcome'],
     reason: string,
+    record: typeof recordAnonymous = audit.recordNow,
   ): Promise<void> {
-    await audit.recordNow({
+    await record({
       type: 'vault.request',
       outcome,
       actor,
@@ -209,6 +213,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
         { requestId, request, operation: context.operation },
         'denied',
         auditReasonOf(error),
+        recordAnonymous,
       )
       throw error
     }
@@ -276,7 +281,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const live = request.token && (await tokens.authenticate(request.token))
     if (live && containsAddress(live.record.boundCidrs ?? [], request.remoteAddress))
       return authenticated({ ...context, live })
-    await refuse('anonymous:', context, 'denied', tokenReason(request, live))
+    await refuse('anonymous:', context, 'denied', tokenReason(request, live), recordAnonymous)
     const words = request.token && !live ? matched?.spec.tokenRefusal : undefined
     throw words === undefined ? new AppError('token.invalid') : new AppError('request.invalid', words)
   }

@@ -183,6 +183,19 @@ test('IDENT-3: a rule above the ACL can refuse what the ACL allows, and never th
   assert.equal((await callerOf(vault, generated())('GET', 'secret/data/dev')).status, 403)
 })
 
+test('GOV-1: a flood of requests without a token does not fill the log, and is counted in it', async (t) => {
+  const { vault, audit, clock } = await setup(t)
+  const flood = callerOf(vault, generated())
+  const before = audit.health().seq
+  for (let i = 0; i < 150; i++) assert.equal((await flood('GET', `secret/data/${i}`)).status, 403)
+  assert.equal(audit.health().seq - before, 100)
+  clock.advance(60_000)
+  await flood('GET', 'secret/data/last')
+  const { items } = await audit.page({ limit: 1, order: 'desc' })
+  assert.deepEqual(items[0]?.target, 'path:secret/data/last')
+  assert.match(JSON.stringify(items[0]?.detail), /"alsoRefused":50/)
+})
+
 test('GOV-1: every request leaves one entry, with who, where and no value', async (t) => {
   const { audit, root } = await setup(t)
   const before = audit.health().seq

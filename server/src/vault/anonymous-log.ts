@@ -1,0 +1,35 @@
+import type { Audit, EntryInput } from '../audit/index.ts'
+import type { Clock } from '../core/index.ts'
+
+const windowMilliseconds = 60_000
+const mostPerWindow = 100
+
+type Needs = { audit: Pick<Audit, 'recordNow'>; clock: Pick<Clock, 'now'> }
+type Refused = Omit<EntryInput, 'detail'> & {
+  readonly detail: { readonly operation: string; readonly reason: string }
+}
+
+/**
+ * Records requests without a valid token, at most so many a minute: whoever reaches the port could fill the disk with them, and
+ * tokens are too long to be guessed. How many were left out stands in the next entry.
+ */
+export function createAnonymousLog({ audit, clock }: Needs): (refused: Refused) => Promise<void> {
+  let windowStart = 0
+  let recorded = 0
+  let leftOut = 0
+  return async ({ detail, ...entry }) => {
+    const now = clock.now().getTime()
+    if (Math.abs(now - windowStart) >= windowMilliseconds) {
+      windowStart = now
+      recorded = 0
+    }
+    if (recorded >= mostPerWindow) {
+      leftOut++
+      return
+    }
+    recorded++
+    const before = leftOut === 0 ? {} : { alsoRefused: leftOut }
+    leftOut = 0
+    await audit.recordNow({ ...entry, detail: { ...detail, ...before } })
+  }
+}
