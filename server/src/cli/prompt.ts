@@ -24,10 +24,12 @@ export async function askHidden(terminal: Needs, question: string): Promise<Secr
     const [line = ''] = (await readText(terminal.input)).split(/\r?\n/, 1)
     return new Secret(line.trim())
   }
-  terminal.errors.write(question)
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  // Asked only when the terminal has stopped showing what is typed: a pasted code may be there at once.
+  const answer = ask(terminal.input, silent, '')
+  terminal.errors.write(question)
   try {
-    return new Secret((await ask(terminal.input, silent, '')).trim())
+    return new Secret((await answer).trim())
   } finally {
     terminal.errors.write('\n')
   }
