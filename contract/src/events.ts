@@ -61,6 +61,13 @@ export const eventNames = [
   'egress.allowed',
   'egress.denied',
   'operation.refused',
+  'key.created',
+  'key.changed',
+  'key.rotated',
+  'key.deleted',
+  'key.imported',
+  'key.exported',
+  'key.restored',
 ] as const
 
 export type EventName = (typeof eventNames)[number]
