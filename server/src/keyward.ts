@@ -241,20 +241,16 @@ function ceilingOf(policy: ReturnType<typeof createPolicy>): Ceiling {
     update: 'vault.update',
     patch: 'vault.update',
   } as const
-  return (principal, path, operation) => {
+  return (principal, id, operation, path) => {
     const action = actions[operation]
     if (!policy.hasForbid(action)) return undefined
     return policy.decide({
       principal,
       action,
-      resource: { type: 'Secret', id: path, attributes: { path: logicalPath(path) } },
+      resource: { type: 'Secret', id, attributes: { path } },
     })
   }
 }
-
-/** Policies name `secret/shop/key`, whichever endpoint of the versioned engine is asked. */
-const logicalPath = (path: string): string =>
-  path.replace(/^([^/]+)\/(?:data|metadata|delete|undelete|destroy)\//, '$1/')
 
 function mayApproveBy(
   policy: ReturnType<typeof createPolicy>,

@@ -46,6 +46,8 @@ export type Ceiling = (
   principal: Principal,
   path: string,
   operation: Operation,
+  /** `secret/shop/key`, whichever endpoint of its engine is asked; else the path itself. */
+  secretPath: string,
 ) => { allow: boolean; reason: string } | undefined
 
 type Needs = {
@@ -91,6 +93,13 @@ function readHandlerOf(spec: PathSpec, operation: Operation): PathSpec['read'] {
 
 function writeHandlerOf(spec: PathSpec, operation: Operation): WriteHandler | undefined {
   return operation === 'read' || operation === 'list' ? undefined : spec[operation]
+}
+
+const secretTarget = 'secret:'
+
+function secretPathOf({ matched, request }: Context, call: Call | undefined): string {
+  const target = (call && matched?.spec.target?.(call)) ?? ''
+  return target.startsWith(secretTarget) ? target.slice(secretTarget.length) : request.path
 }
 
 const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
@@ -232,11 +241,12 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   }
 
   function authorise(
-    { live, request, operation }: Context,
+    context: Context,
     wanted: readonly Capability[],
     mode: 'some' | 'every',
     call?: Call,
   ): void {
+    const { live, request, operation } = context
     const allowed = (capability: Capability): boolean =>
       live.acl.allows(request.path, capability, operation === 'list')
     if (!(mode === 'every' ? wanted.every(allowed) : wanted.some(allowed)))
@@ -244,7 +254,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const limits =
       call && wanted.length > 0 ? live.acl.limitsOn(request.path, operation === 'list') : undefined
     if (call && limits && !isWithin(limits, call)) throw new AppError('policy.denied')
-    const verdict = needs.ceiling(live.principal, request.path, operation)
+    const verdict = needs.ceiling(live.principal, request.path, operation, secretPathOf(context, call))
     if (verdict && !verdict.allow) throw new AppError('policy.denied', verdict.reason)
   }
 

@@ -183,6 +183,32 @@ test('IDENT-3: a rule above the ACL can refuse what the ACL allows, and never th
   assert.equal((await callerOf(vault, generated())('GET', 'secret/data/dev')).status, 403)
 })
 
+test('IDENT-3: a rule above the ACL sees the secret itself, however its mount is named and whichever way it is asked for', async (t) => {
+  const asked: string[] = []
+  const { root } = await setup(t, {
+    ceiling: (_principal, _path, _operation, secretPath) => {
+      asked.push(secretPath)
+      return undefined
+    },
+  })
+  await root('POST', 'sys/mounts/team/shop', { type: 'kv', options: { version: '2' } })
+  await root('POST', 'sys/mounts/plain', { type: 'kv', options: { version: '1' } })
+  asked.length = 0
+  await root('POST', 'team/shop/data/prod/key', { data: { a: '1' } })
+  await root('GET', 'team/shop/data/prod/key')
+  await root('GET', 'team/shop/subkeys/prod/key')
+  await root('GET', 'team/shop/metadata/prod/key')
+  await root('LIST', 'team/shop/metadata/prod')
+  await root('POST', 'plain/data/key', { a: '1' })
+  await root('GET', 'sys/mounts')
+  assert.deepEqual(asked, [
+    ...Array.from({ length: 4 }, () => 'team/shop/prod/key'),
+    'team/shop/prod/',
+    'plain/data/key',
+    'sys/mounts',
+  ])
+})
+
 test('GOV-1: a flood of requests without a token does not fill the log, and is counted in it', async (t) => {
   const { vault, audit, clock } = await setup(t)
   const flood = callerOf(vault, generated())
