@@ -54,7 +54,10 @@ type Needs = {
 }
 
 export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit {
-  let failure: string | null = null
+  /** Why the last entry could not be written, until one can be. */
+  let unwritable: string | null = null
+  /** How the chain differs from what was anchored; no later entry mends that. */
+  let broken: string | null = null
   let lastSeq = 0
   /** The chain's end as a transaction that has appended sees it: until it ends, nobody else appends. */
   const tips = new WeakMap<Tx, Tip>()
@@ -79,7 +82,7 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
     await insertEntry(tx, entry)
     tips.set(tx, entry)
     tx.afterCommit(() => {
-      failure = null
+      unwritable = null
       lastSeq = Math.max(lastSeq, unsigned.seq)
     })
   }
@@ -88,17 +91,18 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
     try {
       return await work()
     } catch (error) {
-      failure = reasonOf(error)
-      throw new AppError('audit.unavailable', failure, { cause: error })
+      unwritable = reasonOf(error)
+      throw new AppError('audit.unavailable', unwritable, { cause: error })
     }
   }
 
   async function checkAnchor(): Promise<Tip> {
     const anchored = anchor.read()
     if (anchored && (await hashAt(store, anchored.seq)) !== anchored.hash) {
-      failure = `entry ${anchored.seq} is missing or altered; the anchor outside the database still has its hash`
-      throw new AppError('audit.broken', failure)
+      broken = `entry ${anchored.seq} is missing or altered; the anchor outside the database still has its hash`
+      throw new AppError('audit.broken', broken)
     }
+    broken = null
     return readTip(store)
   }
 
@@ -135,11 +139,19 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
     async anchor() {
       const tip = await checkAnchor()
       lastSeq = Math.max(lastSeq, tip.seq)
-      if (tip.seq <= (anchor.read()?.seq ?? 0)) return
-      await onDisk()
-      anchor.write(tip)
+      if (tip.seq > (anchor.read()?.seq ?? 0)) {
+        await onDisk()
+        anchor.write(tip)
+      }
+      if (unwritable === null) return
+      // Nobody may be writing just because health is bad: what failed is tried here.
+      await store.check()
+      unwritable = null
     },
-    health: () => ({ state: failure === null ? 'ok' : 'failing', reason: failure, seq: lastSeq }),
+    health() {
+      const reason = broken ?? unwritable
+      return { state: reason === null ? 'ok' : 'failing', reason, seq: lastSeq }
+    },
   }
 }
 
