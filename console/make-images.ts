@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,9 @@ import { promisify } from 'node:util'
 import type { Browser } from 'playwright-core'
 import { openBrowser, settle } from './test/support/browser.ts'
 
-// Makes docs/images anew: `node console/make-images.ts`. A real server walks the first run on the example project, then a second
-// run is left waiting for its approval, and each page is photographed by day and by night. The keys in them are made up and masked.
+// Makes docs/images and docs/first-run.txt anew: `node console/make-images.ts`. A real server walks the first run on the example
+// project, which is recorded, then a second run is left waiting for its approval, and each page is photographed by day and by
+// night. The keys in them are made up and masked.
 
 const command = fileURLToPath(new URL('../server/bin/keyward.mjs', import.meta.url))
 const images = fileURLToPath(new URL('../docs/images/', import.meta.url))
@@ -30,7 +31,9 @@ const folder = await mkdtemp(join(tmpdir(), 'keyward-images-'))
 try {
   await mkdir(images, { recursive: true })
   const dataDir = join(folder, 'data')
-  await run(folder, ['start', '--yes', '--data', dataDir, '--listen', await freeAddress()])
+  const listen = await freeAddress()
+  const recording = await run(folder, ['start', '--yes', '--data', dataDir, '--listen', listen])
+  await writeFile(join(images, '..', 'first-run.txt'), asAtHome(recording, dataDir, listen))
   const server = await startServer(folder, dataDir)
   const browser = await openBrowser()
   try {
@@ -139,6 +142,14 @@ async function run(home: string, args: string[]): Promise<string> {
   const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, 'config') }
   const { stdout } = await promisify(execFile)(process.execPath, [command, ...args], { env })
   return stdout
+}
+
+/** The output as it is with the usual folder and port. The sign-in code, which is worth nothing any more, is left out. */
+function asAtHome(recording: string, dataDir: string, listen: string): string {
+  return recording
+    .replaceAll(dataDir, '~/.local/share/keyward')
+    .replaceAll(listen, '127.0.0.1:8200')
+    .replace(/#code=\S+/, '#code=…')
 }
 
 /** A port that is free now. */

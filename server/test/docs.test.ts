@@ -90,6 +90,14 @@ test('CLI-1: every environment variable of ours that the program reads is explai
   assert.deepEqual(missing, [])
 })
 
+test('CLI-1: what the README shows of the first run is what was recorded', () => {
+  const recorded = read('docs/first-run.txt').split('\n')
+  const [, shown = ''] = /```\n\$ npm start -- --yes\n(.*?)```/s.exec(read('README.md')) ?? []
+  const invented = shown.split('\n').filter((line) => line !== '…' && !recorded.includes(line))
+  assert.deepEqual(invented, [])
+  assert.ok(recorded.includes('All of it held.'))
+})
+
 test('API-1: every error code has a page of its own, and no page is left over', () => {
   const pages = find('docs/errors/*.md').map((path) => path.slice('docs/errors/'.length, -'.md'.length))
   assert.deepEqual(pages, Object.keys(codes).sort())
