@@ -21,16 +21,18 @@ export type VaultKv = {
   remove(tx: Tx, path: string): Promise<void>
 }
 
-export function createKeywardKv({
-  mounts,
-  clock,
-}: {
+type Needs = {
   mounts: Pick<Mounts, 'kv2Of' | 'all'>
   clock: Pick<Clock, 'now'>
-}): VaultKv {
+  /** False while the vault is sealed: its mounts are not known then, which must not look as if there were none. */
+  isOpen: () => boolean
+}
+
+export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
   const now = (): number => clock.now().getTime()
 
   function placeOf(path: string): { store: Kv2Store; name: string } {
+    if (!isOpen()) throw new AppError('vault.sealed')
     const found = mounts.kv2Of(path)
     if (!found) throw new AppError('secret.not_found', `no versioned secrets are mounted at "${path}"`)
     return { store: found.store, name: path.slice(found.mount.path.length) }
@@ -58,6 +60,7 @@ export function createKeywardKv({
       return { version }
     },
     async list(path) {
+      if (!isOpen()) throw new AppError('vault.sealed')
       // The root has no engine of its own: it holds the mounts.
       if (path === '' || path === '/')
         return mounts

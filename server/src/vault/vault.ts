@@ -227,7 +227,7 @@ export function createVault(needs: Needs): Vault {
       await audit.recordNow(recordVault('vault.sealed', actorOf(by)))
       shut()
     },
-    kv: createKeywardKv({ mounts, clock }),
+    kv: createKeywardKv({ mounts, clock, isOpen: () => active }),
     sealed: createKeywardStorage(barrier),
     handle: (request) => handleSealed(request) ?? handleOpen(request),
     async principalOf(token) {
