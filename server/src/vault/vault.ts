@@ -9,10 +9,13 @@ import {
   Secret,
   systemPrincipal,
 } from '../core/index.ts'
-import type { Durability, Store } from '../store/index.ts'
+import type { Durability, Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
+import { createAppRole } from './auth/approle/approle.ts'
+import { createLockouts } from './auth/lockouts.ts'
+import { createUserpass } from './auth/userpass/userpass.ts'
 import { createBarrier } from './barrier/barrier.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, RenewalTerms } from './engine.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
 import { createSystemEngine } from './engines/system.ts'
 import { createTokenEngine } from './engines/token.ts'
@@ -30,6 +33,8 @@ import {
 import { createRouter } from './router.ts'
 import { createSeal, type SealOptions, type VaultStatus } from './seal/seal.ts'
 import { createSealRequests } from './seal-requests.ts'
+import type { TokenRecord } from './tokens/token-record.ts'
+import { createTokenRoles } from './tokens/token-roles.ts'
 import { createTokens } from './tokens/tokens.ts'
 import { createWrapping } from './wrapping.ts'
 
@@ -89,12 +94,20 @@ export function createVault(needs: Needs): Vault {
     clock,
     onEnd: (tx, { id }) => barrier.deleteFolder(tx, cubbyholeOf(id)),
   })
+  const tokenRoles = createTokenRoles(barrier)
+  const lockouts = createLockouts(clock)
   const wrapping = createWrapping({ tokens, barrier })
   const mounts = createMounts({
     barrier,
     router,
     fixed: () => fixed,
-    makers: { secret: { transit: ({ id }) => createTransit(barrier, id) }, auth: {} },
+    makers: {
+      secret: { transit: ({ id }) => createTransit(barrier, id) },
+      auth: {
+        approle: createAppRole({ barrier, tokens }),
+        userpass: createUserpass({ barrier, tokens, lockouts }),
+      },
+    },
     async onDisable(tx, { id }) {
       for (const row of await tokens.issuedBy(tx, id)) await tokens.revoke(tx, row)
     },
@@ -107,11 +120,27 @@ export function createVault(needs: Needs): Vault {
       'the vault itself',
       createSystemEngine({ barrier, policies, mounts, tokens, wrapping, seal: shut }),
     ),
-    fixedMount('auth/token/', 'token', 'token based credentials', createTokenEngine({ tokens, policies })),
+    fixedMount(
+      'auth/token/',
+      'token',
+      'token based credentials',
+      createTokenEngine({ tokens, policies, roles: tokenRoles, renewalTerms }),
+    ),
   ]
   /** Open for requests: keys, mounts and policies are there. */
   let active = false
   let stopTimer = (): void => undefined
+
+  /** Who gave a token out is asked again: a role or a user that is gone renews nothing. */
+  async function renewalTerms(tx: Tx, record: TokenRecord): Promise<RenewalTerms> {
+    const { issuer, role } = record
+    if (issuer) return (await mounts.engineById(issuer.mountId)?.renewal?.(tx, record)) ?? {}
+    if (role === undefined) return {}
+    const found = await tokenRoles.read(role, tx)
+    if (!found)
+      throw new AppError('request.invalid', `original token role "${role}" could not be found, not renewing`)
+    return found.periodSeconds > 0 ? { periodSeconds: found.periodSeconds } : {}
+  }
 
   const status = (): VaultStatus => ({ ...seal.status(), sealed: !active })
 

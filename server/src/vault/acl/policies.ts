@@ -76,6 +76,12 @@ export function createPolicies(barrier: Barrier): Policies {
   }
 }
 
+/** Refuses the policies that no auth method, role or caller may put on a token. */
+export function assertGivable(name: string): void {
+  if (name === wrappingPolicy) throw new AppError('request.invalid', `cannot assign policy "${name}"`)
+  if (name === 'root') throw new AppError('request.invalid', 'auth methods cannot create root tokens')
+}
+
 function assertName(name: string): void {
   if (name.length === 0 || name.length > maxNameLength || /[/\s\p{Cc}]/u.test(name))
     throw new AppError(

@@ -1,31 +1,48 @@
 import { AppError, Secret } from '../../core/index.ts'
 import type { Reader, Tx } from '../../store/index.ts'
 import type { Policies } from '../acl/policies.ts'
-import type { Answer, Body, Call, Engine } from '../engine.ts'
-import { booleanField, countField, durationField, listField, textField, textMapField } from '../fields.ts'
-import { ttlOf } from '../tokens/lifetime.ts'
+import type { Answer, Body, Call, Engine, PathSpec, RenewalTerms } from '../engine.ts'
+import { durationField, textField } from '../fields.ts'
 import type { StoredToken, TokenRecord } from '../tokens/token-record.ts'
+import { type TokenRoles, tokenRoleView } from '../tokens/token-roles.ts'
+import { authView, tokenView } from '../tokens/token-view.ts'
 import type { Tokens } from '../tokens/tokens.ts'
+import { listed } from './kv2.ts'
+import { createToken } from './token-create.ts'
 
-type Needs = { tokens: Tokens; policies: Pick<Policies, 'read'> }
+type Needs = {
+  tokens: Tokens
+  roles: TokenRoles
+  policies: Pick<Policies, 'read'>
+  /** How far whoever gave the token out lets it be renewed now. */
+  renewalTerms: (tx: Tx, token: TokenRecord) => Promise<RenewalTerms>
+}
+
+/** How many tokens one tidying removes; the rest goes by itself soon after. */
+const tidiedAtOnce = 1000
 
 /** `auth/token/`: what makes, shows, prolongs and ends tokens. */
 export function createTokenEngine(needs: Needs): Engine {
   const { tokens } = needs
-  const revoked = { update: 'token.revoked' } as const
+  const events = { update: 'token.revoked' } as const
   return {
     type: 'token',
     paths: [
       {
         pattern: 'create',
         events: { update: 'token.created' },
-        update: (tx, call) => create(needs, tx, call, false),
+        update: (tx, call) => createToken(needs, tx, call, false),
+      },
+      {
+        pattern: 'create/{role}',
+        events: { update: 'token.created' },
+        update: (tx, call) => createToken(needs, tx, call, false),
       },
       {
         pattern: 'create-orphan',
         events: { update: 'token.created' },
         sudo: true,
-        update: (tx, call) => create(needs, tx, call, true),
+        update: (tx, call) => createToken(needs, tx, call, true),
       },
       {
         pattern: 'lookup-self',
@@ -40,52 +57,57 @@ export function createTokenEngine(needs: Needs): Engine {
       {
         pattern: 'lookup-accessor',
         update: async (tx, { body, now }) => ({
-          data: view((await byAccessor(tokens, body, tx)).record, now, ''),
+          data: tokenView((await byAccessor(tokens, body, tx)).record, now, ''),
         }),
       },
       {
         pattern: 'renew-self',
-        update: (tx, call) => renew(tokens, tx, call, call.token, call.presented.reveal()),
+        update: (tx, call) => renew(needs, tx, call, call.token, call.presented.reveal()),
       },
       {
         pattern: 'renew',
-        update: async (tx, call) => renew(tokens, tx, call, await named(tokens, call.body, tx)),
+        update: async (tx, call) => renew(needs, tx, call, await named(tokens, call.body, tx)),
       },
       {
         pattern: 'renew-accessor',
-        update: async (tx, call) => renew(tokens, tx, call, await byAccessor(tokens, call.body, tx)),
+        update: async (tx, call) => renew(needs, tx, call, await byAccessor(tokens, call.body, tx)),
       },
       {
         pattern: 'revoke-self',
-        events: revoked,
-        update: async (tx, { token }) => ended(await tokens.revoke(tx, token.row)),
+        events,
+        update: async (tx, { token }) => revoked(await tokens.revoke(tx, revocable(token).row)),
       },
       {
         pattern: 'revoke',
-        events: revoked,
+        events,
         async update(tx, { body }) {
           const found = await tokens.find(requiredToken(body), tx)
-          return ended(found ? await tokens.revoke(tx, found.row) : [])
+          return revoked(found ? await tokens.revoke(tx, revocable(found).row) : [])
         },
       },
       {
         pattern: 'revoke-accessor',
-        events: revoked,
+        events,
         update: async (tx, { body }) =>
-          ended(await tokens.revoke(tx, (await byAccessor(tokens, body, tx)).row)),
+          revoked(await tokens.revoke(tx, (await byAccessor(tokens, body, tx)).row)),
       },
       {
         pattern: 'revoke-orphan',
-        events: revoked,
+        events,
         sudo: true,
         update: async (tx, { body }) =>
-          ended(await tokens.revokeOrphan(tx, (await named(tokens, body, tx)).row)),
+          revoked(await tokens.revokeOrphan(tx, revocable(await named(tokens, body, tx)).row)),
       },
       {
         pattern: 'accessors',
         sudo: true,
         list: async () => ({ data: { keys: await tokens.accessors() } }),
       },
+      {
+        pattern: 'tidy',
+        update: (tx) => tidy(tokens, tx),
+      },
+      ...rolePaths(needs.roles),
     ],
     async wipe() {
       throw new AppError('request.invalid', 'the token mount is always there')
@@ -114,144 +136,64 @@ async function byAccessor(tokens: Tokens, body: Body, reader: Reader): Promise<S
 }
 
 const lookupSelf = ({ token, presented, now }: Call): Answer => ({
-  data: view(token.record, now, presented.reveal()),
+  data: tokenView(token.record, now, presented.reveal()),
 })
 
 async function lookup(tokens: Tokens, reader: Reader, { body, now }: Call): Promise<Answer> {
   const token = requiredToken(body)
   const found = await tokens.find(token, reader)
   if (!found) throw new AppError('token.invalid', 'bad token')
-  return { data: view(found.record, now, token.reveal()) }
+  return { data: tokenView(found.record, now, token.reveal()) }
 }
 
-const ended = (records: readonly TokenRecord[]): Answer => ({ note: { tokens: records.map(({ id }) => id) } })
+function revocable(token: StoredToken): StoredToken {
+  if (token.record.batch) throw new AppError('request.invalid', 'batch tokens cannot be revoked')
+  return token
+}
+
+const revoked = (records: readonly TokenRecord[]): Answer => ({
+  note: { tokens: records.map(({ id }) => id) },
+})
+
+function rolePaths(roles: TokenRoles): PathSpec[] {
+  return [
+    { pattern: 'roles', list: async () => listed(await roles.names()) },
+    {
+      pattern: 'roles/{role}',
+      exists: async ({ params }, reader) => (await roles.read(params['role'] ?? '', reader)) !== undefined,
+      async read({ params }) {
+        const role = await roles.read(params['role'] ?? '')
+        return role && { data: tokenRoleView(role) }
+      },
+      async update(tx, { params, body }) {
+        await roles.write(tx, params['role'] ?? '', body)
+        return {}
+      },
+      async delete(tx, { params }) {
+        await roles.remove(tx, params['role'] ?? '')
+        return {}
+      },
+    },
+  ]
+}
+
+/** Removes what has expired and was not yet removed; nothing else can be left over. */
+async function tidy(tokens: Tokens, tx: Tx): Promise<Answer> {
+  const ended: TokenRecord[] = []
+  for (const row of await tokens.expired(tidiedAtOnce)) ended.push(...(await tokens.revoke(tx, row)))
+  const warning = `Tidy operation has finished: ${ended.length} expired tokens were removed.`
+  return { status: 202, warnings: [warning], note: { tokens: ended.map(({ id }) => id) } }
+}
 
 async function renew(
-  tokens: Tokens,
+  { tokens, renewalTerms }: Needs,
   tx: Tx,
   { body, now }: Call,
   token: StoredToken,
   value = textField(body, 'token') ?? '',
 ): Promise<Answer> {
-  const record = await tokens.renew(tx, token, durationField(body, 'increment'))
+  if (token.record.batch) throw new AppError('request.invalid', 'batch tokens cannot be renewed')
+  const terms = await renewalTerms(tx, token.record)
+  const record = await tokens.renew(tx, token, durationField(body, 'increment'), terms)
   return { auth: authView(record, value, now), note: { token: record.id } }
-}
-
-async function create(needs: Needs, tx: Tx, call: Call, orphanPath: boolean): Promise<Answer> {
-  const { body, token: parent } = call
-  const mighty = parent.acl.allows(call.path, 'sudo')
-  assertMayCreate(call, mighty)
-  const orphan = orphanPath || booleanField(body, 'no_parent') === true
-  const policies = policiesFor(body, parent.record, mighty)
-  const { token, record, warnings } = await needs.tokens.create(tx, {
-    policies,
-    metadata: textMapField(body, 'meta') ?? null,
-    displayName: displayNameOf(textField(body, 'display_name')),
-    path: call.path,
-    usesLeft: countField(body, 'num_uses') || null,
-    renewable: booleanField(body, 'renewable') ?? true,
-    parent: orphan ? null : parent.row,
-    ttlSeconds: durationField(body, 'ttl') ?? durationField(body, 'lease'),
-    explicitMaxTtlSeconds: durationField(body, 'explicit_max_ttl'),
-    periodSeconds: durationField(body, 'period'),
-    endless: policies.includes('root') && parent.record.expiresAt === null,
-    value: customId(body),
-  })
-  for (const name of policies)
-    if ((await needs.policies.read(name, tx)) === undefined) warnings.push(`Policy "${name}" does not exist`)
-  return {
-    auth: authView(record, token.reveal(), call.now),
-    warnings,
-    note: { token: record.id, policies: [...policies] },
-  }
-}
-
-function assertMayCreate({ body, token }: Call, mighty: boolean): void {
-  if (token.record.usesLeft !== null)
-    throw new AppError('request.invalid', 'restricted use token cannot generate child tokens')
-  const type = textField(body, 'type') || 'service'
-  if (type !== 'service' && type !== 'default-service')
-    throw new AppError(
-      'request.invalid',
-      `token type "${type}" is not supported by this server; use "service"`,
-    )
-  if (mighty) return
-  const asked = [
-    [booleanField(body, 'no_parent'), 'create orphan token'],
-    [textField(body, 'id'), 'specify token id'],
-    [durationField(body, 'period'), 'create periodic tokens'],
-  ].find(([value]) => value)
-  if (asked) throw new AppError('policy.denied', `root or sudo privileges required to ${asked[1]}`)
-}
-
-function customId(body: Body): Secret | undefined {
-  const id = textField(body, 'id')
-  if (!id) return undefined
-  if (/[\s.]/.test(id)) throw new AppError('request.invalid', 'a custom ID has neither spaces nor dots')
-  return new Secret(id)
-}
-
-/** A child gets its parent's policies unless it asks for fewer; more needs `sudo`. Root only comes from root. */
-function policiesFor(body: Body, parent: TokenRecord, mighty: boolean): string[] {
-  const asked = listField(body, 'policies')?.map((name) => name.toLowerCase())
-  const chosen = asked?.length ? asked : [...parent.policies]
-  const ofRoot = parent.policies.includes('root')
-  if (chosen.includes('root')) {
-    if (!ofRoot)
-      throw new AppError('request.invalid', 'root tokens may not be created without parent token being root')
-    return ['root']
-  }
-  const withDefault = asked?.length ? booleanField(body, 'no_default_policy') !== true : false
-  if (!ofRoot && !mighty && !chosen.every((name) => name === 'default' || parent.policies.includes(name)))
-    throw new AppError('request.invalid', 'child policies must be subset of parent')
-  return [...new Set(withDefault ? ['default', ...chosen] : chosen)].sort()
-}
-
-function displayNameOf(asked: string | undefined): string {
-  const clean = (asked ?? '').replace(/[^a-zA-Z0-9-]/g, '-').replace(/^-+|-+$/g, '')
-  return clean === '' ? 'token' : `token-${clean}`
-}
-
-/** A token as Vault shows it to who may look. `value` is the token only when the caller gave it. */
-function view(record: TokenRecord, now: Date, value: string): Record<string, unknown> {
-  const time = (milliseconds: number | null): string | null =>
-    milliseconds === null ? null : new Date(milliseconds).toISOString()
-  return {
-    accessor: record.accessor,
-    creation_time: Math.floor(record.createdAt / 1000),
-    creation_ttl: record.creationTtlSeconds,
-    display_name: record.displayName,
-    entity_id: '',
-    expire_time: time(record.expiresAt),
-    explicit_max_ttl: record.explicitMaxTtlSeconds,
-    id: value,
-    issue_time: time(record.createdAt),
-    ...(record.lastRenewedAt === null ? {} : { last_renewal_time: Math.floor(record.lastRenewedAt / 1000) }),
-    meta: record.metadata,
-    num_uses: record.usesLeft ?? 0,
-    orphan: record.parent === null,
-    path: record.path,
-    ...(record.periodSeconds > 0 ? { period: record.periodSeconds } : {}),
-    policies: record.policies,
-    renewable: record.renewable,
-    ttl: ttlOf(record, now.getTime()),
-    type: 'service',
-  }
-}
-
-function authView(record: TokenRecord, value: string, now: Date): Record<string, unknown> {
-  return {
-    client_token: value,
-    accessor: record.accessor,
-    policies: record.policies,
-    token_policies: record.policies,
-    metadata: record.metadata,
-    lease_duration: ttlOf(record, now.getTime()),
-    renewable: record.renewable,
-    entity_id: '',
-    token_type: 'service',
-    orphan: record.parent === null,
-    mfa_requirement: null,
-    num_uses: record.usesLeft ?? 0,
-  }
 }

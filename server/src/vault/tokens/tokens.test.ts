@@ -116,7 +116,6 @@ test('VAULT-2: a child gets no more than its parent has', async (t) => {
     { no_parent: true },
     { id: 'chosen' },
     { period: '1h' },
-    { type: 'batch' },
     { ttl: '-5' },
     { ttl: '5y' },
   ])

@@ -1,0 +1,69 @@
+import { AppError } from '../../core/index.ts'
+import type { Tx } from '../../store/index.ts'
+import { containsAddress } from '../cidr.ts'
+import type { Answer, OpenCall } from '../engine.ts'
+import type { MountConfig } from '../mount-config.ts'
+import { authView } from '../tokens/token-view.ts'
+import type { Tokens } from '../tokens/tokens.ts'
+import type { TokenTerms } from './token-terms.ts'
+
+/** Who has just proved to an auth method who they are. */
+export type SignedIn = {
+  /** The user or role, as the mount knows it: it is asked again when the token is renewed. */
+  readonly name: string
+  readonly displayName: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly terms: TokenTerms
+}
+/** The mount where it happened. */
+export type LoginMount = { readonly id: string; readonly config: () => MountConfig }
+
+/** Refuses a caller whose address the terms exclude, in the words of a token that is not valid. */
+export function assertAddress({ boundCidrs }: TokenTerms, { remoteAddress }: OpenCall): void {
+  if (!containsAddress(boundCidrs, remoteAddress)) throw new AppError('policy.denied')
+}
+
+/** Makes the token of a login. It has no parent: it ends by itself, or with its mount. */
+export async function signIn(
+  tx: Tx,
+  tokens: Pick<Tokens, 'create'>,
+  { id, config }: LoginMount,
+  { name, displayName, metadata, terms }: SignedIn,
+  { path, now }: OpenCall,
+): Promise<Answer> {
+  const { defaultTtlSeconds, maxTtlSeconds } = config()
+  const batch = isBatch(config(), terms)
+  const { token, record, warnings } = await tokens.create(tx, {
+    policies: [...new Set(terms.noDefaultPolicy ? terms.policies : ['default', ...terms.policies])].sort(),
+    metadata,
+    displayName,
+    path,
+    usesLeft: terms.uses || null,
+    renewable: true,
+    parent: null,
+    endless: false,
+    ttlSeconds: terms.ttlSeconds,
+    explicitMaxTtlSeconds: terms.explicitMaxTtlSeconds,
+    periodSeconds: terms.periodSeconds,
+    defaultTtlSeconds,
+    maxTtlSeconds: smaller(terms.maxTtlSeconds, maxTtlSeconds ?? 0),
+    boundCidrs: terms.boundCidrs,
+    issuer: { mountId: id, name },
+    ...(batch ? { batch } : {}),
+  })
+  return {
+    auth: authView(record, token.reveal(), now),
+    ...(warnings.length > 0 ? { warnings } : {}),
+    actor: `token:${record.id}`,
+    note: { token: record.id, name, policies: [...record.policies] },
+  }
+}
+
+/** Where the mount forces a type it counts, else what the role says, else the mount's default. */
+function isBatch({ tokenType = 'default-service' }: MountConfig, { type }: TokenTerms): true | undefined {
+  const wanted = tokenType === 'service' || tokenType === 'batch' || type === 'default' ? tokenType : type
+  return wanted === 'batch' || wanted === 'default-batch' ? true : undefined
+}
+
+/** Of two limits, where 0 is none. */
+const smaller = (a: number, b: number): number => (a > 0 && b > 0 ? Math.min(a, b) : a || b)

@@ -1,0 +1,132 @@
+import { AppError, Secret } from '../../core/index.ts'
+import type { Tx } from '../../store/index.ts'
+import type { Policies } from '../acl/policies.ts'
+import { checkedCidrs } from '../cidr.ts'
+import type { Answer, Body, Call } from '../engine.ts'
+import { booleanField, countField, durationField, listField, textField, textMapField } from '../fields.ts'
+import { policiesFor } from '../tokens/token-policies.ts'
+import type { TokenRole, TokenRoles } from '../tokens/token-roles.ts'
+import { authView } from '../tokens/token-view.ts'
+import type { NewToken, Tokens } from '../tokens/tokens.ts'
+
+type Needs = {
+  tokens: Pick<Tokens, 'create'>
+  roles: Pick<TokenRoles, 'read'>
+  policies: Pick<Policies, 'read'>
+}
+
+/** `create`, `create-orphan` and `create/<role>`. */
+export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: boolean): Promise<Answer> {
+  const { body, token: parent, params } = call
+  const mighty = parent.acl.allows(call.path, 'sudo')
+  const role = await roleOf(needs, tx, params['role'])
+  assertMayCreate(call, mighty)
+  const orphan = orphanPath || role?.orphan === true || booleanField(body, 'no_parent') === true
+  const policies = policiesFor({
+    asked: listField(body, 'policies') ?? [],
+    parent: parent.record,
+    role,
+    noDefaultPolicy: booleanField(body, 'no_default_policy') === true,
+    mighty,
+  })
+  const wanted: NewToken = {
+    policies,
+    metadata: textMapField(body, 'meta') ?? null,
+    displayName: displayNameOf(textField(body, 'display_name')),
+    path: pathOf(call, role),
+    parent: orphan ? null : parent.row,
+    ttlSeconds: durationField(body, 'ttl') ?? durationField(body, 'lease'),
+    endless: policies.includes('root') && parent.record.expiresAt === null,
+    value: customId(body),
+    ...limitsOf(body, role),
+  }
+  if (isBatch(body, role)) assertBatchable(wanted)
+  const { token, record, warnings } = await needs.tokens.create(tx, {
+    ...wanted,
+    ...(isBatch(body, role) ? { batch: true } : {}),
+  })
+  for (const name of policies)
+    if ((await needs.policies.read(name, tx)) === undefined) warnings.push(`Policy "${name}" does not exist`)
+  return {
+    auth: authView(record, token.reveal(), call.now),
+    warnings,
+    note: { token: record.id, policies: [...policies] },
+  }
+}
+
+async function roleOf({ roles }: Needs, tx: Tx, name: string | undefined): Promise<TokenRole | undefined> {
+  if (name === undefined) return undefined
+  const role = await roles.read(name, tx)
+  if (!role) throw new AppError('request.invalid', `unknown role "${name}"`)
+  return role
+}
+
+/** What the caller asks and what the role says; of two limits the narrower one. */
+function limitsOf(
+  body: Body,
+  role: TokenRole | undefined,
+): Pick<
+  NewToken,
+  'usesLeft' | 'renewable' | 'explicitMaxTtlSeconds' | 'periodSeconds' | 'role' | 'boundCidrs'
+> {
+  const cidrs = listField(body, 'bound_cidrs')
+  return {
+    usesLeft: narrower(countField(body, 'num_uses'), role?.uses) || null,
+    renewable: (booleanField(body, 'renewable') ?? true) && role?.renewable !== false,
+    explicitMaxTtlSeconds: narrower(durationField(body, 'explicit_max_ttl'), role?.explicitMaxTtlSeconds),
+    periodSeconds: narrower(durationField(body, 'period'), role?.periodSeconds),
+    ...(role ? { role: role.name, boundCidrs: role.boundCidrs } : {}),
+    ...(cidrs && !role?.boundCidrs.length ? { boundCidrs: checkedCidrs(cidrs, 'bound_cidrs') } : {}),
+  }
+}
+
+const narrower = (a = 0, b = 0): number => (a > 0 && b > 0 ? Math.min(a, b) : a || b)
+
+function pathOf({ path }: Call, role: TokenRole | undefined): string {
+  return role?.pathSuffix ? `${path}/${role.pathSuffix}` : path
+}
+
+function assertMayCreate({ body, token }: Call, mighty: boolean): void {
+  if (token.record.usesLeft !== null)
+    throw new AppError('request.invalid', 'restricted use token cannot generate child tokens')
+  if (token.record.batch) throw new AppError('request.invalid', 'batch tokens cannot create more tokens')
+  if (mighty) return
+  const asked = [
+    [booleanField(body, 'no_parent'), 'create orphan token'],
+    [textField(body, 'id'), 'specify token id'],
+    [durationField(body, 'period'), 'create periodic tokens'],
+  ].find(([value]) => value)
+  if (asked) throw new AppError('policy.denied', `root or sudo privileges required to ${asked[1]}`)
+}
+
+/** A role that says `service` or `batch` decides; else the caller does, and a role may say what is usual. */
+function isBatch(body: Body, role: TokenRole | undefined): boolean {
+  const asked = textField(body, 'type') || ''
+  if (asked !== '' && asked !== 'service' && asked !== 'batch')
+    throw new AppError('request.invalid', `invalid 'type' value "${asked}"; use "service" or "batch"`)
+  if (role?.type === 'service' || role?.type === 'batch') return role.type === 'batch'
+  return asked === '' ? role?.type === 'default-batch' : asked === 'batch'
+}
+
+function assertBatchable(wanted: NewToken): void {
+  const wrong = [
+    [wanted.periodSeconds, 'batch tokens cannot be periodic'],
+    [wanted.usesLeft, 'batch tokens cannot have a limited use count'],
+    [wanted.explicitMaxTtlSeconds, 'batch tokens cannot have an explicit max TTL'],
+    [wanted.value, 'batch tokens cannot have a chosen ID'],
+    [wanted.policies.includes('root'), 'batch tokens cannot be root tokens'],
+  ].find(([holds]) => holds)
+  if (wrong) throw new AppError('request.invalid', String(wrong[1]))
+}
+
+function customId(body: Body): Secret | undefined {
+  const id = textField(body, 'id')
+  if (!id) return undefined
+  if (/[\s.]/.test(id)) throw new AppError('request.invalid', 'a custom ID has neither spaces nor dots')
+  return new Secret(id)
+}
+
+function displayNameOf(asked: string | undefined): string {
+  const clean = (asked ?? '').replace(/[^a-zA-Z0-9-]/g, '-').replace(/^-+|-+$/g, '')
+  return clean === '' ? 'token' : `token-${clean}`
+}
