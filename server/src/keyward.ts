@@ -118,7 +118,7 @@ export async function createKeyward(needs: Needs) {
     workflow,
     mayApprove: mayApproveBy(policy, identity),
   })
-  const flows = createFlows({ store, bus, log, findings, workflow })
+  const flows = createFlows({ store, bus, policy, log, findings, workflow })
   const startedAt = clock.now()
 
   async function status(): Promise<SystemStatus> {

@@ -2,6 +2,7 @@ import type { Json, RunDetail } from '@keyward/contract'
 import type { Bus } from '../bus/index.ts'
 import { AppError, type Log, type Principal, reasonOf } from '../core/index.ts'
 import type { Findings } from '../findings/index.ts'
+import type { Policy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Plan, Workflow } from '../workflow/index.ts'
 import { planLeakedKey } from './leaked-key.ts'
@@ -24,16 +25,29 @@ type StartFlow = {
 type Needs = {
   store: Pick<Store, 'write'>
   bus: Pick<Bus, 'subscribe'>
+  policy: Pick<Policy, 'decide'>
   log: Log
   findings: Pick<Findings, 'preview' | 'release' | 'importingRuns'>
   workflow: Pick<Workflow, 'start' | 'read' | 'startedBefore'>
 }
 
-export function createFlows({ store, bus, log, findings, workflow }: Needs): Flows {
+export function createFlows({ store, bus, policy, log, findings, workflow }: Needs): Flows {
   // A map, because a name comes from outside: an object would also answer to `constructor`, and its answer would pass for a plan.
-  const planners: ReadonlyMap<string, (input: Json) => Promise<Plan>> = new Map([
-    ['leaked-key', (input: Json) => planLeakedKey(findings, input)],
+  const planners: ReadonlyMap<string, (input: Json, by: Principal) => Promise<Plan>> = new Map([
+    [
+      'leaked-key',
+      (input: Json, by: Principal) => planLeakedKey(findings, input, (path) => assertMayLend(by, path)),
+    ],
   ])
+
+  function assertMayLend(principal: Principal, path: string): void {
+    const { allow, reason } = policy.decide({
+      principal,
+      action: 'leases.grant',
+      resource: { type: 'Secret', id: path, attributes: { path } },
+    })
+    if (!allow) throw new AppError('policy.denied', reason)
+  }
 
   async function releaseEnded(runId: string): Promise<void> {
     const run = await workflow.read(runId)
@@ -67,7 +81,7 @@ export function createFlows({ store, bus, log, findings, workflow }: Needs): Flo
           : await workflow.startedBefore({ by, idempotencyKey, flow, input })
       if (before) return before
       return workflow.start(undefined, {
-        plan: await plan(input),
+        plan: await plan(input, by),
         requestedBy: by,
         unattended,
         idempotencyKey,

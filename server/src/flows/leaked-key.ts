@@ -28,7 +28,12 @@ const rewriteArgs = z.strictObject({
  * One leaked key, or many, from approval to proof: ask a person, put the values into the vault, write references into the files,
  * and let an agent use one through the egress proxy.
  */
-export async function planLeakedKey(findings: Pick<Findings, 'preview'>, rawInput: Json): Promise<Plan> {
+export async function planLeakedKey(
+  findings: Pick<Findings, 'preview'>,
+  rawInput: Json,
+  /** Throws when who asks may not lend this secret; the approval of the run does not stand in for that. */
+  assertMayLend: (secretPath: string) => void,
+): Promise<Plan> {
   const parsed = leakedKeyInput.safeParse(rawInput)
   if (!parsed.success)
     throw new AppError(
@@ -36,6 +41,7 @@ export async function planLeakedKey(findings: Pick<Findings, 'preview'>, rawInpu
       `input: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
     )
   const input = parsed.data
+  if (input.agentTask) assertMayLend(input.agentTask.secretPath)
   const preview = await findings.preview(input.findingIds)
   const { digest: _, ...shown } = preview
   const stores = preview.secrets.map((secret, i) => storeTask(secret, i))
@@ -75,8 +81,12 @@ function approveTask(
     args: JSON.parse(JSON.stringify({ findingIds, agentTask: agentTask ?? null })),
     needs: [],
     risk: 'medium',
-    reversible: true,
-    secrets: shown.secrets.map((secret) => secret.reference),
+    // Files can be put back; what an agent does with a secret cannot.
+    reversible: agentTask === undefined,
+    secrets: [
+      ...shown.secrets.map((secret) => secret.reference),
+      ...(agentTask ? [agentTask.secretPath] : []),
+    ],
     approval: { target: `project:${shown.project}`, expiresInSeconds: approvalSeconds },
   }
 }
