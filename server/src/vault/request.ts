@@ -95,11 +95,9 @@ function writeHandlerOf(spec: PathSpec, operation: Operation): WriteHandler | un
   return operation === 'read' || operation === 'list' ? undefined : spec[operation]
 }
 
-const secretTarget = 'secret:'
-
 function secretPathOf({ matched, request }: Context, call: Call | undefined): string {
   const target = (call && matched?.spec.target?.(call)) ?? ''
-  return target.startsWith(secretTarget) ? target.slice(secretTarget.length) : request.path
+  return target.startsWith('secret:') ? target.slice('secret:'.length) : request.path
 }
 
 const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
