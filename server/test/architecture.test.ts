@@ -52,6 +52,7 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
     'flows',
+    'cli',
   ],
   http: [
     'contract',
