@@ -59,16 +59,21 @@ export async function serveVault(
 }
 
 type Reply = { status: number; body: Record<string, unknown> }
+/** What a request carries beside its token and body. */
+type Circumstances = { remoteAddress?: string | undefined; wrapTtl?: string }
+export type Caller = (
+  method: 'GET' | 'LIST' | 'POST' | 'PUT' | 'DELETE' | 'PATCH',
+  path: string,
+  body?: unknown,
+  circumstances?: Circumstances,
+) => Promise<Reply>
 
 /** Calls the vault without HTTP in between, as a token would. */
-export function callerOf(vault: Pick<Vault, 'handle'>, token?: string) {
-  return async (
-    method: 'GET' | 'LIST' | 'POST' | 'PUT' | 'DELETE' | 'PATCH',
-    path: string,
-    body?: unknown,
-  ): Promise<Reply> => {
+export function callerOf(vault: Pick<Vault, 'handle'>, token?: string): Caller {
+  return async (method, path, body, circumstances = {}) => {
     const [bare = '', search = ''] = path.split('?')
     const { status, body: text } = await vault.handle({
+      ...circumstances,
       method,
       path: method === 'LIST' && !bare.endsWith('/') ? `${bare}/` : bare,
       query: Object.fromEntries(new URLSearchParams(search)),
