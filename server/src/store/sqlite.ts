@@ -52,6 +52,7 @@ export function openSqliteStore(file: string): Store {
 
 function open(file: string): { writer: DatabaseSync; reader: DatabaseSync; logFd: number } {
   try {
+    makePrivate(file)
     const writer = new DatabaseSync(file, { timeout: 5000 })
     writer.exec('pragma journal_mode = wal')
     writer.exec('pragma synchronous = normal')
@@ -67,6 +68,15 @@ function open(file: string): { writer: DatabaseSync; reader: DatabaseSync; logFd
     return { writer, reader, logFd }
   } catch (error) {
     throw translated(error, file)
+  }
+}
+
+/** Made before SQLite makes it, for its owner alone; the log and the shared memory beside it get the same mode. */
+function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, 'a', 0o600))
+  } catch (error) {
+    throw new AppError('store.unavailable', `${file} cannot be opened: ${reasonOf(error)}`)
   }
 }
 
