@@ -5,7 +5,7 @@ import { bigInteger, parseExact, stringifyExact } from './exact-json.ts'
 import { decodeBase64, invalid } from './inputs.ts'
 import type { Key, KeyRecord, KeyVersion, VersionRecord } from './key.ts'
 import { type KeyType, keyTypes, traitsOf } from './key-types.ts'
-import { ofPair } from './material.ts'
+import { ofPair, provenPublicKey } from './material.ts'
 
 /** The numbers that stand for types in a backup. */
 const typeNumbers: Record<KeyType, number> = {
@@ -229,7 +229,7 @@ function readPair(type: KeyType, entry: Fields): Pair {
   }
 }
 
-const pairOf = (privateKey: KeyObject): Pair => ({ privateKey, publicKey: createPublicKey(privateKey) })
+const pairOf = (privateKey: KeyObject): Pair => ({ privateKey, publicKey: provenPublicKey(privateKey) })
 
 function readEcdsa(type: KeyType, entry: Fields): Pair {
   const traits = traitsOf(type)

@@ -5,6 +5,8 @@ import {
   generateKeyPair,
   type KeyObject,
   randomBytes,
+  sign,
+  verify,
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { invalid } from './inputs.ts'
@@ -75,7 +77,17 @@ export function importedVersion(type: KeyType, bytes: Buffer, now: Date): Versio
   }
   const key = parsed(() => createPrivateKey({ key: bytes, format: 'der', type: 'pkcs8' }))
   assertFits(type, key)
-  return ofPair(key, createPublicKey(key), now)
+  return ofPair(key, provenPublicKey(key), now)
+}
+
+/** The public key of a private key that came from outside, once both are seen to belong together. */
+export function provenPublicKey(key: KeyObject): KeyObject {
+  const publicKey = createPublicKey(key)
+  const hash = key.asymmetricKeyType === 'ed25519' ? null : 'sha256'
+  const probe = randomBytes(32)
+  if (!verify(hash, probe, publicKey, sign(hash, probe, key)))
+    throw invalid('the key contradicts itself: what it signs, its public key does not verify')
+  return publicKey
 }
 
 export function importedPublic(type: KeyType, pem: string, now: Date): VersionRecord {
