@@ -42,7 +42,8 @@ type Options = {
   /** Instead of `--dev --dev-root-token-id`. */
   readonly args?: readonly string[]
   readonly env?: Record<string, string>
-  readonly scheme?: 'http' | 'https'
+  /** A program and its arguments that become the server (`exec`), for example to run it in a namespace. */
+  readonly wrap?: readonly string[]
 }
 
 export const newRootToken = (): string => `test-root-${randomBytes(9).toString('hex')}`
@@ -78,8 +79,9 @@ export async function startServer(t: TestContext, options: Options = {}): Promis
   const token = options.token ?? newRootToken()
   const home = scratchFolder(t, 'home')
   const own = options.args ?? ['--dev', `--dev-root-token-id=${token}`]
-  const args = [launcher, 'server', '--listen', '127.0.0.1:0', '--data', dataDir, ...own]
-  const child = spawn(process.execPath, args, {
+  const line = [process.execPath, launcher, 'server', '--listen', '127.0.0.1:0', '--data', dataDir, ...own]
+  const [program = '', ...args] = [...(options.wrap ?? []), ...line]
+  const child = spawn(program, args, {
     cwd: home,
     env: environment(home, options.env),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -159,7 +161,8 @@ const asker =
     return { status: response.status, type, headers: response.headers, body: parsed(type, text) }
   }
 
-const parsed = (type: string, text: string): unknown => (type.includes('json') ? JSON.parse(text) : text)
+const parsed = (type: string, text: string): unknown =>
+  type.includes('json') && text !== '' ? JSON.parse(text) : text
 
 const pick = (shape: object, given: unknown): Record<string, unknown> =>
   Object.fromEntries(Object.entries(given ?? {}).filter(([name]) => name in shape))

@@ -10,6 +10,7 @@ import {
   type RunDetail,
   type ScanView,
 } from '@keyward/contract'
+import { parseReference } from '../../src/core/index.ts'
 import { newPaymentsKey } from './leaky-project.ts'
 import { eventually, type RunningServer, scratchFolder } from './server.ts'
 
@@ -36,14 +37,19 @@ export async function openFindings(server: RunningServer, folder: string): Promi
   return items
 }
 
-/** Scans the folder and starts the flow on all that it finds. */
+/** Scans the folder and starts the flow on all that it finds; an agent's task gets the path of the first secret. */
 export async function startLeakedKey(
   server: RunningServer,
   folder: string,
-  agentTask?: Json,
+  taskFor?: (secretPath: string) => Json,
 ): Promise<RunDetail> {
   const findingIds = (await openFindings(server, folder)).map(({ id }) => id)
-  const input: Record<string, Json> = agentTask === undefined ? { findingIds } : { findingIds, agentTask }
+  const input: Record<string, Json> = { findingIds }
+  if (taskFor) {
+    const { secrets } = await server.call(api.findings.preview, { findingIds })
+    const { mount, path } = parseReference(secrets[0]?.reference ?? '')
+    input['agentTask'] = taskFor(`${mount}/${path}`)
+  }
   return server.call(api.runs.start, { flow: 'leaked-key', input })
 }
 
