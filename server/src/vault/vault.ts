@@ -118,7 +118,7 @@ export function createVault(needs: Needs): Vault {
       'sys/',
       'system',
       'the vault itself',
-      createSystemEngine({ barrier, policies, mounts, tokens, wrapping, seal: shut }),
+      createSystemEngine({ barrier, policies, mounts, tokens, wrapping, lockouts, seal: shut }),
     ),
     fixedMount(
       'auth/token/',

@@ -13,7 +13,7 @@ export type Lockouts = {
     check: () => Promise<T | undefined>,
   ): Promise<T | undefined>
   locked(): LockableUser[]
-  unlock(user: LockableUser): boolean
+  unlock(user: LockableUser): void
 }
 export type LockableUser = { readonly mountAccessor: string; readonly name: string }
 
@@ -70,6 +70,6 @@ export function createLockouts(clock: Pick<Clock, 'now'>): Lockouts {
     },
     locked: () =>
       [...counts.values()].filter(({ lockedUntil }) => lockedUntil > now()).map(({ user }) => user),
-    unlock: (user) => counts.delete(keyOf(user)),
+    unlock: (user) => void counts.delete(keyOf(user)),
   }
 }

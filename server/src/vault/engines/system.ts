@@ -1,6 +1,7 @@
 import { AppError, Secret } from '../../core/index.ts'
 import { type Acl, rootAcl } from '../acl/acl.ts'
 import type { Policies } from '../acl/policies.ts'
+import type { Lockouts } from '../auth/lockouts.ts'
 import type { Barrier } from '../barrier/barrier.ts'
 import type { Answer, Call, Engine, PathSpec } from '../engine.ts'
 import { listField, textField } from '../fields.ts'
@@ -8,6 +9,7 @@ import type { Mounts } from '../mounts.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { Wrapping } from '../wrapping.ts'
 import { listed } from './kv2.ts'
+import { lockedUserPaths } from './system-locked-users.ts'
 import { mountPaths } from './system-mounts.ts'
 import { wrappingPaths } from './system-wrapping.ts'
 import { toolPaths } from './tools.ts'
@@ -18,6 +20,7 @@ type Needs = {
   mounts: Mounts
   tokens: Pick<Tokens, 'find' | 'findByAccessor'>
   wrapping: Wrapping
+  lockouts: Lockouts
   seal: () => void
 }
 
@@ -29,6 +32,7 @@ export function createSystemEngine(needs: Needs): Engine {
       ...sealPaths(needs),
       ...mountPaths(needs.mounts),
       ...wrappingPaths(needs.wrapping),
+      ...lockedUserPaths(needs.lockouts, needs.mounts),
       ...policyPaths(needs),
       ...capabilityPaths(needs),
       ...toolPaths('tools/'),
