@@ -55,7 +55,16 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   const existing = open.authority ? { existing: open.authority } : {}
   const authority = createAuthority({ now, name: `Keyward egress ${sandboxId}`, ...existing })
   const patterns = createPatterns(open.values)
-  const ledger = createLedger(async (report) => 'answer' in (await ask('record', report)))
+  let refusals = 0
+  const ledger = createLedger((entry) => {
+    if (entry.outcome === 'denied' || entry.outcome === 'misused') refusals++
+    const closing = refusals === limits.refusals
+    // After the refusal that is under way has been said.
+    if (closing) setImmediate(shut)
+    const why = ` This was refusal ${refusals}: this sandbox's way out is closed.`
+    const reported = closing ? { ...entry, reason: `${entry.reason ?? ''}${why}` } : entry
+    return ask('record', reported).then((reply) => 'answer' in reply)
+  })
   const lookup = open.lookup ? lookupThrough(ask, sandboxId) : machineLookup
   const report: ReportAttempt = (at, what) => {
     const nothing = { path: '', leaseIds: [], placeholders: 0, bytesIn: 0, bytesOut: 0, redactions: 0 }
@@ -104,6 +113,11 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   const outer = createServer(options)
   outer.maxConnections = limits.connections
   const sockets = serveOutside(outer, { report, connect })
+  function shut(): void {
+    outer.close()
+    for (const socket of sockets) socket.destroy()
+  }
+
   return {
     authority: { certificatePem: authority.certificatePem, keyPem: authority.keyPem },
     async listen() {
@@ -115,8 +129,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
       })
     },
     async close() {
-      outer.close()
-      for (const socket of sockets) socket.destroy()
+      shut()
       inner.close()
       // The end of each connection is heard, and its report begun, before the reports are waited for.
       await new Promise((resolve) => setImmediate(resolve))

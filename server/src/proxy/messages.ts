@@ -13,6 +13,8 @@ export type Limits = {
   readonly connectSeconds: number
   /** Without a byte in either direction. */
   readonly idleSeconds: number
+  /** Refused attempts, each of which is recorded; then the way out is closed, so that a sandbox cannot fill the audit log. */
+  readonly refusals: number
 }
 
 export const defaultLimits: Limits = {
@@ -23,6 +25,7 @@ export const defaultLimits: Limits = {
   handshakeSeconds: 10,
   connectSeconds: 15,
   idleSeconds: 300,
+  refusals: 1000,
 }
 
 export type AuthorityState = { readonly certificatePem: string; readonly keyPem: string }

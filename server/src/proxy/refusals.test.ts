@@ -354,3 +354,18 @@ test('GOV-1: while requests cannot be recorded nothing more is let through, and 
   )
   assert.equal(proxy.health().state, 'ok')
 })
+
+test('SAND-2: a sandbox that is refused again and again loses its way out, and cannot fill the audit log', async (t) => {
+  const { channel, recorded, gate } = await openProxy(t, { refusals: 20 })
+  const { socketPath } = await channel(rule)
+  let ended = 0
+  for (let i = 0; i < 40; i++)
+    await openTunnel(socketPath, `other-${i}.example.test:443`).catch((error: Error) => {
+      if (!/403 egress\.denied/.test(error.message)) ended++
+    })
+  const records = await recorded(20)
+  assert.match(records[19]?.reason ?? '', /refusal 20: this sandbox's way out is closed/)
+  assert.ok(ended >= 19, `${ended} were not answered`)
+  await assert.rejects(openTunnel(socketPath, `${apiHost}:443`))
+  assert.ok(gate.records.length <= 21, `${gate.records.length} entries`)
+})
