@@ -88,7 +88,12 @@ export async function createKeyward(needs: Needs) {
     log,
     dataDir,
   })
-  const proxy = createProxy({ gate: createEgressGate({ policy, lend, audit }), log, clock, dataDir })
+  const proxy = createProxy({
+    gate: createEgressGate({ policy, identity, lend, audit }),
+    log,
+    clock,
+    dataDir,
+  })
   // Workflow asks approvals, and approvals tell workflow: the gate closes the circle.
   const gate: ApprovalGate = {
     request: (tx, question) => approvals.request(tx, question),

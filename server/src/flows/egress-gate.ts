@@ -1,19 +1,23 @@
 import type { Audit } from '../audit/index.ts'
 import { actorOf, type Principal } from '../core/index.ts'
+import type { Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { EgressRecord, Gate } from '../proxy/index.ts'
 
 type Needs = {
   policy: Pick<Policy, 'decide'>
+  identity: Pick<Identity, 'agent'>
   lend: Pick<Lend, 'use'>
   audit: Pick<Audit, 'recordNow'>
 }
 
 /** What the egress proxy may ask of the server: policy before a name is looked up, a lease before a value, audit for all. */
-export function createEgressGate({ policy, lend, audit }: Needs): Gate {
+export function createEgressGate({ policy, identity, lend, audit }: Needs): Gate {
   return {
     async admit({ agentId, host, port }) {
+      if ((await identity.agent(agentId))?.state !== 'active')
+        return { allow: false, reason: `the agent ${agentId} is quarantined` }
       const decision = policy.decide({
         principal: agentOf(agentId),
         action: 'egress.connect',
