@@ -36,7 +36,7 @@ const wrapView = (info: WrapInfo): Record<string, unknown> => ({
 })
 
 /** A failure in Vault's words where its clients look for them, in ours elsewhere. */
-function failureOf(error: unknown): VaultResponse {
+export function failureOf(error: unknown): VaultResponse {
   if (!(error instanceof AppError)) return failure(500, ['internal error'])
   switch (error.code) {
     case 'vault.sealed':
