@@ -390,7 +390,8 @@ export const tokenEnded = (
 export function parseBody(text: Secret | undefined): Body {
   if (!text || text.length === 0) return {}
   try {
-    const parsed: unknown = JSON.parse(text.reveal())
+    // `bao write -f` sends null where there is nothing to say.
+    const parsed: unknown = JSON.parse(text.reveal()) ?? {}
     if (isObject(parsed)) return parsed
   } catch {
     // The parser's own words may quote the body.

@@ -143,6 +143,18 @@ test('VAULT-2: bad bodies are refused without being quoted', async (t) => {
   assert.equal((await root('POST', 'secret/data/a/', { data: {} })).status, 400)
 })
 
+test('VAULT-2: a body of null says nothing, as bao write -f sends it', async (t) => {
+  const { vault, rootToken } = await setup(t)
+  const answer = await vault.handle({
+    method: 'PUT',
+    path: 'auth/token/create',
+    query: {},
+    token: new Secret(rootToken),
+    body: new Secret('null'),
+  })
+  assert.equal(answer.status, 200)
+})
+
 test('IDENT-3: no token, a wrong one and a revoked one are refused and audited', async (t) => {
   const { vault, withRules, root, entries } = await setup(t)
   assert.equal((await callerOf(vault)('GET', 'secret/data/a')).status, 403)
