@@ -20,6 +20,7 @@ export async function readProjectFile(root: string, file: string): Promise<Proje
   const path = await insideProject(root, file)
   const handle = await opened(path)
   try {
+    await assertStillAt(handle, path)
     const info = await handle.stat()
     if (!info.isFile()) throw new AppError('finding.changed', `${file} is no regular file any more`)
     if (info.size > largestFileBytes)
@@ -61,8 +62,29 @@ export async function replaceProjectFile(
   target: Omit<ProjectFile, 'bytes'>,
   bytes: Uint8Array,
 ): Promise<void> {
-  const folder = dirname(target.path)
-  const next = join(folder, `.${basename(target.path)}.keyward-next`)
+  const name = basename(target.path)
+  const folder = await open(
+    dirname(target.path),
+    constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+  )
+  try {
+    await assertStillAt(folder, dirname(target.path))
+    // By the open folder and not by its path: whoever may write above it could put a link in its place meanwhile.
+    const place = onLinux ? pathOfHandle(folder) : dirname(target.path)
+    await replaceIn(place, name, target, bytes)
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function replaceIn(
+  place: string,
+  name: string,
+  target: Omit<ProjectFile, 'bytes'>,
+  bytes: Uint8Array,
+): Promise<void> {
+  const next = join(place, `.${name}.keyward-next`)
   await unlink(next).catch(() => undefined)
   const handle = await open(next, 'wx', 0o600)
   try {
@@ -72,19 +94,21 @@ export async function replaceProjectFile(
     await handle.chmod(target.mode)
     await handle.sync()
     await handle.close()
-    await rename(next, target.path)
+    await rename(next, join(place, name))
   } catch (error) {
     await handle.close()
     await unlink(next).catch(() => undefined)
     throw error
   }
-  await syncFolder(folder)
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  await handle.sync()
-  await handle.close()
+const onLinux = process.platform === 'linux'
+const pathOfHandle = ({ fd }: FileHandle): string => `/proc/self/fd/${fd}`
+
+/** A folder on the way may have become a link after the path was looked at: what is open must be what was meant. */
+async function assertStillAt(handle: FileHandle, path: string): Promise<void> {
+  if (onLinux && (await realpath(pathOfHandle(handle))) !== path)
+    throw new AppError('finding.changed', `${path} is not where it was; it was left alone. Scan again.`)
 }
 
 /** The project's folder as an absolute path without links. */
