@@ -4,7 +4,16 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ServerOptions, StartOptions } from './cli/index.ts'
-import { AppError, createLog, type Log, type Principal, Secret, systemClock } from './core/index.ts'
+import {
+  AppError,
+  createLog,
+  type Log,
+  type Principal,
+  reasonOf,
+  releaseMemory,
+  Secret,
+  systemClock,
+} from './core/index.ts'
 import { runGuide } from './guide/index.ts'
 import {
   agentRoutes,
@@ -68,6 +77,13 @@ const fromEnvironment = (): { databaseUrl?: string } => {
   return databaseUrl ? { databaseUrl } : {}
 }
 
+/** When the first requests after the start have had their answers. */
+const trimAfterMs = 1000
+
+function trim(log: Log): void {
+  releaseMemory().catch((error: unknown) => log.warn({ reason: reasonOf(error) }, 'memory is not given back'))
+}
+
 async function startKeyward(options: ServerOptions, log: Log): Promise<Running> {
   const folder = openDataFolder(options.dataDir)
   const cleanUp: (() => Promise<void> | void)[] = [() => folder.release()]
@@ -90,6 +106,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
     cleanUp.unshift(() => keyward.stop())
     const http = await serve(keyward, options, log)
     cleanUp.unshift(() => http.close())
+    cleanUp.unshift(systemClock.after(trimAfterMs, () => trim(log)))
     return { keyward, http, stop, signInLink: () => signInLink(keyward, http.address) }
   } catch (error) {
     await stop()
