@@ -12,10 +12,12 @@ import type { CommandNeeds } from '../src/cli/needs.ts'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8')
+/** Not what is built, nor the README that lies beside the package while it is packed. */
+const leftOut = ['**/node_modules/**', '**/dist*/**', '**/project/**', 'server/README.md']
 const find = (pattern: string): string[] =>
   globSync(pattern, {
     cwd: repository,
-    exclude: ['**/node_modules/**', '**/dist/**', '**/project/**'],
+    exclude: leftOut,
   }).sort()
 const documents = find('**/*.md')
 
