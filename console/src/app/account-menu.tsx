@@ -1,6 +1,6 @@
 import { Menu } from '@base-ui/react/menu'
 import { api } from '@keyward/contract'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { Check, CircleUser, LogOut, Monitor, Moon, Sun } from 'lucide-react'
 import { useState } from 'react'
 import { call, problemOf } from '../api/index.ts'
@@ -79,12 +79,11 @@ function ThemeChoice() {
   )
 }
 
+/** Leaves by loading the page anew: nothing that was read before stays in memory. */
 function useSignOut() {
-  const client = useQueryClient()
   return useMutation({
     mutationFn: () => call(api.session.end, {}),
-    onSuccess: () => client.clear(),
+    onSuccess: () => window.location.replace('/'),
     onError: (error) => announce(problemOf(error).title),
-    onSettled: () => client.resetQueries({ queryKey: sessionQuery.queryKey }),
   })
 }
