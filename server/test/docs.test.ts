@@ -137,10 +137,27 @@ test('every row of the specification that a document or a test quotes is one', (
   assert.deepEqual(unknown, [])
 })
 
+test('every test that SECURITY.md names as proof has a test of that row', () => {
+  const cells = read('SECURITY.md').match(/\[[\w.-]+\.ts\]\(.*\|$/gm) ?? []
+  assert.ok(cells.length > 20)
+  const empty = cells.flatMap((cell) => {
+    const rows = cell.match(/\b[A-Z]+-\d+\b/g) ?? []
+    const files = [...cell.matchAll(/\]\((\S+?)\)/g)].map(([, file = '']) => file)
+    return files.filter((file) => !rows.some((row) => proves(file, row))).map((file) => `${file}: ${rows}`)
+  })
+  assert.deepEqual(empty, [])
+})
+
 test('OPS-4: no picture of the documents is larger than 200 kB', () => {
   const large = find('docs/images/*').filter((path) => statSync(join(repository, path)).size > 200_000)
   assert.deepEqual(large, [])
 })
+
+/** A suite that several drivers share keeps its tests in the files beside it. */
+function proves(file: string, row: string): boolean {
+  const folder = file.endsWith('.test.ts') ? [file] : find(`${dirname(file)}/*.ts`)
+  return folder.some((path) => read(path).includes(row))
+}
 
 function linksOf(text: string): string[] {
   const prose = text
