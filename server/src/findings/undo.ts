@@ -30,10 +30,15 @@ export function createUndo({ store, audit, bus, vault }: FindingsNeeds): Undo {
 
   return {
     async undo(runId, by) {
-      const changes = (await fileChangesOf(store, runId)).filter((change) => change.state === 'rewritten')
+      if ((await findingIdsOfRun(store, runId, 'importing')).length > 0)
+        throw new AppError(
+          'finding.state',
+          `run ${runId} is still at work; wait for its end, or cancel it first`,
+        )
+      const targets = await untouched(await writtenBy(await fileChangesOf(store, runId)))
+      const changes = [...targets.keys()]
       if (changes.length === 0)
         throw new AppError('finding.state', `run ${runId} has no rewritten file to put back`)
-      const targets = await untouched(changes)
       const actor = actorOf(by)
       const target = `run:${runId}`
       const files = changes.map((change) => change.file)
@@ -67,6 +72,25 @@ export function createUndo({ store, audit, bus, vault }: FindingsNeeds): Undo {
       return { files, findings }
     },
   }
+}
+
+/**
+ * What the run wrote: what it has said, and a file that holds what it was going to write, because a run that was cancelled at
+ * that moment could not say so any more.
+ */
+async function writtenBy(changes: readonly FileChangeRow[]): Promise<FileChangeRow[]> {
+  const written: FileChangeRow[] = []
+  for (const change of changes) {
+    const unsaid = change.state === 'prepared'
+    if (change.state === 'rewritten' || (unsaid && (await holds(change, change.sha_after))))
+      written.push(change)
+  }
+  return written
+}
+
+async function holds({ root, file }: FileChangeRow, sha: string): Promise<boolean> {
+  const present = await readProjectFile(root, file).catch(() => undefined)
+  return present !== undefined && sha256(present.bytes) === sha
 }
 
 /** Every file must be what the run wrote, or already what it was before: an undo that was cut off goes on. */
