@@ -101,9 +101,11 @@ test('CLI-1: what the README shows of the first run is what was recorded', () =>
 })
 
 test('API-1: every error code has a page of its own, and no page is left over', () => {
-  const pages = find('docs/errors/*.md').map((path) => path.slice('docs/errors/'.length, -'.md'.length))
+  const pages = find('docs/errors/*.*.md').map((path) => path.slice('docs/errors/'.length, -'.md'.length))
   assert.deepEqual(pages, Object.keys(codes).sort())
-  for (const [code, { status }] of Object.entries(codes)) {
+  const index = read('docs/errors/README.md')
+  for (const [code, { status, message }] of Object.entries(codes)) {
+    assert.ok(index.includes(`| [${code}](${code}.md) | ${message} | ${status} |`), `${code} in the index`)
     const text = read(`docs/errors/${code}.md`)
     assert.ok(text.startsWith(`# ${code}\n`), `${code}: the title is the code`)
     const [, said] = /HTTP status (\d+)/.exec(text) ?? []
