@@ -17,7 +17,8 @@ export async function openAuth(t: TestContext, type: string, settings: Fields = 
   /** Calls with the token that a login gave. */
   const callWith = (auth: Fields, remoteAddress?: string): Caller => {
     const call = callerOf(world.vault, String(auth['client_token']))
-    return (method, path, body) => call(method, path, body, { remoteAddress })
+    return (method, path, body, circumstances) =>
+      call(method, path, body, { remoteAddress, ...circumstances })
   }
   return { ...world, root, anybody, callWith }
 }
