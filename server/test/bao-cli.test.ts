@@ -1,41 +1,13 @@
 // Keyward's vault as the `bao` command sees it: the real binary against the dialect over HTTP.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { baoOrSkip } from './support/bao.ts'
+import { succeeds as ok, runner } from './support/bao-runner.ts'
 import { openUnsealedVault, openVault, serveVault } from './support/vault-server.ts'
-
-type Ran = { code: number; out: string; err: string }
-type Run = (...args: string[]) => Promise<Ran>
-
-/** Runs `bao` with a home of its own, so that no token or setting of the machine reaches it. */
-function runner(t: TestContext, path: string, url: string, token: string | undefined, format = 'table'): Run {
-  const home = mkdtempSync(join(tmpdir(), 'keyward-bao-'))
-  t.after(() => rmSync(home, { recursive: true, force: true }))
-  const env = {
-    HOME: home,
-    BAO_ADDR: url,
-    BAO_FORMAT: format,
-    PATH: '/usr/bin:/bin',
-    ...(token === undefined ? {} : { BAO_TOKEN: token }),
-  }
-  return (...args) =>
-    new Promise((resolve) => {
-      execFile(path, args, { env }, (error, out, err) => {
-        resolve({ code: error ? Number(error.code ?? 1) : 0, out, err })
-      })
-    })
-}
-
-async function ok(running: Promise<Ran>): Promise<string> {
-  const { code, out, err } = await running
-  assert.equal(code, 0, err)
-  return out
-}
 
 const generated = (): string => `test-${randomBytes(12).toString('hex')}`
 

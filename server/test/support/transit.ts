@@ -36,7 +36,10 @@ export function transitCaller(call: Call): TransitCaller {
 }
 
 /** An open vault with a transit mount. */
-export async function openTransit(t: TestContext): Promise<
+export async function openTransit(
+  t: TestContext,
+  options: Parameters<typeof openUnsealedVault>[1] = {},
+): Promise<
   VaultWorld &
     TransitCaller & {
       rootToken: string
@@ -44,7 +47,7 @@ export async function openTransit(t: TestContext): Promise<
       withRules(rules: string): Promise<TransitCaller>
     }
 > {
-  const world = await openUnsealedVault(t)
+  const world = await openUnsealedVault(t, options)
   const call = callerOf(world.vault, world.rootToken)
   assert.equal((await call('POST', 'sys/mounts/transit', { type: 'transit' })).status, 204)
   return {

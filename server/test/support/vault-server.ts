@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { Secret, silentLog } from '../../src/core/index.ts'
+import { type Log, Secret, silentLog } from '../../src/core/index.ts'
 import { acceptList, createVaultHandler } from '../../src/http/vault/index.ts'
 import {
   type Ceiling,
@@ -13,16 +13,19 @@ import {
 } from '../../src/vault/index.ts'
 import { openWorld, type TestClock, type World } from './world.ts'
 
-type Options = { ceiling?: Ceiling; dataDir?: string; clock?: TestClock; databaseUrl?: string }
+type Options = { ceiling?: Ceiling; dataDir?: string; clock?: TestClock; databaseUrl?: string; log?: Log }
 
 export type VaultWorld = World & { vault: Vault; close(): Promise<void> }
 
 /** A vault on a store of its own, loaded and neither initialised nor unsealed. */
-export async function openVault(t: TestContext, { ceiling, ...options }: Options = {}): Promise<VaultWorld> {
+export async function openVault(
+  t: TestContext,
+  { ceiling, log = silentLog, ...options }: Options = {},
+): Promise<VaultWorld> {
   const world = await openWorld(t, vaultMigrations, options)
   const { store, audit, clock, dataDir } = world
   const keyFile = join(dataDir, 'unseal.key')
-  const vault = createVault({ store, audit, clock, log: silentLog, keyFile, ...(ceiling ? { ceiling } : {}) })
+  const vault = createVault({ store, audit, clock, log, keyFile, ...(ceiling ? { ceiling } : {}) })
   await vault.load()
   const close = async (): Promise<void> => {
     vault.close()

@@ -133,7 +133,16 @@ async function alterKey(
   const name = nameOf(call)
   const { record } = await requireKey(keys, name, `no existing key named ${name} could be found`, tx)
   const key = await keys.put(tx, alter(record, call))
-  return { data: keyView(key) }
+  return { data: keyView(key), note: changesBetween(record, key.record) }
+}
+
+/** What an entry tells of a change: the new settings, without the keys. */
+function changesBetween(
+  before: KeyRecord,
+  { versions, ...after }: KeyRecord,
+): Record<string, string | number | boolean> {
+  const known: Record<string, unknown> = before
+  return Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== known[name]))
 }
 
 /** What may be changed of a key. `exportable` and the backup in the clear go one way: what left cannot be called back. */

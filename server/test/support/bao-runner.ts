@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+export type Ran = { code: number; out: string; err: string }
+export type Run = (...args: string[]) => Promise<Ran>
+
+/** Runs `bao` with a home of its own, so that no token or setting of the machine reaches it. */
+export function runner(
+  t: TestContext,
+  path: string,
+  url: string,
+  token: string | undefined,
+  format = 'table',
+): Run {
+  const home = mkdtempSync(join(tmpdir(), 'keyward-bao-'))
+  t.after(() => rmSync(home, { recursive: true, force: true }))
+  const env = {
+    HOME: home,
+    BAO_ADDR: url,
+    BAO_FORMAT: format,
+    PATH: '/usr/bin:/bin',
+    ...(token === undefined ? {} : { BAO_TOKEN: token }),
+  }
+  return (...args) =>
+    new Promise((resolve) => {
+      execFile(path, args, { env }, (error, out, err) => {
+        resolve({ code: error ? Number(error.code ?? 1) : 0, out, err })
+      })
+    })
+}
+
+/** What it prints, when it succeeds. */
+export async function succeeds(running: Promise<Ran>): Promise<string> {
+  const { code, out, err } = await running
+  assert.equal(code, 0, err)
+  return out
+}
