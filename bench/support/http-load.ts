@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 export type Load = {
   readonly port: number
   readonly token: string
-  /** Below the server; when it writes, a number is added to it, so that each request writes another secret. */
+  /** Below the server; to one that ends in `/` a number is added, so that each request writes another secret. */
   readonly path: string
   /** JSON to POST; without one it is a GET. */
   readonly body?: string
@@ -35,7 +35,7 @@ async function withWrk(load: Load, folder: string): Promise<Answered> {
       : `local n = 0
 function request()
   n = n + 1
-  return wrk.format("POST", "${load.path}" .. n, ${headers}, '${load.body}')
+  return wrk.format("POST", "${load.path}"${isFolder(load.path) ? ' .. n' : ''}, ${headers}, '${load.body}')
 end`,
   )
   const url = `http://127.0.0.1:${load.port}`
@@ -45,6 +45,8 @@ end`,
   if (!requests || !rate || /Non-2xx|Socket errors/.test(out)) throw new Error(`the load failed: ${out}`)
   return { requests: Number(requests), perSecond: Number(rate) }
 }
+
+const isFolder = (path: string): boolean => path.endsWith('/')
 
 const withClient = async (load: Load): Promise<Answered> =>
   JSON.parse(
@@ -63,7 +65,9 @@ async function client({ port, token, path, body, connections, seconds }: Load): 
   let sent = 0
   let requests = 0
   const request = (): string =>
-    body === undefined ? `GET ${path} ${head}\r\n` : `POST ${path}${++sent} ${head}${sized}\r\n${body}`
+    body === undefined
+      ? `GET ${path} ${head}\r\n`
+      : `POST ${path}${isFolder(path) ? ++sent : ''} ${head}${sized}\r\n${body}`
   const until = performance.now() + seconds * 1000
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
