@@ -1,5 +1,6 @@
 import { type KeyObject, sign, verify } from 'node:crypto'
-import { p256, p384, p521 } from '@noble/curves/nist.js'
+import { createRequire } from 'node:module'
+import type * as Nist from '@noble/curves/nist.js'
 import { AppError } from '../../../core/index.ts'
 import type { HashName } from './hashes.ts'
 
@@ -12,7 +13,11 @@ export type EcdsaScheme = {
   readonly prehashed: boolean
 }
 
-const curves = { prime256v1: p256, secp384r1: p384, secp521r1: p521 }
+/** Loaded when it is first needed, which few servers ever do. The module loader keeps it from being loaded twice. */
+function curveOf({ curve }: EcdsaScheme): typeof Nist.p256 {
+  const { p256, p384, p521 }: typeof Nist = createRequire(import.meta.url)('@noble/curves/nist.js')
+  return { prime256v1: p256, secp384r1: p384, secp521r1: p521 }[curve]
+}
 
 // Node's `sign` always hashes. For a hash that was made elsewhere, which is what cosign and other signers send, the signature is
 // made in JavaScript: with a nonce made from key and hash (RFC 6979), so that bad randomness cannot give the key away.
@@ -21,7 +26,7 @@ export function signEcdsa(key: KeyObject, scheme: EcdsaScheme, input: Buffer): B
   if (!scheme.prehashed)
     return sign(scheme.hash, input, { key, dsaEncoding: scheme.marshaling === 'jws' ? 'ieee-p1363' : 'der' })
   const secret = Buffer.from(key.export({ format: 'jwk' }).d ?? '', 'base64url')
-  const signature = curves[scheme.curve].sign(input, secret, {
+  const signature = curveOf(scheme).sign(input, secret, {
     prehash: false,
     lowS: false,
     format: formatOf(scheme),
@@ -36,7 +41,7 @@ export function verifyEcdsa(key: KeyObject, scheme: EcdsaScheme, input: Buffer, 
     return verify(scheme.hash, input, { key, dsaEncoding }, signature)
   }
   try {
-    return curves[scheme.curve].verify(signature, input, pointOf(key), {
+    return curveOf(scheme).verify(signature, input, pointOf(key), {
       prehash: false,
       lowS: false,
       format: formatOf(scheme),
