@@ -154,6 +154,7 @@ describe('UI-1: a reason is read out', () => {
       text: 'The approval was denied: Not during the sale',
       code: 'approval.denied',
     })
+    assert.equal(readReason('run.cancelled: by person:ada').text, 'The run was cancelled by person:ada')
     assert.equal(readReason('lease.ended').text, 'The lease is revoked, expired or used up.')
     assert.deepEqual(readReason('example.com: no answer'), {
       text: 'example.com: no answer',

@@ -226,11 +226,11 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
     await go(visitor, server, `/runs/${run.id}`)
     await page.getByRole('button', { name: 'Cancel the run…' }).click()
     await page.getByRole('button', { name: 'Cancel the run', exact: true }).click()
-    await page.getByText('Cancelled').first().waitFor()
     await eventually(
       async () => (await server.call(api.runs.read, { runId: run.id })).state === 'Cancelled',
       'the end',
     )
+    await page.getByText('Cancelled', { exact: true }).first().waitFor()
     await assertGood(visitor, 'run-cancelled', everything)
   })
 
@@ -243,7 +243,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
     await page.getByRole('link', { name: 'Review and answer' }).click()
     await page.getByLabel(/^Reason/).fill('Not during the sale')
     await page.getByRole('button', { name: 'Deny' }).click()
-    await page.getByRole('heading', { name: 'Denied' }).waitFor()
+    await page.getByRole('heading', { name: 'Denied', exact: true }).waitFor()
     await page.getByRole('link', { name: `Run ${run.id}` }).click()
     await page.getByText('The approval was denied: Not during the sale').first().waitFor()
     await page.getByRole('button', { name: 'Close the details' }).click()
@@ -303,7 +303,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
     const late = await openVisitor(browser)
     await late.page.goto(printedLink(server))
     await heading(late.page, 'This link did not sign you in').waitFor()
-    await late.page.getByText('keyward login --link').waitFor()
+    await late.page.getByText('keyward login --link', { exact: true }).waitFor()
     await assertGood(late, 'link-used', everything)
   })
 })

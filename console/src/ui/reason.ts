@@ -5,6 +5,7 @@ const ends: Record<string, string> = {
   'approval.denied': 'The approval was denied',
   'approval.expired': 'Nobody answered the approval in time',
   'approval.cancelled': 'The approval was withdrawn',
+  'run.cancelled': 'The run was cancelled',
   'approval.voided': 'What was approved is not what would run, so nothing ran',
 }
 
@@ -16,5 +17,6 @@ export function readReason(reason: string): { text: string; code: string | undef
   if (code === undefined) return { text: reason, code: undefined }
   const known = ends[code] ?? (isCode(code) ? codes[code].message : undefined)
   if (known === undefined) return { text: reason, code: undefined }
-  return { text: words === '' ? `${known}.` : `${known}: ${words}`, code }
+  if (words === '') return { text: `${known}.`, code }
+  return { text: /^by \S+:\S+$/.test(words) ? `${known} ${words}` : `${known}: ${words}`, code }
 }

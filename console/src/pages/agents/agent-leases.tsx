@@ -39,7 +39,7 @@ function Lease({ lease }: { lease: LeaseView }) {
         {lease.state === 'active' ? <Revoke lease={lease} /> : null}
       </div>
       <p className="font-medium text-pretty">{lease.purpose}</p>
-      <p className="break-all text-muted">
+      <p className="wrap-anywhere text-muted">
         <code>
           {lease.secretPath} · {lease.field}
         </code>

@@ -12,6 +12,7 @@ import { UndoImport } from '../../ui/undo-import.tsx'
 
 export function RunActions({ run }: { run: RunDetail }) {
   const active = run.state === 'Running' || run.state === 'AwaitingApproval'
+  const stopping = active && (run.reason?.startsWith('run.cancelled') ?? false)
   // A run that failed later has rewritten files all the same.
   const undoable =
     !active && run.tasks.some(({ action, state }) => action === 'findings.rewrite' && state === 'Succeeded')
@@ -21,7 +22,7 @@ export function RunActions({ run }: { run: RunDetail }) {
         <ScrollText size={16} aria-hidden="true" />
         Its audit trail
       </Link>
-      {active ? <CancelRun run={run} /> : null}
+      {active && !stopping ? <CancelRun run={run} /> : null}
       {undoable ? <UndoImport runId={run.id} /> : null}
     </>
   )
@@ -35,7 +36,7 @@ function CancelRun({ run }: { run: RunDetail }) {
     onSuccess: async (cancelled) => {
       client.setQueryData(runQuery(run.id).queryKey, cancelled)
       setAsking(false)
-      announce('The run is cancelled')
+      announce(cancelled.state === 'Cancelled' ? 'The run is cancelled' : 'The run is being stopped')
       await client.invalidateQueries({ queryKey: ['runs'] })
     },
   })
