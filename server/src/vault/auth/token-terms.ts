@@ -68,7 +68,7 @@ export function termsView(terms: TokenTerms): Record<string, unknown> {
 }
 
 /** In lower case, once each, sorted; refuses what no token may be given. */
-export function policyNames(written: readonly string[]): string[] {
+function policyNames(written: readonly string[]): string[] {
   const names = [...new Set(written.map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))]
   for (const name of names) assertGivable(name)
   return names.sort()

@@ -90,7 +90,7 @@ export function settingsOf(name: string, body: Body): KeySettings {
   }
 }
 
-export function typeOf(written: string): KeyType {
+function typeOf(written: string): KeyType {
   if (!isKeyType(written)) throw invalid(`unknown key type ${written}`)
   return written
 }

@@ -38,4 +38,4 @@ export const canSign = ({ kind }: Traits): boolean => kind === 'ed25519' || kind
 export const canDerive = ({ kind }: Traits): boolean => kind === 'aead' || kind === 'ed25519'
 export const canConverge = ({ kind }: Traits): boolean => kind === 'aead'
 /** Has a key that may be shown. */
-export const isAsymmetric = canSign
+export const isAsymmetric = (traits: Traits): boolean => canSign(traits)

@@ -44,7 +44,7 @@ function newPair(traits: Traits & { kind: 'ed25519' | 'ecdsa' | 'rsa' }): Promis
   return makePair('ec', curve as { namedCurve: string })
 }
 
-export const ofSymmetric = (secret: Buffer, hmac: Buffer, now: Date): VersionRecord => ({
+const ofSymmetric = (secret: Buffer, hmac: Buffer, now: Date): VersionRecord => ({
   createdAt: now.getTime(),
   secret: secret.toString('base64'),
   publicKey: null,
