@@ -16,6 +16,18 @@ export function runner(
   token: string | undefined,
   format = 'table',
 ): Run {
+  const run = inputRunner(t, path, url, token, format)
+  return (...args) => run('', ...args)
+}
+
+/** The same with something to read on standard input, where secrets are given. */
+export function inputRunner(
+  t: TestContext,
+  path: string,
+  url: string,
+  token: string | undefined,
+  format = 'table',
+): (input: string, ...args: string[]) => Promise<Ran> {
   const home = mkdtempSync(join(tmpdir(), 'keyward-bao-'))
   t.after(() => rmSync(home, { recursive: true, force: true }))
   const env = {
@@ -25,11 +37,14 @@ export function runner(
     PATH: '/usr/bin:/bin',
     ...(token === undefined ? {} : { BAO_TOKEN: token }),
   }
-  return (...args) =>
+  return (input, ...args) =>
     new Promise((resolve) => {
-      execFile(path, args, { env }, (error, out, err) => {
+      const child = execFile(path, args, { env }, (error, out, err) => {
         resolve({ code: error ? Number(error.code ?? 1) : 0, out, err })
       })
+      // A command that reads nothing may be gone already.
+      child.stdin?.on('error', () => undefined)
+      child.stdin?.end(input)
     })
 }
 

@@ -39,6 +39,12 @@ test('VAULT-2: auth methods are enabled, listed, read, tuned and disabled', asyn
   })
   await root('POST', 'sys/auth/approle/tune', { max_lease_ttl: -1, default_lease_ttl: 'system' })
   assert.equal(dataOf(await root('GET', 'sys/auth/approle/tune'))['max_lease_ttl'], 768 * 3600)
+  const both = await root('GET', 'sys/mounts/auth/approle/tune')
+  assert.deepEqual(dataOf(both), dataOf(await root('GET', 'sys/auth/approle/tune')))
+  assert.equal((await root('POST', 'sys/mounts/auth/approle/tune', { description: 'n' })).status, 204)
+  assert.equal(dataOf(await root('GET', 'sys/auth/approle'))['description'], 'n')
+  assert.equal((await root('GET', 'sys/mounts/auth/approle')).status, 400)
+  assert.equal((await root('DELETE', 'sys/mounts/auth/approle')).status, 405)
   assert.equal((await root('DELETE', 'sys/auth/approle/')).status, 204)
   assert.equal((await root('DELETE', 'sys/auth/approle')).status, 204)
   assert.equal((await root('GET', 'sys/auth/approle')).status, 400)
@@ -59,6 +65,7 @@ test('VAULT-2: what cannot be an auth method is refused', async (t) => {
     ['sys/auth/none/tune', { description: 'x' }],
     ['sys/mounts/auth/x', { type: 'approle' }],
     ['sys/mounts/auth/x', { type: 'kv' }],
+    ['sys/mounts/auth', { type: 'kv' }],
     ['sys/mounts/x', { type: 'approle' }],
   ] as const)
     assert.equal((await root('POST', path, body)).status, 400, `${path} ${JSON.stringify(body)}`)

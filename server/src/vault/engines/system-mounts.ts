@@ -25,6 +25,7 @@ export function mountPaths(mounts: Mounts): PathSpec[] {
     Object.fromEntries(Object.entries(views).filter(([path]) => acl.touches(prefix + path)))
   return [
     { pattern: 'mounts', read: async () => flat(viewsOf('secret')) },
+    { ...tunePathOf(mounts), sudo: true },
     pathOf(mounts, 'secret', 'mounts/{path...}'),
     { pattern: 'auth', read: async () => flat(viewsOf('auth')) },
     { ...pathOf(mounts, 'auth', 'auth/{path...}'), sudo: true },
@@ -73,15 +74,35 @@ function pathOf(mounts: Mounts, kind: Kind, pattern: string): PathSpec {
   }
 }
 
+/** Clients tune auth methods here too. They are made and removed at `sys/auth` alone. */
+function tunePathOf(mounts: Mounts): PathSpec {
+  const { read, update, pattern } = pathOf(mounts, 'auth', 'mounts/auth/{path...}')
+  const assertTuning = (call: Call): void => {
+    if (!targetOf('auth', call).tuning)
+      throw new AppError(
+        'request.invalid',
+        `"${call.path}" cannot be the path of a mount: auth methods are at sys/auth`,
+      )
+  }
+  return {
+    pattern,
+    async read(call) {
+      assertTuning(call)
+      return read?.(call)
+    },
+    async update(tx, call) {
+      assertTuning(call)
+      return update?.(tx, call)
+    },
+  }
+}
+
 /** The mount's path, and whether its settings are meant. */
 function targetOf(kind: Kind, { params }: Pick<Call, 'params'>): { path: string; tuning: boolean } {
   const written = (params['path'] ?? '').replace(/^\/+|\/+$/g, '')
   const bare = written.replace(/\/tune$/, '')
   if (kind === 'secret' && `${bare}/`.startsWith(authPrefix))
-    throw new AppError(
-      'request.invalid',
-      `"${bare}" cannot be the path of a mount; auth methods are at sys/auth`,
-    )
+    throw new AppError('request.invalid', `"${bare}" cannot be the path of a mount`)
   return { path: `${kind === 'auth' ? authPrefix : ''}${bare}/`, tuning: bare !== written }
 }
 
