@@ -125,9 +125,10 @@ export async function createKeyward(needs: Needs) {
   })
   const flows = createFlows({ store, bus, policy, log, findings, workflow })
   const startedAt = clock.now()
+  const checkStore = atMostEachSecond(clock, () => store.check())
 
   async function status(): Promise<SystemStatus> {
-    const { state } = await store.check().then(
+    const { state } = await checkStore().then(
       () => ({ state: 'ok' as const }),
       () => ({ state: 'failing' as const }),
     )
@@ -158,7 +159,7 @@ export async function createKeyward(needs: Needs) {
   /** Whether the server can do its work. A sealed vault is a state, not a fault. */
   async function health() {
     const problems: Record<string, string> = {}
-    await store.check().catch((error: unknown) => {
+    await checkStore().catch((error: unknown) => {
       problems['store'] = reasonOf(error)
     })
     const chain = audit.health()
@@ -272,6 +273,21 @@ function mayApproveBy(
     })
     const mode = requestedBy === `${principal.kind}:${principal.id}` ? 'self' : 'person'
     return { ...decision, mode }
+  }
+}
+
+/** A check is a write that is synced, and anybody may ask for health: one that went well holds for a second. */
+function atMostEachSecond(clock: Pick<Clock, 'now'>, check: () => Promise<void>): () => Promise<void> {
+  let last: { at: number; done: Promise<void> } | undefined
+  return () => {
+    const now = clock.now().getTime()
+    if (last && now >= last.at && now - last.at < 1000) return last.done
+    const started = { at: now, done: check() }
+    last = started
+    started.done.catch(() => {
+      if (last === started) last = undefined
+    })
+    return started.done
   }
 }
 
