@@ -1,7 +1,6 @@
 import { AppError, Secret } from '../../core/index.ts'
 import type { Tx } from '../../store/index.ts'
 import type { Policies } from '../acl/policies.ts'
-import { checkedCidrs } from '../cidr.ts'
 import type { Answer, Body, Call } from '../engine.ts'
 import { booleanField, countField, durationField, listField, textField, textMapField } from '../fields.ts'
 import { policiesFor } from '../tokens/token-policies.ts'
@@ -39,6 +38,8 @@ export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: 
     endless: policies.includes('root') && parent.record.expiresAt === null,
     value: customId(body),
     ...limitsOf(body, role),
+    // A token for certain addresses makes none for others, unless a role says which.
+    boundCidrs: role?.boundCidrs.length ? role.boundCidrs : (parent.record.boundCidrs ?? []),
   }
   if (isBatch(body, role)) assertBatchable(wanted)
   const { token, record, warnings } = await needs.tokens.create(tx, {
@@ -65,18 +66,13 @@ async function roleOf({ roles }: Needs, tx: Tx, name: string | undefined): Promi
 function limitsOf(
   body: Body,
   role: TokenRole | undefined,
-): Pick<
-  NewToken,
-  'usesLeft' | 'renewable' | 'explicitMaxTtlSeconds' | 'periodSeconds' | 'role' | 'boundCidrs'
-> {
-  const cidrs = listField(body, 'bound_cidrs')
+): Pick<NewToken, 'usesLeft' | 'renewable' | 'explicitMaxTtlSeconds' | 'periodSeconds' | 'role'> {
   return {
     usesLeft: narrower(countField(body, 'num_uses'), role?.uses) || null,
     renewable: (booleanField(body, 'renewable') ?? true) && role?.renewable !== false,
     explicitMaxTtlSeconds: narrower(durationField(body, 'explicit_max_ttl'), role?.explicitMaxTtlSeconds),
     periodSeconds: narrower(durationField(body, 'period'), role?.periodSeconds),
-    ...(role ? { role: role.name, boundCidrs: role.boundCidrs } : {}),
-    ...(cidrs && !role?.boundCidrs.length ? { boundCidrs: checkedCidrs(cidrs, 'bound_cidrs') } : {}),
+    ...(role ? { role: role.name } : {}),
   }
 }
 

@@ -108,6 +108,14 @@ test('VAULT-2: what a role says of its tokens holds: orphan, path, uses, period,
   assert.deepEqual(refused.body['errors'], ['original token role "app" could not be found, not renewing'])
 })
 
+test('VAULT-2: a token for certain addresses makes no token for others', async (t) => {
+  const { create, callWith } = await setup(t, { allowed_policies: 'maker', token_bound_cidrs: '10.0.0.0/8' })
+  const bound = callWith(authOf(await create()), '10.0.0.1')
+  const child = authOf(await bound('POST', 'auth/token/create', {}))
+  assert.equal((await callWith(child, '10.9.9.9')('POST', 'auth/token/create', {})).status, 200)
+  assert.equal((await callWith(child, '11.0.0.1')('POST', 'auth/token/create', {})).status, 403)
+})
+
 test('VAULT-2: a role bounds the greatest age, and may forbid renewing', async (t) => {
   const { create, callWith } = await setup(t, { token_explicit_max_ttl: '10m', renewable: false })
   const auth = authOf(await create({ policies: ['default'], explicit_max_ttl: '1h' }))
