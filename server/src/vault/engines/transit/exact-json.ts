@@ -2,7 +2,7 @@ import { invalid } from './inputs.ts'
 
 // Go writes the numbers of a key as JSON numbers with hundreds of digits, which `JSON.parse` alone would round.
 
-/** The reviver's third argument, and raw JSON, are in every Node that runs this; the types of the language do not know them yet. */
+/** The reviver's third argument and raw JSON: every Node that runs this has them, the types of the language not yet. */
 type ExactJson = {
   parse(
     text: string,
