@@ -23,6 +23,7 @@ import { createTransit } from './engines/transit/transit.ts'
 import { createKeywardKv, type VaultKv } from './keyward-kv.ts'
 import { createKeywardStorage, type SealedStorage } from './keyward-storage.ts'
 import { createMounts, type Mount } from './mounts.ts'
+import { createPasswordPolicies } from './password-policies.ts'
 import {
   type Ceiling,
   createRequestHandler,
@@ -118,7 +119,16 @@ export function createVault(needs: Needs): Vault {
       'sys/',
       'system',
       'the vault itself',
-      createSystemEngine({ barrier, policies, mounts, tokens, wrapping, lockouts, seal: shut }),
+      createSystemEngine({
+        barrier,
+        policies,
+        mounts,
+        tokens,
+        wrapping,
+        lockouts,
+        passwordPolicies: createPasswordPolicies(barrier),
+        seal: shut,
+      }),
     ),
     fixedMount(
       'auth/token/',

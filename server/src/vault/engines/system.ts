@@ -6,11 +6,13 @@ import type { Barrier } from '../barrier/barrier.ts'
 import type { Answer, Call, Engine, PathSpec } from '../engine.ts'
 import { listField, textField } from '../fields.ts'
 import type { Mounts } from '../mounts.ts'
+import type { PasswordPolicies } from '../password-policies.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { Wrapping } from '../wrapping.ts'
 import { listed } from './kv2.ts'
 import { lockedUserPaths } from './system-locked-users.ts'
 import { mountPaths } from './system-mounts.ts'
+import { passwordPolicyPaths } from './system-passwords.ts'
 import { wrappingPaths } from './system-wrapping.ts'
 import { toolPaths } from './tools.ts'
 
@@ -21,6 +23,7 @@ type Needs = {
   tokens: Pick<Tokens, 'find' | 'findByAccessor'>
   wrapping: Wrapping
   lockouts: Lockouts
+  passwordPolicies: PasswordPolicies
   seal: () => void
 }
 
@@ -33,6 +36,7 @@ export function createSystemEngine(needs: Needs): Engine {
       ...mountPaths(needs.mounts),
       ...wrappingPaths(needs.wrapping),
       ...lockedUserPaths(needs.lockouts, needs.mounts),
+      ...passwordPolicyPaths(needs.passwordPolicies),
       ...policyPaths(needs),
       ...capabilityPaths(needs),
       ...toolPaths('tools/'),
