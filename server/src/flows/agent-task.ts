@@ -91,7 +91,8 @@ export function agentTaskAction(needs: Needs): Action {
       }
     },
     async ended(tx, { runId, taskId, reason }) {
-      await needs.lend.endForTask(tx, runId, taskId, reason)
+      const words = reason === 'Succeeded' ? 'its task succeeded' : `its task ended: ${reason}`
+      await needs.lend.endForTask(tx, runId, taskId, words)
     },
   }
 }
