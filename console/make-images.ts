@@ -144,12 +144,13 @@ async function run(home: string, args: string[]): Promise<string> {
   return stdout
 }
 
-/** The output as it is with the usual folder and port. The sign-in code, which is worth nothing any more, is left out. */
+/** The output as it is with the usual folder and port, without what is different each time. */
 function asAtHome(recording: string, dataDir: string, listen: string): string {
   return recording
     .replaceAll(dataDir, '~/.local/share/keyward')
     .replaceAll(listen, '127.0.0.1:8200')
     .replace(/#code=\S+/, '#code=…')
+    .replaceAll(/run_\w{26}/g, 'run_…')
 }
 
 /** A port that is free now. */
