@@ -34,7 +34,6 @@ function startOnBundledNode() {
     process.exitCode = 2
     return
   }
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
   // A terminal sends these to its whole foreground group: the child has them already, and a second one means "at once".
   const fromTerminal = process.stdin.isTTY ? ['SIGINT', 'SIGQUIT'] : []
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']) {
@@ -42,6 +41,8 @@ function startOnBundledNode() {
       if (!fromTerminal.includes(signal)) child.kill(signal)
     })
   }
+  // Only now: it may run, and be known to others, before spawn returns.
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
   child.once('error', (error) => {
     process.stderr.write(`keyward: ${node} cannot be started (${error.code}). Run npm install again.\n`)
     process.exitCode = 2

@@ -22,7 +22,7 @@ export function runChild(
   { env, cwd, terminal }: { env: Environment; cwd: string; terminal: boolean },
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, cwd, stdio: 'inherit' })
+    // Heard before the child exists: it may run, and be known to others, before spawn returns here.
     const handlers = forwarded.map((signal) => {
       const forward = (): void => {
         if (!(terminal && sentByTerminal.includes(signal))) child.kill(signal)
@@ -30,6 +30,7 @@ export function runChild(
       process.on(signal, forward)
       return () => process.off(signal, forward)
     })
+    const child = spawn(command, args, { env, cwd, stdio: 'inherit' })
     const settle = (): void => {
       for (const remove of handlers) remove()
     }
