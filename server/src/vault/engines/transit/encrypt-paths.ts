@@ -33,13 +33,16 @@ const inputsOf = (item: Body): { context: Buffer | undefined; associatedData: Bu
   associatedData: bytesField(item, 'associated_data'),
 })
 
-/** A nonce of the caller's would one day be used twice, which gives the key away; Vault refuses it too. */
-function assertNoNonce(item: Body): void {
+/** What would be done in another way than the caller thinks, if it were passed over. */
+function assertSupported(item: Body): void {
+  // Used twice, it would give the key away; Vault refuses it too.
   if (textField(item, 'nonce')) throw invalid('provided nonce not allowed for this key')
+  const padding = textField(item, 'padding_scheme') || 'oaep'
+  if (padding !== 'oaep') throw invalid(`padding scheme ${padding} is not supported; use oaep`)
 }
 
 function encryptItem(key: Key, item: Body): Result {
-  assertNoNonce(item)
+  assertSupported(item)
   const plaintext = bytesField(item, 'plaintext')
   if (!plaintext) throw invalid('missing plaintext to encrypt')
   const version = versionToUse(key, integerField(item, 'key_version') ?? 0, 'encryption')
@@ -52,6 +55,7 @@ const encryptAll = (key: Key, call: Call): Answer => {
 }
 
 function decryptItem(key: Key, item: Body): Buffer {
+  if (key.traits.kind === 'rsa') assertSupported(item)
   const ciphertext = textField(item, 'ciphertext')
   if (!ciphertext) throw invalid('missing ciphertext to decrypt')
   return decrypt(key, { ciphertext, ...inputsOf(item) })
@@ -69,7 +73,7 @@ function decryptAll(key: Key, call: Call): Answer {
 function rewrapAll(key: Key, call: Call): Answer {
   assertEncrypts(key)
   return forEachItem(call, (item) => {
-    assertNoNonce(item)
+    assertSupported(item)
     const plaintext = decryptItem(key, item)
     const version = versionToUse(key, integerField(item, 'key_version') ?? 0, 'encryption')
     const ciphertext = encrypt(key, version, { plaintext, ...inputsOf(item) })
@@ -85,7 +89,7 @@ function dataKey(key: Key, call: Call): Answer {
   if (kind !== 'plaintext' && kind !== 'wrapped')
     throw invalid("Invalid path, must be 'plaintext' or 'wrapped'")
   assertEncrypts(key)
-  assertNoNonce(body)
+  assertSupported(body)
   const bits = integerField(body, 'bits') ?? 256
   if (!dataKeyBits.includes(bits)) throw invalid('invalid bit length')
   const version = versionToUse(key, integerField(body, 'key_version') ?? 0, 'encryption')

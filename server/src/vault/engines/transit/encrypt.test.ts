@@ -158,6 +158,10 @@ test('VAULT-4: every refusal of encrypt', async (t) => {
     400,
     'provided nonce not allowed for this key',
   )
+  for (const path of ['encrypt/r', 'decrypt/r', 'rewrap/r', 'datakey/wrapped/r']) {
+    const body = { plaintext, ciphertext: 'vault:v1:aaaa', padding_scheme: 'pkcs1v15' }
+    await refused(path, body, 400, 'padding scheme pkcs1v15 is not supported; use oaep')
+  }
   const tooNew = 'requested version for encryption is higher than the latest key version'
   await refused('encrypt/k', { plaintext, key_version: 2 }, 400, tooNew)
   await refused(
