@@ -259,6 +259,11 @@ export async function fileChangesOf(reader: Reader, runId: string): Promise<File
   return reader.all<FileChangeRow>(sql`select * from file_changes where run_id = ${runId} order by file`)
 }
 
+/** Files that a run has begun to write and no undo has put back. */
+export async function unrestoredFiles(reader: Reader): Promise<{ root: string; file: string }[]> {
+  return reader.all(sql`select distinct root, file from file_changes where state <> 'restored'`)
+}
+
 // ── Views ──────────────────────────────────────────────────────────────────────────────────────────────────────
 export function findingViewOf(row: FindingRow, places: readonly PlaceRow[]): FindingView {
   return {

@@ -14,11 +14,12 @@ import {
   moveFindings,
   placesOf,
   readScans,
+  unrestoredFiles,
 } from './findings-store.ts'
 import { createImport, type Import } from './import.ts'
 import type { FindingsNeeds } from './needs.ts'
 import { previewImport } from './preview.ts'
-import { projectRoot } from './project-file.ts'
+import { projectRoot, removeLeftover } from './project-file.ts'
 import { createScanKeeper } from './scan-keeper.ts'
 import { createUndo, type Undo } from './undo.ts'
 
@@ -42,7 +43,7 @@ export type Findings = Import &
     /** Runs that have findings reserved. */
     importingRuns(): Promise<string[]>
     counts(): Promise<{ open: number; imported: number }>
-    /** Marks scans that an earlier process left running as failed. */
+    /** Marks scans that an earlier process left running as failed, and removes what it left beside files. */
     recover(): Promise<void>
   }
 
@@ -128,6 +129,7 @@ export function createFindings(needs: FindingsNeeds): Findings {
     importingRuns: () => importingRuns(store),
     counts: () => countFindings(store),
     async recover() {
+      for (const { root, file } of await unrestoredFiles(store)) await removeLeftover(root, file)
       const failed = await store.write((tx) => failRunningScans(tx, clock.now()))
       if (failed > 0) needs.log.warn({ scans: failed }, 'scans were cut off by a stop; scan again')
     },

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, realpathSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FindingView } from '@keyward/contract'
@@ -286,4 +294,18 @@ test('DISC-5: imported and put back, a finding opens again with the next scan an
   await assert.rejects(findings.undo(runId, by), { code: 'finding.state' })
   await findings.undo('run_2', by)
   assert.equal(read('.env').toString(), `STRIPE_KEY=${value}\n`)
+})
+
+test('DISC-5: what a killed process left beside a file is removed, also when its run cannot go on', async (t) => {
+  const { write, read, root, scan, findings, importAll } = await open(t)
+  write('.env', `STRIPE_KEY=${newPaymentsKey()}\n`)
+  await importAll(idsOf(await scan()))
+  // Killed on its way to putting the file back; then somebody edits it.
+  write('..env.keyward-next', 'what was about to become the file')
+  write('.env', 'STRIPE_KEY=mine\n')
+  write('.other.keyward-next', 'not ours: no run wrote a file of this name')
+  await findings.recover()
+  assert.equal(existsSync(join(root, '..env.keyward-next')), false)
+  assert.equal(existsSync(join(root, '.other.keyward-next')), true)
+  assert.equal(read('.env').toString(), 'STRIPE_KEY=mine\n')
 })

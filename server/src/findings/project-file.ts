@@ -84,7 +84,7 @@ async function replaceIn(
   target: Omit<ProjectFile, 'bytes'>,
   bytes: Uint8Array,
 ): Promise<void> {
-  const next = join(place, `.${name}.keyward-next`)
+  const next = nextOf(place, name)
   await unlink(next).catch(() => undefined)
   const handle = await open(next, 'wx', 0o600)
   try {
@@ -101,6 +101,14 @@ async function replaceIn(
     throw error
   }
 }
+
+/** Removes what a killed process left beside a file. It may be the file with its values, so it must not stay. */
+export async function removeLeftover(root: string, file: string): Promise<void> {
+  const path = await insideProject(root, file).catch(() => undefined)
+  if (path !== undefined) await unlink(nextOf(dirname(path), basename(path))).catch(() => undefined)
+}
+
+const nextOf = (place: string, name: string): string => join(place, `.${name}.keyward-next`)
 
 const onLinux = process.platform === 'linux'
 const pathOfHandle = ({ fd }: FileHandle): string => `/proc/self/fd/${fd}`
