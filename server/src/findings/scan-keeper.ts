@@ -26,20 +26,22 @@ export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: Fin
 
   async function begin(scan: ScanView, by: Principal): Promise<void> {
     running.set(scan.id, scan)
-    await store.write(async (tx) => {
-      await putScan(tx, scan)
-      const entry = { actor: actorOf(by), target: `scan:${scan.id}`, correlation: scan.id }
-      await audit.record(tx, {
-        type: 'scan.started',
-        outcome: 'intent',
-        ...entry,
-        detail: { path: scan.path },
+    await store
+      .write(async (tx) => {
+        await putScan(tx, scan)
+        const entry = { actor: actorOf(by), target: `scan:${scan.id}`, correlation: scan.id }
+        await audit.record(tx, {
+          type: 'scan.started',
+          outcome: 'intent',
+          ...entry,
+          detail: { path: scan.path },
+        })
+        await bus.publish(tx, { type: 'scan.started', subject: `scan:${scan.id}` })
       })
-      await bus.publish(tx, { type: 'scan.started', subject: `scan:${scan.id}` })
-    }).catch((error: unknown) => {
-      running.delete(scan.id)
-      throw error
-    })
+      .catch((error: unknown) => {
+        running.delete(scan.id)
+        throw error
+      })
   }
 
   async function run(scan: ScanView, scanner: Scanner, history: boolean, by: Principal): Promise<ScanView> {
