@@ -94,6 +94,7 @@ export function createVault(needs: Needs): Vault {
     policies,
     clock,
     onEnd: (tx, { id }) => barrier.deleteFolder(tx, cubbyholeOf(id)),
+    isMounted: (mountId) => mounts.engineById(mountId) !== undefined,
   })
   const tokenRoles = createTokenRoles(barrier)
   const lockouts = createLockouts(clock)
@@ -111,6 +112,7 @@ export function createVault(needs: Needs): Vault {
     },
     async onDisable(tx, { id }) {
       for (const row of await tokens.issuedBy(tx, id)) await tokens.revoke(tx, row)
+      tx.afterCommit(tokens.forget)
     },
   })
   const fixed: readonly { mount: Mount; engine: Engine }[] = [

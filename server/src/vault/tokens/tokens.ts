@@ -70,6 +70,8 @@ type Needs = {
   clock: Pick<Clock, 'now'>
   /** What the end of a token takes along, in the same transaction. */
   onEnd: (tx: Tx, record: TokenRecord) => Promise<void>
+  /** Whether an auth mount is still there: what cannot be revoked ends with it all the same. */
+  isMounted: (mountId: string) => boolean
 }
 
 const cachedTokens = 10_000
@@ -77,7 +79,7 @@ const batchPrefix = 'kwb.'
 const batchContext = 'batch token'
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
-export function createTokens({ store, barrier, policies, clock, onEnd }: Needs): Tokens {
+export function createTokens({ store, barrier, policies, clock, onEnd, isMounted }: Needs): Tokens {
   const live = new Map<string, LiveToken>()
   /** Counts changes; what was read before one is not kept after it. */
   let changes = 0
@@ -117,7 +119,8 @@ export function createTokens({ store, barrier, policies, clock, onEnd }: Needs):
     if (!text.startsWith(batchPrefix)) return undefined
     try {
       const closed = Buffer.from(text.slice(batchPrefix.length), 'base64url')
-      return { row: '', record: JSON.parse(barrier.reveal(batchContext, closed)) as TokenRecord }
+      const record = JSON.parse(barrier.reveal(batchContext, closed)) as TokenRecord
+      return record.issuer && !isMounted(record.issuer.mountId) ? undefined : { row: '', record }
     } catch (error) {
       if (error instanceof AppError && error.code === 'vault.entry_corrupt') return undefined
       throw error

@@ -318,6 +318,15 @@ test('VAULT-2: AppRole: a role may give out batch tokens, and tokens without the
   assert.equal((await callWith(auth)('GET', 'secret/data/x')).status, 403)
 })
 
+test('VAULT-2: AppRole: a batch token, which cannot be revoked, ends with its mount too', async (t) => {
+  const { root, roleId, newSecretId, login, callWith } = await setup(t, { token_type: 'batch' })
+  const call = callWith(authOf(await login({ role_id: roleId, secret_id: (await newSecretId()).value })))
+  assert.equal((await call('GET', 'auth/token/lookup-self')).status, 200)
+  await root('DELETE', 'sys/auth/approle')
+  await root('POST', 'sys/auth/approle', { type: 'approle' })
+  assert.equal((await call('GET', 'auth/token/lookup-self')).status, 403)
+})
+
 test('VAULT-2: AppRole: a disabled mount takes its roles and its tokens along', async (t) => {
   const { root, roleId, newSecretId, login, callWith, store } = await setup(t)
   const call = callWith(authOf(await login({ role_id: roleId, secret_id: (await newSecretId()).value })))
