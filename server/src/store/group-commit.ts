@@ -23,6 +23,7 @@ type Job = {
 }
 
 const largestBatch = 128
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
  * Group commit: transactions that wait at the same time share one database transaction, each in a savepoint of its own, and
@@ -97,6 +98,8 @@ export function createGroupCommit(connection: WriteConnection) {
 
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
+      // What else comes in this turn of the event loop, such as requests of other connections, shares the batch.
+      await endOfTurn()
       const done = await commitBatch(waiting.splice(0, largestBatch))
       for (const job of done) if (job.durability === 'kernel') settle(job)
       const toSync = done.filter((job) => job.durability === 'disk')
@@ -116,8 +119,7 @@ export function createGroupCommit(connection: WriteConnection) {
     write<T>(work: (tx: Tx) => Promise<T>, durability: Durability): Promise<T> {
       return new Promise<T>((resolve, reject) => {
         waiting.push({ work, durability, resolve: resolve as (value: unknown) => void, reject, after: [] })
-        // Started in a later microtask, so that callers of the same turn share the batch.
-        draining ??= Promise.resolve().then(drain)
+        draining ??= drain()
       })
     },
     /** Resolves when nothing waits any more. */
