@@ -105,6 +105,8 @@ export type Engine = {
   readonly paths: readonly PathSpec[]
   /** Removes all that it stored, when its mount goes. */
   wipe(tx: Tx): Promise<void>
+  /** Removes what has expired and nobody will use again; returns how many. Called now and then. */
+  tidy?(tx: Tx, now: Date): Promise<number>
   /** Of an auth method: how far a token that it gave out may be renewed now; it throws when it may not. */
   renewal?(tx: Tx, token: TokenRecord): Promise<RenewalTerms>
 }

@@ -81,6 +81,7 @@ type Needs = {
 
 const expiryIntervalMilliseconds = 15_000
 const expiredAtOnce = 200
+const tidyIntervalMilliseconds = 3_600_000
 
 export function createVault(needs: Needs): Vault {
   const { store, audit, clock, log } = needs
@@ -141,6 +142,7 @@ export function createVault(needs: Needs): Vault {
   ]
   /** Open for requests: keys, mounts and policies are there. */
   let active = false
+  let tidiedAt = 0
   let stopTimer = (): void => undefined
 
   /** Who gave a token out is asked again: a role or a user that is gone renews nothing. */
@@ -180,7 +182,30 @@ export function createVault(needs: Needs): Vault {
     })
   }
 
+  /** Now and then, what engines keep beyond its time; each mount in a transaction of its own. */
+  async function tidyMounts(): Promise<void> {
+    const now = clock.now()
+    if (!active || now.getTime() - tidiedAt < tidyIntervalMilliseconds) return
+    for (const { id, path } of mounts.all()) {
+      const engine = mounts.engineById(id)
+      if (!engine?.tidy) continue
+      await store.write(async (tx) => {
+        const removed = (await engine.tidy?.(tx, now)) ?? 0
+        if (removed > 0)
+          await audit.record(tx, {
+            type: 'vault.request',
+            outcome: 'done',
+            actor: actorOf(systemPrincipal('expiry')),
+            target: `path:${path}`,
+            detail: { operation: 'tidy', removed },
+          })
+      })
+    }
+    tidiedAt = now.getTime()
+  }
+
   async function expireTokens(): Promise<number> {
+    await tidyMounts()
     let count = 0
     for (const row of active ? await tokens.expired(expiredAtOnce) : [])
       await store.write(async (tx) => {

@@ -96,6 +96,22 @@ test('VAULT-2: AppRole: a secret id ends on time, and tidying removes it', async
   assert.equal((dataOf(await root('LIST', `${roleAt}/secret-id`))['keys'] as string[]).length, 1)
 })
 
+test('VAULT-2: AppRole: expired secret ids go by themselves, and that is recorded', async (t) => {
+  const { root, newSecretId, vault, clock, audit } = await setup(t)
+  await newSecretId({ ttl: '5m' })
+  const lasting = await newSecretId({})
+  await vault.expireTokens()
+  clock.set(new Date(clock.now().getTime() + 3_600_000))
+  await vault.expireTokens()
+  assert.deepEqual(dataOf(await root('LIST', `${roleAt}/secret-id`))['keys'], [lasting.accessor])
+  const { items } = await audit.page({ limit: 100, order: 'desc' })
+  const tidied = items.filter(({ actor }) => actor === 'system:expiry')
+  assert.deepEqual(
+    tidied.map(({ target, detail }) => [target, detail]),
+    [['path:auth/approle/', { operation: 'tidy', removed: 1 }]],
+  )
+})
+
 test('VAULT-2: AppRole: addresses bind logins, secret ids and tokens', async (t) => {
   const { roleId, newSecretId, login, callWith } = await setup(t, {
     secret_id_bound_cidrs: ['10.0.0.0/8', 'fd00::/8'],

@@ -51,6 +51,7 @@ export function createAppRole({ barrier, tokens }: Needs): EngineMaker {
         ...Object.entries(roleFields).map(([segment, field]) => fieldPath(roles, segment, field)),
       ],
       wipe: (tx) => barrier.deleteFolder(tx, `auth/${id}/`),
+      tidy: (tx, now) => tidy(roles, secretIds, tx, now),
       renewal,
     }
   }
@@ -99,16 +100,21 @@ function rolePaths(roles: RoleStore, secretIds: SecretIds): PathSpec[] {
     {
       pattern: 'tidy/secret-id',
       async update(tx, { now }) {
-        let count = 0
-        for (const name of await roles.names()) {
-          const role = await roles.read(name, tx)
-          if (role) count += await secretIds.tidy(tx, role, now)
-        }
+        const count = await tidy(roles, secretIds, tx, now)
         const warning = `Tidy operation has finished: ${count} expired secret IDs were removed.`
         return { status: 202, warnings: [warning], note: { removed: count } }
       },
     },
   ]
+}
+
+async function tidy(roles: RoleStore, secretIds: SecretIds, tx: Tx, now: Date): Promise<number> {
+  let count = 0
+  for (const name of await roles.names()) {
+    const role = await roles.read(name, tx)
+    if (role) count += await secretIds.tidy(tx, role, now)
+  }
+  return count
 }
 
 async function writeRole(roles: RoleStore, tx: Tx, { params, body }: Call): Promise<Answer> {
