@@ -110,16 +110,19 @@ async function contract(
     assert.deepEqual(calls, ['yes'])
   })
 
-  await t.test('what was written is there after closing and opening; migrations run once, and a newer database is refused', async () => {
-    await add('kept')
-    await store.check()
-    await store.close()
-    const again = await reopen()
-    await again.migrate(migrations)
-    assert.equal((await again.all(sql`select id from things`)).length, 1)
-    await assert.rejects(again.migrate([]), { code: 'store.newer' })
-    await again.close()
-  })
+  await t.test(
+    'what was written is there after closing and opening; migrations run once, and a newer database is refused',
+    async () => {
+      await add('kept')
+      await store.check()
+      await store.close()
+      const again = await reopen()
+      await again.migrate(migrations)
+      assert.equal((await again.all(sql`select id from things`)).length, 1)
+      await assert.rejects(again.migrate([]), { code: 'store.newer' })
+      await again.close()
+    },
+  )
 }
 
 test('OPS-1: the store contract on SQLite', async (t) => {
