@@ -24,7 +24,8 @@ const contract = '@keyward/contract'
 /** npm puts these into every package, when they lie beside its package.json. */
 const lent = ['README.md', 'LICENSE', 'NOTICE']
 
-if (process.argv.includes('--clean')) removeLent()
+if (process.argv.includes('--lend')) lend()
+else if (process.argv.includes('--take-back')) takeBack()
 else build()
 
 function build(): void {
@@ -40,14 +41,17 @@ function build(): void {
     cpSync(join(repository, 'examples'), join(dist, 'examples'), { recursive: true })
     rmSync(join(server, 'dist'), { recursive: true, force: true })
     renameSync(dist, join(server, 'dist'))
-    for (const name of lent.filter((name) => existsSync(join(repository, name))))
-      copyFileSync(join(repository, name), join(server, name))
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
 }
 
-function removeLent(): void {
+function lend(): void {
+  for (const name of lent.filter((name) => existsSync(join(repository, name))))
+    copyFileSync(join(repository, name), join(server, name))
+}
+
+function takeBack(): void {
   for (const name of lent) rmSync(join(server, name), { force: true })
 }
 

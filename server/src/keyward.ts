@@ -1,26 +1,21 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import type { SystemStatus } from '@keyward/contract'
-import {
-  approvalsMigrations,
-  countPendingApprovals,
-  createApprovals,
-  type MayApprove,
-} from './approvals/index.ts'
+import { approvalsMigrations, createApprovals, type MayApprove } from './approvals/index.ts'
 import { auditMigrations, createAudit, createFileAnchor } from './audit/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
-import { type Clock, type Log, type Principal, reasonOf, repeat } from './core/index.ts'
+import { createCondition } from './condition.ts'
+import { type Clock, type Log, type Principal, repeat } from './core/index.ts'
 import { createFindings, findingsMigrations } from './findings/index.ts'
 import { agentTaskAction, createEgressGate, createFlows, leakedKeyActions } from './flows/index.ts'
 import { createIdentity, identityMigrations } from './identity/index.ts'
+import { createKeys } from './keys.ts'
 import { createLend, lendMigrations } from './lend/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createBubblewrapDriver, createSandbox } from './sandbox/index.ts'
 import { createScanner, type Scanner } from './scan/index.ts'
 import type { Store } from './store/index.ts'
-import { type Ceiling, createVault, type SealedStorage, vaultMigrations } from './vault/index.ts'
-import { type ApprovalGate, countRuns, createWorkflow, workflowMigrations } from './workflow/index.ts'
+import { type Ceiling, createVault, vaultMigrations } from './vault/index.ts'
+import { type ApprovalGate, createWorkflow, workflowMigrations } from './workflow/index.ts'
 
 export type Keyward = Awaited<ReturnType<typeof createKeyward>>
 
@@ -124,57 +119,20 @@ export async function createKeyward(needs: Needs) {
     mayApprove: mayApproveBy(policy, identity),
   })
   const flows = createFlows({ store, bus, policy, log, findings, workflow })
-  const startedAt = clock.now()
-  const checkStore = atMostEachSecond(clock, () => store.check())
+  const { status, health } = createCondition({
+    store,
+    clock,
+    audit,
+    vault,
+    findings,
+    identity,
+    lend,
+    proxy,
+    sandbox,
+    version: needs.version,
+  })
 
-  async function status(): Promise<SystemStatus> {
-    const { state } = await checkStore().then(
-      () => ({ state: 'ok' as const }),
-      () => ({ state: 'failing' as const }),
-    )
-    const { initialised, sealed, seal } = vault.status()
-    const auditHealth = audit.health()
-    const isolation = await sandbox.probe()
-    const active = await lend.countActive()
-    const counted = await findings.counts()
-    return {
-      version: needs.version,
-      startedAt: startedAt.toISOString(),
-      vault: { initialised, sealed, seal },
-      store: { dialect: store.dialect, health: state },
-      audit: { health: auditHealth.state, seq: auditHealth.seq },
-      sandbox: { level: isolation.level, reasons: [...isolation.reasons] },
-      proxy: { health: proxy.health().state },
-      counts: {
-        openFindings: counted.open,
-        importedFindings: counted.imported,
-        pendingApprovals: await countPendingApprovals(store),
-        activeRuns: await countRuns(store, ['Running', 'AwaitingApproval']),
-        agents: await identity.countAgents(),
-        activeLeases: [...active.values()].reduce((sum, n) => sum + n, 0),
-      },
-    }
-  }
-
-  /** Whether the server can do its work. A sealed vault is a state, not a fault. */
-  async function health() {
-    const problems: Record<string, string> = {}
-    await checkStore().catch((error: unknown) => {
-      problems['store'] = reasonOf(error)
-    })
-    const chain = audit.health()
-    if (chain.state !== 'ok') problems['audit'] = chain.reason ?? 'entries cannot be written'
-    const egress = proxy.health()
-    const state =
-      Object.keys(problems).length > 0
-        ? ('failing' as const)
-        : egress.state === 'failing'
-          ? ('degraded' as const)
-          : ('ok' as const)
-    return { state, problems, vault: vault.status().sealed ? 'sealed' : 'open', proxy: egress.state }
-  }
-
-  const stops: (() => void | Promise<void>)[] = []
+  const stops: Step[] = []
 
   async function start(): Promise<void> {
     await findings.recover()
@@ -203,17 +161,20 @@ export async function createKeyward(needs: Needs) {
   }
 
   async function stop(): Promise<void> {
-    for (const end of stops.splice(0)) await end()
-    await identity.settled()
-    await lend.settled()
-    await audit.recordNow({
+    const stopped = {
       type: 'server.stopped',
       outcome: 'done',
       actor: 'system:server',
       target: 'server:keyward',
-    })
-    await audit.anchor()
-    vault.close()
+    } as const
+    await inOrder([
+      ...stops.splice(0),
+      () => identity.settled(),
+      () => lend.settled(),
+      () => audit.recordNow(stopped),
+      () => audit.anchor(),
+      () => vault.close(),
+    ])
   }
 
   return {
@@ -235,6 +196,21 @@ export async function createKeyward(needs: Needs) {
     start,
     stop,
   }
+}
+
+type Step = () => void | Promise<void>
+
+/** Every step is taken, also after one that failed: keys are wiped however full the disk is. Throws the first failure. */
+async function inOrder(steps: readonly Step[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const step of steps) {
+    try {
+      await step()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /** On /v1 the token's own policies decide; Cedar can only refuse. */
@@ -276,21 +252,6 @@ function mayApproveBy(
   }
 }
 
-/** A check is a write that is synced, and anybody may ask for health: one that went well holds for a second. */
-function atMostEachSecond(clock: Pick<Clock, 'now'>, check: () => Promise<void>): () => Promise<void> {
-  let last: { at: number; done: Promise<void> } | undefined
-  return () => {
-    const now = clock.now().getTime()
-    if (last && now >= last.at && now - last.at < 1000) return last.done
-    const started = { at: now, done: check() }
-    last = started
-    started.done.catch(() => {
-      if (last === started) last = undefined
-    })
-    return started.done
-  }
-}
-
 /** The scanner for the key as it is now. Building one takes longer than scanning a file; `fingerprintKey` throws while sealed. */
 function keepScanner(fingerprintKey: () => Promise<Buffer>): () => Promise<Scanner> {
   let kept: { key: Buffer; scanner: Scanner } | undefined
@@ -298,29 +259,5 @@ function keepScanner(fingerprintKey: () => Promise<Buffer>): () => Promise<Scann
     const key = await fingerprintKey()
     if (!kept?.key.equals(key)) kept = { key, scanner: createScanner({ fingerprintKey: key }) }
     return kept.scanner
-  }
-}
-
-/** Keyward's own keys: made once, kept in the vault, so that they are there only while it is open. */
-function createKeys(store: Store) {
-  async function kept(sealed: SealedStorage, path: string, make: () => Buffer): Promise<Buffer> {
-    const found = await sealed.get(path)
-    if (found) return found
-    return store.write(async (tx) => {
-      const already = await sealed.get(path, tx)
-      if (already) return already
-      const made = make()
-      await sealed.put(tx, path, made)
-      return made
-    })
-  }
-  return {
-    fingerprint: (sealed: SealedStorage) => kept(sealed, 'keys/fingerprint', () => randomBytes(32)),
-    async signing(sealed: SealedStorage): Promise<KeyObject> {
-      const der = await kept(sealed, 'keys/audit-signing', () =>
-        generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' }),
-      )
-      return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-    },
   }
 }

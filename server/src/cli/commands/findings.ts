@@ -181,8 +181,11 @@ async function chosen(client: Client, ids: readonly string[], options: ChoiceOpt
     throw new AppError('request.invalid', 'no finding is named. Name them, or say --all-open')
   const { project } = options
   const open: string[] = []
-  const pages = everyItem((paging) => client.call(api.findings.list, { ...paging, state: 'open', project }))
-  for await (const { id } of pages) open.push(id)
+  // A finding that was put back stands in its file again.
+  for (const state of ['open', 'restored'] as const) {
+    const pages = everyItem((paging) => client.call(api.findings.list, { ...paging, state, project }))
+    for await (const { id } of pages) open.push(id)
+  }
   if (open.length === 0) throw new AppError('finding.not_found', 'no finding is open. Scan first')
   return open
 }

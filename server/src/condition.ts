@@ -1,0 +1,114 @@
+import type { SystemStatus } from '@keyward/contract'
+import { countPendingApprovals } from './approvals/index.ts'
+import type { Audit } from './audit/index.ts'
+import { type Clock, reasonOf } from './core/index.ts'
+import type { Findings } from './findings/index.ts'
+import type { Identity } from './identity/index.ts'
+import type { Lend } from './lend/index.ts'
+import type { Proxy as EgressProxy } from './proxy/index.ts'
+import type { Sandbox } from './sandbox/index.ts'
+import type { Store } from './store/index.ts'
+import type { Vault } from './vault/index.ts'
+import { countRuns } from './workflow/index.ts'
+
+type Needs = {
+  store: Store
+  clock: Pick<Clock, 'now'>
+  audit: Pick<Audit, 'health'>
+  vault: Pick<Vault, 'status'>
+  findings: Pick<Findings, 'counts'>
+  identity: Pick<Identity, 'countAgents'>
+  lend: Pick<Lend, 'countActive'>
+  proxy: Pick<EgressProxy, 'health'>
+  sandbox: Pick<Sandbox, 'probe'>
+  version: string
+}
+
+export type Health = {
+  readonly state: 'ok' | 'degraded' | 'failing'
+  /** By part, in words. */
+  readonly problems: Readonly<Record<string, string>>
+  readonly vault: 'sealed' | 'open'
+  readonly proxy: string
+}
+
+/** How the server and its parts are: `health` for whoever watches it, `status` for people. */
+export function createCondition({
+  store,
+  clock,
+  audit,
+  vault,
+  findings,
+  identity,
+  lend,
+  proxy,
+  sandbox,
+  version,
+}: Needs) {
+  const startedAt = clock.now()
+  const checkStore = atMostEachSecond(clock, () => store.check())
+
+  async function counts(): Promise<SystemStatus['counts']> {
+    const { open, imported } = await findings.counts()
+    const active = await lend.countActive()
+    return {
+      openFindings: open,
+      importedFindings: imported,
+      pendingApprovals: await countPendingApprovals(store),
+      activeRuns: await countRuns(store, ['Running', 'AwaitingApproval']),
+      agents: await identity.countAgents(),
+      activeLeases: [...active.values()].reduce((sum, n) => sum + n, 0),
+    }
+  }
+
+  async function status(): Promise<SystemStatus> {
+    const state = await checkStore().then(
+      () => 'ok' as const,
+      () => 'failing' as const,
+    )
+    const { initialised, sealed, seal } = vault.status()
+    const chain = audit.health()
+    const isolation = await sandbox.probe()
+    return {
+      version,
+      startedAt: startedAt.toISOString(),
+      vault: { initialised, sealed, seal },
+      store: { dialect: store.dialect, health: state },
+      audit: { health: chain.state, seq: chain.seq },
+      sandbox: { level: isolation.level, reasons: [...isolation.reasons] },
+      proxy: { health: proxy.health().state },
+      counts: await counts(),
+    }
+  }
+
+  /** Whether the server can do its work. A sealed vault is a state, not a fault. */
+  async function health(): Promise<Health> {
+    const problems: Record<string, string> = {}
+    await checkStore().catch((error: unknown) => {
+      problems['store'] = reasonOf(error)
+    })
+    const chain = audit.health()
+    if (chain.state !== 'ok') problems['audit'] = chain.reason ?? 'entries cannot be written'
+    const egress = proxy.health().state
+    const failing = Object.keys(problems).length > 0
+    const state = failing ? 'failing' : egress === 'failing' ? 'degraded' : 'ok'
+    return { state, problems, vault: vault.status().sealed ? 'sealed' : 'open', proxy: egress }
+  }
+
+  return { status, health }
+}
+
+/** A check is a write that is synced, and anybody may ask for health: one that went well holds for a second. */
+function atMostEachSecond(clock: Pick<Clock, 'now'>, check: () => Promise<void>): () => Promise<void> {
+  let last: { at: number; done: Promise<void> } | undefined
+  return () => {
+    const now = clock.now().getTime()
+    if (last && now >= last.at && now - last.at < 1000) return last.done
+    const started = { at: now, done: check() }
+    last = started
+    started.done.catch(() => {
+      if (last === started) last = undefined
+    })
+    return started.done
+  }
+}
