@@ -2,7 +2,7 @@ import { destination, type Json } from '@keyward/contract'
 import { z } from 'zod'
 import type { Audit } from '../audit/index.ts'
 import { AppError, actorOf, type Principal, systemPrincipal } from '../core/index.ts'
-import type { Identity } from '../identity/index.ts'
+import { type AgentPrincipal, agentPrincipal, type Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
 import type { Proxy as EgressProxy, EgressRule } from '../proxy/index.ts'
 import type { Sandbox, SandboxLimits, SandboxResult } from '../sandbox/index.ts'
@@ -57,7 +57,7 @@ export function agentTaskAction(needs: Needs): Action {
     idempotent: true,
     async execute(context) {
       const task = agentTask.parse(context.args)
-      const agent = await agentPrincipal(needs.identity, task.agentId)
+      const agent = await agentOf(needs.identity, task.agentId)
       const entry = {
         actor: actorOf(agent),
         target: `task:${context.runId}:${context.taskId}`,
@@ -146,13 +146,10 @@ async function lendPlaceholder(
   return issued.placeholder
 }
 
-async function agentPrincipal(
-  identity: Needs['identity'],
-  agentId: string,
-): Promise<Principal & { scopes: readonly string[] }> {
+async function agentOf(identity: Needs['identity'], agentId: string): Promise<AgentPrincipal> {
   const agent = await identity.agent(agentId)
   if (!agent) throw new AppError('agent.not_found', `there is no agent '${agentId}'`)
-  return { kind: 'agent', id: agent.id, name: agent.name, roles: [], scopes: ['leases'] }
+  return agentPrincipal(agent)
 }
 
 const outcomeOf = (result: SandboxResult): 'done' | 'failed' => (result.exitCode === 0 ? 'done' : 'failed')

@@ -1,25 +1,40 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../core/index.ts'
-import type { Agent } from '../identity/index.ts'
-import { createPolicy } from '../policy/index.ts'
+import type { EntryInput } from '../audit/index.ts'
+import type { EgressRecord } from '../proxy/index.ts'
 import { createEgressGate } from './egress-gate.ts'
 
-test('IDENT-2: the sandbox of a quarantined agent, or of one that is gone, opens no connection', async () => {
-  const agents = new Map([
-    ['agt_1', { state: 'active' }],
-    ['agt_2', { state: 'quarantined' }],
-  ])
-  const unused = async (): Promise<never> => assert.fail('nothing of this is asked for')
+const record = (outcome: EgressRecord['outcome']): EgressRecord => ({
+  sandboxId: 'box',
+  agentId: 'agt_1',
+  runId: 'run_1',
+  taskId: 'agent',
+  host: 'api.example',
+  port: 443,
+  method: 'GET',
+  path: '/',
+  status: null,
+  outcome,
+  reason: null,
+  leaseIds: [],
+  placeholders: 0,
+  bytesOut: 0,
+  bytesIn: 0,
+  redactions: 0,
+})
+
+test('APPR-3, LEND-2: what failed on its way is not recorded as refused by policy', async () => {
+  const entries: EntryInput[] = []
   const gate = createEgressGate({
-    policy: createPolicy({ clock: systemClock }),
-    identity: { agent: async (id) => agents.get(id) as Agent | undefined },
-    lend: { use: unused },
-    audit: { recordNow: unused },
+    policy: { decide: () => ({ allow: true, policies: [], reason: '' }) },
+    lend: { use: () => Promise.reject(new Error('not asked')) },
+    identity: { agent: async () => undefined },
+    audit: { recordNow: async (entry) => void entries.push(entry) },
   })
-  const admit = async (agentId: string): Promise<boolean> => {
-    const owner = { sandboxId: 'sbx_1', agentId, runId: 'run_1', taskId: 'agent' }
-    return (await gate.admit({ ...owner, host: 'api.example.com', port: 443 })).allow
-  }
-  assert.deepEqual(await Promise.all(['agt_1', 'agt_2', 'agt_3'].map(admit)), [true, false, false])
+  for (const outcome of ['allowed', 'failed', 'denied', 'misused'] as const)
+    await gate.record(record(outcome))
+  assert.deepEqual(
+    entries.map(({ type, outcome }) => `${type} ${outcome}`),
+    ['egress.allowed done', 'egress.allowed failed', 'egress.denied denied', 'lease.misused denied'],
+  )
 })

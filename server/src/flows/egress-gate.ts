@@ -29,10 +29,8 @@ export function createEgressGate({ policy, identity, lend, audit }: Needs): Gate
     resolve: ({ runId, taskId, ...claim }) =>
       lend.use({ ...claim, runId: runId ?? undefined, taskId: taskId ?? undefined }),
     async record(entry) {
-      const allowed = entry.outcome === 'allowed'
       await audit.recordNow({
-        type: allowed ? 'egress.allowed' : entry.outcome === 'misused' ? 'lease.misused' : 'egress.denied',
-        outcome: allowed ? 'done' : 'denied',
+        ...recordedAs[entry.outcome],
         actor: actorOf(agentOf(entry.agentId)),
         target: `destination:${entry.host}:${entry.port}`,
         correlation: entry.runId ?? entry.sandboxId,
@@ -41,6 +39,14 @@ export function createEgressGate({ policy, identity, lend, audit }: Needs): Gate
     },
   }
 }
+
+/** What failed on its way was allowed: a destination that is down is no refusal of ours. */
+const recordedAs = {
+  allowed: { type: 'egress.allowed', outcome: 'done' },
+  failed: { type: 'egress.allowed', outcome: 'failed' },
+  denied: { type: 'egress.denied', outcome: 'denied' },
+  misused: { type: 'lease.misused', outcome: 'denied' },
+} as const
 
 const agentOf = (agentId: string): Principal => ({ kind: 'agent', id: agentId, name: agentId, roles: [] })
 

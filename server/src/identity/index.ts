@@ -1,5 +1,6 @@
 export { type Agent, agentPrincipal, agentView } from './agents.ts'
 export {
+  type AgentPrincipal,
   createIdentity,
   type Identity,
 } from './identity.ts'
