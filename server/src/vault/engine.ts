@@ -66,6 +66,29 @@ export type Answer = {
 /** Undefined: there is nothing at this path (404). A function: something has to be stored first, and it does that. */
 type ReadHandler = (call: Call) => Promise<Answer | WriteHandler | undefined>
 export type WriteHandler = (tx: Tx, call: Call) => Promise<Answer | undefined>
+/**
+ * Says what would be given out, and makes nothing yet. The lease with its `state` is on disk before `make` runs, so that whatever
+ * happens in between, what was made is known and will be removed.
+ */
+export type GrantHandler = (call: Call) => Promise<Grant>
+export type Grant = {
+  /** What the role asks for; the mount's and the system's limits cut it down. 0: the mount's default. */
+  readonly ttlSeconds: number
+  readonly maxTtlSeconds: number
+  readonly renewable: boolean
+  /** Role of the mount, for quotas and for audit. */
+  readonly role: string
+  /** The most leases that the role may have at once; 0: no limit. */
+  readonly mostLeases: number
+  /** All that is needed to end it later: no more. Kept in the barrier, never shown. */
+  readonly state: LeaseState
+  /** Makes it outside, until `expiresAt`, and returns the `data` of the answer. */
+  make(expiresAt: Date): Promise<Readonly<Record<string, unknown>>>
+}
+export type LeaseState = Readonly<Record<string, string | number | boolean>>
+/** A lease as the engine that gave it out sees it again. */
+export type EngineLease = { readonly id: string; readonly role: string; readonly state: LeaseState }
+
 /** Checks what can be checked outside any transaction, and returns the rest, which runs inside one. */
 type OpenHandler = (call: OpenCall) => Promise<(tx: Tx) => Promise<Answer | undefined>>
 
@@ -83,6 +106,9 @@ export type PathSpec = {
   readonly post?: ReadHandler
   readonly delete?: WriteHandler
   readonly patch?: WriteHandler
+  /** Instead of `read`, and of `update` where `grantsBy` says so: gives out a credential with a lease. */
+  readonly grant?: GrantHandler
+  readonly grantsBy?: readonly ('read' | 'update')[]
   /** Writing here needs no token: a login proves who it is in another way. */
   readonly open?: OpenHandler
   /** What a token that is not valid is told here, with 400; elsewhere it is 403. */
@@ -109,6 +135,10 @@ export type Engine = {
   tidy?(tx: Tx, now: Date): Promise<number>
   /** Of an auth method: how far a token that it gave out may be renewed now; it throws when it may not. */
   renewal?(tx: Tx, token: TokenRecord): Promise<RenewalTerms>
+  /** Of an engine that grants. Ends what a lease stands for; what is gone already is no failure. Safe to repeat. */
+  endLease?(lease: EngineLease): Promise<void>
+  /** Lets it live until `expiresAt` where it lives outside; it throws when the role is gone or says no. */
+  extendLease?(lease: EngineLease, expiresAt: Date): Promise<void>
 }
 
 /** 0 and undefined: nothing beyond what the token was made with. */

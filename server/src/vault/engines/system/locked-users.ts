@@ -1,6 +1,6 @@
-import type { Lockouts } from '../auth/lockouts.ts'
-import type { PathSpec } from '../engine.ts'
-import type { Mounts } from '../mounts.ts'
+import type { Lockouts } from '../../auth/lockouts.ts'
+import type { PathSpec } from '../../engine.ts'
+import type { Mounts } from '../../mounts.ts'
 
 /** `sys/locked-users`: who was guessed at too often, and the way out before the time is over. */
 export function lockedUserPaths(lockouts: Lockouts, mounts: Pick<Mounts, 'all'>): PathSpec[] {

@@ -1,7 +1,7 @@
-import { AppError, Secret } from '../../core/index.ts'
-import type { Answer, OpenCall, PathSpec } from '../engine.ts'
-import { textField } from '../fields.ts'
-import { invalidWrappingToken, type Wrapping } from '../wrapping.ts'
+import { AppError, Secret } from '../../../core/index.ts'
+import type { Answer, OpenCall, PathSpec } from '../../engine.ts'
+import { textField } from '../../fields.ts'
+import { invalidWrappingToken, type Wrapping } from '../../wrapping.ts'
 
 /** `sys/wrapping/`: what a wrapping token is for, and how to wrap something of one's own. */
 export function wrappingPaths(wrapping: Wrapping): PathSpec[] {

@@ -1,7 +1,7 @@
-import type { PathSpec } from '../engine.ts'
-import { textField } from '../fields.ts'
-import type { PasswordPolicies } from '../password-policies.ts'
-import { listed } from './kv2.ts'
+import type { PathSpec } from '../../engine.ts'
+import { textField } from '../../fields.ts'
+import type { PasswordPolicies } from '../../password-policies.ts'
+import { listed } from '../kv2.ts'
 
 /** `sys/policies/password`: how passwords are made up. */
 export function passwordPolicyPaths(policies: PasswordPolicies): PathSpec[] {

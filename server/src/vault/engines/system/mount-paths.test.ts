@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { authOf, dataOf, openAuth } from '../../../test/support/vault-auth.ts'
+import { authOf, dataOf, openAuth } from '../../../../test/support/vault-auth.ts'
 
 type Fields = Record<string, unknown>
 
