@@ -8,6 +8,8 @@ export type Acl = {
   allows(path: string, capability: Capability, listing?: boolean): boolean
   /** What the rule for a path asks beyond its capabilities; undefined when nothing. */
   limitsOn(path: string, listing: boolean): Limits | undefined
+  /** The path, as policies write it, of the rule that decides; undefined when none matches. */
+  ruleOn(path: string, listing: boolean): string | undefined
   capabilitiesOn(path: string): Capability[]
   /** Whether something below `prefix` may be seen at all: for the mounts that a token may list. */
   touches(prefix: string): boolean
@@ -15,7 +17,12 @@ export type Acl = {
   globs(): ReadonlyMap<string, ReadonlySet<Capability>>
 }
 
-type Grant = { readonly capabilities: Set<Capability>; limits: Limits | undefined }
+type Grant = {
+  /** The rule's path as it was written. */
+  readonly written: string
+  readonly capabilities: Set<Capability>
+  limits: Limits | undefined
+}
 
 /** A rule with `*` at its end or `+` for whole segments. */
 type PatternRule = {
@@ -26,12 +33,14 @@ type PatternRule = {
   readonly grant: Grant
 }
 
-const nothing: Grant = { capabilities: new Set(), limits: undefined }
+const newGrant = (written: string): Grant => ({ written, capabilities: new Set(), limits: undefined })
+const nothing = newGrant('')
 
 export const rootAcl: Acl = {
   root: true,
   allows: () => true,
   limitsOn: () => undefined,
+  ruleOn: () => undefined,
   capabilitiesOn: () => [],
   touches: () => true,
   exact: () => new Map(),
@@ -73,6 +82,7 @@ export function compileAcl(policies: readonly (readonly PathRule[])[]): Acl {
       return capabilities.has(capability) && !capabilities.has('deny')
     },
     limitsOn: (path, listing) => (limited ? find(path, listing).limits : undefined),
+    ruleOn: (path, listing) => find(path, listing).written || undefined,
     capabilitiesOn(path) {
       const { capabilities: found } = find(path, path.endsWith('/'))
       return found.has('deny') || found.size === 0 ? ['deny'] : [...found].sort()
@@ -86,19 +96,17 @@ export function compileAcl(policies: readonly (readonly PathRule[])[]): Acl {
 const hasSegmentWildcard = (path: string): boolean => path === '+' || /(^|\/)\+(\/|$)/.test(path)
 
 function exactFor(exact: Map<string, Grant>, { path }: PathRule): Grant {
-  const known = exact.get(path) ?? newGrant()
+  const known = exact.get(path) ?? newGrant(path)
   exact.set(path, known)
   return known
 }
-
-const newGrant = (): Grant => ({ capabilities: new Set(), limits: undefined })
 
 function patternFor(patterns: Map<string, PatternRule>, { path, glob }: PathRule): Grant {
   const id = `${path}${glob ? '*' : ''}`
   const known = patterns.get(id)
   if (known) return known.grant
   const segments = hasSegmentWildcard(path) ? path.split('/') : undefined
-  const rule = { path, glob, segments, grant: newGrant() }
+  const rule = { path, glob, segments, grant: newGrant(id) }
   patterns.set(id, rule)
   return rule.grant
 }
