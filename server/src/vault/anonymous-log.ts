@@ -5,15 +5,18 @@ const windowMilliseconds = 60_000
 const mostPerWindow = 100
 
 type Needs = { audit: Pick<Audit, 'recordNow'>; clock: Pick<Clock, 'now'> }
-type Refused = Omit<EntryInput, 'detail'> & {
-  readonly detail: { readonly operation: string; readonly reason: string }
+type AnonymousEntry = Omit<EntryInput, 'detail'> & {
+  readonly detail: { readonly operation: string; readonly reason?: string }
 }
 
 /**
  * Records requests without a valid token, at most so many a minute: whoever reaches the port could fill the disk with them, and
  * tokens are too long to be guessed. How many were left out stands in the next entry.
  */
-export function createAnonymousLog({ audit, clock }: Needs): (refused: Refused) => Promise<void> {
+export function createAnonymousLog(
+  { audit, clock }: Needs,
+  leftOutName: 'alsoRefused' | 'alsoAnswered' = 'alsoRefused',
+): (entry: AnonymousEntry) => Promise<void> {
   let windowStart = 0
   let recorded = 0
   let leftOut = 0
@@ -28,7 +31,7 @@ export function createAnonymousLog({ audit, clock }: Needs): (refused: Refused) 
       return
     }
     recorded++
-    const before = leftOut === 0 ? {} : { alsoRefused: leftOut }
+    const before = leftOut === 0 ? {} : { [leftOutName]: leftOut }
     leftOut = 0
     await audit.recordNow({ ...entry, detail: { ...detail, ...before } })
   }

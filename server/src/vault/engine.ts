@@ -40,6 +40,8 @@ export type WrapInfo = {
   readonly wrappedAccessor?: string | undefined
 }
 
+export type RawAnswer = { readonly contentType: string; readonly bytes: Uint8Array }
+
 /** What a path answers. Everything is optional: nothing at all is 204. */
 export type Answer = {
   readonly data?: Readonly<Record<string, unknown>>
@@ -51,6 +53,8 @@ export type Answer = {
   readonly flat?: boolean
   /** Instead of everything else: an answer that was rendered when it was wrapped. */
   readonly whole?: Secret
+  /** Instead of everything else: what is no JSON, such as a certificate. Never a secret. */
+  readonly raw?: RawAnswer
   readonly wrapped?: WrapInfo
   readonly leaseSeconds?: number
   readonly warnings?: readonly string[]
@@ -111,6 +115,11 @@ export type PathSpec = {
   readonly grantsBy?: readonly ('read' | 'update')[]
   /** Writing here needs no token: a login proves who it is in another way. */
   readonly open?: OpenHandler
+  /** What anybody may have, with or without a token. It stores nothing. */
+  readonly anybody?: {
+    readonly operations: readonly Operation[]
+    readonly answer: (call: OpenCall) => Promise<Answer | undefined>
+  }
   /** What a token that is not valid is told here, with 400; elsewhere it is 403. */
   readonly tokenRefusal?: string
   /** Tells `create` from `update`; without it, writing is always `update`. */

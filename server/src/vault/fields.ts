@@ -1,8 +1,20 @@
-import { AppError } from '../core/index.ts'
+import { AppError, type Secret } from '../core/index.ts'
 import { parseDuration } from './duration.ts'
 import type { Body } from './engine.ts'
 
 // Clients send numbers and booleans as text now and then, and lists as comma-separated text: Vault takes both.
+
+export function parseBody(text: Secret | undefined): Body {
+  if (!text || text.length === 0) return {}
+  try {
+    // `bao write -f` sends null where there is nothing to say.
+    const parsed: unknown = JSON.parse(text.reveal()) ?? {}
+    if (isObject(parsed)) return parsed
+  } catch {
+    // The parser's own words may quote the body.
+  }
+  throw new AppError('request.invalid', 'failed to parse JSON input: the body must be a JSON object')
+}
 
 export function textField(body: Body, name: string): string | undefined {
   const value = body[name]

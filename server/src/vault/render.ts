@@ -7,6 +7,7 @@ export function renderAnswer(answer: Answer | undefined, requestId: string): Vau
   if (!answer) return failure(404, [])
   const { status = 200 } = answer
   if (answer.errors) return failure(status, answer.errors)
+  if (answer.raw) return { status, body: undefined, raw: answer.raw }
   if (answer.whole) return { status, body: answer.whole }
   if (!answer.data && !answer.dataText && !answer.auth && !answer.warnings && !answer.wrapped)
     return { status: status === 200 ? 204 : status, body: undefined }

@@ -16,8 +16,9 @@ import type { Capability } from './acl/policy-document.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
 import { parseDuration } from './duration.ts'
-import type { Answer, Body, Call, OpenCall, Operation, PathSpec, WriteHandler } from './engine.ts'
-import { isObject } from './fields.ts'
+import type { Answer, Call, OpenCall, Operation, PathSpec, RawAnswer, WriteHandler } from './engine.ts'
+import { parseBody } from './fields.ts'
+import { createPublicAnswers } from './public-answers.ts'
 import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
 import type { Match, Router } from './router.ts'
@@ -38,8 +39,12 @@ export type VaultRequest = {
   /** `X-Vault-Wrap-TTL` as it was sent. */
   readonly wrapTtl?: string | undefined
 }
-/** `body` is JSON text and may hold values. */
-export type VaultResponse = { readonly status: number; readonly body: Secret | undefined }
+/** `body` is JSON text and may hold values; `raw` comes instead of it. */
+export type VaultResponse = {
+  readonly status: number
+  readonly body: Secret | undefined
+  readonly raw?: RawAnswer
+}
 
 /** A second opinion that can only refuse; undefined or `allow` lets the ACL's word stand. */
 export type Ceiling = (
@@ -111,6 +116,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
   const readLog = createReadLog({ store, audit, durability: needs.readDurability })
 
   const recordAnonymous = createAnonymousLog({ audit, clock })
+  const answerAnybody = createPublicAnswers({ audit, clock })
 
   async function refuse(
     actor: string,
@@ -285,13 +291,14 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const requestId = newUuid(clock.now())
     const matched = router.match(request.path)
     const context = { requestId, request, operation, matched, wrapSeconds: wrapSecondsOf(request) }
+    if (matched?.spec.anybody?.operations.includes(operation))
+      return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
     if (matched?.spec.open && operation === 'update') return open(context, matched)
     const live = request.token && (await tokens.authenticate(request.token))
     if (live && containsAddress(live.record.boundCidrs ?? [], request.remoteAddress))
       return authenticated({ ...context, live })
     await refuse('anonymous:', context, 'denied', tokenReason(request, live), recordAnonymous)
-    const words = request.token && !live ? matched?.spec.tokenRefusal : undefined
-    throw words === undefined ? new AppError('token.invalid') : new AppError('request.invalid', words)
+    throw tokenRefusal(context, live)
   }
 
   return async (request) => {
@@ -303,6 +310,11 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
       return failureOf(error)
     }
   }
+}
+
+function tokenRefusal({ request, matched }: OpenContext, live: LiveToken | undefined): AppError {
+  const words = request.token && !live ? matched?.spec.tokenRefusal : undefined
+  return words === undefined ? new AppError('token.invalid') : new AppError('request.invalid', words)
 }
 
 function tokenReason({ token }: VaultRequest, live: LiveToken | undefined): string {
@@ -386,15 +398,3 @@ export const tokenEnded = (
   correlation,
   detail: { reason },
 })
-
-export function parseBody(text: Secret | undefined): Body {
-  if (!text || text.length === 0) return {}
-  try {
-    // `bao write -f` sends null where there is nothing to say.
-    const parsed: unknown = JSON.parse(text.reveal()) ?? {}
-    if (isObject(parsed)) return parsed
-  } catch {
-    // The parser's own words may quote the body.
-  }
-  throw new AppError('request.invalid', 'failed to parse JSON input: the body must be a JSON object')
-}
