@@ -35,25 +35,55 @@ export function uniteLimits(a: Limits | undefined, b: Limits | undefined): Limit
   }
 }
 
-export function isWithin(limits: Limits, request: Request): boolean {
-  return wrappingFits(limits, request.wrapSeconds) && parametersFit(limits, request)
-}
+/** What about a request a rule does not let pass. Names and bounds only, never a value. */
+export type Violation =
+  | { readonly kind: 'wrapping'; readonly minSeconds: number; readonly maxSeconds: number | undefined }
+  | { readonly kind: 'missing' | 'denied' | 'not-allowed'; readonly names: readonly string[] }
 
-function wrappingFits({ minWrapSeconds, maxWrapSeconds }: Limits, asked: number | undefined): boolean {
-  if (minWrapSeconds === undefined && maxWrapSeconds === undefined) return true
-  if (asked === undefined) return false
-  return asked >= (minWrapSeconds ?? 0) && asked <= (maxWrapSeconds ?? Number.POSITIVE_INFINITY)
+export const isWithin = (limits: Limits, request: Request): boolean =>
+  violationOf(limits, request) === undefined
+
+/** The first limit that a request breaks; undefined when it keeps all of them. */
+export const violationOf = (limits: Limits, request: Request): Violation | undefined =>
+  wrappingViolation(limits, request.wrapSeconds) ?? parameterViolation(limits, request)
+
+function wrappingViolation(
+  { minWrapSeconds, maxWrapSeconds }: Limits,
+  asked: number | undefined,
+): Violation | undefined {
+  if (minWrapSeconds === undefined && maxWrapSeconds === undefined) return undefined
+  const minSeconds = minWrapSeconds ?? 0
+  const fits =
+    asked !== undefined && asked >= minSeconds && asked <= (maxWrapSeconds ?? Number.POSITIVE_INFINITY)
+  return fits ? undefined : { kind: 'wrapping', minSeconds, maxSeconds: maxWrapSeconds }
 }
 
 /** Only what changes something carries parameters. A request without any passes, unless it lacks one that is required. */
-function parametersFit({ required, denied, allowed }: Limits, { operation, body }: Request): boolean {
-  if (operation !== 'update' && operation !== 'patch') return true
+function parameterViolation(
+  { required, denied, allowed }: Limits,
+  { operation, body }: Request,
+): Violation | undefined {
+  if (operation !== 'update' && operation !== 'patch') return undefined
   const sent = Object.entries(body).map(([name, value]) => [name.toLowerCase(), value] as const)
-  const names = new Set(sent.map(([name]) => name))
-  if (required?.some((name) => !names.has(name))) return false
-  if (sent.length === 0) return true
-  if (denied && sent.some(([name, value]) => isDenied(denied, name, value))) return false
-  return !allowed || sent.every(([name, value]) => isAllowed(allowed, name, value))
+  const given = new Set(sent.map(([name]) => name))
+  const named = (kind: 'missing' | 'denied' | 'not-allowed', names: readonly string[]) =>
+    names.length > 0 ? { kind, names } : undefined
+  const namesOf = (wrong: (name: string, value: unknown) => boolean): string[] =>
+    sent.filter(([name, value]) => wrong(name, value)).map(([name]) => name)
+  const missing = (required ?? []).filter((name) => !given.has(name))
+  return (
+    named('missing', missing) ??
+    (denied &&
+      named(
+        'denied',
+        namesOf((name, value) => isDenied(denied, name, value)),
+      )) ??
+    (allowed &&
+      named(
+        'not-allowed',
+        namesOf((name, value) => !isAllowed(allowed, name, value)),
+      ))
+  )
 }
 
 const isDenied = (denied: ValuesByName, name: string, value: unknown): boolean => {

@@ -12,6 +12,8 @@ export type PathRule = {
   readonly glob: boolean
   readonly capabilities: readonly Capability[]
   readonly limits?: Limits
+  /** Where the stanza begins in its policy. */
+  readonly line: number
 }
 
 /** What `policy = "…"` meant before there were capabilities; old documents still carry it. */
@@ -76,6 +78,7 @@ function pathRule(entry: HclEntry, written: string, body: HclBody): PathRule {
     path: glob ? path.slice(0, -1) : path,
     glob,
     capabilities: list,
+    line: entry.line,
     ...(limits ? { limits } : {}),
   }
 }
