@@ -1,5 +1,6 @@
 export type { SealedStorage } from './keyward-storage.ts'
-export type { Ceiling, VaultRequest, VaultResponse } from './request.ts'
+export type { Ceiling } from './request.ts'
+export type { VaultRequest, VaultResponse } from './request-context.ts'
 export type { SealOptions } from './seal/seal.ts'
 export { createVault, type Vault } from './vault.ts'
 export { vaultMigrations } from './vault-store.ts'

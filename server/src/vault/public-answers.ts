@@ -3,7 +3,7 @@ import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import type { OpenCall } from './engine.ts'
 import { renderAnswer } from './render.ts'
-import type { VaultResponse } from './request.ts'
+import type { VaultResponse } from './request-context.ts'
 import type { Match } from './router.ts'
 
 type Needs = { audit: Pick<Audit, 'recordNow'>; clock: Pick<Clock, 'now'> }

@@ -1,6 +1,6 @@
 import { AppError, Secret } from '../core/index.ts'
 import type { Answer, WrapInfo } from './engine.ts'
-import type { VaultResponse } from './request.ts'
+import type { VaultResponse } from './request-context.ts'
 
 /** Vault's envelope around an answer; nothing found is 404, nothing to say 204. */
 export function renderAnswer(answer: Answer | undefined, requestId: string): VaultResponse {

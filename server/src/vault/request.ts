@@ -1,5 +1,5 @@
-import type { AuditEntry, EventName } from '@keyward/contract'
-import type { Audit, EntryInput } from '../audit/index.ts'
+import type { AuditEntry } from '@keyward/contract'
+import type { Audit } from '../audit/index.ts'
 import {
   AppError,
   actorOf,
@@ -15,36 +15,35 @@ import { isWithin } from './acl/limits.ts'
 import type { Capability } from './acl/policy-document.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
-import { parseDuration } from './duration.ts'
-import type { Answer, Call, OpenCall, Operation, PathSpec, RawAnswer, WriteHandler } from './engine.ts'
-import { parseBody } from './fields.ts'
+import type { Answer, Call, Operation, PathSpec } from './engine.ts'
 import { createPublicAnswers } from './public-answers.ts'
 import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
+import {
+  type About,
+  aboutOf,
+  auditReasonOf,
+  type Context,
+  entryOf,
+  hasSucceeded,
+  noteOf,
+  type OpenContext,
+  openCallOf,
+  operations,
+  readHandlerOf,
+  textOrNothing,
+  tokenEnded,
+  tokenReason,
+  tokenRefusal,
+  type VaultRequest,
+  type VaultResponse,
+  wantsWrapping,
+  wrapSecondsOf,
+  writeHandlerOf,
+} from './request-context.ts'
 import type { Match, Router } from './router.ts'
-import type { LiveToken } from './tokens/token-record.ts'
 import type { Tokens } from './tokens/tokens.ts'
 import type { Wrapping } from './wrapping.ts'
-
-export type VaultRequest = {
-  readonly method: 'GET' | 'HEAD' | 'LIST' | 'PUT' | 'POST' | 'DELETE' | 'PATCH'
-  /** Below `/v1/`, decoded; a list's path ends in `/`. */
-  readonly path: string
-  readonly query: Readonly<Record<string, string>>
-  readonly token: Secret | undefined
-  /** JSON text. */
-  readonly body: Secret | undefined
-  /** The other end of the socket. */
-  readonly remoteAddress?: string | undefined
-  /** `X-Vault-Wrap-TTL` as it was sent. */
-  readonly wrapTtl?: string | undefined
-}
-/** `body` is JSON text and may hold values; `raw` comes instead of it. */
-export type VaultResponse = {
-  readonly status: number
-  readonly body: Secret | undefined
-  readonly raw?: RawAnswer
-}
 
 /** A second opinion that can only refuse; undefined or `allow` lets the ACL's word stand. */
 export type Ceiling = (
@@ -67,37 +66,6 @@ type Needs = {
   /** How far the entry of a read must have come before its value leaves. */
   readDurability: Durability
   isOpen: () => boolean
-}
-
-const operations: Record<VaultRequest['method'], Operation> = {
-  GET: 'read',
-  HEAD: 'read',
-  LIST: 'list',
-  PUT: 'update',
-  POST: 'update',
-  DELETE: 'delete',
-  PATCH: 'patch',
-}
-
-type Context = {
-  readonly requestId: string
-  readonly request: VaultRequest
-  readonly operation: Operation
-  readonly matched: Match | undefined
-  readonly wrapSeconds: number | undefined
-  readonly live: LiveToken
-}
-type OpenContext = Omit<Context, 'live'>
-/** What an entry says beside its outcome. */
-type About = { readonly type: EventName; readonly actor: string; readonly target: string }
-
-function readHandlerOf(spec: PathSpec, operation: Operation): PathSpec['read'] {
-  if (operation === 'update') return spec.post
-  return operation === 'list' ? spec.list : spec.read
-}
-
-function writeHandlerOf(spec: PathSpec, operation: Operation): WriteHandler | undefined {
-  return operation === 'read' || operation === 'list' ? undefined : spec[operation]
 }
 
 function secretPathOf({ matched, request }: Context, call: Call | undefined): string {
@@ -311,90 +279,3 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     }
   }
 }
-
-function tokenRefusal({ request, matched }: OpenContext, live: LiveToken | undefined): AppError {
-  const words = request.token && !live ? matched?.spec.tokenRefusal : undefined
-  return words === undefined ? new AppError('token.invalid') : new AppError('request.invalid', words)
-}
-
-function tokenReason({ token }: VaultRequest, live: LiveToken | undefined): string {
-  if (live) return 'the token is not for this address'
-  return token ? 'the token is wrong, expired or revoked' : 'no token'
-}
-
-/** What is recorded of a failure: the table's words and our own, never those of an unknown error. */
-const auditReasonOf = (error: unknown): string =>
-  error instanceof AppError ? reasonOf(error) : 'internal error'
-
-const hasSucceeded = (answer: Answer | undefined): answer is Answer =>
-  answer !== undefined && (answer.status ?? 200) < 400
-
-const wantsWrapping = ({ wrapSeconds }: OpenContext, answer: Answer | undefined): boolean =>
-  wrapSeconds !== undefined &&
-  hasSucceeded(answer) &&
-  !answer.wrapped &&
-  !answer.whole &&
-  Boolean(answer.data ?? answer.dataText ?? answer.auth)
-
-function noteOf(answer: Answer | undefined, sent: Answer | undefined): AuditEntry['detail'] | undefined {
-  if (sent === answer || !sent) return answer?.note
-  return answer?.note === undefined
-    ? { wrapped: sent.note ?? null }
-    : { ...Object(answer.note), wrapped: sent.note ?? null }
-}
-
-const textOrNothing = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-
-function wrapSecondsOf({ wrapTtl }: VaultRequest): number | undefined {
-  return (wrapTtl && parseDuration(wrapTtl, 'X-Vault-Wrap-TTL')) || undefined
-}
-
-function openCallOf(
-  { request, operation, wrapSeconds }: OpenContext,
-  { params }: Match,
-  now: Date,
-): OpenCall {
-  return {
-    operation,
-    path: request.path,
-    params,
-    query: request.query,
-    body: parseBody(request.body),
-    presented: request.token,
-    now,
-    remoteAddress: request.remoteAddress,
-    wrapSeconds,
-  }
-}
-
-const aboutOf = ({ live }: Context, spec: PathSpec, call: Call): About => ({
-  type: spec.events?.[call.operation] ?? 'vault.request',
-  actor: actorOf(live.principal),
-  target: spec.target?.(call) ?? `path:${call.path}`,
-})
-
-const entryOf = (
-  { requestId, operation }: OpenContext,
-  about: About,
-  outcome: AuditEntry['outcome'],
-  note: AuditEntry['detail'] | undefined,
-): EntryInput => ({
-  ...about,
-  outcome,
-  correlation: requestId,
-  detail: note === undefined ? { operation } : { operation, note },
-})
-
-export const tokenEnded = (
-  actor: string,
-  tokenId: string,
-  correlation: string,
-  reason: string,
-): EntryInput => ({
-  type: 'token.revoked',
-  outcome: 'done',
-  actor,
-  target: `token:${tokenId}`,
-  correlation,
-  detail: { reason },
-})

@@ -1,7 +1,7 @@
 import { AppError, type Clock, Secret } from '../core/index.ts'
 import { booleanField, countField, parseBody, textField } from './fields.ts'
 import { failureOf } from './render.ts'
-import type { VaultRequest, VaultResponse } from './request.ts'
+import type { VaultRequest, VaultResponse } from './request-context.ts'
 import type { SealOptions, VaultStatus } from './seal/seal.ts'
 
 type Needs = {

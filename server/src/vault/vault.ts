@@ -24,13 +24,8 @@ import { createKeywardKv, type VaultKv } from './keyward-kv.ts'
 import { createKeywardStorage, type SealedStorage } from './keyward-storage.ts'
 import { createMounts, type Mount } from './mounts.ts'
 import { createPasswordPolicies } from './password-policies.ts'
-import {
-  type Ceiling,
-  createRequestHandler,
-  tokenEnded,
-  type VaultRequest,
-  type VaultResponse,
-} from './request.ts'
+import { type Ceiling, createRequestHandler } from './request.ts'
+import { tokenEnded, type VaultRequest, type VaultResponse } from './request-context.ts'
 import { createRouter } from './router.ts'
 import { createSeal, type SealOptions, type VaultStatus } from './seal/seal.ts'
 import { createSealRequests } from './seal-requests.ts'

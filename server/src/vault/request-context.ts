@@ -1,0 +1,150 @@
+import type { AuditEntry, EventName } from '@keyward/contract'
+import type { EntryInput } from '../audit/index.ts'
+import { AppError, actorOf, reasonOf, type Secret } from '../core/index.ts'
+import { parseDuration } from './duration.ts'
+import type { Answer, Call, OpenCall, Operation, PathSpec, RawAnswer, WriteHandler } from './engine.ts'
+import { parseBody } from './fields.ts'
+import type { Match } from './router.ts'
+import type { LiveToken } from './tokens/token-record.ts'
+
+export type VaultRequest = {
+  readonly method: 'GET' | 'HEAD' | 'LIST' | 'PUT' | 'POST' | 'DELETE' | 'PATCH'
+  /** Below `/v1/`, decoded; a list's path ends in `/`. */
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  readonly token: Secret | undefined
+  /** JSON text. */
+  readonly body: Secret | undefined
+  /** The other end of the socket. */
+  readonly remoteAddress?: string | undefined
+  /** `X-Vault-Wrap-TTL` as it was sent. */
+  readonly wrapTtl?: string | undefined
+}
+/** `body` is JSON text and may hold values; `raw` comes instead of it. */
+export type VaultResponse = {
+  readonly status: number
+  readonly body: Secret | undefined
+  readonly raw?: RawAnswer
+}
+
+export const operations: Record<VaultRequest['method'], Operation> = {
+  GET: 'read',
+  HEAD: 'read',
+  LIST: 'list',
+  PUT: 'update',
+  POST: 'update',
+  DELETE: 'delete',
+  PATCH: 'patch',
+}
+
+export type Context = {
+  readonly requestId: string
+  readonly request: VaultRequest
+  readonly operation: Operation
+  readonly matched: Match | undefined
+  readonly wrapSeconds: number | undefined
+  readonly live: LiveToken
+}
+export type OpenContext = Omit<Context, 'live'>
+/** What an entry says beside its outcome. */
+export type About = { readonly type: EventName; readonly actor: string; readonly target: string }
+
+export function readHandlerOf(spec: PathSpec, operation: Operation): PathSpec['read'] {
+  if (operation === 'update') return spec.post
+  return operation === 'list' ? spec.list : spec.read
+}
+
+export function writeHandlerOf(spec: PathSpec, operation: Operation): WriteHandler | undefined {
+  return operation === 'read' || operation === 'list' ? undefined : spec[operation]
+}
+
+export function tokenRefusal({ request, matched }: OpenContext, live: LiveToken | undefined): AppError {
+  const words = request.token && !live ? matched?.spec.tokenRefusal : undefined
+  return words === undefined ? new AppError('token.invalid') : new AppError('request.invalid', words)
+}
+
+export function tokenReason({ token }: VaultRequest, live: LiveToken | undefined): string {
+  if (live) return 'the token is not for this address'
+  return token ? 'the token is wrong, expired or revoked' : 'no token'
+}
+
+/** What is recorded of a failure: the table's words and our own, never those of an unknown error. */
+export const auditReasonOf = (error: unknown): string =>
+  error instanceof AppError ? reasonOf(error) : 'internal error'
+
+export const hasSucceeded = (answer: Answer | undefined): answer is Answer =>
+  answer !== undefined && (answer.status ?? 200) < 400
+
+export const wantsWrapping = ({ wrapSeconds }: OpenContext, answer: Answer | undefined): boolean =>
+  wrapSeconds !== undefined &&
+  hasSucceeded(answer) &&
+  !answer.wrapped &&
+  !answer.whole &&
+  Boolean(answer.data ?? answer.dataText ?? answer.auth)
+
+export function noteOf(
+  answer: Answer | undefined,
+  sent: Answer | undefined,
+): AuditEntry['detail'] | undefined {
+  if (sent === answer || !sent) return answer?.note
+  return answer?.note === undefined
+    ? { wrapped: sent.note ?? null }
+    : { ...Object(answer.note), wrapped: sent.note ?? null }
+}
+
+export const textOrNothing = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value : undefined
+
+export function wrapSecondsOf({ wrapTtl }: VaultRequest): number | undefined {
+  return (wrapTtl && parseDuration(wrapTtl, 'X-Vault-Wrap-TTL')) || undefined
+}
+
+export function openCallOf(
+  { request, operation, wrapSeconds }: OpenContext,
+  { params }: Match,
+  now: Date,
+): OpenCall {
+  return {
+    operation,
+    path: request.path,
+    params,
+    query: request.query,
+    body: parseBody(request.body),
+    presented: request.token,
+    now,
+    remoteAddress: request.remoteAddress,
+    wrapSeconds,
+  }
+}
+
+export const aboutOf = ({ live }: Context, spec: PathSpec, call: Call): About => ({
+  type: spec.events?.[call.operation] ?? 'vault.request',
+  actor: actorOf(live.principal),
+  target: spec.target?.(call) ?? `path:${call.path}`,
+})
+
+export const entryOf = (
+  { requestId, operation }: OpenContext,
+  about: About,
+  outcome: AuditEntry['outcome'],
+  note: AuditEntry['detail'] | undefined,
+): EntryInput => ({
+  ...about,
+  outcome,
+  correlation: requestId,
+  detail: note === undefined ? { operation } : { operation, note },
+})
+
+export const tokenEnded = (
+  actor: string,
+  tokenId: string,
+  correlation: string,
+  reason: string,
+): EntryInput => ({
+  type: 'token.revoked',
+  outcome: 'done',
+  actor,
+  target: `token:${tokenId}`,
+  correlation,
+  detail: { reason },
+})
