@@ -20,6 +20,7 @@ import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
 import { createSystemEngine } from './engines/system/system.ts'
 import { createTokenEngine } from './engines/token.ts'
 import { createTransit } from './engines/transit/transit.ts'
+import { createIdentity } from './identity/identity.ts'
 import { createKeywardKv, type VaultKv } from './keyward-kv.ts'
 import { createKeywardStorage, type SealedStorage } from './keyward-storage.ts'
 import { createMounts, type Mount } from './mounts.ts'
@@ -84,10 +85,12 @@ export function createVault(needs: Needs): Vault {
   const seal = createSeal({ store, barrier, clock, keyFile: needs.keyFile })
   const policies = createPolicies(barrier)
   const router = createRouter()
+  const identity = createIdentity({ barrier, clock, mounts: () => mounts.all() })
   const tokens = createTokens({
     store,
     barrier,
     policies,
+    identity,
     clock,
     onEnd: (tx, { id }) => barrier.deleteFolder(tx, cubbyholeOf(id)),
     isMounted: (mountId) => mounts.engineById(mountId) !== undefined,
@@ -102,8 +105,8 @@ export function createVault(needs: Needs): Vault {
     makers: {
       secret: { transit: ({ id }) => createTransit(barrier, id) },
       auth: {
-        approle: createAppRole({ barrier, tokens }),
-        userpass: createUserpass({ barrier, tokens, lockouts }),
+        approle: createAppRole({ barrier, tokens, identity }),
+        userpass: createUserpass({ barrier, tokens, identity, lockouts }),
       },
     },
     async onDisable(tx, { id }) {
@@ -128,11 +131,19 @@ export function createVault(needs: Needs): Vault {
         seal: shut,
       }),
     ),
+    fixedMount('identity/', 'identity', 'identity store', identity.engine),
     fixedMount(
       'auth/token/',
       'token',
       'token based credentials',
-      createTokenEngine({ tokens, policies, roles: tokenRoles, renewalTerms }),
+      createTokenEngine({
+        tokens,
+        policies,
+        identity,
+        accessor: accessorOf('token'),
+        roles: tokenRoles,
+        renewalTerms,
+      }),
     ),
   ]
   /** Open for requests: keys, mounts and policies are there. */
@@ -314,13 +325,15 @@ const rootToken = {
   endless: true,
 } as const
 
+const accessorOf = (type: string): string => `${type}_keyward`
+
 function fixedMount(
   path: string,
   type: Mount['type'],
   description: string,
   engine: Engine,
 ): { mount: Mount; engine: Engine } {
-  return { mount: { path, type, id: type, accessor: `${type}_keyward`, description, version: null }, engine }
+  return { mount: { path, type, id: type, accessor: accessorOf(type), description, version: null }, engine }
 }
 
 /** Hexadecimal first: every hexadecimal text is also base64, but not the share that was meant. */

@@ -81,7 +81,7 @@ for (const [what, text] of [
   ['a required parameter that is no name', 'path "a" { required_parameters = [1] }'],
   ['a wrapping time that is none', 'path "a" { min_wrapping_ttl = "soon" }'],
   ['a wrapping time longer than the longest', 'path "a" { min_wrapping_ttl = "2h" max_wrapping_ttl = "1h" }'],
-  ['a template', rule('a/{{identity.entity.id}}', 'read')],
+  ['a template whose braces do not pair', rule('a/{{identity.entity.id', 'read')],
   ['+*', rule('a/+*', 'read')],
   ['a path that is no block', 'path = "a"'],
 ] as const)

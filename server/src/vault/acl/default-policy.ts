@@ -18,6 +18,14 @@ path "sys/internal/ui/resultant-acl" {
   capabilities = ["read"]
 }
 
+# See who one is
+path "identity/entity/id/{{identity.entity.id}}" {
+  capabilities = ["read"]
+}
+path "identity/entity/name/{{identity.entity.name}}" {
+  capabilities = ["read"]
+}
+
 # Wrap something, look at a wrapping token and take out what is wrapped
 path "sys/wrapping/wrap" {
   capabilities = ["update"]

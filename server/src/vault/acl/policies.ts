@@ -1,9 +1,11 @@
 import { AppError } from '../../core/index.ts'
 import type { Reader, Tx } from '../../store/index.ts'
 import type { Barrier } from '../barrier/barrier.ts'
+import type { Subject } from '../identity/records.ts'
 import { type Acl, compileAcl, rootAcl } from './acl.ts'
 import { defaultPolicy } from './default-policy.ts'
 import { type PathRule, parsePolicy } from './policy-document.ts'
+import { fillTemplate } from './templates.ts'
 
 /** The policy of a token that stands for a wrapped answer. No other token can have it. */
 export const wrappingPolicy = 'response-wrapping'
@@ -15,7 +17,8 @@ export type Policies = {
   read(name: string, reader?: Reader): Promise<string | undefined>
   write(tx: Tx, name: string, text: string): Promise<void>
   remove(tx: Tx, name: string): Promise<void>
-  compile(names: readonly string[]): Promise<Acl>
+  /** For a token of these policies. Templates in them are filled for whom it belongs to, or do not count. */
+  compile(names: readonly string[], subject?: Subject): Promise<Acl>
   /** Called after each change, so that compiled policies are dropped. */
   onChange(call: () => void): void
   setUp(tx: Tx): Promise<void>
@@ -67,13 +70,22 @@ export function createPolicies(barrier: Barrier): Policies {
       await barrier.delete(tx, folder + name.toLowerCase())
       tx.afterCommit(changed)
     },
-    async compile(names) {
+    async compile(names, subject) {
       if (names.includes('root')) return rootAcl
-      return compileAcl(await Promise.all(names.map(rulesOf)))
+      const rules = await Promise.all(names.map(rulesOf))
+      return compileAcl(rules.map((each) => filled(each, subject)))
     },
     onChange: (call) => void listeners.push(call),
     setUp: (tx) => barrier.put(tx, `${folder}default`, defaultPolicy),
   }
+}
+
+function filled(rules: readonly PathRule[], subject: Subject | undefined): readonly PathRule[] {
+  if (!rules.some(({ template }) => template)) return rules
+  return rules.flatMap((rule) => {
+    const path = rule.template ? fillTemplate(rule.path, subject) : rule.path
+    return path === undefined ? [] : [{ ...rule, path }]
+  })
 }
 
 /** Refuses the policies that no auth method, role or caller may put on a token. */

@@ -2,6 +2,7 @@ import { AppError, reasonOf } from '../../core/index.ts'
 import { parseDuration } from '../duration.ts'
 import { type HclBody, type HclEntry, type HclValue, parseHcl } from './hcl.ts'
 import { type Limits, type ParameterValue, uniteLimits } from './limits.ts'
+import { isTemplate } from './templates.ts'
 
 export const capabilities = ['create', 'read', 'update', 'delete', 'list', 'patch', 'sudo', 'deny'] as const
 export type Capability = (typeof capabilities)[number]
@@ -11,6 +12,8 @@ export type PathRule = {
   readonly path: string
   readonly glob: boolean
   readonly capabilities: readonly Capability[]
+  /** `path` has `{{…}}` in it, to be filled for each token. */
+  readonly template?: true
   readonly limits?: Limits
   /** Where the stanza begins in its policy. */
   readonly line: number
@@ -66,7 +69,12 @@ function pathRules(entry: HclEntry): PathRule[] {
 
 function pathRule(entry: HclEntry, written: string, body: HclBody): PathRule {
   const path = written.startsWith('/') ? written.slice(1) : written
-  if (path.includes('{{')) throw refused(entry, 'templates in paths are not supported by this server')
+  const template = isTemplate(path)
+  if (template === undefined)
+    throw refused(
+      entry,
+      `path "${written}": failed to validate policy templating: unbalanced templating characters`,
+    )
   if (path.includes('+*')) throw refused(entry, `path "${written}": "+*" is forbidden; use "+/*" or "*"`)
   const glob = path.endsWith('*')
   const allowed = new Set<Capability>()
@@ -79,6 +87,7 @@ function pathRule(entry: HclEntry, written: string, body: HclBody): PathRule {
     glob,
     capabilities: list,
     line: entry.line,
+    ...(template ? { template } : {}),
     ...(limits ? { limits } : {}),
   }
 }

@@ -3,15 +3,19 @@ import type { Tx } from '../../store/index.ts'
 import type { Policies } from '../acl/policies.ts'
 import type { Answer, Body, Call } from '../engine.ts'
 import { booleanField, countField, durationField, listField, textField, textMapField } from '../fields.ts'
-import { policiesFor } from '../tokens/token-policies.ts'
+import type { Identity } from '../identity/identity.ts'
+import { fits, policiesFor } from '../tokens/token-policies.ts'
 import type { TokenRole, TokenRoles } from '../tokens/token-roles.ts'
 import { authView } from '../tokens/token-view.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 
 type Needs = {
-  tokens: Pick<Tokens, 'create'>
+  tokens: Pick<Tokens, 'create' | 'identityPoliciesOf'>
   roles: Pick<TokenRoles, 'read'>
   policies: Pick<Policies, 'read'>
+  identity: Pick<Identity, 'enter'>
+  /** Of the token mount itself: aliases that callers name are known to it. */
+  accessor: string
 }
 
 /** `create`, `create-orphan` and `create/<role>`. */
@@ -34,6 +38,7 @@ export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: 
     displayName: displayNameOf(textField(body, 'display_name')),
     path: pathOf(call, role),
     parent: orphan ? null : parent.row,
+    ...(await entityOf(needs, tx, call, role, orphan)),
     ttlSeconds: durationField(body, 'ttl') ?? durationField(body, 'lease'),
     endless: policies.includes('root') && parent.record.expiresAt === null,
     value: customId(body),
@@ -49,7 +54,7 @@ export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: 
   for (const name of policies)
     if ((await needs.policies.read(name, tx)) === undefined) warnings.push(`Policy "${name}" does not exist`)
   return {
-    auth: authView(record, token.reveal(), call.now),
+    auth: authView(record, token.reveal(), call.now, await needs.tokens.identityPoliciesOf(record)),
     warnings,
     note: { token: record.id, policies: [...policies] },
   }
@@ -60,6 +65,27 @@ async function roleOf({ roles }: Needs, tx: Tx, name: string | undefined): Promi
   const role = await roles.read(name, tx)
   if (!role) throw new AppError('request.invalid', `unknown role "${name}"`)
   return role
+}
+
+/** A child belongs to whom its parent belongs to. A role may let its holder name another. */
+async function entityOf(
+  { identity, accessor }: Needs,
+  tx: Tx,
+  { body, token }: Call,
+  role: TokenRole | undefined,
+  orphan: boolean,
+): Promise<Pick<NewToken, 'entityId'>> {
+  const alias = textField(body, 'entity_alias')?.toLowerCase()
+  if (!alias) {
+    const { entityId } = token.record
+    return orphan || entityId === undefined ? {} : { entityId }
+  }
+  if (!role)
+    throw new AppError('request.invalid', "'entity_alias' is only allowed in combination with token role")
+  if (!role.allowedEntityAliases?.some((glob) => fits(glob, alias)))
+    throw new AppError('request.invalid', "invalid 'entity_alias' value")
+  const { entity } = await identity.enter(tx, { mountAccessor: accessor, name: alias, metadata: {} })
+  return { entityId: entity.id }
 }
 
 /** What the caller asks and what the role says; of two limits the narrower one. */

@@ -3,6 +3,7 @@ import type { Reader, Tx } from '../../store/index.ts'
 import type { Policies } from '../acl/policies.ts'
 import type { Answer, Body, Call, Engine, PathSpec, RenewalTerms } from '../engine.ts'
 import { durationField, textField } from '../fields.ts'
+import type { Identity } from '../identity/identity.ts'
 import type { StoredToken, TokenRecord } from '../tokens/token-record.ts'
 import { type TokenRoles, tokenRoleView } from '../tokens/token-roles.ts'
 import { authView, tokenView } from '../tokens/token-view.ts'
@@ -14,6 +15,8 @@ type Needs = {
   tokens: Tokens
   roles: TokenRoles
   policies: Pick<Policies, 'read'>
+  identity: Pick<Identity, 'enter'>
+  accessor: string
   /** How far whoever gave the token out lets it be renewed now. */
   renewalTerms: (tx: Tx, token: TokenRecord) => Promise<RenewalTerms>
 }
@@ -56,9 +59,10 @@ export function createTokenEngine(needs: Needs): Engine {
       },
       {
         pattern: 'lookup-accessor',
-        update: async (tx, { body, now }) => ({
-          data: tokenView((await byAccessor(tokens, body, tx)).record, now, ''),
-        }),
+        async update(tx, { body, now }) {
+          const { record } = await byAccessor(tokens, body, tx)
+          return { data: tokenView(record, now, '', await tokens.identityPoliciesOf(record)) }
+        },
       },
       {
         pattern: 'renew-self',
@@ -136,14 +140,15 @@ async function byAccessor(tokens: Tokens, body: Body, reader: Reader): Promise<S
 }
 
 const lookupSelf = ({ token, presented, now }: Call): Answer => ({
-  data: tokenView(token.record, now, presented.reveal()),
+  data: tokenView(token.record, now, presented.reveal(), token.subject?.policies),
 })
 
 async function lookup(tokens: Tokens, reader: Reader, { body, now }: Call): Promise<Answer> {
   const token = requiredToken(body)
   const found = await tokens.find(token, reader)
   if (!found) throw new AppError('token.invalid', 'bad token')
-  return { data: tokenView(found.record, now, token.reveal()) }
+  const identityPolicies = await tokens.identityPoliciesOf(found.record)
+  return { data: tokenView(found.record, now, token.reveal(), identityPolicies) }
 }
 
 function revocable(token: StoredToken): StoredToken {
@@ -195,5 +200,6 @@ async function renew(
   if (token.record.batch) throw new AppError('request.invalid', 'batch tokens cannot be renewed')
   const terms = await renewalTerms(tx, token.record)
   const record = await tokens.renew(tx, token, durationField(body, 'increment'), terms)
-  return { auth: authView(record, value, now), note: { token: record.id } }
+  const identityPolicies = await tokens.identityPoliciesOf(record)
+  return { auth: authView(record, value, now, identityPolicies), note: { token: record.id } }
 }

@@ -76,7 +76,7 @@ function byRole({ parent, noDefaultPolicy }: Wanted, role: TokenRole, asked: rea
 const quoted = (names: readonly string[]): string => JSON.stringify(names)
 
 /** `*` stands for anything, anywhere. */
-function fits(glob: string, name: string): boolean {
+export function fits(glob: string, name: string): boolean {
   const pattern = glob.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
   return new RegExp(`^${pattern.join('.*')}$`).test(name)
 }

@@ -1,5 +1,6 @@
 import type { Principal } from '../../core/index.ts'
 import type { Acl } from '../acl/acl.ts'
+import type { Subject } from '../identity/records.ts'
 
 /** What is stored of a token, encrypted. The token itself is not: its digest finds the row. */
 export type TokenRecord = {
@@ -30,6 +31,8 @@ export type TokenRecord = {
   readonly boundCidrs?: readonly string[]
   /** The token role it was made with. */
   readonly role?: string
+  /** Who it belongs to, whichever way they signed in. */
+  readonly entityId?: string
   /** The auth mount that gave it out, and for whom: a user, or a role of the mount. */
   readonly issuer?: { readonly mountId: string; readonly name: string }
   /** Not stored anywhere but in the token itself; it can be neither renewed nor revoked. */
@@ -43,6 +46,8 @@ export type StoredToken = { readonly row: string; readonly record: TokenRecord }
 export type LiveToken = StoredToken & {
   readonly principal: Principal
   readonly acl: Acl
+  /** The entity that it belongs to, as it is now, with its groups. */
+  readonly subject?: Subject
   /** The earliest end among itself and its ancestors. */
   readonly endsAt: number
   /** Set when it is revoked while a request of it is under way. */

@@ -13,6 +13,8 @@ export type TokenRole = {
   readonly allowedPoliciesGlob: readonly string[]
   readonly disallowedPolicies: readonly string[]
   readonly disallowedPoliciesGlob: readonly string[]
+  /** Names under which its tokens may belong to an entity; `*` stands for anything. Absent in roles of older servers. */
+  readonly allowedEntityAliases?: readonly string[]
   readonly orphan: boolean
   readonly renewable: boolean
   readonly pathSuffix: string
@@ -92,6 +94,7 @@ function policyRules(body: Body, current: TokenRole): TokenRole {
     allowedPoliciesGlob: names('allowed_policies_glob') ?? current.allowedPoliciesGlob,
     disallowedPolicies: names('disallowed_policies') ?? current.disallowedPolicies,
     disallowedPoliciesGlob: names('disallowed_policies_glob') ?? current.disallowedPoliciesGlob,
+    allowedEntityAliases: names('allowed_entity_aliases') ?? current.allowedEntityAliases ?? [],
     orphan: booleanField(body, 'orphan') ?? current.orphan,
     renewable: booleanField(body, 'renewable') ?? current.renewable,
     noDefaultPolicy: booleanField(body, 'token_no_default_policy') ?? current.noDefaultPolicy,
@@ -166,7 +169,7 @@ function suffixFrom(written: string | undefined): string | undefined {
 
 export function tokenRoleView(role: TokenRole): Record<string, unknown> {
   return {
-    allowed_entity_aliases: [],
+    allowed_entity_aliases: role.allowedEntityAliases ?? [],
     allowed_policies: role.allowedPolicies,
     allowed_policies_glob: role.allowedPoliciesGlob,
     disallowed_policies: role.disallowedPolicies,

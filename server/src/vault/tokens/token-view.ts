@@ -2,7 +2,12 @@ import { ttlOf } from './lifetime.ts'
 import type { TokenRecord } from './token-record.ts'
 
 /** A token as Vault shows it to who may look. `value` is the token only when the caller gave it. */
-export function tokenView(record: TokenRecord, now: Date, value: string): Record<string, unknown> {
+export function tokenView(
+  record: TokenRecord,
+  now: Date,
+  value: string,
+  identityPolicies: readonly string[] = [],
+): Record<string, unknown> {
   const time = (milliseconds: number | null): string | null =>
     milliseconds === null ? null : new Date(milliseconds).toISOString()
   return {
@@ -11,9 +16,12 @@ export function tokenView(record: TokenRecord, now: Date, value: string): Record
     creation_time: Math.floor(record.createdAt / 1000),
     creation_ttl: record.creationTtlSeconds,
     display_name: record.displayName,
-    entity_id: '',
+    entity_id: record.entityId ?? '',
     expire_time: time(record.expiresAt),
     explicit_max_ttl: record.explicitMaxTtlSeconds,
+    ...(identityPolicies.length > 0
+      ? { identity_policies: identityPolicies, external_namespace_policies: {} }
+      : {}),
     id: value,
     issue_time: time(record.createdAt),
     ...(record.lastRenewedAt === null ? {} : { last_renewal_time: Math.floor(record.lastRenewedAt / 1000) }),
@@ -31,16 +39,22 @@ export function tokenView(record: TokenRecord, now: Date, value: string): Record
 }
 
 /** A token as it is given to who made it, or signed in. */
-export function authView(record: TokenRecord, value: string, now: Date): Record<string, unknown> {
+export function authView(
+  record: TokenRecord,
+  value: string,
+  now: Date,
+  identityPolicies: readonly string[] = [],
+): Record<string, unknown> {
   return {
     client_token: value,
     accessor: record.accessor,
-    policies: record.policies,
+    policies: [...new Set([...record.policies, ...identityPolicies])].sort(),
     token_policies: record.policies,
+    ...(identityPolicies.length > 0 ? { identity_policies: identityPolicies } : {}),
     metadata: record.metadata,
     lease_duration: ttlOf(record, now.getTime()),
     renewable: record.renewable,
-    entity_id: '',
+    entity_id: record.entityId ?? '',
     token_type: typeOf(record),
     orphan: record.parent === null,
     mfa_requirement: null,

@@ -1,9 +1,12 @@
 import { hash, randomBytes } from 'node:crypto'
 import { AppError, type Clock, newId, Secret } from '../../core/index.ts'
 import type { Reader, Store, Tx } from '../../store/index.ts'
+import { type Acl, compileAcl } from '../acl/acl.ts'
 import type { Policies } from '../acl/policies.ts'
 import type { Barrier } from '../barrier/barrier.ts'
 import type { RenewalTerms } from '../engine.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { Subject } from '../identity/records.ts'
 import {
   deleteToken,
   putToken,
@@ -31,6 +34,7 @@ export type NewToken = LifetimeRequest &
     | 'role'
     | 'issuer'
     | 'batch'
+    | 'entityId'
   > & {
     /** A value chosen by the caller instead of a random one. */
     readonly value?: Secret | undefined
@@ -59,6 +63,10 @@ export type Tokens = {
   issuedBy(tx: Tx, mountId: string): Promise<string[]>
   /** Rows of tokens whose end has passed, oldest first. */
   expired(limit: number): Promise<string[]>
+  /** What a token may do now. */
+  aclOf(record: TokenRecord): Promise<Acl>
+  /** What a token may do beyond its own policies, because of whose it is. */
+  identityPoliciesOf(record: TokenRecord): Promise<readonly string[]>
   /** Drops everything kept in memory. */
   forget(): void
 }
@@ -67,6 +75,8 @@ type Needs = {
   store: Store
   barrier: Barrier
   policies: Policies
+  /** Whose a token is; what they may do counts when it is used, not when it was made. */
+  identity: Pick<Identity, 'subjectOf' | 'onChange'>
   clock: Pick<Clock, 'now'>
   /** What the end of a token takes along, in the same transaction. */
   onEnd: (tx: Tx, record: TokenRecord) => Promise<void>
@@ -79,7 +89,7 @@ const batchPrefix = 'kwb.'
 const batchContext = 'batch token'
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
-export function createTokens({ store, barrier, policies, clock, onEnd, isMounted }: Needs): Tokens {
+export function createTokens({ store, barrier, policies, identity, clock, onEnd, isMounted }: Needs): Tokens {
   const live = new Map<string, LiveToken>()
   /** Counts changes; what was read before one is not kept after it. */
   let changes = 0
@@ -91,6 +101,19 @@ export function createTokens({ store, barrier, policies, clock, onEnd, isMounted
     live.clear()
   }
   policies.onChange(forget)
+  identity.onChange((entityId) => (entityId === undefined ? forget() : forgetEntity(entityId)))
+
+  function forgetEntity(entityId: string): void {
+    changes++
+    for (const [key, { subject }] of live) if (subject?.entity.id === entityId) live.delete(key)
+  }
+
+  /** Undefined when the token belongs to nobody, or its entity is gone or disabled. */
+  const subjectOf = async ({ entityId }: TokenRecord): Promise<Subject | undefined> =>
+    entityId === undefined ? undefined : identity.subjectOf(entityId)
+
+  const aclFor = ({ policies: own }: TokenRecord, subject: Subject | undefined): Promise<Acl> =>
+    policies.compile(subject ? [...new Set([...own, ...subject.policies])] : own, subject)
 
   const opened = (row: TokenRow): StoredToken => ({
     row: Buffer.from(row.id).toString('hex'),
@@ -150,11 +173,14 @@ export function createTokens({ store, barrier, policies, clock, onEnd, isMounted
     const endsAt = await endOf(stored.record)
     if (endsAt === undefined) return undefined
     const { id, displayName, policies: names } = stored.record
+    const subject = await subjectOf(stored.record)
+    if (stored.record.entityId !== undefined && !subject) return undefined
     const roles = names.includes('root') ? (['owner'] as const) : []
     return {
       ...stored,
       endsAt,
-      acl: await policies.compile(names),
+      acl: await aclFor(stored.record, subject),
+      ...(subject ? { subject } : {}),
       principal: { kind: 'token', id, name: displayName, roles },
       revoked: false,
     }
@@ -190,7 +216,7 @@ export function createTokens({ store, barrier, policies, clock, onEnd, isMounted
 
   return {
     async create(tx, wanted) {
-      const token = wanted.value ?? new Secret(`kwt.${randomText(32)}`)
+      const token = wanted.value ?? newTokenValue()
       const row = rowOf(token).toString('hex')
       if (wanted.value && (await byRow(row, tx)))
         throw new AppError('request.invalid', 'cannot create a token with a duplicate ID')
@@ -283,14 +309,28 @@ export function createTokens({ store, barrier, policies, clock, onEnd, isMounted
       const rows = await readExpiredTokens(store, now(), limit)
       return rows.map((row) => Buffer.from(row.id).toString('hex'))
     },
+    async aclOf(record) {
+      const subject = await subjectOf(record)
+      if (record.entityId !== undefined && !subject) return compileAcl([])
+      return aclFor(record, subject)
+    },
+    identityPoliciesOf: async (record) => (await subjectOf(record))?.policies ?? [],
     forget,
   }
 }
 
-const optionalsOf = ({ maxTtlSeconds, boundCidrs, role, issuer, batch }: NewToken): Partial<TokenRecord> => ({
+const optionalsOf = ({
+  maxTtlSeconds,
+  boundCidrs,
+  role,
+  entityId,
+  issuer,
+  batch,
+}: NewToken): Partial<TokenRecord> => ({
   ...(maxTtlSeconds ? { maxTtlSeconds } : {}),
   ...(boundCidrs?.length ? { boundCidrs } : {}),
   ...(role === undefined ? {} : { role }),
+  ...(entityId === undefined ? {} : { entityId }),
   ...(issuer ? { issuer } : {}),
   ...(batch ? { batch } : {}),
 })
@@ -304,8 +344,10 @@ function contextOf(row: Omit<TokenRow, 'value'>): string {
 const current = (stored: StoredToken, now: number): StoredToken | undefined =>
   stored.record.expiresAt === null || stored.record.expiresAt > now ? stored : undefined
 
+export const newTokenValue = (): Secret => new Secret(`kwt.${randomText(32)}`)
+
 /** Random letters and digits; a byte past the last whole multiple of the alphabet is thrown away, so none is favoured. */
-function randomText(length: number): string {
+export function randomText(length: number): string {
   let text = ''
   while (text.length < length) {
     for (const byte of randomBytes(length)) {

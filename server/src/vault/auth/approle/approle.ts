@@ -7,7 +7,7 @@ import { listed } from '../../engines/kv2.ts'
 import { booleanField } from '../../fields.ts'
 import type { EngineMaker } from '../../mounts.ts'
 import type { TokenRecord } from '../../tokens/token-record.ts'
-import type { Tokens } from '../../tokens/tokens.ts'
+import type { SignInNeeds } from '../login.ts'
 import { createLogin } from './login.ts'
 import {
   assertConstrained,
@@ -25,15 +25,15 @@ import { createRoleStore, existingRole, type RoleStore } from './role-store.ts'
 import { secretIdPaths } from './secret-id-paths.ts'
 import { createSecretIds, type SecretIds } from './secret-ids.ts'
 
-type Needs = { barrier: Barrier; tokens: Pick<Tokens, 'create'> }
+type Needs = SignInNeeds & { barrier: Barrier }
 
 /** Roles for machines: a role id says which, a secret id proves it. */
-export function createAppRole({ barrier, tokens }: Needs): EngineMaker {
+export function createAppRole({ barrier, tokens, identity }: Needs): EngineMaker {
   return (mount, config): Engine => {
-    const { id, path } = mount
+    const { id, path, accessor } = mount
     const roles = createRoleStore(barrier, id)
     const secretIds = createSecretIds(barrier, id)
-    const login = createLogin({ roles, secretIds, tokens, mount: { id, config }, path })
+    const login = createLogin({ roles, secretIds, tokens, identity, mount: { id, accessor, config }, path })
 
     async function renewal(tx: Tx, { issuer }: TokenRecord): Promise<RenewalTerms> {
       const role = await roles.read(issuer?.name ?? '', tx)

@@ -3,23 +3,21 @@ import type { Tx } from '../../../store/index.ts'
 import { containsAddress } from '../../cidr.ts'
 import type { Answer, OpenCall } from '../../engine.ts'
 import { textField } from '../../fields.ts'
-import type { Tokens } from '../../tokens/tokens.ts'
-import { assertAddress, type LoginMount, signIn } from '../login.ts'
+import { assertAddress, type LoginMount, type SignInNeeds, signIn } from '../login.ts'
 import type { Role } from './role.ts'
 import type { RoleStore } from './role-store.ts'
 import { isCurrent, type SecretId, type SecretIds } from './secret-ids.ts'
 
-type Needs = {
+type Needs = SignInNeeds & {
   roles: Pick<RoleStore, 'byRoleId'>
   secretIds: Pick<SecretIds, 'find' | 'spend'>
-  tokens: Pick<Tokens, 'create'>
   mount: LoginMount
   /** Of the mount: `auth/approle/`. */
   path: string
 }
 
 /** `login`: the use of the secret id and the token are one transaction, so that counted uses are exact. */
-export function createLogin({ roles, secretIds, tokens, mount, path }: Needs) {
+export function createLogin({ roles, secretIds, tokens, identity, mount, path }: Needs) {
   const displayName = path.slice('auth/'.length, -1).replaceAll('/', '-')
 
   /** Checks and spends the secret id; undefined when the role asks for none. */
@@ -50,7 +48,8 @@ export function createLogin({ roles, secretIds, tokens, mount, path }: Needs) {
     const terms = proof?.tokenCidrs.length ? { ...role.terms, boundCidrs: proof.tokenCidrs } : role.terms
     assertAddress(terms, call)
     const metadata = { ...proof?.metadata, role_name: role.name }
-    return signIn(tx, tokens, mount, { name: role.name, displayName, metadata, terms }, call)
+    const arrived = { name: role.name, aliasName: role.roleId, displayName, metadata, terms }
+    return signIn(tx, { tokens, identity }, mount, arrived, call)
   }
 
   return async (call: OpenCall): Promise<(tx: Tx) => Promise<Answer>> => {

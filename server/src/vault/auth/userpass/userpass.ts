@@ -15,19 +15,18 @@ import { listed } from '../../engines/kv2.ts'
 import { textField } from '../../fields.ts'
 import type { EngineMaker } from '../../mounts.ts'
 import type { TokenRecord } from '../../tokens/token-record.ts'
-import type { Tokens } from '../../tokens/tokens.ts'
 import type { Lockouts } from '../lockouts.ts'
-import { assertAddress, signIn } from '../login.ts'
+import { assertAddress, type SignInNeeds, signIn } from '../login.ts'
 import { hashOfNobody, hashPassword, isPassword, type PasswordHash } from '../password.ts'
 import { plainTerms, type TokenTerms, termsFrom, termsView } from '../token-terms.ts'
 
 type User = { readonly password: PasswordHash; readonly terms: TokenTerms }
-type Needs = { barrier: Barrier; tokens: Pick<Tokens, 'create'>; lockouts: Lockouts }
+type Needs = SignInNeeds & { barrier: Barrier; lockouts: Lockouts }
 
 const longestName = 128
 
 /** Users with a password. */
-export function createUserpass({ barrier, tokens, lockouts }: Needs): EngineMaker {
+export function createUserpass({ barrier, tokens, identity, lockouts }: Needs): EngineMaker {
   return ({ id, path: mountPath, accessor }, config): Engine => {
     const folder = `auth/${id}/user/`
     const placeOf = (name: string): string => folder + name
@@ -91,7 +90,9 @@ export function createUserpass({ barrier, tokens, lockouts }: Needs): EngineMake
         assertAddress(user.terms, call)
         const displayName = `${mountPath.slice('auth/'.length, -1).replaceAll('/', '-')}-${name}`
         const metadata = { username: name }
-        return signIn(tx, tokens, { id, config }, { name, displayName, metadata, terms: user.terms }, call)
+        const mount = { id, accessor, config }
+        const arrived = { name, aliasName: name, displayName, metadata, terms: user.terms }
+        return signIn(tx, { tokens, identity }, mount, arrived, call)
       }
     }
 

@@ -20,7 +20,7 @@ type Needs = {
   barrier: Barrier
   policies: Policies
   mounts: Mounts
-  tokens: Pick<Tokens, 'find' | 'findByAccessor'>
+  tokens: Pick<Tokens, 'find' | 'findByAccessor' | 'aclOf'>
   wrapping: Wrapping
   lockouts: Lockouts
   passwordPolicies: PasswordPolicies
@@ -132,7 +132,7 @@ function policyPaths({ policies }: Needs): PathSpec[] {
   ]
 }
 
-function capabilityPaths({ tokens, policies }: Needs): PathSpec[] {
+function capabilityPaths({ tokens }: Needs): PathSpec[] {
   const answer = (acl: Acl, { body }: Call): Answer => {
     const paths = listField(body, 'paths') ?? listField(body, 'path') ?? []
     if (paths.length === 0) throw new AppError('request.invalid', '"paths" must name at least one path')
@@ -150,7 +150,7 @@ function capabilityPaths({ tokens, policies }: Needs): PathSpec[] {
         const token = textField(call.body, 'token')
         const found = token ? await tokens.find(new Secret(token), tx) : undefined
         if (!found) throw new AppError('request.invalid', token ? 'invalid token' : 'missing token')
-        return answer(await policies.compile(found.record.policies), call)
+        return answer(await tokens.aclOf(found.record), call)
       },
     },
     { pattern: 'capabilities-self', update: async (_, call) => answer(call.token.acl, call) },
@@ -160,7 +160,7 @@ function capabilityPaths({ tokens, policies }: Needs): PathSpec[] {
       async update(tx, call) {
         const found = await tokens.findByAccessor(textField(call.body, 'accessor') ?? '', tx)
         if (!found) throw new AppError('request.invalid', 'invalid accessor')
-        return answer(await policies.compile(found.record.policies), call)
+        return answer(await tokens.aclOf(found.record), call)
       },
     },
     {
