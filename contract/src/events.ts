@@ -71,3 +71,9 @@ export const eventNames = [
 ] as const
 
 export type EventName = (typeof eventNames)[number]
+  'password.rotated',
+  'backup.configured',
+  'backup.started',
+  'backup.finished',
+  'backup.removed',
+  'backup.restored',

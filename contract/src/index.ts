@@ -8,6 +8,7 @@ export {
 } from './agents.ts'
 export { type ApprovalState, type ApprovalView, approvalsApi } from './approvals.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
+export { type BackupStatus, backupsApi } from './backups.ts'
 export { type Code, codes } from './errors.ts'
 export { type EventName, eventNames } from './events.ts'
 export {
@@ -52,3 +53,5 @@ export const api = {
   session: sessionApi,
   system: systemApi,
 } as const
+import { backupsApi } from './backups.ts'
+  backups: backupsApi,

@@ -23,6 +23,9 @@ export const systemStatus = z.object({
 export type SystemStatus = z.output<typeof systemStatus>
 
 /** One line of the live stream (server-sent events at /api/v1/events): something changed, read it again. */
+  backup: z
+    .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
+    .optional(),
 export const liveEvent = z.object({
   seq: z.int(),
   type: z.enum(eventNames),

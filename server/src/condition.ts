@@ -1,6 +1,7 @@
 import type { SystemStatus } from '@keyward/contract'
 import { countPendingApprovals } from './approvals/index.ts'
 import type { Audit } from './audit/index.ts'
+import type { Backups } from './backup/index.ts'
 import { type Clock, reasonOf } from './core/index.ts'
 import type { Findings } from './findings/index.ts'
 import type { Identity } from './identity/index.ts'
@@ -12,6 +13,7 @@ import type { Vault } from './vault/index.ts'
 import { countRuns } from './workflow/index.ts'
 
 type Needs = {
+  backups: Pick<Backups, 'status'>
   store: Store
   clock: Pick<Clock, 'now'>
   audit: Pick<Audit, 'health'>
@@ -34,6 +36,7 @@ export type Health = {
 
 /** How the server and its parts are: `health` for whoever watches it, `status` for people. */
 export function createCondition({
+  backups,
   store,
   clock,
   audit,
@@ -61,6 +64,11 @@ export function createCondition({
     }
   }
 
+  async function backupCondition(): Promise<SystemStatus['backup']> {
+    const { state, lastDoneAt } = await backups.status()
+    return { state, lastDoneAt }
+  }
+
   async function status(): Promise<SystemStatus> {
     const state = await checkStore().then(
       () => 'ok' as const,
@@ -78,6 +86,7 @@ export function createCondition({
       sandbox: { level: isolation.level, reasons: [...isolation.reasons] },
       proxy: { health: proxy.health().state },
       counts: await counts(),
+      backup: await backupCondition(),
     }
   }
 
@@ -91,7 +100,12 @@ export function createCondition({
     if (chain.state !== 'ok') problems['audit'] = chain.reason ?? 'entries cannot be written'
     const egress = proxy.health().state
     const failing = Object.keys(problems).length > 0
-    const state = failing ? 'failing' : egress === 'failing' ? 'degraded' : 'ok'
+    const backup = failing ? 'ok' : (await backupCondition())?.state
+    if (backup === 'failing') problems['backup'] = 'the last backup failed, or one is overdue'
+    const { problem } = vault.status()
+    if (problem !== undefined) problems['vault'] = problem
+    const degraded = egress === 'failing' || backup === 'failing' || problem !== undefined
+    const state = failing ? 'failing' : degraded ? 'degraded' : 'ok'
     return { state, problems, vault: vault.status().sealed ? 'sealed' : 'open', proxy: egress }
   }
 

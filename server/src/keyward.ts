@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { approvalsMigrations, createApprovals, type MayApprove } from './approvals/index.ts'
 import { auditMigrations, createAudit, createFileAnchor } from './audit/index.ts'
+import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
 import { createCondition } from './condition.ts'
 import { type Clock, type Log, type Principal, repeat } from './core/index.ts'
@@ -30,7 +31,8 @@ type Needs = {
   onBoundary?: ((name: string) => void) | undefined
 }
 
-const migrations = [
+/** Of all domains; a restore needs them too. */
+export const migrations = [
   ...auditMigrations,
   ...busMigrations,
   ...identityMigrations,
@@ -44,6 +46,7 @@ const migrations = [
 
 /** Puts the domains together. Nothing runs yet: `start` does that, `stop` ends it. */
 export async function createKeyward(needs: Needs) {
+  ...backupMigrations,
   const { store, clock, log, dataDir } = needs
   await store.migrate(migrations)
   const keys = createKeys(store)
@@ -125,7 +128,17 @@ export async function createKeyward(needs: Needs) {
     audit,
     vault,
     findings,
+  const backups = createBackups({
+    store,
+    audit,
+    clock,
+    log,
+    dataDir,
+    version: needs.version,
+    isSealed: () => vault.status().sealed,
+  })
     identity,
+    backups,
     lend,
     proxy,
     sandbox,
@@ -151,6 +164,7 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(
       repeat({ clock, log }, { name: 'audit anchor', milliseconds: 5000, work: () => audit.anchor() }),
     )
+    stops.unshift(await backups.run())
     await audit.recordNow({
       type: 'server.started',
       outcome: 'done',
@@ -196,6 +210,7 @@ export async function createKeyward(needs: Needs) {
     start,
     stop,
   }
+    backups,
 }
 
 type Step = () => void | Promise<void>

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ServerOptions, StartOptions } from './cli/index.ts'
+import { assertNotHalfRestored, restoreBackup } from './backup/index.ts'
+import type { RestoreOptions, ServerOptions, StartOptions } from './cli/index.ts'
 import {
   AppError,
   createLog,
@@ -18,6 +19,7 @@ import { runGuide } from './guide/index.ts'
 import {
   agentRoutes,
   approvalRoutes,
+  backupRoutes,
   findingRoutes,
   type HttpServer,
   leaseRoutes,
@@ -75,6 +77,27 @@ export async function runStart(options: StartOptions): Promise<number> {
 const fromEnvironment = (): { databaseUrl?: string } => {
   const databaseUrl = process.env['KEYWARD_DATABASE_URL']
   return databaseUrl ? { databaseUrl } : {}
+export { newBackupKey, verifyBackup } from './backup/index.ts'
+
+/** `keyward backup restore`: into a data folder, or a database, that nobody uses. */
+export async function runRestore({ file, identities, dataDir, databaseUrl, replace }: RestoreOptions) {
+  const folder = openDataFolder(dataDir)
+  try {
+    return await restoreBackup(
+      { file, identities },
+      {
+        dataDir,
+        openStore: () => openStore({ dataDir, databaseUrl }),
+        migrations,
+        clock: systemClock,
+        replace,
+      },
+    )
+  } finally {
+    folder.release()
+  }
+}
+
 }
 
 /** When the first requests after the start have had their answers. */
@@ -89,6 +112,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
   const cleanUp: (() => Promise<void> | void)[] = [() => folder.release()]
   const stop = async (): Promise<void> => {
     for (const step of cleanUp.splice(0)) await step()
+    assertNotHalfRestored(options.dataDir)
   }
   try {
     const store = await openStore({ dataDir: options.dataDir, databaseUrl: options.databaseUrl })
@@ -166,6 +190,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     consoleDir: consoleFolder(),
     metrics: async () => renderMetrics(await keyward.status(), process.memoryUsage.rss()),
     health: keyward.health,
+      ...backupRoutes({ backups: keyward.backups }),
     routes: (secure) => [
       ...sessionRoutes({ store, identity, clock: systemClock, localToken, secure }),
       ...systemRoutes({ status: keyward.status, policy, audit }),

@@ -14,6 +14,7 @@ const may: Record<string, readonly string[]> = {
   core: ['contract'],
   store: ['core'],
   audit: ['contract', 'core', 'store'],
+  backup: ['contract', 'core', 'store', 'audit'],
   bus: ['contract', 'core', 'store'],
   identity: ['contract', 'core', 'store', 'audit', 'bus'],
   policy: ['core', 'store', 'audit'],
@@ -68,11 +69,13 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
     'flows',
+    'backup',
   ],
   cli: ['contract', 'core', 'audit', 'scan'],
   'keys.ts': ['store', 'vault'],
   'condition.ts': [
     'contract',
+    'backup',
     'core',
     'store',
     'audit',
@@ -88,6 +91,7 @@ const may: Record<string, readonly string[]> = {
   'keyward.ts': [
     'keys.ts',
     'condition.ts',
+    'backup',
     'core',
     'store',
     'audit',
@@ -104,7 +108,7 @@ const may: Record<string, readonly string[]> = {
     'approvals',
     'flows',
   ],
-  'main.ts': ['core', 'store', 'guide', 'http', 'cli', 'keyward.ts'],
+  'main.ts': ['backup', 'core', 'store', 'guide', 'http', 'cli', 'keyward.ts'],
   'bin.ts': ['cli', 'main.ts'],
 }
 
@@ -245,7 +249,9 @@ describe('what is kept in few places', () => {
     assert.deepEqual(
       [...new Set(places)],
       [
+        'backup/encryption.ts', // the identity of a restore, to the cipher
         'cli/client.ts', // into the Authorization header
+        'cli/commands/backup.ts', // a new key of backups, into a file of its user
         'cli/commands/secrets.ts', // to a person who asked for the value
         'cli/commands/session.ts', // a sign-in link, to a person who asked for one
         'cli/credentials.ts', // into the user's credentials file

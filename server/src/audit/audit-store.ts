@@ -57,11 +57,23 @@ export async function readEntries(reader: Reader, query: EntryQuery): Promise<Au
   const rows = await reader.all<Row>(
     sql`select * from audit_entries where ${place}${type}${correlation} ${order} limit ${query.limit}`,
   )
-  return rows.map((row) => ({
-    ...row,
-    at: new Date(row.at).toISOString(),
-    detail: JSON.parse(row.detail) as Json,
-  }))
+  return rows.map(entryFrom)
+}
+
+const entryFrom = (row: Row): AuditEntry => ({
+  ...row,
+  at: new Date(row.at).toISOString(),
+  detail: JSON.parse(row.detail) as Json,
+})
+
+/** The entry that a row of a copied store holds; undefined when the table is another. */
+export function entryFromCopy(
+  table: string,
+  columns: readonly string[],
+  row: readonly unknown[],
+): AuditEntry | undefined {
+  if (table !== 'audit_entries') return undefined
+  return entryFrom(Object.fromEntries(columns.map((column, i) => [column, row[i]])) as Row)
 }
 
 const nothing: Sql = { text: '', values: [] }

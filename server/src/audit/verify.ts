@@ -136,6 +136,21 @@ function* headProblems(
   }
 }
 
+/** What is wrong with an entry that follows one with this number and hash; undefined: nothing. */
+export function problemOfEntry(
+  entry: AuditEntry,
+  last: { readonly seq: number; readonly hash: string },
+): VerifyProblem | undefined {
+  for (const problem of entryProblems(entry, last.seq, last.hash)) return problem
+  return undefined
+}
+
+/** Whether the head's own key signed it. */
+export function isSignedHead(head: AuditHead): boolean {
+  const key = ed25519Key(head.publicKey)
+  return key !== undefined && signatureHolds(head, key)
+}
+
 function ed25519Key(pem: string): KeyObject | undefined {
   try {
     const key = createPublicKey(pem)

@@ -120,6 +120,12 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/audit.ts')).auditCommand(needs),
   },
   {
+    name: 'backup',
+    summary: 'Encrypted backups: make, verify, restore',
+    heading: proof,
+    load: async (needs) => (await import('./commands/backup.ts')).backupCommand(needs),
+  },
+  {
     name: 'policy',
     summary: 'The policies in force',
     heading: proof,

@@ -1,4 +1,4 @@
 export { createCli } from './cli.ts'
-export type { ServerOptions, StartOptions } from './main-port.ts'
+export type { RestoreOptions, ServerOptions, StartOptions } from './main-port.ts'
 export { printable } from './printable.ts'
 export { renderTable } from './table.ts'

@@ -22,6 +22,9 @@ async function here(
       started.first.push(options)
       return result
     },
+    runRestore: unused,
+    verifyBackup: unused,
+    newBackupKey: unused,
   })
   const cli = createCli({
     streams,
@@ -33,6 +36,8 @@ async function here(
   return { code: await cli.run(args), ...started }
 }
 
+const unused = async (): Promise<never> => assert.fail('not asked for')
+
 test('OPS-1: without options the server listens on loopback and unseals itself', async () => {
   const { code, server } = await here(['server'])
   assert.equal(code, 0)
@@ -41,10 +46,23 @@ test('OPS-1: without options the server listens on loopback and unseals itself',
       listen: '127.0.0.1:8200',
       dataDir: '/home/ada/.local/share/keyward',
       dev: false,
-      seal: 'keyfile',
       logLevel: 'info',
     },
   ])
+})
+
+test('VAULT-1: the seal is named by an option or in the environment, and another name is refused', async () => {
+  const sealOf = async (args: string[], env: Record<string, string> = {}): Promise<unknown> =>
+    (await here(['server', ...args], env)).server[0]?.seal
+  assert.equal(await sealOf([]), undefined)
+  assert.equal(await sealOf(['--seal', 'transit']), 'transit')
+  assert.equal(await sealOf([], { KEYWARD_SEAL: 'awskms' }), 'awskms')
+  assert.equal(await sealOf(['--seal', 'shamir'], { KEYWARD_SEAL: 'awskms' }), 'shamir')
+  for (const [args, env] of [
+    [['--seal', 'tape'], {}],
+    [[], { KEYWARD_SEAL: 'tape' }],
+  ] as const)
+    assert.equal((await here(['server', ...args], env)).code, 2)
 })
 
 test('OPS-1: the development server and the Vault server take the options of their peers', async () => {

@@ -1,4 +1,5 @@
 export { agentRoutes, leaseRoutes } from './handlers/agents.ts'
+export { backupRoutes } from './handlers/backups.ts'
 export { findingRoutes } from './handlers/findings.ts'
 export { secretRoutes } from './handlers/secrets.ts'
 export { sessionRoutes } from './handlers/session.ts'

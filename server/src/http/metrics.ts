@@ -20,6 +20,14 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   gauge('runs_active', 'Runs that have not ended.', status.counts.activeRuns)
   gauge('agents', 'Registered agents.', status.counts.agents)
   gauge('leases_active', 'Leases that are in force.', status.counts.activeLeases)
+  if (status.backup && status.backup.state !== 'unconfigured')
+    gauge('backup_up', 'Whether backups are made as they should be.', status.backup.state === 'ok' ? 1 : 0)
+  if (status.backup?.lastDoneAt)
+    gauge(
+      'backup_last_timestamp_seconds',
+      'When the last backup began.',
+      Date.parse(status.backup.lastDoneAt) / 1000,
+    )
   gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
   return `${lines.join('\n')}\n`
 }

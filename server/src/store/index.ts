@@ -1,4 +1,5 @@
-export { type DataFolder, isOwnPath, openDataFolder } from './data-folder.ts'
+export { fillStore } from './copy.ts'
+export { isOwnPath, openDataFolder } from './data-folder.ts'
 export { openStore } from './open.ts'
 export { type Sql, type SqlValue, sql, sqlList } from './sql.ts'
-export type { ColumnTypes, Dialect, Durability, Migration, Reader, Store, Tx } from './store.ts'
+export type { CopiedTable, Durability, Migration, Reader, Store, Tx } from './store.ts'

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { AppError, reasonOf } from '../core/index.ts'
+import { ownTables, rowsAtOnce } from './copy.ts'
 import { createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
-import { type Sql, sql } from './sql.ts'
-import type { Store } from './store.ts'
+import { type Sql, type SqlValue, sql } from './sql.ts'
+import type { CopiedTable, Store } from './store.ts'
 
 /** Any fixed number: the advisory lock that says which process owns this database. */
 const ownerLock = 7_211_986_413
@@ -48,6 +49,7 @@ export async function openPostgresStore(databaseUrl: string): Promise<Store> {
     },
     write: (work, durability = 'disk') => commits.write(work, durability),
     migrate: (migrations) => migrateWith(store, { bytes: 'bytea', int8: 'bigint' }, migrations),
+    copy: (work) => guarded(() => copyOf(config, work)),
     async check() {
       await store.write((tx) => tx.run(sql`update store_owner set checks = checks + 1`))
     },
@@ -58,6 +60,55 @@ export async function openPostgresStore(databaseUrl: string): Promise<Store> {
     },
   }
   return store
+}
+
+/** A session of its own, whose one transaction sees what was committed when it began. */
+async function copyOf<T>(
+  config: pg.ClientConfig,
+  work: (tables: readonly CopiedTable[], migrations: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client(config)
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    await client.query('begin isolation level repeatable read read only')
+    const { rows } = await client.query<{ name: string; columns: string[] }>(tablesAndColumns)
+    const applied = rows.some(({ name }) => name === 'schema_migrations')
+      ? await client.query<{ id: string }>('select id from schema_migrations order by id')
+      : { rows: [] }
+    return await work(
+      rows.filter(({ name }) => !ownTables.has(name)).map((table) => tableOf(client, table)),
+      applied.rows.map(({ id }) => id),
+    )
+  } finally {
+    await client.end()
+  }
+}
+
+const tablesAndColumns = `select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
+  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace group by c.oid, c.relname order by c.oid`
+
+function tableOf(client: pg.Client, { name, columns }: { name: string; columns: string[] }): CopiedTable {
+  return {
+    name,
+    columns,
+    async *rows() {
+      await client.query(
+        `declare rows_of_table no scroll cursor for select ${columns.join(', ')} from ${name} order by 1`,
+      )
+      const fetch = { text: `fetch ${rowsAtOnce} from rows_of_table`, rowMode: 'array' } as const
+      try {
+        for (;;) {
+          const { rows } = await client.query<SqlValue[]>(fetch)
+          if (rows.length === 0) return
+          yield rows
+        }
+      } finally {
+        await client.query('close rows_of_table')
+      }
+    },
+  }
 }
 
 type Owner = {

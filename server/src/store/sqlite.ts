@@ -2,11 +2,12 @@ import { closeSync, fdatasync, fsyncSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { AppError, reasonOf } from '../core/index.ts'
+import { ownTables, rowsAtOnce } from './copy.ts'
 import { createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
-import type { Sql } from './sql.ts'
+import type { Sql, SqlValue } from './sql.ts'
 import { sql } from './sql.ts'
-import type { Store } from './store.ts'
+import type { CopiedTable, Store } from './store.ts'
 
 const largestCheckedAtStartBytes = 64 * 1024 * 1024
 const checkpointPages = 2000
@@ -33,6 +34,7 @@ export function openSqliteStore(file: string): Store {
     },
     write: (work, durability = 'disk') => commits.write(work, durability),
     migrate: (migrations) => migrateWith(store, { bytes: 'blob', int8: 'integer' }, migrations),
+    copy: (work) => copyOf(file, work),
     async check() {
       // A page is really written: `begin` alone would not notice a full disk.
       await store.write((tx) => tx.run(sql`update store_probe set written = written + 1`))
@@ -48,6 +50,61 @@ export function openSqliteStore(file: string): Store {
     },
   }
   return store
+}
+
+/** A connection of its own, whose one read transaction sees what was committed when it began. */
+async function copyOf<T>(
+  file: string,
+  work: (tables: readonly CopiedTable[], migrations: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+  try {
+    db.exec('begin')
+    const names = textsOf(db, `select name from sqlite_master where type = 'table' order by rowid`)
+    const tables = names.filter((name) => !ownTables.has(name) && !name.startsWith('sqlite_'))
+    const migrations = names.includes('schema_migrations')
+      ? textsOf(db, 'select id from schema_migrations order by id')
+      : []
+    return await work(
+      tables.map((name) => tableOf(db, name)),
+      migrations,
+    )
+  } catch (error) {
+    throw translated(error, file)
+  } finally {
+    db.close()
+  }
+}
+
+const textsOf = (db: DatabaseSync, query: string): string[] =>
+  db
+    .prepare(query)
+    .all()
+    .map((row) => String(Object.values(row)[0]))
+
+function tableOf(db: DatabaseSync, name: string): CopiedTable {
+  const columns = db
+    .prepare(`pragma table_info(${name})`)
+    .all()
+    .map((column) => String(column['name']))
+  return {
+    name,
+    columns,
+    async *rows() {
+      const statement = db.prepare(`select ${columns.join(', ')} from ${name} order by 1`)
+      statement.setReturnArrays(true)
+      let chunk: SqlValue[][] = []
+      for (const row of statement.iterate() as Iterable<unknown>) {
+        chunk.push(row as SqlValue[])
+        if (chunk.length < rowsAtOnce) continue
+        yield chunk
+        chunk = []
+        // Reading stops the process; between two chunks others have their turn.
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      if (chunk.length > 0) yield chunk
+    },
+  }
 }
 
 function open(file: string): { writer: DatabaseSync; reader: DatabaseSync; logFd: number } {

@@ -1,4 +1,4 @@
-import type { Sql } from './sql.ts'
+import type { Sql, SqlValue } from './sql.ts'
 
 /** Reads see what is committed. Each call is one statement; rows come back as plain objects keyed by column name. */
 export type Reader = {
@@ -29,9 +29,21 @@ export type Store = Reader & {
   write<T>(work: (tx: Tx) => Promise<T>, durability?: Durability): Promise<T>
   /** Applies what is new, in order. Refuses a database that a newer Keyward has written. */
   migrate(migrations: readonly Migration[]): Promise<void>
+  /**
+   * Shows all tables as they were at one moment, however long `work` takes; others write meanwhile. Tables come in the order in
+   * which they were made, so that what is referred to comes first; `migrations` made them.
+   */
+  copy<T>(work: (tables: readonly CopiedTable[], migrations: readonly string[]) => Promise<T>): Promise<T>
   /** Resolves if the store can write now, else throws the reason as an AppError. */
   check(): Promise<void>
   close(): Promise<void>
+}
+
+/** Rows come in chunks, their values in the order of `columns`. */
+export type CopiedTable = {
+  readonly name: string
+  readonly columns: readonly string[]
+  rows(): AsyncIterable<SqlValue[][]>
 }
 
 export type Dialect = 'sqlite' | 'postgres'
