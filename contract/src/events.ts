@@ -5,7 +5,11 @@ export const eventNames = [
   'vault.initialised',
   'vault.unsealed',
   'vault.sealed',
+  'vault.migrated',
+  'vault.rekeyed',
+  'vault.root_generated',
   'vault.request',
+  'vault.explained',
   'secret.read',
   'secret.written',
   'secret.deleted',
@@ -55,6 +59,8 @@ export const eventNames = [
   'lease.misused',
   'lease.revoked',
   'lease.expired',
+  'lease.renewed',
+  'lease.ended',
   'sandbox.started',
   'sandbox.finished',
   'sandbox.refused',
@@ -68,12 +74,12 @@ export const eventNames = [
   'key.imported',
   'key.exported',
   'key.restored',
-] as const
-
-export type EventName = (typeof eventNames)[number]
   'password.rotated',
   'backup.configured',
   'backup.started',
   'backup.finished',
   'backup.removed',
   'backup.restored',
+] as const
+
+export type EventName = (typeof eventNames)[number]

@@ -6,7 +6,11 @@ export const healthState = z.enum(['ok', 'degraded', 'failing'])
 export const systemStatus = z.object({
   version: z.string(),
   startedAt: timestamp,
-  vault: z.object({ initialised: z.boolean(), sealed: z.boolean(), seal: z.enum(['keyfile', 'shamir']) }),
+  vault: z.object({
+    initialised: z.boolean(),
+    sealed: z.boolean(),
+    seal: z.enum(['keyfile', 'shamir', 'transit', 'awskms']),
+  }),
   store: z.object({ dialect: z.enum(['sqlite', 'postgres']), health: healthState }),
   audit: z.object({ health: healthState, seq: z.int() }),
   sandbox: z.object({ level: z.enum(['full', 'no-cgroup', 'none']), reasons: z.array(z.string()) }),
@@ -19,13 +23,13 @@ export const systemStatus = z.object({
     agents: z.int(),
     activeLeases: z.int(),
   }),
+  backup: z
+    .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
+    .optional(),
 })
 export type SystemStatus = z.output<typeof systemStatus>
 
 /** One line of the live stream (server-sent events at /api/v1/events): something changed, read it again. */
-  backup: z
-    .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
-    .optional(),
 export const liveEvent = z.object({
   seq: z.int(),
   type: z.enum(eventNames),

@@ -15,7 +15,7 @@ import { createProxy } from './proxy/index.ts'
 import { createBubblewrapDriver, createSandbox } from './sandbox/index.ts'
 import { createScanner, type Scanner } from './scan/index.ts'
 import type { Store } from './store/index.ts'
-import { type Ceiling, createVault, vaultMigrations } from './vault/index.ts'
+import { type Ceiling, createVault, type KeyWrapper, type SealKind, vaultMigrations } from './vault/index.ts'
 import { type ApprovalGate, createWorkflow, workflowMigrations } from './workflow/index.ts'
 
 export type Keyward = Awaited<ReturnType<typeof createKeyward>>
@@ -27,6 +27,10 @@ type Needs = {
   dataDir: string
   version: string
   auditDurability: 'disk' | 'kernel'
+  /** What can open the vault by itself, beside the key file. */
+  wrappers?: readonly KeyWrapper[]
+  /** What shall seal the vault; whatever seals it now when absent. */
+  wantedSeal?: SealKind | undefined
   /** Ends the process at a step of a run; given by tests alone. */
   onBoundary?: ((name: string) => void) | undefined
 }
@@ -42,11 +46,11 @@ export const migrations = [
   ...lendMigrations,
   ...workflowMigrations,
   ...approvalsMigrations,
+  ...backupMigrations,
 ]
 
 /** Puts the domains together. Nothing runs yet: `start` does that, `stop` ends it. */
 export async function createKeyward(needs: Needs) {
-  ...backupMigrations,
   const { store, clock, log, dataDir } = needs
   await store.migrate(migrations)
   const keys = createKeys(store)
@@ -70,6 +74,8 @@ export async function createKeyward(needs: Needs) {
     keyFile: join(dataDir, 'unseal.key'),
     version: needs.version,
     auditDurability: needs.auditDurability,
+    wrappers: needs.wrappers ?? [],
+    wantedSeal: needs.wantedSeal,
     ceiling: ceilingOf(policy),
   })
   await vault.load()
@@ -122,12 +128,6 @@ export async function createKeyward(needs: Needs) {
     mayApprove: mayApproveBy(policy, identity),
   })
   const flows = createFlows({ store, bus, policy, log, findings, workflow })
-  const { status, health } = createCondition({
-    store,
-    clock,
-    audit,
-    vault,
-    findings,
   const backups = createBackups({
     store,
     audit,
@@ -137,8 +137,14 @@ export async function createKeyward(needs: Needs) {
     version: needs.version,
     isSealed: () => vault.status().sealed,
   })
-    identity,
+  const { status, health } = createCondition({
     backups,
+    store,
+    clock,
+    audit,
+    vault,
+    findings,
+    identity,
     lend,
     proxy,
     sandbox,
@@ -158,13 +164,13 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(() => approvals.stop())
     await workflow.run()
     stops.unshift(() => workflow.stop())
+    stops.unshift(await backups.run())
     stops.unshift(
       repeat({ clock, log }, { name: 'lease expiry', milliseconds: 2000, work: () => lend.expireDue() }),
     )
     stops.unshift(
       repeat({ clock, log }, { name: 'audit anchor', milliseconds: 5000, work: () => audit.anchor() }),
     )
-    stops.unshift(await backups.run())
     await audit.recordNow({
       type: 'server.started',
       outcome: 'done',
@@ -204,13 +210,13 @@ export async function createKeyward(needs: Needs) {
     workflow,
     approvals,
     flows,
+    backups,
     store,
     status,
     health,
     start,
     stop,
   }
-    backups,
 }
 
 type Step = () => void | Promise<void>

@@ -30,8 +30,9 @@ import {
   startHttpServer,
   systemRoutes,
 } from './http/index.ts'
-import { createKeyward, type Keyward } from './keyward.ts'
+import { createKeyward, type Keyward, migrations } from './keyward.ts'
 import { openDataFolder, openStore } from './store/index.ts'
+import { sealWrappers } from './vault/index.ts'
 
 const { version }: { version: string } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
@@ -58,10 +59,7 @@ export async function runServer(options: ServerOptions): Promise<number> {
 /** `keyward start`: the server with the guided first run. Without a terminal (`--yes`) it ends with the report. */
 export async function runStart(options: StartOptions): Promise<number> {
   const log = createLog('error')
-  const running = await startKeyward(
-    { ...options, dev: false, seal: 'keyfile', logLevel: 'error', ...fromEnvironment() },
-    log,
-  )
+  const running = await startKeyward({ ...options, dev: false, logLevel: 'error', ...fromEnvironment() }, log)
   const { keyward, http } = running
   const stopped = signalled()
   try {
@@ -77,6 +75,8 @@ export async function runStart(options: StartOptions): Promise<number> {
 const fromEnvironment = (): { databaseUrl?: string } => {
   const databaseUrl = process.env['KEYWARD_DATABASE_URL']
   return databaseUrl ? { databaseUrl } : {}
+}
+
 export { newBackupKey, verifyBackup } from './backup/index.ts'
 
 /** `keyward backup restore`: into a data folder, or a database, that nobody uses. */
@@ -98,8 +98,6 @@ export async function runRestore({ file, identities, dataDir, databaseUrl, repla
   }
 }
 
-}
-
 /** When the first requests after the start have had their answers. */
 const trimAfterMs = 1000
 
@@ -112,9 +110,9 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
   const cleanUp: (() => Promise<void> | void)[] = [() => folder.release()]
   const stop = async (): Promise<void> => {
     for (const step of cleanUp.splice(0)) await step()
-    assertNotHalfRestored(options.dataDir)
   }
   try {
+    assertNotHalfRestored(options.dataDir)
     const store = await openStore({ dataDir: options.dataDir, databaseUrl: options.databaseUrl })
     cleanUp.unshift(() => store.close())
     const keyward = await createKeyward({
@@ -124,6 +122,8 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
       dataDir: options.dataDir,
       version,
       auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',
+      wrappers: sealWrappers(options.seal, process.env, { clock: systemClock, log }),
+      wantedSeal: options.seal,
     })
     await openVault(keyward, options)
     await keyward.start()
@@ -138,16 +138,14 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
   }
 }
 
-/** A new vault sealed by a key file is made and opened at once; one sealed by shares waits for its holders. */
+/** A new vault sealed by a key file is made and opened at once; any other waits for its owners, who get shares. */
 async function openVault(
   { vault }: Keyward,
   { dev, devRootTokenId, seal, dataDir }: ServerOptions,
 ): Promise<void> {
-  const { initialised, seal: present } = vault.status()
-  if (initialised && present === 'shamir') return
-  if (initialised) {
-    await vault.unsealWithKeyFile()
-  } else if (dev || seal === 'keyfile') {
+  if (vault.status().initialised) {
+    await vault.openAtStart()
+  } else if (dev || (seal ?? 'keyfile') === 'keyfile') {
     const rootTokenId = devRootTokenId === undefined ? undefined : new Secret(devRootTokenId)
     const { rootToken } = await vault.initialise({ seal: 'keyfile', ...(rootTokenId ? { rootTokenId } : {}) })
     if (!rootTokenId) await writePrivate(join(dataDir, 'root.token'), rootToken)
@@ -190,9 +188,9 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     consoleDir: consoleFolder(),
     metrics: async () => renderMetrics(await keyward.status(), process.memoryUsage.rss()),
     health: keyward.health,
-      ...backupRoutes({ backups: keyward.backups }),
     routes: (secure) => [
       ...sessionRoutes({ store, identity, clock: systemClock, localToken, secure }),
+      ...backupRoutes({ backups: keyward.backups }),
       ...systemRoutes({ status: keyward.status, policy, audit }),
       ...findingRoutes(findings),
       ...runRoutes({ flows, workflow }),

@@ -10,7 +10,8 @@ export type ServerOptions = {
   readonly dataDir: string
   readonly dev: boolean
   readonly devRootTokenId?: string
-  readonly seal: 'keyfile' | 'shamir'
+  /** What shall seal the vault. Absent: what seals it now, and the key file for a new one. */
+  readonly seal?: SealName
   readonly databaseUrl?: string
   /** PEM files. */
   readonly tlsCert?: string
@@ -29,7 +30,6 @@ export type StartOptions = {
   readonly json: boolean
 }
 
-/** Loads the server. Only when it is wanted: the other commands start without it. A number is the exit code. */
 export type RestoreOptions = {
   readonly file: string
   /** The text of an identity file of age. */
@@ -49,10 +49,11 @@ export type BackupReport = {
   readonly hasUnsealKey: boolean
 }
 
+/** Loads the server. Only when it is wanted: the other commands start without it. A number is the exit code. */
 export type LoadMain = () => Promise<{
   runServer(options: ServerOptions): Promise<unknown>
   runStart(options: StartOptions): Promise<unknown>
-}>
   runRestore(options: RestoreOptions): Promise<BackupReport>
   verifyBackup(source: Pick<RestoreOptions, 'file' | 'identities'>): Promise<BackupReport>
   newBackupKey(): Promise<{ identity: Secret; recipient: string }>
+}>

@@ -71,7 +71,7 @@ const keyward = await createKeyward({
   onBoundary: boundary,
 })
 const { vault, audit, findings, flows, identity, lend, workflow } = keyward
-if (vault.status().initialised) await vault.unsealWithKeyFile()
+if (vault.status().initialised) await vault.unsealByItself()
 else await vault.initialise({ seal: 'keyfile' })
 await keyward.start()
 const owner: Principal = { kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] }

@@ -14,7 +14,7 @@ const healthWord: Record<Health, string> = { ok: 'Working', degraded: 'Degraded'
 
 function partsOf({ vault, audit, sandbox, proxy, store }: SystemStatus): Part[] {
   const open = vault.initialised && !vault.sealed
-  const sealText = vault.seal === 'keyfile' ? 'Unseals itself with the key file' : 'Unsealed with key shares'
+  const sealText = sealTexts[vault.seal]
   const levels = {
     full: ['ok', 'Full isolation'],
     'no-cgroup': ['degraded', 'Isolated, without cgroups'],
@@ -71,4 +71,11 @@ export function HealthList({ status }: { status: SystemStatus }) {
       </ul>
     </Sheet>
   )
+}
+
+const sealTexts: Record<SystemStatus['vault']['seal'], string> = {
+  keyfile: 'Unseals itself with the key file',
+  transit: 'Unseals itself with another vault',
+  awskms: 'Unseals itself with AWS KMS',
+  shamir: 'Unsealed with key shares',
 }

@@ -157,6 +157,6 @@ test('VAULT-1: a damaged key ring keeps the vault shut', async (t) => {
   const first = await openUnsealedVault(t)
   first.vault.close()
   await first.store.write((tx) => tx.run(sql`update vault_keys set value = x'0102' where id = 'keyring'`))
-  await assert.rejects(first.vault.unsealWithKeyFile(), { code: 'vault.entry_corrupt' })
+  await assert.rejects(first.vault.unsealByItself(), { code: 'vault.entry_corrupt' })
   assert.equal(first.vault.status().sealed, true)
 })

@@ -40,6 +40,12 @@ export type Barrier = {
   shut(): void
   /** A new key for what is written from now on. */
   rotate(tx: Tx): Promise<void>
+  /** Closes the ring with another root key, which the barrier takes over and holds once the transaction is committed. */
+  replaceRootKey(tx: Tx, key: Buffer): Promise<void>
+  /** How many encryptions the newest key has made; after a restart it may be too many, never too few. */
+  encryptions(): number
+  /** After so many encryptions with one key a new one is taken. */
+  limitEncryptions(most: number): void
 }
 
 /** `hidden` entries are found by their path only and cost one statement less to write. */
@@ -47,10 +53,12 @@ type Listed = 'listed' | 'hidden'
 type Needs = { store: Pick<Store, 'get' | 'all'>; now: () => Date; cacheBytes?: number }
 
 const defaultCacheBytes = 16 * 1024 * 1024
-/** Random 96-bit nonces stay safe for 2^32 encryptions with one key; a new one is taken long before. */
-const encryptionsPerKey = 2 ** 30
+/** Random 96-bit nonces stay safe for 2^32 encryptions with one key; a new one is taken after nine tenths of them. */
+export const mostEncryptionsPerKey = 3_865_470_566
 /** The count is stored ahead of use in steps, so that a crash can only overestimate it. */
 const reservedEncryptions = 2 ** 16
+/** More than one entry takes: its value, its name and its folders'. */
+const mostAtOnce = 2 ** 10
 const folderMark = Buffer.from('/')
 
 export const keyRingContext = 'keyring'
@@ -59,6 +67,9 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   const cache = createEntryCache(cacheBytes)
   let ring: KeyRing | undefined
   let rootKey: Buffer | undefined
+  /** Those that wait for their commit, newest first. Until then the stored ring is closed with one of them or the present one. */
+  let nextRootKeys: readonly Buffer[] = []
+  let encryptionsPerKey = mostEncryptionsPerKey
   let used = 0
   let reserved = 0
   /** Counts commits. A read that began before one must not fill the cache after it. */
@@ -95,13 +106,38 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
    * must build on each other, or a key that something was encrypted with would be lost.
    */
   async function changeRing(tx: Tx, change: (stored: KeyRing) => boolean): Promise<void> {
-    if (!rootKey) throw new AppError('vault.sealed')
-    const stored = await readRing(tx, rootKey)
+    const { stored, key } = await storedRing(tx)
     if (!change(stored)) return stored.wipe()
     const bytes = stored.toBytes()
-    await putKey(tx, 'keyring', encrypt(rootKey, 0, keyRingContext, bytes))
+    await putKey(tx, 'keyring', encrypt(key, 0, keyRingContext, bytes))
     bytes.fill(0)
     tx.afterCommit(() => adopt(stored))
+  }
+
+  /** The ring as the transaction sees it, and the root key that it is closed with there. */
+  async function storedRing(tx: Tx): Promise<{ stored: KeyRing; key: Buffer }> {
+    if (!rootKey) throw new AppError('vault.sealed')
+    const sealed = await readKey(tx, 'keyring')
+    for (const key of [...nextRootKeys, rootKey]) {
+      const stored = sealed && openStoredRing(sealed, key)
+      if (stored) return { stored, key }
+    }
+    throw corrupt('The key ring')
+  }
+
+  async function replaceRootKey(tx: Tx, key: Buffer): Promise<void> {
+    const { stored } = await storedRing(tx)
+    const bytes = stored.toBytes()
+    stored.wipe()
+    await putKey(tx, 'keyring', encrypt(key, 0, keyRingContext, bytes))
+    bytes.fill(0)
+    nextRootKeys = [key, ...nextRootKeys]
+    tx.afterCommit(() => {
+      nextRootKeys = nextRootKeys.filter((waiting) => waiting !== key)
+      rootKey?.fill(0)
+      if (ring) rootKey = key
+      else key.fill(0)
+    })
   }
 
   function adopt(changed: KeyRing): void {
@@ -111,28 +147,38 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     }
     const before = ring.newest().term
     ring.takeFrom(changed)
-    if (ring.newest().term !== before) used = 0
+    if (ring.newest().term === before) return
+    used = 0
+    reserved = 0
   }
 
-  /** Counts an encryption; makes room in the stored count, or takes a new key, in time. */
+  /** Before encryptions: makes room in the stored count, or takes a new key, in time. */
   async function spend(tx: Tx): Promise<KeyRing> {
     const current = keys()
-    used++
-    if (used > reserved) {
-      reserved = used + reservedEncryptions
+    if (used + mostAtOnce > reserved) {
+      const reserving = used + mostAtOnce + reservedEncryptions
       const { term } = current.newest()
       await changeRing(tx, (stored) => {
         if (stored.newest().term !== term) return false
         if (used >= encryptionsPerKey) stored.addTerm(now())
-        else stored.newest().encryptions = reserved
+        else stored.newest().encryptions = reserving
         return true
+      })
+      // Only what is on disk counts as reserved.
+      tx.afterCommit(() => {
+        if (ring?.newest().term === term) reserved = Math.max(reserved, reserving)
       })
     }
     return current
   }
 
+  function closed(keyRing: KeyRing, context: string, plain: Uint8Array): Buffer {
+    used++
+    return keyRing.encrypt(context, plain)
+  }
+
   function sealName(keyRing: KeyRing, id: Buffer, name: string): Buffer {
-    return keyRing.encrypt(`name\0${id.toString('hex')}`, Buffer.from(name, 'utf8'))
+    return closed(keyRing, `name\0${id.toString('hex')}`, Buffer.from(name, 'utf8'))
   }
 
   /** The folders above `path`, innermost first, until one is there already. */
@@ -143,7 +189,8 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
       const above = folderOf(folder)
       const parent = keyRing.nameOf('entry', above)
       const name = sealName(keyRing, id, folder.slice(above.length))
-      await putEntry(tx, { id, parent, name, value: keyRing.encrypt(`entry\0${folder}`, folderMark) })
+      const value = closed(keyRing, `entry\0${folder}`, folderMark)
+      await putEntry(tx, { id, parent, name, value })
       folder = above
       id = parent
     }
@@ -212,7 +259,7 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     async put(tx, path, value, show = 'listed') {
       const keyRing = await spend(tx)
       const plain = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
-      await insert(tx, keyRing, path, keyRing.encrypt(`entry\0${path}`, plain), show)
+      await insert(tx, keyRing, path, closed(keyRing, `entry\0${path}`, plain), show)
       if (typeof value === 'string') plain.fill(0)
       forget(tx, path)
     },
@@ -222,9 +269,9 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     digest: (kind, name) => keys().nameOf(kind, name),
     async close(tx, context, plain) {
       const bytes = Buffer.from(plain, 'utf8')
-      const closed = (await spend(tx)).encrypt(context, bytes)
+      const value = closed(await spend(tx), context, bytes)
       bytes.fill(0)
-      return closed
+      return value
     },
     reveal(context, closed) {
       const plain = keys().decrypt(context, closed)
@@ -242,8 +289,10 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     shut() {
       ring?.wipe()
       rootKey?.fill(0)
+      for (const key of nextRootKeys) key.fill(0)
       ring = undefined
       rootKey = undefined
+      nextRootKeys = []
       cache.clear()
     },
     rotate: (tx) =>
@@ -251,14 +300,25 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
         stored.addTerm(now())
         return true
       }),
+    replaceRootKey,
+    encryptions: () => used,
+    limitEncryptions(most) {
+      encryptionsPerKey = Math.min(most, mostEncryptionsPerKey)
+    },
   }
 }
 
 /** The stored ring, opened with the root key. */
 export async function readRing(reader: Reader, rootKey: Buffer): Promise<KeyRing> {
   const sealed = await readKey(reader, 'keyring')
-  const bytes = sealed && decrypt(rootKey, keyRingContext, sealed)
-  if (!bytes) throw corrupt('The key ring')
+  const ring = sealed && openStoredRing(sealed, rootKey)
+  if (!ring) throw corrupt('The key ring')
+  return ring
+}
+
+function openStoredRing(sealed: Uint8Array, rootKey: Buffer): KeyRing | undefined {
+  const bytes = decrypt(rootKey, keyRingContext, sealed)
+  if (!bytes) return undefined
   const ring = keyRingFromBytes(bytes)
   bytes.fill(0)
   return ring

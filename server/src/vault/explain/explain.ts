@@ -92,10 +92,11 @@ export function createExplain(needs: Needs): Explain {
     )
 
   function wantedOf(asked: Asked, matched: Match | undefined, { acl, live }: Holder): Promise<Wanted> {
-    return wantedBy(asked, matched?.spec, acl, async () => {
-      if (!matched || !live) return false
-      return (await matched.spec.exists?.(callOf(asked, matched, live, now()))) ?? false
-    })
+    const exists =
+      matched && live
+        ? async () => (await matched.spec.exists?.(callOf(asked, matched, live, now()))) ?? false
+        : undefined
+    return wantedBy(asked, matched?.spec, acl, exists)
   }
 
   function visible({ acl }: Holder, seesAll: boolean): Mount[] {

@@ -225,7 +225,7 @@ test('VAULT-2: what an entity is survives the restart of the vault', async (t) =
   const mary = await login()
   await make('group', { name: 'g', policies: 'a', member_entity_ids: [mary.id] })
   vault.close()
-  await vault.unsealWithKeyFile()
+  await vault.unsealByItself()
   assert.equal(await mary.reads(), 'a')
   assert.equal((await login()).id, mary.id)
   await root('DELETE', 'identity/group/name/g')

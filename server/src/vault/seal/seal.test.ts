@@ -83,7 +83,7 @@ test('VAULT-1: a vault is initialised once', async (t) => {
 test('VAULT-1: a vault that was never initialised says so', async (t) => {
   const { vault } = await openVault(t)
   await assert.rejects(vault.unseal(new Secret('00'.repeat(32))), { code: 'vault.uninitialised' })
-  await assert.rejects(vault.unsealWithKeyFile(), { code: 'vault.uninitialised' })
+  await assert.rejects(vault.unsealByItself(), { code: 'vault.uninitialised' })
 })
 
 test('VAULT-1: sealed, nothing is read, written or believed', async (t) => {
@@ -114,7 +114,7 @@ test('VAULT-1: the key file opens the vault again after a restart', async (t) =>
   first.vault.close()
   await first.vault.load()
   assert.deepEqual([first.vault.status().initialised, first.vault.status().sealed], [true, true])
-  await first.vault.unsealWithKeyFile()
+  await first.vault.unsealByItself()
   assert.equal((await first.vault.kv.read('secret/a'))?.data['value']?.reveal(), 'kept')
 })
 
@@ -125,14 +125,14 @@ test('VAULT-1: the key file is 32 bytes for its owner only, and a wider one is r
   assert.equal(existsSync(`${path}.new`), false)
   vault.close()
   chmodSync(path, 0o640)
-  await assert.rejects(vault.unsealWithKeyFile(), (error: { detail?: string }) =>
+  await assert.rejects(vault.unsealByItself(), (error: { detail?: string }) =>
     /chmod 600/.test(error.detail ?? ''),
   )
   chmodSync(path, 0o600)
   truncateSync(path, 31)
-  await assert.rejects(vault.unsealWithKeyFile(), { code: 'vault.share_invalid' })
+  await assert.rejects(vault.unsealByItself(), { code: 'vault.share_invalid' })
   unlinkSync(path)
-  await assert.rejects(vault.unsealWithKeyFile(), { code: 'vault.share_invalid' })
+  await assert.rejects(vault.unsealByItself(), { code: 'vault.share_invalid' })
 })
 
 test('VAULT-1: an initialisation that fails after the key file was made can be repeated', async (t) => {
@@ -161,7 +161,7 @@ test('VAULT-1: rotation while requests run loses nothing', async (t) => {
     store.write((tx) => vault.kv.write(tx, `secret/r/${i}`, { value: new Secret(`v${i}`) }))
   await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 8 === 3 ? rotate() : write(i))))
   vault.close()
-  await vault.unsealWithKeyFile()
+  await vault.unsealByItself()
   for (let i = 0; i < 40; i++) {
     if (i % 8 !== 3) assert.equal((await vault.kv.read(`secret/r/${i}`))?.data['value']?.reveal(), `v${i}`)
   }

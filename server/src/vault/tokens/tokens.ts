@@ -61,6 +61,8 @@ export type Tokens = {
   accessors(): Promise<string[]>
   /** Rows of the tokens that an auth mount gave out. */
   issuedBy(tx: Tx, mountId: string): Promise<string[]>
+  /** Rows of the tokens that were made at or below a path; root tokens, which have no end, are not among them. */
+  madeUnder(tx: Tx, prefix: string): Promise<string[]>
   /** Rows of tokens whose end has passed, oldest first. */
   expired(limit: number): Promise<string[]>
   /** What a token may do now. */
@@ -79,7 +81,7 @@ type Needs = {
   identity: Pick<Identity, 'subjectOf' | 'onChange'>
   clock: Pick<Clock, 'now'>
   /** What the end of a token takes along, in the same transaction. */
-  onEnd: (tx: Tx, record: TokenRecord) => Promise<void>
+  onEnd: (tx: Tx, token: StoredToken) => Promise<void>
   /** Whether an auth mount is still there: what cannot be revoked ends with it all the same. */
   isMounted: (mountId: string) => boolean
 }
@@ -199,7 +201,7 @@ export function createTokens({ store, barrier, policies, identity, clock, onEnd,
 
   async function end(tx: Tx, stored: StoredToken): Promise<void> {
     await deleteToken(tx, Buffer.from(stored.row, 'hex'))
-    await onEnd(tx, stored.record)
+    await onEnd(tx, stored)
   }
 
   function forgetRows(tx: Tx, rows: ReadonlySet<string>): void {
@@ -304,6 +306,13 @@ export function createTokens({ store, barrier, policies, identity, clock, onEnd,
     async issuedBy(tx, mountId) {
       const all = (await readTokens(tx)).map(opened)
       return all.filter(({ record }) => record.issuer?.mountId === mountId).map(({ row }) => row)
+    },
+    async madeUnder(tx, prefix) {
+      const folder = prefix.endsWith('/') ? prefix : `${prefix}/`
+      const all = (await readTokens(tx)).map(opened)
+      return all
+        .filter(({ record }) => record.expiresAt !== null && `${record.path}/`.startsWith(folder))
+        .map(({ row }) => row)
     },
     async expired(limit) {
       const rows = await readExpiredTokens(store, now(), limit)

@@ -5,25 +5,30 @@ import type { Lockouts } from '../../auth/lockouts.ts'
 import type { Barrier } from '../../barrier/barrier.ts'
 import type { Answer, Call, Engine, PathSpec } from '../../engine.ts'
 import { listField, textField } from '../../fields.ts'
+import type { Leases } from '../../leases/leases.ts'
 import type { Mounts } from '../../mounts.ts'
 import type { PasswordPolicies } from '../../password-policies.ts'
 import type { Tokens } from '../../tokens/tokens.ts'
 import type { Wrapping } from '../../wrapping.ts'
 import { listed } from '../kv2.ts'
 import { toolPaths } from '../tools.ts'
+import { leasePaths } from './lease-paths.ts'
 import { lockedUserPaths } from './locked-users.ts'
 import { mountPaths } from './mount-paths.ts'
 import { passwordPolicyPaths } from './password-policy-paths.ts'
+import { type RotateNeeds, rotatePaths } from './rotate-paths.ts'
 import { wrappingPaths } from './wrapping-paths.ts'
 
 type Needs = {
   barrier: Barrier
   policies: Policies
   mounts: Mounts
-  tokens: Pick<Tokens, 'find' | 'findByAccessor' | 'aclOf'>
+  tokens: Pick<Tokens, 'find' | 'findByAccessor' | 'aclOf' | 'madeUnder' | 'revoke'>
+  leases: Leases
   wrapping: Wrapping
   lockouts: Lockouts
   passwordPolicies: PasswordPolicies
+  keys: RotateNeeds
   seal: () => void
 }
 
@@ -33,7 +38,9 @@ export function createSystemEngine(needs: Needs): Engine {
     type: 'system',
     paths: [
       ...sealPaths(needs),
-      ...mountPaths(needs.mounts),
+      ...rotatePaths(needs.keys),
+      ...mountPaths(needs.mounts, needs.leases),
+      ...leasePaths(needs),
       ...wrappingPaths(needs.wrapping),
       ...lockedUserPaths(needs.lockouts, needs.mounts),
       ...passwordPolicyPaths(needs.passwordPolicies),
@@ -49,15 +56,7 @@ export function createSystemEngine(needs: Needs): Engine {
 
 const flat = (data: Record<string, unknown>): Answer => ({ data, flat: true })
 
-function sealPaths({ barrier, seal }: Needs): PathSpec[] {
-  const keyStatus = (): Answer => {
-    const newest = barrier.terms().at(-1)
-    return flat({
-      term: newest?.term,
-      install_time: newest?.createdAt.toISOString(),
-      encryptions: newest?.encryptions,
-    })
-  }
+function sealPaths({ seal }: Needs): PathSpec[] {
   return [
     {
       pattern: 'seal',
@@ -69,15 +68,8 @@ function sealPaths({ barrier, seal }: Needs): PathSpec[] {
         return {}
       },
     },
-    { pattern: 'key-status', read: async () => keyStatus() },
-    {
-      pattern: 'rotate',
-      sudo: true,
-      async update(tx) {
-        await barrier.rotate(tx)
-        return { note: { rotated: true } }
-      },
-    },
+    // There is one server: nobody could take over from it.
+    { pattern: 'step-down', sudo: true, update: async () => ({}) },
     { pattern: 'ha-status', read: async () => flat({ nodes: [] }) },
   ]
 }

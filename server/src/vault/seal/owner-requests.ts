@@ -1,0 +1,138 @@
+import { AppError, reasonOf, Secret } from '../../core/index.ts'
+import type { Store } from '../../store/index.ts'
+import type { createAnonymousLog } from '../anonymous-log.ts'
+import type { Body } from '../engine.ts'
+import { booleanField, countField, listField, parseBody, textField } from '../fields.ts'
+import type { VaultRequest, VaultResponse } from '../request-context.ts'
+import type { Given, Step } from './procedure.ts'
+import type { Rekey, RekeyOptions, RekeyTarget } from './rekey.ts'
+import { fromPad, type RootGeneration } from './root-generation.ts'
+
+export type Handler = (request: VaultRequest) => Promise<VaultResponse>
+export type Handlers = Readonly<Record<string, Partial<Record<VaultRequest['method'], Handler>>>>
+
+type Needs = {
+  store: Pick<Store, 'write'>
+  rekey: Rekey
+  rootGeneration: RootGeneration
+  record: ReturnType<typeof createAnonymousLog>
+  /** Whether a token has `sudo` on a path. */
+  hasSudo: (token: Secret | undefined, path: string) => Promise<boolean>
+}
+
+export const json = (status: number, value: unknown): VaultResponse => ({
+  status,
+  body: new Secret(`${JSON.stringify(value)}\n`),
+})
+const nothing: VaultResponse = { status: 204, body: undefined }
+
+/** What owners do with their shares, which are their proof: `sys/rekey/…`, `sys/rekey-recovery-key/…`, `sys/generate-root/…`. */
+export function ownerRequests(needs: Needs): Handlers {
+  const { rootGeneration } = needs
+  return {
+    ...rekeyRequests(needs, 'root', 'sys/rekey/'),
+    ...rekeyRequests(needs, 'recovery', 'sys/rekey-recovery-key/'),
+    'sys/generate-root/attempt': {
+      GET: async () => json(200, rootGeneration.status()),
+      PUT: recorded(needs, async (request) =>
+        json(200, await beginRootGeneration(rootGeneration, bodyOf(request))),
+      ),
+      DELETE: recorded(needs, async () => {
+        rootGeneration.cancel()
+        return nothing
+      }),
+    },
+    'sys/generate-root/update': {
+      PUT: recorded(needs, (request) => take(needs, () => rootGeneration.update(givenBy(bodyOf(request))))),
+    },
+    'sys/decode-token': {
+      PUT: async (request) => {
+        const data = decodeToken(bodyOf(request))
+        return json(200, { ...data, data })
+      },
+    },
+  }
+}
+
+function rekeyRequests(needs: Needs, target: RekeyTarget, prefix: string): Handlers {
+  const { rekey, hasSudo } = needs
+  const init: Partial<Record<VaultRequest['method'], Handler>> = {
+    GET: async () => json(200, rekey.status(target)),
+    PUT: recorded(needs, async (request) => {
+      await rekey.begin(target, rekeyOptions(bodyOf(request)))
+      return json(200, rekey.status(target))
+    }),
+    DELETE: recorded(needs, async (request) => {
+      const nonce = textField(bodyOf(request), 'nonce') ?? ''
+      rekey.cancel(target, nonce, nonce === '' && (await hasSudo(request.token, request.path)))
+      return nothing
+    }),
+  }
+  return {
+    [`${prefix}init`]: init,
+    [`${prefix}update`]: {
+      PUT: recorded(needs, (request) => take(needs, () => rekey.update(target, givenBy(bodyOf(request))))),
+    },
+    [`${prefix}verify`]: {
+      GET: async () => json(200, rekey.verification(target)),
+      PUT: recorded(needs, (request) => take(needs, () => rekey.verify(target, givenBy(bodyOf(request))))),
+      DELETE: recorded(needs, async () => {
+        rekey.restartVerification(target)
+        return json(200, rekey.verification(target))
+      }),
+    },
+  }
+}
+
+const bodyOf = ({ body }: VaultRequest): Body => parseBody(body)
+
+export const givenBy = (body: Body): Given => ({
+  key: textField(body, 'key') ?? '',
+  nonce: textField(body, 'nonce') ?? '',
+})
+
+export const rekeyOptions = (body: Body): RekeyOptions => ({
+  shares: countField(body, 'secret_shares') ?? 0,
+  threshold: countField(body, 'secret_threshold') ?? 0,
+  pgpKeys: listField(body, 'pgp_keys') ?? [],
+  backup: booleanField(body, 'backup') ?? false,
+  verification: booleanField(body, 'require_verification') ?? false,
+})
+
+export async function beginRootGeneration(
+  rootGeneration: RootGeneration,
+  body: Body,
+): Promise<Readonly<Record<string, unknown>>> {
+  const otp = textField(body, 'otp') ?? ''
+  const pgpKey = textField(body, 'pgp_key') ?? ''
+  return rootGeneration.status(await rootGeneration.begin({ otp, pgpKey }))
+}
+
+export function decodeToken(body: Body): { token: string } {
+  const encoded = textField(body, 'encoded_token')
+  const otp = textField(body, 'otp')
+  if (!encoded || !otp) throw new AppError('request.invalid', "provided 'encoded_token' or 'otp' is empty")
+  return { token: fromPad(encoded, otp) }
+}
+
+async function take({ store }: Needs, run: () => Promise<Step>): Promise<VaultResponse> {
+  const step = await run()
+  return json(200, 'answer' in step ? step.answer : await store.write(step.store))
+}
+
+/** No token says who asks, so what is asked is recorded, and how it ended; so many a minute, because anybody can ask. */
+function recorded({ record }: Needs, handle: Handler): Handler {
+  return async (request) => {
+    const entry = { type: 'vault.request', actor: 'anonymous:', target: `path:${request.path}` } as const
+    const operation = request.method === 'DELETE' ? 'delete' : 'update'
+    try {
+      const response = await handle(request)
+      await record({ ...entry, outcome: 'done', detail: { operation } })
+      return response
+    } catch (error) {
+      const reason = error instanceof AppError ? reasonOf(error) : 'internal error'
+      await record({ ...entry, outcome: 'failed', detail: { operation, reason } })
+      throw error
+    }
+  }
+}
