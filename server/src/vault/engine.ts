@@ -56,6 +56,8 @@ export type Answer = {
   /** Instead of everything else: what is no JSON, such as a certificate. Never a secret. */
   readonly raw?: RawAnswer
   readonly wrapped?: WrapInfo
+  /** What the caller has to give back, or to renew, before `leaseSeconds` are over. */
+  readonly lease?: { readonly id: string; readonly renewable: boolean }
   readonly leaseSeconds?: number
   readonly warnings?: readonly string[]
   readonly status?: number
@@ -84,9 +86,12 @@ export type Grant = {
   readonly role: string
   /** The most leases that the role may have at once; 0: no limit. */
   readonly mostLeases: number
-  /** All that is needed to end it later: no more. Kept in the barrier, never shown. */
+  /** All that is needed to end it later, chosen before anything is made: a user name, not a password. Kept in the barrier, never shown. */
   readonly state: LeaseState
-  /** Makes it outside, until `expiresAt`, and returns the `data` of the answer. */
+  /**
+   * Makes it outside, until `expiresAt`, and returns the `data` of the answer. When it fails, or takes longer than a minute, the
+   * caller is refused and `endLease` is called once it has settled, whether or not anything was made.
+   */
   make(expiresAt: Date): Promise<Readonly<Record<string, unknown>>>
 }
 export type LeaseState = Readonly<Record<string, string | number | boolean>>
@@ -113,6 +118,11 @@ export type PathSpec = {
   /** Instead of `read`, and of `update` where `grantsBy` says so: gives out a credential with a lease. */
   readonly grant?: GrantHandler
   readonly grantsBy?: readonly ('read' | 'update')[]
+  /**
+   * Slow work outside before `update`, `patch` or `delete`, for a caller who is authorised; it throws to refuse. What it returns is
+   * called after the transaction, however that went.
+   */
+  readonly prepare?: (call: Call) => Promise<() => void>
   /** Writing here needs no token: a login proves who it is in another way. */
   readonly open?: OpenHandler
   /** What anybody may have, with or without a token. It stores nothing. */
@@ -144,7 +154,10 @@ export type Engine = {
   tidy?(tx: Tx, now: Date): Promise<number>
   /** Of an auth method: how far a token that it gave out may be renewed now; it throws when it may not. */
   renewal?(tx: Tx, token: TokenRecord): Promise<RenewalTerms>
-  /** Of an engine that grants. Ends what a lease stands for; what is gone already is no failure. Safe to repeat. */
+  /**
+   * Of an engine that grants. Ends what a lease stands for; what is gone already is no failure. Safe to repeat, also at the same
+   * time: it is called until it succeeds, and twice for a lease that never was given out.
+   */
   endLease?(lease: EngineLease): Promise<void>
   /** Lets it live until `expiresAt` where it lives outside; it throws when the role is gone or says no. */
   extendLease?(lease: EngineLease, expiresAt: Date): Promise<void>

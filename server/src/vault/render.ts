@@ -9,7 +9,14 @@ export function renderAnswer(answer: Answer | undefined, requestId: string): Vau
   if (answer.errors) return failure(status, answer.errors)
   if (answer.raw) return { status, body: undefined, raw: answer.raw }
   if (answer.whole) return { status, body: answer.whole }
-  if (!answer.data && !answer.dataText && !answer.auth && !answer.warnings && !answer.wrapped)
+  if (
+    !answer.data &&
+    !answer.dataText &&
+    !answer.auth &&
+    !answer.warnings &&
+    !answer.wrapped &&
+    !answer.lease
+  )
     return { status: status === 200 ? 204 : status, body: undefined }
   return { status, body: new Secret(envelope(answer, requestId)) }
 }
@@ -18,7 +25,8 @@ function envelope({ dataText, data, ...answer }: Answer, requestId: string): str
   const text = dataText ? dataText.reveal() : jsonOf(data)
   const repeated = answer.flat && data ? `${text.slice(1, -1)}${text.length > 2 ? ',' : ''}` : ''
   return (
-    `{${repeated}"request_id":"${requestId}","lease_id":"","renewable":false,` +
+    `{${repeated}"request_id":"${requestId}","lease_id":${JSON.stringify(answer.lease?.id ?? '')},` +
+    `"renewable":${answer.lease?.renewable ?? false},` +
     `"lease_duration":${answer.leaseSeconds ?? 0},"data":${text},` +
     `"wrap_info":${jsonOf(answer.wrapped && wrapView(answer.wrapped))},` +
     `"warnings":${jsonOf(answer.warnings?.length ? answer.warnings : undefined)},"auth":${jsonOf(answer.auth)}}\n`

@@ -15,7 +15,8 @@ import { isWithin } from './acl/limits.ts'
 import type { Capability } from './acl/policy-document.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
-import type { Answer, Call, Operation, PathSpec } from './engine.ts'
+import type { Answer, Call, GrantHandler, Operation, PathSpec } from './engine.ts'
+import type { Leases } from './leases/leases.ts'
 import { createPublicAnswers } from './public-answers.ts'
 import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
@@ -60,6 +61,7 @@ type Needs = {
   tokens: Tokens
   router: Pick<Router, 'match'>
   wrapping: Pick<Wrapping, 'wrap'>
+  leases: Pick<Leases, 'grant'>
   clock: Pick<Clock, 'now'>
   log: Log
   ceiling: Ceiling
@@ -112,22 +114,26 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
         `no handler for route "${request.path}". route entry not found.`,
       )
     }
-    const { spec } = matched
     const call: Call = {
       ...openCallOf(context, matched, clock.now()),
       token: usesLeft === null ? live : { ...live, record: { ...live.record, usesLeft } },
       presented: request.token ?? new Secret(''),
     }
-    const reading = operation === 'read' || operation === 'list' || (operation === 'update' && spec.post)
-    const answer = await (reading ? read(context, spec, call) : write(context, spec, call))
+    const answer = await answerTo(context, matched, call)
     return renderAnswer(answer, context.requestId)
   }
 
+  function answerTo(context: Context, matched: Match, call: Call): Promise<Answer | undefined> {
+    const { spec } = matched
+    const { operation } = call
+    if (spec.grant && (spec.grantsBy ?? ['read']).some((by) => by === operation))
+      return grant(context, matched, spec.grant, call)
+    const reading = operation === 'read' || operation === 'list' || (operation === 'update' && spec.post)
+    return reading ? read(context, spec, call) : write(context, spec, call)
+  }
+
   async function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
-    const capabilities =
-      call.operation === 'update'
-        ? await writeCapabilities(spec, call)
-        : readCapabilities(spec, context.operation)
+    const capabilities = await capabilitiesOf(spec, call)
     authorise(context, capabilities, 'every', call)
     const handler = readHandlerOf(spec, call.operation)
     if (!handler) return unsupported
@@ -137,6 +143,23 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     if (wantsWrapping(context, answer)) return store.write((tx) => recorded(tx, context, about, answer))
     await readLog.record(entryOf(context, about, hasSucceeded(answer) ? 'done' : 'failed', answer?.note))
     return answer
+  }
+
+  async function grant(
+    context: Context,
+    { mountPath, spec }: Match,
+    handler: GrantHandler,
+    call: Call,
+  ): Promise<Answer | undefined> {
+    authorise(context, await capabilitiesOf(spec, call), 'every', call)
+    const { live, request, requestId: correlation } = context
+    // Whoever asks for the headers alone could not use what would be made.
+    if (request.method === 'HEAD') return unsupported
+    const about = { ...aboutOf(context, spec, call), type: 'lease.issued' } as const
+    return needs.leases.grant(
+      { grant: await handler(call), call, live, mountPath, correlation },
+      (tx, answer) => recorded(tx, context, about, answer),
+    )
   }
 
   /** Wraps the answer if the caller asked for it, and records it, both in the transaction of what it tells. */
@@ -166,13 +189,24 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     call: Call,
     handler = writeHandlerOf(spec, call.operation),
   ): Promise<Answer | undefined> {
-    return store.write(async (tx) => {
-      if (context.live.revoked) throw new AppError('token.invalid')
-      authorise(context, await writeCapabilities(spec, call, tx), 'every', call)
-      if (!handler) return unsupported
-      const answer = await handler(tx, call)
-      return recorded(tx, context, aboutOf(context, spec, call), answer)
-    })
+    const release = await prepare(context, spec, call)
+    try {
+      return await store.write(async (tx) => {
+        if (context.live.revoked) throw new AppError('token.invalid')
+        authorise(context, await writeCapabilities(spec, call, tx), 'every', call)
+        if (!handler) return unsupported
+        const answer = await handler(tx, call)
+        return recorded(tx, context, aboutOf(context, spec, call), answer)
+      })
+    } finally {
+      release?.()
+    }
+  }
+
+  async function prepare(context: Context, spec: PathSpec, call: Call): Promise<(() => void) | undefined> {
+    if (!spec.prepare) return undefined
+    authorise(context, await writeCapabilities(spec, call), 'every', call)
+    return spec.prepare(call)
   }
 
   /** A path that needs no token. What is refused is recorded too: that is how guessing shows. */
@@ -204,6 +238,9 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     if (spec.anyToken) return []
     return spec.sudo ? [operation as Capability, 'sudo'] : [operation as Capability]
   }
+
+  const capabilitiesOf = async (spec: PathSpec, call: Call): Promise<Capability[]> =>
+    call.operation === 'update' ? writeCapabilities(spec, call) : readCapabilities(spec, call.operation)
 
   async function writeCapabilities(spec: PathSpec, call: Call, reader?: Reader): Promise<Capability[]> {
     const sudo: Capability[] = spec.sudo ? ['sudo'] : []

@@ -13,19 +13,35 @@ import {
 } from '../../src/vault/index.ts'
 import { openWorld, type TestClock, type World } from './world.ts'
 
-type Options = { ceiling?: Ceiling; dataDir?: string; clock?: TestClock; databaseUrl?: string; log?: Log }
+type Engines = NonNullable<Parameters<typeof createVault>[0]['engines']>
+type Options = {
+  ceiling?: Ceiling
+  dataDir?: string
+  clock?: TestClock
+  databaseUrl?: string
+  log?: Log
+  engines?: Engines
+}
 
 export type VaultWorld = World & { vault: Vault; close(): Promise<void> }
 
 /** A vault on a store of its own, loaded and neither initialised nor unsealed. */
 export async function openVault(
   t: TestContext,
-  { ceiling, log = silentLog, ...options }: Options = {},
+  { ceiling, engines, log = silentLog, ...options }: Options = {},
 ): Promise<VaultWorld> {
   const world = await openWorld(t, vaultMigrations, options)
   const { store, audit, clock, dataDir } = world
   const keyFile = join(dataDir, 'unseal.key')
-  const vault = createVault({ store, audit, clock, log, keyFile, ...(ceiling ? { ceiling } : {}) })
+  const vault = createVault({
+    store,
+    audit,
+    clock,
+    log,
+    keyFile,
+    ...(ceiling ? { ceiling } : {}),
+    ...(engines ? { engines } : {}),
+  })
   await vault.load()
   const close = async (): Promise<void> => {
     vault.close()

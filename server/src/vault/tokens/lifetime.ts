@@ -3,7 +3,7 @@ import type { RenewalTerms } from '../engine.ts'
 import type { TokenRecord } from './token-record.ts'
 
 export const defaultTtlSeconds = 768 * 3600
-const maxTtlSeconds = 768 * 3600
+export const maxTtlSeconds = 768 * 3600
 
 export type LifetimeRequest = {
   readonly ttlSeconds?: number | undefined
@@ -62,6 +62,14 @@ export function renewed(
   const wanted = periodSeconds || incrementSeconds || terms.ttlSeconds || record.creationTtlSeconds
   const last = record.createdAt + greatestAge * 1000
   return { ...record, periodSeconds, expiresAt: Math.min(now + wanted * 1000, last), lastRenewedAt: now }
+}
+
+/** The latest that a token can live until, renewed as often as may be; null: for ever. */
+export function latestEndOf(record: TokenRecord): number | null {
+  if (!record.renewable) return record.expiresAt
+  const usual = record.periodSeconds > 0 ? null : Math.min(record.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
+  const greatestAge = record.explicitMaxTtlSeconds || usual
+  return greatestAge === null ? null : record.createdAt + greatestAge * 1000
 }
 
 /** Whole seconds left, never below zero; 0 also for a token without end. */

@@ -3,6 +3,7 @@ import type { Tx } from '../../../store/index.ts'
 import type { Acl } from '../../acl/acl.ts'
 import type { Answer, Body, Call, PathSpec } from '../../engine.ts'
 import { isObject, textField } from '../../fields.ts'
+import type { Leases } from '../../leases/leases.ts'
 import { authPrefix, mountConfigFrom, mountConfigView } from '../../mount-config.ts'
 import type { Mount, Mounts } from '../../mounts.ts'
 import { defaultTtlSeconds } from '../../tokens/lifetime.ts'
@@ -13,7 +14,7 @@ type Kind = 'secret' | 'auth'
 const flat = (data: Record<string, unknown>): Answer => ({ data, flat: true })
 
 /** `sys/mounts`, `sys/auth` and what the user interfaces ask about both. */
-export function mountPaths(mounts: Mounts): PathSpec[] {
+export function mountPaths(mounts: Mounts, leases: Pick<Leases, 'closeMount'>): PathSpec[] {
   const viewsOf = (kind: Kind): Record<string, unknown> =>
     Object.fromEntries(
       mounts
@@ -26,7 +27,16 @@ export function mountPaths(mounts: Mounts): PathSpec[] {
   return [
     { pattern: 'mounts', read: async () => flat(viewsOf('secret')) },
     { ...tunePathOf(mounts), sudo: true },
-    pathOf(mounts, 'secret', 'mounts/{path...}'),
+    {
+      ...pathOf(mounts, 'secret', 'mounts/{path...}'),
+      /** What a mount gave out ends before it does; what cannot be ended keeps it: `sys/leases/revoke-force` is for that. */
+      async prepare(call) {
+        const { path } = targetOf('secret', call)
+        const mount =
+          call.operation === 'delete' ? mounts.all().find((known) => known.path === path) : undefined
+        return mount ? leases.closeMount(mount.id, call) : () => undefined
+      },
+    },
     { pattern: 'auth', read: async () => flat(viewsOf('auth')) },
     { ...pathOf(mounts, 'auth', 'auth/{path...}'), sudo: true },
     {

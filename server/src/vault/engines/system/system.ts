@@ -16,7 +16,6 @@ import { leasePaths } from './lease-paths.ts'
 import { lockedUserPaths } from './locked-users.ts'
 import { mountPaths } from './mount-paths.ts'
 import { passwordPolicyPaths } from './password-policy-paths.ts'
-import { type RotateNeeds, rotatePaths } from './rotate-paths.ts'
 import { wrappingPaths } from './wrapping-paths.ts'
 
 type Needs = {
@@ -28,7 +27,6 @@ type Needs = {
   wrapping: Wrapping
   lockouts: Lockouts
   passwordPolicies: PasswordPolicies
-  keys: RotateNeeds
   seal: () => void
 }
 
@@ -38,7 +36,6 @@ export function createSystemEngine(needs: Needs): Engine {
     type: 'system',
     paths: [
       ...sealPaths(needs),
-      ...rotatePaths(needs.keys),
       ...mountPaths(needs.mounts, needs.leases),
       ...leasePaths(needs),
       ...wrappingPaths(needs.wrapping),
@@ -56,7 +53,15 @@ export function createSystemEngine(needs: Needs): Engine {
 
 const flat = (data: Record<string, unknown>): Answer => ({ data, flat: true })
 
-function sealPaths({ seal }: Needs): PathSpec[] {
+function sealPaths({ barrier, seal }: Needs): PathSpec[] {
+  const keyStatus = (): Answer => {
+    const newest = barrier.terms().at(-1)
+    return flat({
+      term: newest?.term,
+      install_time: newest?.createdAt.toISOString(),
+      encryptions: newest?.encryptions,
+    })
+  }
   return [
     {
       pattern: 'seal',
@@ -68,8 +73,15 @@ function sealPaths({ seal }: Needs): PathSpec[] {
         return {}
       },
     },
-    // There is one server: nobody could take over from it.
-    { pattern: 'step-down', sudo: true, update: async () => ({}) },
+    { pattern: 'key-status', read: async () => keyStatus() },
+    {
+      pattern: 'rotate',
+      sudo: true,
+      async update(tx) {
+        await barrier.rotate(tx)
+        return { note: { rotated: true } }
+      },
+    },
     { pattern: 'ha-status', read: async () => flat({ nodes: [] }) },
   ]
 }

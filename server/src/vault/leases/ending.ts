@@ -1,0 +1,150 @@
+import type { Audit } from '../../audit/index.ts'
+import { AppError, actorOf, type Clock, type Log, reasonOf, systemPrincipal } from '../../core/index.ts'
+import type { Store } from '../../store/index.ts'
+import type { Engine } from '../engine.ts'
+import type { LeaseBook, LeaseRecord } from './lease-book.ts'
+import { checkLeaseAgain, failLease, type LeaseRow, readLease } from './lease-store.ts'
+
+export type Outcome = { readonly ended: true } | { readonly ended: false; readonly reason: string }
+export type EndOptions = {
+  /** Forgets the lease even if what it stands for could not be ended. */
+  readonly force?: boolean
+  /** Does not come back to a lease that never was live: its mount is about to go. */
+  readonly once?: boolean
+}
+
+/** Ends what one lease stands for, outside, and then the lease. */
+export type Ending = {
+  /** For a lease that is marked already. Whoever asks for the same lease meanwhile gets the same outcome. */
+  end(row: LeaseRow, options?: EndOptions): Promise<Outcome>
+  isBusy(id: Uint8Array): boolean
+}
+
+type Needs = {
+  store: Pick<Store, 'get' | 'all' | 'write'>
+  audit: Pick<Audit, 'record'>
+  clock: Clock
+  log: Log
+  book: LeaseBook
+  engineById: (mountId: string) => Pick<Engine, 'endLease'> | undefined
+  isOpen: () => boolean
+  /** From 0 to 1. */
+  random: () => number
+}
+
+/** A destination that says nothing for so long has failed; ending is safe to repeat. */
+const patienceMilliseconds = 60_000
+/** What a dead maker had sent may still arrive: a lease that never was live is ended once more after this. */
+const checkAfterMilliseconds = 30_000
+const firstRetryMilliseconds = 2_000
+const longestRetryMilliseconds = 15 * 60_000
+const longestReason = 300
+
+export function createEnding({ store, audit, clock, log, book, engineById, isOpen, random }: Needs): Ending {
+  const busy = new Map<string, Promise<Outcome>>()
+  const actor = actorOf(systemPrincipal('leases'))
+
+  async function endOutside({ mountId, id, role, state }: LeaseRecord): Promise<Outcome> {
+    const engine = engineById(mountId)
+    if (!engine) return { ended: false, reason: 'its mount is not there' }
+    try {
+      await within(clock, patienceMilliseconds, engine.endLease?.({ id, role, state }) ?? Promise.resolve())
+      return { ended: true }
+    } catch (error) {
+      if (!(error instanceof AppError))
+        log.warn({ lease: id, reason: reasonOf(error) }, 'a lease could not be ended')
+      return { ended: false, reason: reasonForRecord(error) }
+    }
+  }
+
+  async function finish(
+    row: LeaseRow,
+    record: LeaseRecord,
+    { once }: EndOptions,
+    forced?: string,
+  ): Promise<void> {
+    const again = row.stage === 'pending' || row.stage === 'unmade'
+    await store.write(async (tx) => {
+      if (again && !once && forced === undefined)
+        return checkLeaseAgain(tx, row.id, clock.now().getTime() + checkAfterMilliseconds)
+      await book.remove(tx, row)
+      await audit.record(tx, {
+        type: 'lease.ended',
+        outcome: 'done',
+        actor,
+        target: `lease:${record.id}`,
+        detail: { role: record.role, ...(forced === undefined ? {} : { forced: true, reason: forced }) },
+      })
+    })
+  }
+
+  async function fail(row: LeaseRow, record: LeaseRecord, reason: string): Promise<void> {
+    const attempts = row.attempts + 1
+    const dueAt = clock.now().getTime() + retryAfter(attempts, random())
+    await store.write(async (tx) => {
+      const changed = await book.close(tx, row, { ...record, error: reason })
+      await failLease(tx, { ...changed, attempts, dueAt })
+      if (isPowerOfTwo(attempts))
+        await audit.record(tx, {
+          type: 'lease.ended',
+          outcome: 'failed',
+          actor,
+          target: `lease:${record.id}`,
+          detail: { role: record.role, attempts, reason },
+        })
+    })
+  }
+
+  async function run(given: LeaseRow, options: EndOptions): Promise<Outcome> {
+    // Read again: whoever had it before may have ended it, or counted a failure.
+    const row = await readLease(store, given.id)
+    if (!row || row.stage === 'live') return { ended: true }
+    const record = book.open(row)
+    const outcome = await endOutside(record)
+    // Without its keys the engine could not even try, and nothing can be written.
+    if (!isOpen() && !outcome.ended) return outcome
+    if (outcome.ended) await finish(row, record, options)
+    else if (options.force) await finish(row, record, options, outcome.reason)
+    else await fail(row, record, outcome.reason)
+    return outcome
+  }
+
+  return {
+    async end(row, options = {}) {
+      const key = Buffer.from(row.id).toString('hex')
+      const before = busy.get(key)
+      if (before && !options.force) return before
+      await before
+      const running = run(row, options).finally(() => busy.get(key) === running && busy.delete(key))
+      busy.set(key, running)
+      return running
+    },
+    isBusy: (id) => busy.has(Buffer.from(id).toString('hex')),
+  }
+}
+
+/** Doubles from two seconds to a quarter of an hour, give or take a fifth, so that many do not come back together. */
+function retryAfter(attempts: number, random: number): number {
+  const usual = Math.min(firstRetryMilliseconds * 2 ** (attempts - 1), longestRetryMilliseconds)
+  return Math.round(usual * (0.8 + 0.4 * random))
+}
+
+const isPowerOfTwo = (n: number): boolean => (n & (n - 1)) === 0
+
+/** Our own words; an unknown error's may hold anything. */
+const reasonForRecord = (error: unknown): string =>
+  error instanceof AppError ? reasonOf(error).slice(0, longestReason) : 'internal error: see the server log'
+
+export async function within<T>(clock: Clock, milliseconds: number, work: Promise<T>): Promise<T> {
+  let cancel = (): void => undefined
+  const late = new Promise<never>((_, reject) => {
+    cancel = clock.after(milliseconds, () =>
+      reject(new AppError('lease.end_failed', `no answer within ${milliseconds / 1000} seconds`)),
+    )
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    cancel()
+  }
+}
