@@ -1,0 +1,133 @@
+import type { Audit } from '../../../audit/index.ts'
+import { type Clock, type Log, reasonOf } from '../../../core/index.ts'
+import type { Store } from '../../../store/index.ts'
+import type { Barrier } from '../../barrier/barrier.ts'
+import type { EngineMaker } from '../../mounts.ts'
+import type { PasswordPolicies } from '../../password-policies.ts'
+import { configPaths } from './config-paths.ts'
+import { type Connections, createConnections } from './connections.ts'
+import { credentialPaths, endUser, extendUser } from './credentials.ts'
+import { createDatabaseRecords } from './records.ts'
+import { rolePaths } from './role-paths.ts'
+import { createRotations, type FailingRotation, type Rotations } from './rotations.ts'
+
+import { staticRolePaths } from './static-role-paths.ts'
+
+export type { FailingRotation }
+
+/** All mounts of the type `database`: users of PostgreSQL and Redis, made on demand, and passwords that change by themselves. */
+export type Databases = {
+  readonly maker: EngineMaker
+  /** Takes up the changes of passwords that are due, and those that a process left half done. */
+  start(): void
+  /** Closes every connection and forgets what it was opened with. */
+  stop(): void
+  /** Passwords that could not be changed when their time had come. */
+  failingRotations(): readonly FailingRotation[]
+}
+
+type Needs = {
+  barrier: Barrier
+  store: Pick<Store, 'write'>
+  audit: Pick<Audit, 'record' | 'recordNow'>
+  passwords: Pick<PasswordPolicies, 'generate'>
+  clock: Clock
+  log: Log
+}
+type Mounted = { readonly connections: Connections; readonly rotations: Rotations; loaded: boolean }
+
+/** Timers cannot be set further ahead than some weeks, and a clock can be set. */
+const longestWaitMilliseconds = 60_000
+
+export function createDatabases({ barrier, store, audit, passwords, clock, log }: Needs): Databases {
+  const mounted = new Map<string, Mounted>()
+  let running = false
+  let cancel = (): void => undefined
+
+  function schedule(): void {
+    if (!running) return
+    cancel()
+    const times = [...mounted.values()].map(({ rotations, loaded }) => (loaded ? rotations.nextAt() : 0))
+    const next = Math.min(...times.map((at) => at ?? Number.POSITIVE_INFINITY))
+    if (!Number.isFinite(next)) return
+    const wait = Math.min(Math.max(next - clock.now().getTime(), 0), longestWaitMilliseconds)
+    cancel = clock.after(wait, () => {
+      work()
+        .catch((error: unknown) =>
+          log.error({ reason: reasonOf(error) }, 'passwords of databases could not be looked after'),
+        )
+        .finally(schedule)
+    })
+  }
+
+  async function work(): Promise<void> {
+    for (const mount of mounted.values()) {
+      if (!running) return
+      if (!mount.loaded) await load(mount)
+      await mount.rotations.runDue()
+    }
+  }
+
+  async function load(mount: Mounted): Promise<void> {
+    await mount.rotations.load()
+    mount.loaded = true
+    for (const name of await mount.connections.unsettled())
+      await mount.connections
+        .use(name)
+        .catch((error: unknown) =>
+          log.warn({ connection: name, reason: reasonOf(error) }, 'a connection is between two passwords'),
+        )
+  }
+
+  const maker: EngineMaker = ({ id, path }) => {
+    const records = createDatabaseRecords(barrier, id)
+    const connections = createConnections({ records, store, mountId: id })
+    const rotations = createRotations({
+      records,
+      connections,
+      passwords,
+      store,
+      audit,
+      clock,
+      log,
+      mountPath: path,
+      onPlan: schedule,
+    })
+    mounted.set(id, { connections, rotations, loaded: false })
+    schedule()
+    const parts = { mountId: id, records, connections, rotations, passwords, store, audit, clock }
+    return {
+      type: 'database',
+      paths: [
+        ...configPaths(parts),
+        ...rolePaths(parts),
+        ...credentialPaths(parts),
+        ...staticRolePaths(parts),
+      ],
+      async wipe(tx) {
+        await records.wipe(tx)
+        tx.afterCommit(() => {
+          mounted.delete(id)
+          connections.closeAll()
+        })
+      },
+      endLease: (lease) => endUser(parts, lease),
+      extendLease: (lease, expiresAt) => extendUser(parts, lease, expiresAt),
+    }
+  }
+
+  return {
+    maker,
+    start() {
+      running = true
+      for (const mount of mounted.values()) mount.loaded = false
+      schedule()
+    },
+    stop() {
+      running = false
+      cancel()
+      for (const { connections } of mounted.values()) connections.closeAll()
+    },
+    failingRotations: () => [...mounted.values()].flatMap(({ rotations }) => rotations.failing()),
+  }
+}

@@ -1,0 +1,179 @@
+import { readFile } from 'node:fs/promises'
+import type { ConnectionOptions } from 'node:tls'
+import pg from 'pg'
+import type { Secret } from '../../../../core/index.ts'
+import { reasonOf } from '../../../../core/index.ts'
+import { refused, signInRefused, unreachable, withoutSecrets } from '../failure.ts'
+import type { PostgresAddress, TlsMode } from './address.ts'
+
+/** Sessions of one PostgreSQL server, opened when needed and kept for the next who needs one. */
+export type Sessions = {
+  /** Hands out a session for `work`. After a failure it is closed, which rolls back what it had begun. */
+  run<T>(secrets: readonly Secret[], work: (session: Session) => Promise<T>): Promise<T>
+  close(): void
+}
+
+/** Statements go as one message; the rows of the last one come back. */
+export type Session = (statements: string) => Promise<readonly Record<string, unknown>[]>
+
+type Needs = {
+  readonly address: PostgresAddress
+  readonly password: () => Secret
+  readonly tls: { readonly ca?: string; readonly certificate?: string; readonly key?: Secret }
+  readonly most: number
+  readonly keepIdle: boolean
+  readonly lifetimeSeconds: number
+}
+
+const idleMilliseconds = 300_000
+/** Longer than the statement timeout that the server is told, so that normally the server gives up first. */
+const queryMilliseconds = 45_000
+
+export function createSessions(needs: Needs): Sessions {
+  let pool: Promise<pg.Pool> | undefined
+
+  /** Which host and which way of TLS work is found out once, and again after a connection broke. */
+  async function open(): Promise<pg.Pool> {
+    let failure: unknown
+    for (const config of await candidates(needs)) {
+      try {
+        await probe(config, needs.address.writable)
+        return poolOf(config, needs)
+      } catch (error) {
+        failure = error
+        if (error instanceof pg.DatabaseError && isSignIn(error)) break
+      }
+    }
+    throw failure
+  }
+
+  function forget(known: Promise<pg.Pool>): void {
+    if (pool === known) pool = undefined
+    known.then((old) => old.end()).catch(() => undefined)
+  }
+
+  async function withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    pool ??= open()
+    const mine = pool
+    let client: pg.PoolClient | undefined
+    try {
+      client = await (await mine).connect()
+      const held = client
+      const result = await work((statements) => rowsOf(held, statements))
+      held.release()
+      return result
+    } catch (error) {
+      client?.release(true)
+      if (!(error instanceof pg.DatabaseError) || isConnectionError(error)) forget(mine)
+      throw error
+    }
+  }
+
+  return {
+    async run(secrets, work) {
+      try {
+        return await withSession(work)
+      } catch (error) {
+        throw translated(error, [...secrets, needs.password()])
+      }
+    },
+    close() {
+      if (pool) forget(pool)
+    },
+  }
+}
+
+async function rowsOf(client: pg.PoolClient, statements: string): Promise<Record<string, unknown>[]> {
+  const result: pg.QueryResult | pg.QueryResult[] = await client.query(statements)
+  return (Array.isArray(result) ? result.at(-1) : result)?.rows ?? []
+}
+
+function poolOf(config: pg.ClientConfig, { most, keepIdle, lifetimeSeconds }: Needs): pg.Pool {
+  const pool = new pg.Pool({
+    ...config,
+    max: most,
+    idleTimeoutMillis: idleMilliseconds,
+    maxLifetimeSeconds: lifetimeSeconds,
+    allowExitOnIdle: true,
+    ...(keepIdle ? {} : { maxUses: 1 }),
+  })
+  // An idle session that breaks is replaced; who needs one and gets none learns it.
+  pool.on('error', () => undefined)
+  return pool
+}
+
+async function probe(config: pg.ClientConfig, writable: boolean): Promise<void> {
+  const client = new pg.Client(config)
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    const { rows } = await client.query('select pg_is_in_recovery() as standby')
+    if (writable && rows[0]?.standby) throw new Error('it is a standby server')
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+async function candidates({ address, password, tls }: Needs): Promise<pg.ClientConfig[]> {
+  const material = await tlsMaterial(address, tls)
+  const base = {
+    user: address.user,
+    database: address.database,
+    // A function, so that neither PGPASSWORD nor a password file of the server's account is asked.
+    password: () => password().reveal(),
+    application_name: address.applicationName,
+    connectionTimeoutMillis: address.connectSeconds * 1000,
+    query_timeout: queryMilliseconds,
+    keepAlive: true,
+    enableChannelBinding: address.channelBinding,
+    ...(address.options === '' ? {} : { options: address.options }),
+  }
+  return address.hosts.flatMap(({ host, port }) =>
+    tlsChoices(address.tls, host, material).map((ssl) => ({ ...base, host, port, ssl })),
+  )
+}
+
+/** `allow` and `prefer` try both ways, in their order; only the `verify` modes know with whom they speak. */
+function tlsChoices(mode: TlsMode, host: string, material: ConnectionOptions): (false | ConnectionOptions)[] {
+  if (mode === 'disable' || host.startsWith('/')) return [false]
+  const verified = { ...material, servername: host, rejectUnauthorized: true }
+  if (mode === 'verify-full') return [verified]
+  // libpq checks the authority, not the name, when a root certificate is given with `require`.
+  if (mode === 'verify-ca' || (mode === 'require' && material.ca))
+    return [{ ...verified, checkServerIdentity: () => undefined }]
+  const unverified = { ...material, rejectUnauthorized: false }
+  if (mode === 'require') return [unverified]
+  return mode === 'prefer' ? [unverified, false] : [false, unverified]
+}
+
+async function tlsMaterial({ files }: PostgresAddress, tls: Needs['tls']): Promise<ConnectionOptions> {
+  const ca = tls.ca ?? (files.ca && files.ca !== 'system' ? await fileText(files.ca) : undefined)
+  const cert = tls.certificate ?? (files.certificate ? await fileText(files.certificate) : undefined)
+  const key = tls.key?.reveal() ?? (files.key ? await fileText(files.key) : undefined)
+  return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) }
+}
+
+async function fileText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch {
+    throw refused('a certificate or key file that connection_url names cannot be read on the server')
+  }
+}
+
+// https://www.postgresql.org/docs/15/errcodes-appendix.html
+const isSignIn = ({ code = '' }: pg.DatabaseError): boolean => code.startsWith('28')
+const isConnectionError = ({ code = '' }: pg.DatabaseError): boolean => /^(?:08|57P|53300)/.test(code)
+
+function translated(error: unknown, secrets: readonly Secret[]): unknown {
+  if (!(error instanceof Error) || error.name === 'AppError') return error
+  const words = withoutSecrets(reasonOf(error), secrets)
+  if (!(error instanceof pg.DatabaseError)) {
+    const code = 'code' in error ? ` (${String(error.code)})` : ''
+    return unreachable(`PostgreSQL cannot be reached: ${words || 'no connection'}${code}`)
+  }
+  if (isSignIn(error)) return signInRefused(`PostgreSQL does not let Keyward in: ${words}`)
+  // The server may have said this after it had committed: it was stopped, or broke off.
+  if (isConnectionError(error)) return unreachable(`PostgreSQL says: ${words} (${error.code})`)
+  return refused(`PostgreSQL says: ${words} (${error.code})`)
+}
