@@ -11,26 +11,37 @@ import {
 } from '../core/index.ts'
 import type { Durability, Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
+import { type Act, type Acted, createActing } from './acting.ts'
 import { createAppRole } from './auth/approle/approle.ts'
 import { createLockouts } from './auth/lockouts.ts'
 import { createUserpass } from './auth/userpass/userpass.ts'
 import { createBarrier } from './barrier/barrier.ts'
 import type { Engine, RenewalTerms } from './engine.ts'
+import { createDatabases, type FailingRotation } from './engines/database/databases.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
 import { createSystemEngine } from './engines/system/system.ts'
 import { createTokenEngine } from './engines/token.ts'
 import { createTransit } from './engines/transit/transit.ts'
+import { createExplain, type Explain } from './explain/explain.ts'
 import { createIdentity } from './identity/identity.ts'
 import { createKeywardKv, type VaultKv } from './keyward-kv.ts'
 import { createKeywardStorage, type SealedStorage } from './keyward-storage.ts'
 import type { LeasePages } from './leases/lease-pages.ts'
 import { createLeases, type Leases } from './leases/leases.ts'
 import { createMounts, type EngineMakers, type Mount } from './mounts.ts'
+<<<<<<< /tmp/leasetools/mine
+=======
+import { createOverview, type Overview } from './overview.ts'
+>>>>>>> /tmp/leasetools/theirs
 import { createPasswordPolicies } from './password-policies.ts'
 import { type Ceiling, createRequestHandler } from './request.ts'
 import { tokenEnded, type VaultRequest, type VaultResponse } from './request-context.ts'
 import { createRouter } from './router.ts'
-import { createSeal, type SealOptions, type VaultStatus } from './seal/seal.ts'
+import { createKeyFileWrapper } from './seal/key-file-wrapper.ts'
+import type { KeyWrapper, SealKind } from './seal/key-wrapper.ts'
+import { createOpening, type Opening } from './seal/opening.ts'
+import type { VaultStatus } from './seal/seal.ts'
+import { createSealing } from './seal/sealing.ts'
 import { createSealRequests } from './seal-requests.ts'
 import type { TokenRecord } from './tokens/token-record.ts'
 import { createTokenRoles } from './tokens/token-roles.ts'
@@ -41,13 +52,12 @@ export type Vault = {
   /** Learns from the store what there is; call it once, before anything else. */
   load(): Promise<void>
   status(): VaultStatus
-  /** Makes the keys and the root token. Sealed by a key file the vault is open afterwards; with shares it waits for them. */
-  initialise(
-    options: SealOptions & { readonly rootTokenId?: Secret },
-  ): Promise<{ shares: readonly Secret[]; rootToken: Secret }>
+  /** Makes the keys and the root token. With key shares the vault waits for them afterwards, else it is open. */
+  initialise: Opening['initialise']
   /** A share in hexadecimal or base64, as `initialise` or Vault's clients give it. */
-  unseal(share: Secret): Promise<VaultStatus>
-  unsealWithKeyFile(): Promise<void>
+  unseal: Opening['unseal']
+  unsealByItself: Opening['unsealByItself']
+  openAtStart: Opening['openAtStart']
   seal(by: Principal): Promise<void>
   /** Versioned secrets, for Keyward's own domains, which decide and audit for themselves. */
   kv: VaultKv
@@ -55,8 +65,19 @@ export type Vault = {
   sealed: SealedStorage
   /** What engines gave out for a time. */
   leases: LeasePages & Pick<Leases, 'idle'>
+<<<<<<< /tmp/leasetools/mine
+=======
+  /** Passwords of databases that could not be changed when their time had come; they are tried again. */
+  failingRotations(): readonly FailingRotation[]
+>>>>>>> /tmp/leasetools/theirs
   /** Everything below `/v1/`, decided and audited here. */
   handle(request: VaultRequest): Promise<VaultResponse>
+  /** A request in the name of somebody whom Keyward's own policies have allowed it. */
+  act(principal: Principal, act: Act): Promise<Acted>
+  /** What would happen to a request, and why. Nobody has been asked whether the caller may know. */
+  explain: Explain
+  /** Names and states for operators, which policy has allowed them. */
+  overview: Overview
   /** Who a vault token is, for `/api/v1`; the policy `root` gives the role `owner`. */
   principalOf(token: string): Promise<Principal | undefined>
   /** Ends tokens whose time has come, with their children; returns how many. Runs by itself while the vault is open. */
@@ -72,6 +93,10 @@ type Needs = {
   log: Log
   /** Where the key file is, or would be. */
   keyFile: string
+  /** What else can open the vault by itself. */
+  wrappers?: readonly KeyWrapper[]
+  /** What shall seal the vault; whatever seals it now when absent. */
+  wantedSeal?: SealKind | undefined
   /** Cedar above the ACL: it can only refuse. */
   ceiling?: Ceiling
   /** `kernel` lets reads go when the operating system has their entry, as other vaults do; the default waits for the disk. */
@@ -88,7 +113,6 @@ const tidyIntervalMilliseconds = 3_600_000
 export function createVault(needs: Needs): Vault {
   const { store, audit, clock, log } = needs
   const barrier = createBarrier({ store, now: clock.now })
-  const seal = createSeal({ store, barrier, clock, keyFile: needs.keyFile })
   const policies = createPolicies(barrier)
   const router = createRouter()
   const identity = createIdentity({ barrier, clock, mounts: () => mounts.all() })
@@ -104,15 +128,39 @@ export function createVault(needs: Needs): Vault {
     },
     isMounted: (mountId) => mounts.engineById(mountId) !== undefined,
   })
+  const sealing = createSealing({
+    store,
+    audit,
+    clock,
+    barrier,
+    wrappers: [createKeyFileWrapper(needs.keyFile), ...(needs.wrappers ?? [])],
+    wanted: needs.wantedSeal,
+    createRootToken: async (tx, value) => void (await tokens.create(tx, { ...rootToken, value })),
+    async hasSudo(token, path) {
+      const live = token && (await tokens.authenticate(token))
+      return live?.acl.allows(path, 'sudo', false) ?? false
+    },
+  })
+  const { seal } = sealing
   const tokenRoles = createTokenRoles(barrier)
   const lockouts = createLockouts(clock)
   const wrapping = createWrapping({ tokens, barrier })
+  const passwordPolicies = createPasswordPolicies(barrier)
+  const databases = createDatabases({ barrier, store, audit, passwords: passwordPolicies, clock, log })
   const mounts = createMounts({
     barrier,
     router,
     fixed: () => fixed,
     makers: {
+<<<<<<< /tmp/leasetools/mine
       secret: { transit: ({ id }) => createTransit(barrier, id), ...needs.engines },
+=======
+      secret: {
+        transit: ({ id }) => createTransit(barrier, id),
+        database: databases.maker,
+        ...needs.engines,
+      },
+>>>>>>> /tmp/leasetools/theirs
       auth: {
         approle: createAppRole({ barrier, tokens, identity }),
         userpass: createUserpass({ barrier, tokens, identity, lockouts }),
@@ -138,7 +186,12 @@ export function createVault(needs: Needs): Vault {
         wrapping,
         lockouts,
         leases,
+<<<<<<< /tmp/leasetools/mine
         passwordPolicies: createPasswordPolicies(barrier),
+=======
+        passwordPolicies,
+        keys: { barrier, ...sealing },
+>>>>>>> /tmp/leasetools/theirs
         seal: shut,
       }),
     ),
@@ -173,21 +226,28 @@ export function createVault(needs: Needs): Vault {
     return found.periodSeconds > 0 ? { periodSeconds: found.periodSeconds } : {}
   }
 
-  const status = (): VaultStatus => ({ ...seal.status(), sealed: !active })
-
   async function activate(): Promise<void> {
     await mounts.load()
+    await sealing.rotation.load()
     active = true
     leases.start()
+<<<<<<< /tmp/leasetools/mine
+=======
+    databases.start()
+>>>>>>> /tmp/leasetools/theirs
     scheduleExpiry()
   }
 
   function shut(): void {
     active = false
     leases.stop()
+<<<<<<< /tmp/leasetools/mine
+=======
+    databases.stop()
+>>>>>>> /tmp/leasetools/theirs
     stopTimer()
     tokens.forget()
-    seal.seal()
+    sealing.shut()
   }
 
   function scheduleExpiry(): void {
@@ -225,6 +285,7 @@ export function createVault(needs: Needs): Vault {
 
   async function expireTokens(): Promise<number> {
     await tidyMounts()
+    if (active) await sealing.rotation.rotateDue()
     let count = 0
     for (const row of active ? await tokens.expired(expiredAtOnce) : [])
       await store.write(async (tx) => {
@@ -236,57 +297,34 @@ export function createVault(needs: Needs): Vault {
     return count
   }
 
-  const recordVault = (type: 'vault.initialised' | 'vault.unsealed' | 'vault.sealed', actor: string) =>
-    ({ type, outcome: 'done', actor, target: 'vault:keyward' }) as const
-
-  const initialise: Vault['initialise'] = async (options) => {
-    const fresh = await seal.prepare(options)
-    try {
-      const made = await store.write(async (tx) => {
-        const shares = await seal.initialise(tx, fresh)
-        await policies.setUp(tx)
-        await mounts.setUp(tx)
-        const { token } = await tokens.create(tx, { ...rootToken, value: options.rootTokenId })
-        await audit.record(tx, recordVault('vault.initialised', actorOf(systemPrincipal('server'))))
-        return { shares, rootToken: token }
-      })
-      if (options.seal === 'keyfile') await activate()
-      else shut()
-      return made
-    } catch (error) {
-      if (!active) shut()
-      throw error
-    }
-  }
-
-  async function opened(): Promise<void> {
-    try {
-      await activate()
-      await audit.recordNow(recordVault('vault.unsealed', actorOf(systemPrincipal('server'))))
-    } catch (error) {
-      shut()
-      throw error
-    }
-  }
-
-  const unseal: Vault['unseal'] = async (share) => {
-    const wasActive = active
-    const bytes = shareBytes(share.reveal())
-    const open = await seal.unseal(bytes)
-    bytes.fill(0)
-    if (open && !wasActive) await opened()
-    return status()
-  }
+  const opening = createOpening({
+    sealing,
+    store,
+    audit,
+    clock,
+    log,
+    isActive: () => active,
+    activate,
+    shut,
+    async setUp(tx, rootTokenId) {
+      await policies.setUp(tx)
+      await mounts.setUp(tx)
+      return (await tokens.create(tx, { ...rootToken, value: rootTokenId })).token
+    },
+  })
+  const { status } = opening
 
   const handleSealed = createSealRequests({
     clock,
     version: needs.version ?? '1.0.0',
     status,
-    initialise,
-    unseal,
+    newSeal: () => needs.wantedSeal ?? 'shamir',
+    initialise: opening.initialise,
+    unseal: opening.unseal,
     reset: seal.reset,
+    owners: sealing.owners,
   })
-  const handleOpen = createRequestHandler({
+  const handling = {
     store,
     audit,
     tokens,
@@ -298,25 +336,47 @@ export function createVault(needs: Needs): Vault {
     ceiling: needs.ceiling ?? (() => undefined),
     readDurability: needs.auditDurability ?? 'disk',
     isOpen: () => active,
+  }
+  const handleOpen = createRequestHandler(handling)
+  const explain = createExplain({
+    router,
+    mounts,
+    policies,
+    tokens,
+    ceiling: handling.ceiling,
+    now: clock.now,
   })
 
   return {
     load: seal.load,
     status,
-    initialise,
-    unseal,
-    async unsealWithKeyFile() {
-      await seal.unsealWithKeyFile()
-      if (!active) await opened()
-    },
+    initialise: opening.initialise,
+    unseal: opening.unseal,
+    unsealByItself: opening.unsealByItself,
+    openAtStart: opening.openAtStart,
     async seal(by) {
-      await audit.recordNow(recordVault('vault.sealed', actorOf(by)))
+      await audit.recordNow({
+        type: 'vault.sealed',
+        outcome: 'done',
+        actor: actorOf(by),
+        target: 'vault:keyward',
+      })
       shut()
     },
     kv: createKeywardKv({ mounts, clock, isOpen: () => active }),
     sealed: createKeywardStorage(barrier),
     leases: { ...leases.pages, idle: leases.idle },
+<<<<<<< /tmp/leasetools/mine
+=======
+    failingRotations: databases.failingRotations,
+>>>>>>> /tmp/leasetools/theirs
     handle: (request) => handleSealed(request) ?? handleOpen(request),
+    act: createActing(handling),
+    overview: createOverview({ mounts, barrier, policies, tokens, isOpen: () => active }),
+    async explain(subject, question, seesAll) {
+      if (!active) throw new AppError('vault.sealed')
+      return explain(subject, question, seesAll)
+    },
     async principalOf(token) {
       if (!active || token === '') return undefined
       const live = await tokens.authenticate(new Secret(token))
@@ -325,7 +385,11 @@ export function createVault(needs: Needs): Vault {
       return free ? live.principal : undefined
     },
     expireTokens,
-    close: shut,
+    close() {
+      opening.stop()
+      sealing.close()
+      shut()
+    },
   }
 }
 
@@ -349,12 +413,4 @@ function fixedMount(
   engine: Engine,
 ): { mount: Mount; engine: Engine } {
   return { mount: { path, type, id: type, accessor: accessorOf(type), description, version: null }, engine }
-}
-
-/** Hexadecimal first: every hexadecimal text is also base64, but not the share that was meant. */
-function shareBytes(text: string): Buffer {
-  const clean = text.trim()
-  if (/^(?:[0-9a-fA-F]{2})+$/.test(clean)) return Buffer.from(clean, 'hex')
-  if (/^[A-Za-z0-9+/]+={0,2}$/.test(clean)) return Buffer.from(clean, 'base64')
-  throw new AppError('vault.share_invalid', "'key' must be a valid hex or base64 string")
 }

@@ -16,6 +16,7 @@ import { leasePaths } from './lease-paths.ts'
 import { lockedUserPaths } from './locked-users.ts'
 import { mountPaths } from './mount-paths.ts'
 import { passwordPolicyPaths } from './password-policy-paths.ts'
+import { type RotateNeeds, rotatePaths } from './rotate-paths.ts'
 import { wrappingPaths } from './wrapping-paths.ts'
 
 type Needs = {
@@ -27,6 +28,7 @@ type Needs = {
   wrapping: Wrapping
   lockouts: Lockouts
   passwordPolicies: PasswordPolicies
+  keys: RotateNeeds
   seal: () => void
 }
 
@@ -36,6 +38,10 @@ export function createSystemEngine(needs: Needs): Engine {
     type: 'system',
     paths: [
       ...sealPaths(needs),
+<<<<<<< /tmp/leasetools/mine
+=======
+      ...rotatePaths(needs.keys),
+>>>>>>> /tmp/leasetools/theirs
       ...mountPaths(needs.mounts, needs.leases),
       ...leasePaths(needs),
       ...wrappingPaths(needs.wrapping),
@@ -53,15 +59,7 @@ export function createSystemEngine(needs: Needs): Engine {
 
 const flat = (data: Record<string, unknown>): Answer => ({ data, flat: true })
 
-function sealPaths({ barrier, seal }: Needs): PathSpec[] {
-  const keyStatus = (): Answer => {
-    const newest = barrier.terms().at(-1)
-    return flat({
-      term: newest?.term,
-      install_time: newest?.createdAt.toISOString(),
-      encryptions: newest?.encryptions,
-    })
-  }
+function sealPaths({ seal }: Needs): PathSpec[] {
   return [
     {
       pattern: 'seal',
@@ -73,15 +71,8 @@ function sealPaths({ barrier, seal }: Needs): PathSpec[] {
         return {}
       },
     },
-    { pattern: 'key-status', read: async () => keyStatus() },
-    {
-      pattern: 'rotate',
-      sudo: true,
-      async update(tx) {
-        await barrier.rotate(tx)
-        return { note: { rotated: true } }
-      },
-    },
+    // There is one server: nobody could take over from it.
+    { pattern: 'step-down', sudo: true, update: async () => ({}) },
     { pattern: 'ha-status', read: async () => flat({ nodes: [] }) },
   ]
 }
