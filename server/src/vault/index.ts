@@ -5,11 +5,6 @@ export type { KeyWrapper, SealKind } from './seal/key-wrapper.ts'
 export type { SealOptions } from './seal/seal-config.ts'
 export { sealWrappers } from './seal/seal-settings.ts'
 export { createVault, type Vault } from './vault.ts'
-<<<<<<< /tmp/leasetools/mine
-export type { Engine } from './engine.ts'
-export type { CredentialLease, LeaseBacklog, LeasePages } from './leases/lease-pages.ts'
-=======
 export type { CredentialLease, LeaseBacklog, LeasePages } from './leases/lease-pages.ts'
 export type { Engine } from './engine.ts'
->>>>>>> /tmp/leasetools/theirs
 export { vaultMigrations } from './migrations.ts'

@@ -29,10 +29,7 @@ import { createKeywardStorage, type SealedStorage } from './keyward-storage.ts'
 import type { LeasePages } from './leases/lease-pages.ts'
 import { createLeases, type Leases } from './leases/leases.ts'
 import { createMounts, type EngineMakers, type Mount } from './mounts.ts'
-<<<<<<< /tmp/leasetools/mine
-=======
 import { createOverview, type Overview } from './overview.ts'
->>>>>>> /tmp/leasetools/theirs
 import { createPasswordPolicies } from './password-policies.ts'
 import { type Ceiling, createRequestHandler } from './request.ts'
 import { tokenEnded, type VaultRequest, type VaultResponse } from './request-context.ts'
@@ -65,11 +62,8 @@ export type Vault = {
   sealed: SealedStorage
   /** What engines gave out for a time. */
   leases: LeasePages & Pick<Leases, 'idle'>
-<<<<<<< /tmp/leasetools/mine
-=======
   /** Passwords of databases that could not be changed when their time had come; they are tried again. */
   failingRotations(): readonly FailingRotation[]
->>>>>>> /tmp/leasetools/theirs
   /** Everything below `/v1/`, decided and audited here. */
   handle(request: VaultRequest): Promise<VaultResponse>
   /** A request in the name of somebody whom Keyward's own policies have allowed it. */
@@ -152,15 +146,11 @@ export function createVault(needs: Needs): Vault {
     router,
     fixed: () => fixed,
     makers: {
-<<<<<<< /tmp/leasetools/mine
-      secret: { transit: ({ id }) => createTransit(barrier, id), ...needs.engines },
-=======
       secret: {
         transit: ({ id }) => createTransit(barrier, id),
         database: databases.maker,
         ...needs.engines,
       },
->>>>>>> /tmp/leasetools/theirs
       auth: {
         approle: createAppRole({ barrier, tokens, identity }),
         userpass: createUserpass({ barrier, tokens, identity, lockouts }),
@@ -186,12 +176,8 @@ export function createVault(needs: Needs): Vault {
         wrapping,
         lockouts,
         leases,
-<<<<<<< /tmp/leasetools/mine
-        passwordPolicies: createPasswordPolicies(barrier),
-=======
         passwordPolicies,
         keys: { barrier, ...sealing },
->>>>>>> /tmp/leasetools/theirs
         seal: shut,
       }),
     ),
@@ -231,20 +217,14 @@ export function createVault(needs: Needs): Vault {
     await sealing.rotation.load()
     active = true
     leases.start()
-<<<<<<< /tmp/leasetools/mine
-=======
     databases.start()
->>>>>>> /tmp/leasetools/theirs
     scheduleExpiry()
   }
 
   function shut(): void {
     active = false
     leases.stop()
-<<<<<<< /tmp/leasetools/mine
-=======
     databases.stop()
->>>>>>> /tmp/leasetools/theirs
     stopTimer()
     tokens.forget()
     sealing.shut()
@@ -366,10 +346,7 @@ export function createVault(needs: Needs): Vault {
     kv: createKeywardKv({ mounts, clock, isOpen: () => active }),
     sealed: createKeywardStorage(barrier),
     leases: { ...leases.pages, idle: leases.idle },
-<<<<<<< /tmp/leasetools/mine
-=======
     failingRotations: databases.failingRotations,
->>>>>>> /tmp/leasetools/theirs
     handle: (request) => handleSealed(request) ?? handleOpen(request),
     act: createActing(handling),
     overview: createOverview({ mounts, barrier, policies, tokens, isOpen: () => active }),

@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Log, Secret, silentLog } from '../../src/core/index.ts'
-import { acceptList, createVaultHandler } from '../../src/http/vault/index.ts'
+import { type Log, Secret, silentLog, systemClock } from '../../src/core/index.ts'
+import { createVaultFront } from '../../src/http/vault/index.ts'
 import {
   type Ceiling,
   createVault,
@@ -66,11 +66,13 @@ export async function serveVault(
   t: TestContext,
   vault: Pick<Vault, 'handle'>,
 ): Promise<{ url: string; port: number }> {
-  const server = createServer(createVaultHandler({ vault, log: silentLog }))
-  acceptList(server)
+  const front = createVaultFront({ vault, log: silentLog, clock: systemClock, knowsHost: () => true })
+  const server = createServer(front.handler)
+  const lane = front.attach(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
     server.closeAllConnections()
+    lane.closeAll()
     server.close()
   })
   const { port } = server.address() as AddressInfo

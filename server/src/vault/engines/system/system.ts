@@ -38,10 +38,7 @@ export function createSystemEngine(needs: Needs): Engine {
     type: 'system',
     paths: [
       ...sealPaths(needs),
-<<<<<<< /tmp/leasetools/mine
-=======
       ...rotatePaths(needs.keys),
->>>>>>> /tmp/leasetools/theirs
       ...mountPaths(needs.mounts, needs.leases),
       ...leasePaths(needs),
       ...wrappingPaths(needs.wrapping),
