@@ -35,6 +35,7 @@ export { type LiveEvent, liveEvent, type SystemStatus, systemApi } from './syste
 import { agentsApi, leasesApi } from './agents.ts'
 import { approvalsApi } from './approvals.ts'
 import { auditApi } from './audit.ts'
+import { backupsApi } from './backups.ts'
 import { findingsApi } from './findings.ts'
 import { runsApi } from './runs.ts'
 import { secretsApi } from './secrets.ts'
@@ -46,6 +47,7 @@ export const api = {
   agents: agentsApi,
   approvals: approvalsApi,
   audit: auditApi,
+  backups: backupsApi,
   findings: findingsApi,
   leases: leasesApi,
   runs: runsApi,
@@ -53,5 +55,3 @@ export const api = {
   session: sessionApi,
   system: systemApi,
 } as const
-import { backupsApi } from './backups.ts'
-  backups: backupsApi,
