@@ -28,9 +28,32 @@ export {
   type TaskState,
   type TaskView,
 } from './runs.ts'
-export { type SecretDetail, type SecretEntry, secretsApi } from './secrets.ts'
+export {
+  type SecretDetail,
+  type SecretEntry,
+  type SecretHistory,
+  type SecretVersion,
+  secretsApi,
+} from './secrets.ts'
 export { type SessionView, sessionApi } from './session.ts'
 export { type LiveEvent, liveEvent, type SystemStatus, systemApi } from './system.ts'
+export {
+  type AclPolicyView,
+  aclApi,
+  type ExplanationView,
+  type MountView,
+  mountsApi,
+  type SealView,
+  sealApi,
+  vaultApi,
+} from './vault.ts'
+export {
+  type AppRoleView,
+  appRolesApi,
+  type SecretIdView,
+  type TokenView,
+  tokensApi,
+} from './vault-access.ts'
 
 import { agentsApi, leasesApi } from './agents.ts'
 import { approvalsApi } from './approvals.ts'
@@ -41,17 +64,25 @@ import { runsApi } from './runs.ts'
 import { secretsApi } from './secrets.ts'
 import { sessionApi } from './session.ts'
 import { systemApi } from './system.ts'
+import { aclApi, mountsApi, sealApi, vaultApi } from './vault.ts'
+import { appRolesApi, tokensApi } from './vault-access.ts'
 
 /** Every operation of the API, by noun. */
 export const api = {
+  acl: aclApi,
   agents: agentsApi,
+  appRoles: appRolesApi,
   approvals: approvalsApi,
   audit: auditApi,
   backups: backupsApi,
   findings: findingsApi,
   leases: leasesApi,
+  mounts: mountsApi,
   runs: runsApi,
+  seal: sealApi,
   secrets: secretsApi,
   session: sessionApi,
   system: systemApi,
+  tokens: tokensApi,
+  vault: vaultApi,
 } as const

@@ -18,6 +18,29 @@ export const secretDetail = z.object({
 export type SecretEntry = z.output<typeof secretEntry>
 export type SecretDetail = z.output<typeof secretDetail>
 
+const secretPath = z.string().min(1).max(512)
+const version = z.int().min(1)
+const versions = z.array(version).min(1).max(100)
+
+export const secretVersion = z.object({
+  version: z.int(),
+  createdAt: timestamp,
+  /** Deleted versions can be brought back, destroyed ones not. May lie ahead. */
+  deletedAt: timestamp.nullable(),
+  destroyed: z.boolean(),
+})
+export const secretHistory = z.object({
+  path: z.string(),
+  /** The newest version, whatever became of it. */
+  current: z.int(),
+  maxVersions: z.int(),
+  casRequired: z.boolean(),
+  versions: z.array(secretVersion),
+})
+export type SecretVersion = z.output<typeof secretVersion>
+export type SecretHistory = z.output<typeof secretHistory>
+const changed = z.object({ path: z.string(), versions: z.array(z.int()) })
+
 export const secretsApi = {
   list: operation({
     name: 'secrets.list',
@@ -42,7 +65,12 @@ export const secretsApi = {
     method: 'POST',
     path: '/secrets/reveal',
     summary: 'Show one value to a person; audited before it is shown',
-    body: { path: z.string().min(1).max(512), field: z.string().min(1).max(128) },
+    body: {
+      path: z.string().min(1).max(512),
+      field: z.string().min(1).max(128),
+      /** The newest when absent. */
+      version: version.optional(),
+    },
     result: z.object({ value: z.string() }),
     fails: ['vault.sealed', 'secret.not_found'],
   }),
@@ -57,5 +85,95 @@ export const secretsApi = {
     },
     result: z.object({ values: z.record(z.string(), z.string()) }),
     fails: ['vault.sealed', 'secret.not_found', 'reference.invalid'],
+  }),
+  search: operation({
+    name: 'secrets.search',
+    method: 'GET',
+    path: '/secrets/search',
+    summary: 'Secrets whose path holds all the words, across mounts; never values',
+    query: { words: z.string().min(1).max(128), limit: z.coerce.number().int().min(1).max(200).default(50) },
+    result: z.object({
+      items: z.array(secretEntry),
+      /** False when the search ended at its limits before it had looked everywhere. */
+      complete: z.boolean(),
+      /** How many names were looked at. */
+      looked: z.int(),
+    }),
+    fails: ['vault.sealed'],
+  }),
+  history: operation({
+    name: 'secrets.history',
+    method: 'GET',
+    path: '/secrets/history',
+    summary: 'The versions of a secret; never values',
+    query: { path: secretPath },
+    result: secretHistory,
+    fails: ['vault.sealed', 'secret.not_found'],
+  }),
+  compare: operation({
+    name: 'secrets.compare',
+    method: 'GET',
+    path: '/secrets/compare',
+    summary: 'Which fields differ between two versions; never values',
+    query: { path: secretPath, from: z.coerce.number().int().min(1), to: z.coerce.number().int().min(1) },
+    result: z.object({
+      fields: z.array(
+        z.object({ field: z.string(), change: z.enum(['added', 'removed', 'changed', 'same']) }),
+      ),
+    }),
+    fails: ['vault.sealed', 'secret.not_found'],
+  }),
+  write: operation({
+    name: 'secrets.write',
+    method: 'PUT',
+    path: '/secrets',
+    summary: 'Write a new version of a secret, if `cas` is the version that is there (0: none)',
+    body: {
+      path: secretPath,
+      set: z.record(z.string().min(1).max(128), z.string().max(100_000)),
+      /** Fields of the version before that are to go; all others stay as they are. */
+      remove: z.array(z.string().min(1).max(128)).default([]),
+      /** Nothing of the version before is kept. */
+      replace: z.boolean().default(false),
+      cas: z.int().min(0),
+    },
+    result: z.object({ path: z.string(), version: z.int() }),
+    fails: ['vault.sealed', 'secret.not_found', 'secret.cas_mismatch', 'request.invalid'],
+  }),
+  delete: operation({
+    name: 'secrets.delete',
+    method: 'POST',
+    path: '/secrets/delete',
+    summary: 'Delete versions; they can be brought back',
+    body: { path: secretPath, versions },
+    result: changed,
+    fails: ['vault.sealed', 'secret.not_found'],
+  }),
+  undelete: operation({
+    name: 'secrets.undelete',
+    method: 'POST',
+    path: '/secrets/undelete',
+    summary: 'Bring deleted versions back',
+    body: { path: secretPath, versions },
+    result: changed,
+    fails: ['vault.sealed', 'secret.not_found'],
+  }),
+  destroy: operation({
+    name: 'secrets.destroy',
+    method: 'POST',
+    path: '/secrets/destroy',
+    summary: 'Destroy versions for ever',
+    body: { path: secretPath, versions },
+    result: changed,
+    fails: ['vault.sealed', 'secret.not_found'],
+  }),
+  purge: operation({
+    name: 'secrets.purge',
+    method: 'POST',
+    path: '/secrets/purge',
+    summary: 'Remove a secret with all its versions, for ever; `confirm` repeats the path',
+    body: { path: secretPath, confirm: z.string().max(512) },
+    result: z.object({ path: z.string() }),
+    fails: ['vault.sealed', 'secret.not_found', 'request.invalid'],
   }),
 }

@@ -29,6 +29,7 @@ import {
   sessionRoutes,
   startHttpServer,
   systemRoutes,
+  vaultRoutes,
 } from './http/index.ts'
 import { createKeyward, type Keyward, migrations } from './keyward.ts'
 import { openDataFolder, openStore } from './store/index.ts'
@@ -198,6 +199,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...agentRoutes({ store, identity, lend }),
       ...leaseRoutes({ store, lend }),
       ...secretRoutes({ vault, audit }),
+      ...vaultRoutes({ vault, audit, policy }),
     ],
   })
 }

@@ -78,6 +78,7 @@ async function callOf(
     requestId: request.id,
     token: presented?.token ?? '',
     setCookie: (value: string) => void reply.header('set-cookie', value),
+    isGone: () => request.raw.socket.destroyed,
   }
   if (access === 'public') return { ...base, principal: nobody }
   const principal = presented ? await authenticate(presented.token) : undefined

@@ -16,6 +16,7 @@ export type ResourceType =
   | 'Lease'
   | 'Destination'
   | 'AuditLog'
+  | 'Vault'
   | 'PolicySet'
   | 'Server'
   | 'Session'

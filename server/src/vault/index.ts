@@ -1,4 +1,6 @@
+export type { Explanation } from './explain/explanation.ts'
 export type { SealedStorage } from './keyward-storage.ts'
+export type { MountInfo, TokenInfo } from './overview.ts'
 export type { Ceiling } from './request.ts'
 export type { VaultRequest, VaultResponse } from './request-context.ts'
 export type { KeyWrapper, SealKind } from './seal/key-wrapper.ts'

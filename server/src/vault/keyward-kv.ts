@@ -10,10 +10,37 @@ export type SecretVersion = {
   readonly data: Readonly<Record<string, Secret>>
 }
 
+export type FieldChange = {
+  readonly field: string
+  readonly change: 'added' | 'removed' | 'changed' | 'same'
+}
+
+export type SecretHistory = {
+  readonly current: number
+  /** 0: as many as the mount keeps. */
+  readonly maxVersions: number
+  readonly casRequired: boolean
+  /** Oldest first. */
+  readonly versions: readonly {
+    readonly version: number
+    readonly createdAt: Date
+    readonly deletedAt: Date | undefined
+    readonly destroyed: boolean
+  }[]
+}
+
 /** Versioned secrets by path, mount first: `secret/shop/stripe`. */
 export type VaultKv = {
   /** The newest version, or undefined when there is none or it is deleted. */
   read(path: string, reader?: Reader): Promise<SecretVersion | undefined>
+  /** One version; undefined when it never was, or is deleted or destroyed. */
+  readVersion(path: string, version: number): Promise<SecretVersion | undefined>
+  /** What is known of all versions; never values. */
+  history(path: string): Promise<SecretHistory | undefined>
+  /** Which fields differ; undefined when one of the two cannot be read. */
+  compare(path: string, from: number, to: number): Promise<FieldChange[] | undefined>
+  /** The mount and the name below it, for the vault's own addresses. */
+  locate(path: string): { readonly mountPath: string; readonly name: string }
   write(tx: Tx, path: string, data: Readonly<Record<string, Secret>>): Promise<{ version: number }>
   /** Names directly below a folder; a folder's name ends in `/`. */
   list(path: string): Promise<string[]>
@@ -31,27 +58,60 @@ type Needs = {
 export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
   const now = (): number => clock.now().getTime()
 
-  function placeOf(path: string): { store: Kv2Store; name: string } {
+  type Place = { store: Kv2Store; mountPath: string; name: string }
+  function placeOf(path: string): Place {
     if (!isOpen()) throw new AppError('vault.sealed')
     const found = mounts.kv2Of(path)
     if (!found) throw new AppError('secret.not_found', `no versioned secrets are mounted at "${path}"`)
-    return { store: found.store, name: path.slice(found.mount.path.length) }
+    const mountPath = found.mount.path
+    return { store: found.store, mountPath, name: path.slice(mountPath.length) }
   }
-  function secretOf(path: string): { store: Kv2Store; name: string } {
+  function secretOf(path: string): Place {
     const place = placeOf(path)
     if (place.name === '' || place.name.endsWith('/'))
       throw new AppError('request.invalid', `"${path}" is a folder; name a secret in it`)
     return place
   }
 
+  async function readOne(
+    path: string,
+    wanted: number | undefined,
+    reader?: Reader,
+  ): Promise<SecretVersion | undefined> {
+    const { store, name } = secretOf(path)
+    const meta = await store.meta(name, reader)
+    const version = wanted ?? meta?.current ?? 0
+    const text = meta && (await store.text(name, meta, version, now(), reader))
+    if (!text) return undefined
+    const createdAt = new Date(meta.versions[version]?.createdAt ?? 0)
+    return { version, createdAt, data: fieldsOf(text.toString('utf8')) }
+  }
+
   return {
-    async read(path, reader) {
+    read: (path, reader) => readOne(path, undefined, reader),
+    readVersion: (path, version) => readOne(path, version),
+    async history(path) {
       const { store, name } = secretOf(path)
-      const meta = await store.meta(name, reader)
-      const text = meta && (await store.text(name, meta, meta.current, now(), reader))
-      if (!text) return undefined
-      const createdAt = new Date(meta.versions[meta.current]?.createdAt ?? 0)
-      return { version: meta.current, createdAt, data: fieldsOf(text.toString('utf8')) }
+      const meta = await store.meta(name)
+      if (!meta) return undefined
+      const versions = Object.entries(meta.versions).map(([number, version]) => ({
+        version: Number(number),
+        createdAt: new Date(version.createdAt),
+        deletedAt: version.deletedAt === undefined ? undefined : new Date(version.deletedAt),
+        destroyed: version.destroyed ?? false,
+      }))
+      const { current, maxVersions, casRequired } = meta
+      return { current, maxVersions, casRequired, versions: versions.sort((a, b) => a.version - b.version) }
+    },
+    async compare(path, from, to) {
+      const [before, after] = await Promise.all([readOne(path, from), readOne(path, to)])
+      return before && after && changesBetween(before.data, after.data)
+    },
+    locate(path) {
+      const { mountPath, name } = secretOf(path)
+      if (name.split('/').includes('') || /\p{Cc}/u.test(name))
+        throw new AppError('request.invalid', `"${path}" cannot be the path of a secret`)
+      return { mountPath, name }
     },
     async write(tx, path, data) {
       const { store, name } = secretOf(path)
@@ -76,6 +136,18 @@ export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
       await store.remove(tx, name)
     },
   }
+}
+
+type Fields = Readonly<Record<string, Secret>>
+
+function changesBetween(before: Fields, after: Fields): FieldChange[] {
+  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
+  return fields.map((field) => {
+    const old = Object.hasOwn(before, field) ? before[field] : undefined
+    const fresh = Object.hasOwn(after, field) ? after[field] : undefined
+    if (!old || !fresh) return { field, change: old ? 'removed' : 'added' }
+    return { field, change: old.reveal() === fresh.reveal() ? 'same' : 'changed' }
+  })
 }
 
 /** A field that is not text, as other clients may write it, comes as its JSON. */

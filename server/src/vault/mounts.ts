@@ -35,6 +35,8 @@ export type Mounts = {
   all(): readonly Mount[]
   /** The engine of a mount that exists. */
   engineById(id: string): Engine | undefined
+  /** What can be mounted. */
+  types(): { readonly secret: readonly string[]; readonly auth: readonly string[] }
   /** The mount that serves a path. */
   of(path: string): Mount | undefined
   kv2Of(path: string): { mount: Mount; store: Kv2Store } | undefined
@@ -122,6 +124,7 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
     load: async () => adopt(await stored()),
     setUp: (tx) => save(tx, [newMount('secret/', 'kv', 2, 'versioned secrets')]),
     all,
+    types: () => ({ secret: ['kv', ...Object.keys(makers.secret)], auth: Object.keys(makers.auth) }),
     of,
     engineById: (id) => engines.get(id),
     kv2Of(path) {

@@ -7,14 +7,15 @@ import { type Call, type Resource, type Route, route } from '../route.ts'
 type Needs = { vault: Pick<Vault, 'kv'>; audit: Pick<Audit, 'recordNow'> }
 
 export function secretRoutes({ vault, audit }: Needs): Route[] {
-  async function found(path: string) {
-    const secret = await vault.kv.read(path)
-    if (!secret) throw new AppError('secret.not_found', `${path} does not exist or was deleted`)
+  async function found(path: string, version?: number) {
+    const secret = await (version === undefined ? vault.kv.read(path) : vault.kv.readVersion(path, version))
+    const which = version === undefined ? '' : `version ${version} of `
+    if (!secret) throw new AppError('secret.not_found', `${which}${path} does not exist or was deleted`)
     return secret
   }
 
-  async function fieldOf(path: string, field: string): Promise<Secret> {
-    const { data } = await found(path)
+  async function fieldOf(path: string, field: string, version?: number): Promise<Secret> {
+    const { data } = await found(path, version)
     const value = Object.hasOwn(data, field) ? data[field] : undefined
     if (!value) throw new AppError('secret.not_found', `${path} has no field '${field}'`)
     return value
@@ -27,15 +28,16 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
     field: string,
     call: Call,
     purpose: string,
+    version?: number,
   ): Promise<string> {
-    const value = await fieldOf(path, field)
+    const value = await fieldOf(path, field, version)
     await audit.recordNow({
       type,
       outcome: 'done',
       actor: actorOf(call.principal),
       target: `secret:${path}`,
       correlation: call.requestId,
-      detail: { field, purpose },
+      detail: version === undefined ? { field, purpose } : { field, purpose, version },
     })
     return value.reveal()
   }
@@ -70,8 +72,8 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
     ),
     route(
       secretsApi.reveal,
-      async ({ path, field }, call) => ({
-        value: await release('secret.revealed', path, field, call, 'shown to a person'),
+      async ({ path, field, version }, call) => ({
+        value: await release('secret.revealed', path, field, call, 'shown to a person', version),
       }),
       ({ path }) => secretAt(path),
     ),
@@ -89,7 +91,7 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
   ]
 }
 
-const secretAt = (path: string): Resource => ({ type: 'Secret', id: path, attributes: { path } })
+export const secretAt = (path: string): Resource => ({ type: 'Secret', id: path, attributes: { path } })
 
 const folderOf = (path: string): string => (path === '' ? 'secret/' : path.replace(/\/*$/, '/'))
 

@@ -11,7 +11,7 @@ import { mergePatch } from './merge-patch.ts'
 export function createKv2(kv: Kv2Store, mountPath: string): Engine {
   const target = ({ params }: Call): string => `secret:${mountPath}${params['name'] ?? ''}`
   const exists: PathSpec['exists'] = async (call, reader) =>
-    (await kv.meta(nameOf(call), reader)) !== undefined
+    Boolean(call.params['name']) && (await kv.meta(nameOf(call), reader)) !== undefined
   return {
     type: 'kv',
     paths: [
@@ -208,7 +208,8 @@ async function undelete(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer> {
 }
 
 async function readMetadata(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
-  const meta = await kv.meta(call.params['name'] ?? '')
+  const { name } = call.params
+  const meta = name ? await kv.meta(name) : undefined
   if (!meta) return undefined
   const versions = Object.entries(meta.versions).map(([number, version]) => [
     number,

@@ -23,7 +23,7 @@ export type Question = {
   /** Below `/v1/`; a leading `/` or `/v1/` is taken off. */
   readonly path: string
   /** Names of what would be sent, with values where a rule may ask for them. */
-  readonly parameters?: Readonly<Record<string, unknown>>
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined
   readonly wrapTtl?: string | undefined
   /** Where the request would come from. */
   readonly remoteAddress?: string | undefined
@@ -255,6 +255,7 @@ function parsed(text: string): readonly PathRule[] {
 const tokenView = (record: TokenRecord | undefined): Explanation['token'] =>
   record
     ? {
+        id: record.id,
         accessor: record.accessor,
         displayName: record.displayName,
         expiresAt: record.expiresAt === null ? null : new Date(record.expiresAt),

@@ -52,6 +52,8 @@ export type Explanation = {
   /** Which of them are enough: all, or one, when what would be written may exist or not. */
   readonly needsMode: 'every' | 'some'
   readonly token: {
+    /** As the audit log names it. */
+    readonly id: string
     readonly accessor: string
     readonly displayName: string
     readonly expiresAt: Date | null

@@ -31,16 +31,19 @@ const methods: Record<Operation, string> = {
 /** What else may be behind it: the slips that people make most, each only when it fits this very request. */
 export function hintsFor(facts: Facts): Reason[] {
   const refused = facts.verdict.kind === 'refused'
-  return [
-    ...mountHints(facts),
+  const mistaken = [
     ...kv2RequestHints(facts),
     ...(refused ? [...kv2PolicyHints(facts), ...listHints(facts), ...shadowHints(facts)] : []),
-    ...(refused ? nearMissHints(facts) : []),
-    ...operationHints(facts),
   ]
+  // A likeness of letters is worth saying only where nothing better is known.
+  const like = refused && mistaken.length === 0 ? nearMissHints(facts) : []
+  return [...mountHints(facts), ...mistaken, ...like, ...operationHints(facts)]
 }
 
-function mountHints({ asked, mount, visibleMounts, spec }: Facts): Reason[] {
+function mountHints({ asked, mount, visibleMounts, spec, deciding, verdict }: Facts): Reason[] {
+  // Denied as a whole it is hidden too: the deny says enough.
+  if (!mount && verdict.kind === 'refused' && deciding.length > 0) return []
+  if (!mount && verdict.kind === 'open') return []
   if (!mount) {
     const seen = visibleMounts.map(({ path }) => path).sort()
     const list = seen.length === 0 ? '' : ` It can see: ${seen.join(', ')}.`

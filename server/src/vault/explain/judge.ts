@@ -20,13 +20,13 @@ export type Wanted = { readonly capabilities: readonly Capability[]; readonly mo
 
 /**
  * What a request needs, as the vault itself asks for it. Whether a write creates or changes is asked of `exists` alone when the
- * answer decides: a token that may do neither learns nothing about what is there.
+ * answer decides, and there is somebody who could write: a token that may do neither learns nothing about what is there.
  */
 export async function wantedBy(
   { operation, path }: Asked,
   spec: PathSpec | undefined,
   acl: Acl,
-  exists: () => Promise<boolean>,
+  exists: (() => Promise<boolean>) | undefined,
 ): Promise<Wanted> {
   if (!spec) {
     const capabilities: Capability[] =
@@ -40,9 +40,9 @@ export async function wantedBy(
     return { capabilities: [operation as Capability, ...sudo], mode: 'every' }
   const mayCreate = acl.allows(path, 'create')
   const mayUpdate = acl.allows(path, 'update')
-  if (mayCreate !== mayUpdate)
+  if (exists && mayCreate !== mayUpdate)
     return { capabilities: [(await exists()) ? 'update' : 'create', ...sudo], mode: 'every' }
-  if (mayCreate) return { capabilities: ['create', 'update', ...sudo], mode: 'every' }
+  if (mayCreate && mayUpdate) return { capabilities: ['create', 'update', ...sudo], mode: 'every' }
   return { capabilities: ['create', 'update'], mode: 'some' }
 }
 

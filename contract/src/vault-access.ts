@@ -1,0 +1,125 @@
+import { z } from 'zod'
+import { operation, page, paging, timestamp } from './operation.ts'
+
+export const tokenView = z.object({
+  /** Names the token without being it. */
+  accessor: z.string(),
+  displayName: z.string(),
+  policies: z.array(z.string()),
+  /** Where it was made, for example `auth/approle/login`. */
+  path: z.string(),
+  createdAt: timestamp,
+  /** Null: without end. */
+  expiresAt: timestamp.nullable(),
+  renewable: z.boolean(),
+  lastRenewedAt: timestamp.nullable(),
+  /** Null: as often as one likes. */
+  usesLeft: z.int().nullable(),
+  orphan: z.boolean(),
+})
+export type TokenView = z.output<typeof tokenView>
+
+export const tokensApi = {
+  list: operation({
+    name: 'tokens.list',
+    method: 'GET',
+    path: '/vault/tokens',
+    summary: "The vault's tokens by accessor; never the tokens themselves",
+    query: paging,
+    result: page(tokenView),
+    fails: ['vault.sealed'],
+  }),
+  revoke: operation({
+    name: 'tokens.revoke',
+    method: 'POST',
+    path: '/vault/tokens/revoke',
+    summary: 'End a token, its children and what they were lent',
+    body: { accessor: z.string().min(1).max(128) },
+    result: z.object({ accessor: z.string() }),
+    fails: ['vault.sealed', 'request.invalid'],
+  }),
+}
+
+const mount = z.string().min(1).max(256).default('auth/approle/')
+const roleName = z.string().min(1).max(256)
+const seconds = z.int().min(0).max(10_000_000_000)
+const roleTerms = {
+  policies: z.array(z.string().max(128)).max(100),
+  tokenTtlSeconds: seconds,
+  tokenMaxTtlSeconds: seconds,
+  secretIdTtlSeconds: seconds,
+  /** 0: as often as one likes. */
+  secretIdUses: z.int().min(0),
+  /** Addresses from which a secret id may be used; none: any. */
+  boundCidrs: z.array(z.string().max(64)).max(100),
+}
+export const appRoleView = z.object({ mount: z.string(), name: z.string(), roleId: z.string(), ...roleTerms })
+export type AppRoleView = z.output<typeof appRoleView>
+export const secretIdView = z.object({
+  accessor: z.string(),
+  createdAt: timestamp,
+  /** Null: without end. */
+  expiresAt: timestamp.nullable(),
+  /** Null: as often as one likes. */
+  usesLeft: z.int().nullable(),
+})
+export type SecretIdView = z.output<typeof secretIdView>
+
+export const appRolesApi = {
+  list: operation({
+    name: 'approles.list',
+    method: 'GET',
+    path: '/vault/approles',
+    summary: 'AppRoles by their mounts',
+    result: z.object({
+      items: z.array(z.object({ mount: z.string(), name: z.string() })),
+      mounts: z.array(z.string()),
+    }),
+    fails: ['vault.sealed'],
+  }),
+  read: operation({
+    name: 'approles.read',
+    method: 'GET',
+    path: '/vault/approles/detail',
+    summary: 'One AppRole and the accessors of its secret ids',
+    query: { mount, roleName },
+    result: z.object({ role: appRoleView, secretIds: z.array(secretIdView) }),
+    fails: ['vault.sealed', 'vault.not_found'],
+  }),
+  write: operation({
+    name: 'approles.write',
+    method: 'PUT',
+    path: '/vault/approles',
+    summary: 'Make an AppRole, or change one',
+    body: { mount, roleName, ...roleTerms },
+    result: appRoleView,
+    fails: ['vault.sealed', 'request.invalid'],
+  }),
+  delete: operation({
+    name: 'approles.delete',
+    method: 'POST',
+    path: '/vault/approles/delete',
+    summary: 'Remove an AppRole with its secret ids; nobody signs in with it any more',
+    body: { mount, roleName },
+    result: z.object({ roleName: z.string() }),
+    fails: ['vault.sealed', 'request.invalid'],
+  }),
+  issue: operation({
+    name: 'approles.issue',
+    method: 'POST',
+    path: '/vault/approles/issue',
+    summary: 'Make a secret id and hand out a token that fetches it once',
+    body: { mount, roleName, wrapTtlSeconds: z.int().min(60).max(86_400).default(600) },
+    result: z.object({ wrappingToken: z.string(), expiresAt: timestamp, roleId: z.string() }),
+    fails: ['vault.sealed', 'request.invalid'],
+  }),
+  revoke: operation({
+    name: 'approles.revoke',
+    method: 'POST',
+    path: '/vault/approles/revoke',
+    summary: 'Destroy one secret id',
+    body: { mount, roleName, accessor: z.string().min(1).max(128) },
+    result: z.object({ accessor: z.string() }),
+    fails: ['vault.sealed', 'request.invalid'],
+  }),
+}
