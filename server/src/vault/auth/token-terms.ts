@@ -18,7 +18,12 @@ export type TokenTerms = {
   readonly boundCidrs: readonly string[]
   readonly uses: number
   readonly type: TermType
+  /** What was last written by its older name, without `token_`: it is shown by both, for the clients that wrote it so. */
+  readonly olderNames?: readonly OlderName[]
 }
+
+const olderNames = ['policies', 'ttl', 'max_ttl', 'period', 'bound_cidrs'] as const
+type OlderName = (typeof olderNames)[number]
 
 export const plainTerms: TokenTerms = {
   ttlSeconds: 0,
@@ -48,12 +53,29 @@ export function termsFrom(body: Body, current: TokenTerms): TokenTerms {
     boundCidrs: cidrs ? checkedCidrs(cidrs, 'token_bound_cidrs') : current.boundCidrs,
     uses: countField(body, 'token_num_uses') ?? current.uses,
     type: typeFrom(textField(body, 'token_type')) ?? current.type,
+    olderNames: olderNames.filter((name) => isWrittenOlder(body, name, current)),
   }
   assertConsistent(terms)
   return terms
 }
 
+/** The newer name wins where both are written. */
+function isWrittenOlder(body: Body, name: OlderName, current: TokenTerms): boolean {
+  if (isGiven(body, `token_${name}`)) return false
+  return isGiven(body, name) || (current.olderNames ?? []).includes(name)
+}
+
+const isGiven = (body: Body, name: string): boolean => body[name] !== undefined && body[name] !== null
+
 export function termsView(terms: TokenTerms): Record<string, unknown> {
+  const view: Record<string, unknown> = viewOf(terms)
+  const older = (terms.olderNames ?? []).map((name) => [name, view[`token_${name}`]] as const)
+  return { ...view, ...Object.fromEntries(older.filter(([, value]) => isSomething(value))) }
+}
+
+const isSomething = (value: unknown): boolean => (Array.isArray(value) ? value.length > 0 : Boolean(value))
+
+function viewOf(terms: TokenTerms): Record<string, unknown> {
   return {
     token_bound_cidrs: terms.boundCidrs,
     token_explicit_max_ttl: terms.explicitMaxTtlSeconds,

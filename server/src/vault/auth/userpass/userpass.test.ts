@@ -82,6 +82,17 @@ test('VAULT-2: userpass: users are listed, read without their password, changed 
   assert.equal((await root('GET', 'auth/userpass/users/new')).status, 404)
 })
 
+test('VAULT-2: userpass: what is written by its older name is shown by both, until the newer one is written', async (t) => {
+  const { root } = await setup(t, { policies: 'shop', ttl: '1h' })
+  const shown = async () => dataOf(await root('GET', 'auth/userpass/users/mary'))
+  const before = await shown()
+  assert.deepEqual([before['policies'], before['token_policies']], [['shop'], ['shop']])
+  assert.deepEqual([before['ttl'], before['token_ttl'], before['max_ttl']], [3600, 3600, undefined])
+  await root('POST', 'auth/userpass/users/mary', { token_policies: 'other' })
+  const after = await shown()
+  assert.deepEqual([after['policies'], after['token_policies'], after['ttl']], [undefined, ['other'], 3600])
+})
+
 test('VAULT-2: userpass: making a user and changing one are different capabilities', async (t) => {
   const { root, create } = await withRules(t, 'path "auth/userpass/users/*" { capabilities = ["create"] }')
   assert.equal((await create('POST', 'auth/userpass/users/new', { password: generated() })).status, 204)
