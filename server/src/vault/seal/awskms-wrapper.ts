@@ -26,6 +26,9 @@ export function createAwsKmsWrapper({ keyId, region, endpoint }: AwsKmsSettings)
       if (!bytes) throw new Error('the answer is empty')
       return Buffer.from(bytes)
     } catch (error) {
+      // The next attempt looks for credentials again: those of now may be the reason.
+      client?.destroy()
+      client = undefined
       throw new AppError(
         'vault.seal_unavailable',
         `AWS KMS did not ${what} with the key ${keyId}: ${reasonOf(error)}`,

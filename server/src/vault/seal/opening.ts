@@ -25,7 +25,7 @@ export type Opening = {
 }
 
 type Needs = {
-  sealing: Pick<Sealing, 'seal' | 'keepAlive'>
+  sealing: Pick<Sealing, 'seal' | 'keepAlive' | 'problem'>
   store: Pick<Store, 'write'>
   audit: Pick<Audit, 'record' | 'recordNow'>
   clock: Pick<Clock, 'after'>
@@ -50,7 +50,8 @@ export function createOpening(needs: Needs): Opening {
   const status = (): VaultStatus => {
     const now = seal.status()
     const sealed = !isActive()
-    return { ...now, sealed, ...(sealed && problem !== undefined ? { problem } : {}) }
+    const known = sealed ? problem : sealing.problem()
+    return { ...now, sealed, ...(known === undefined ? {} : { problem: known }) }
   }
   const entry = (type: 'vault.initialised' | 'vault.unsealed') =>
     ({ type, outcome: 'done', actor: 'system:server', target: 'vault:keyward' }) as const
@@ -97,8 +98,12 @@ export function createOpening(needs: Needs): Opening {
           await audit.record(tx, entry('vault.initialised'))
           return token
         })
-        if (options.seal === 'shamir') shut()
-        else await activate()
+        if (options.seal === 'shamir') {
+          shut()
+        } else {
+          await activate()
+          sealing.keepAlive()
+        }
         return { shares: fresh.shares, recoveryShares: fresh.recoveryShares, rootToken }
       } catch (error) {
         if (!isActive()) shut()

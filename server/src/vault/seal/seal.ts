@@ -32,7 +32,7 @@ export type VaultStatus = {
   readonly attempt: string
   /** Another seal is configured than the one that the vault was closed with. */
   readonly migration: boolean
-  /** Why a vault that opens by itself is not open. */
+  /** Why a vault that opens by itself is not open, or would not open again. */
   readonly problem?: string
 }
 

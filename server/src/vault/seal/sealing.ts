@@ -30,6 +30,8 @@ export type Sealing = {
   readonly owners: Handlers
   /** Keeps the access to the services that open the vault alive, until `close`. */
   keepAlive(): void
+  /** Why the vault would not open by itself again. */
+  problem(): string | undefined
   /** Ends what is under way and wipes the keys. */
   shut(): void
   close(): void
@@ -76,6 +78,7 @@ export function createSealing(needs: Needs): Sealing {
       stopKeeping()
       stops = wrappers.flatMap((wrapper) => wrapper.keepAlive?.() ?? [])
     },
+    problem: () => wrappers.map((wrapper) => wrapper.problem?.()).find((known) => known !== undefined),
     close: stopKeeping,
     shut() {
       rekey.forget()
