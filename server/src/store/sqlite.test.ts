@@ -29,3 +29,10 @@ test('a folder that is not there is said to be unavailable, with the file', asyn
     return true
   })
 })
+
+test('a write after the end is refused to whoever asked, and to nobody else', async (t) => {
+  const store = await openStore({ dataDir: folder(t) })
+  await store.close()
+  await assert.rejects(store.write(async (tx) => tx.afterCommit(() => assert.fail())))
+  await assert.rejects(store.check())
+})

@@ -227,7 +227,7 @@ function writeConnection(db: DatabaseSync, file: string, sync: () => Promise<voi
     async run(query) {
       return run(query)
     },
-    inTransaction: () => db.isTransaction,
+    inTransaction: () => db.isOpen && db.isTransaction,
     sync,
   }
 }
