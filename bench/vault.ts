@@ -1,111 +1,165 @@
 /**
- * KV reads, durable writes and transit encryptions per second beside OpenBao on the same machine in one run: `keyward server --dev` on
- * SQLite and `bao server` with raft storage and a file audit device, plain HTTP on loopback, same requests, same client, in rounds that
- * take turns after one round to warm up. The median counts.
+ * What clients ask of a vault most, per second beside OpenBao on the same machine in one run: `keyward server --dev` on SQLite and `bao
+ * server` with raft storage and a file audit device, plain HTTP on loopback, same requests, same client, in rounds that take turns
+ * after one round to warm up. The median counts.
  *
- *   node bench/vault.ts [seconds] [connections] [rounds]   (Node 24)
+ *   node bench/vault.ts [seconds] [connections,…] [rounds] [kind,…]   (Node 24)
  *
- * Durability. Writes: both answer after their storage has synced the write to disk. Reads and encryptions: OpenBao answers once the
- * operating system has the audit line. Keyward by default answers only when the entry is on disk, which is the stricter promise; `kernel`
- * is Keyward with KEYWARD_AUDIT_READS=kernel, which promises what OpenBao does.
+ * Durability. Writes and logins: both answer after their storage has synced the write to disk. The others: OpenBao answers once the
+ * operating system has the audit line. Keyward by default answers only when the entry is on disk, which is the stricter promise;
+ * `kernel` is Keyward with KEYWARD_AUDIT_READS=kernel, which promises what OpenBao does.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { findBao } from '../server/test/support/bao.ts'
 import { circumstances, median, print, rounded } from './support/figures.ts'
-import { hasWrk, runLoad } from './support/http-load.ts'
+import { type Answered, hasWrk, runLoad } from './support/http-load.ts'
 import {
   call,
+  childrenOf,
   openWorkbench,
   processorSeconds,
+  residentMegabytes,
   sourceLauncher,
   startBao,
   startKeyward,
   type Target,
 } from './support/servers.ts'
 
-const seconds = Number(process.argv[2] ?? 5)
-const connections = Number(process.argv[3] ?? 32)
+const seconds = Number(process.argv[2] ?? 3)
+const connectionCounts = (process.argv[3] ?? '1,16').split(',').map(Number)
 const rounds = Number(process.argv[4] ?? 3)
 const bench = openWorkbench()
 const wrk = hasWrk()
 
-type Kind = 'reads' | 'writes' | 'encryptions'
-type Measured = { readonly perSecond: number; readonly processorMicroseconds: number }
+type Request = { readonly path: string; readonly body?: string }
+/** A server with the requests that it is asked; `login` differs from server to server. */
+type Subject = Target & { readonly requests: Readonly<Record<Kind, () => Request>> }
+type Measured = Omit<Answered, 'requests'> & { readonly processorMicroseconds: number }
 
-const value = JSON.stringify({ data: { value: randomBytes(16).toString('hex') } })
-const plaintext = JSON.stringify({ plaintext: randomBytes(32).toString('base64') })
+const kinds = ['read', 'write', 'lookup', 'login', 'encrypt'] as const
+type Kind = (typeof kinds)[number]
+const chosen = kinds.filter((kind) => process.argv[5]?.split(',').includes(kind) ?? true)
 
-function requestOf(kind: Kind): { path: string; body?: string } {
-  if (kind === 'reads') return { path: '/v1/secret/data/bench' }
-  if (kind === 'encryptions') return { path: '/v1/transit/encrypt/bench', body: plaintext }
-  return { path: `/v1/secret/data/${randomBytes(4).toString('hex')}/`, body: value }
+const value = { data: { value: randomBytes(16).toString('hex') } }
+const peaks = new Map<string, { server: number; children: number }>()
+
+/** What the servers hold at the same time in each round. */
+async function prepare(target: Target): Promise<Subject> {
+  const { port, token } = target
+  const ask = async (method: string, path: string, body?: unknown): Promise<Record<string, string>> => {
+    const reply = await call(port, method, path, token, body)
+    const text = await reply.text()
+    if (!reply.ok) throw new Error(`${method} ${path}: ${text}`)
+    return text === '' ? {} : ((JSON.parse(text) as { data?: Record<string, string> }).data ?? {})
+  }
+  await ask('POST', 'secret/data/bench', value)
+  await ask('POST', 'sys/mounts/transit', { type: 'transit' })
+  await ask('POST', 'transit/keys/bench', {})
+  await ask('POST', 'sys/auth/approle', { type: 'approle' })
+  await ask('POST', 'auth/approle/role/bench', { token_policies: 'default', token_ttl: '1h' })
+  const { role_id } = await ask('GET', 'auth/approle/role/bench/role-id')
+  const { secret_id } = await ask('POST', 'auth/approle/role/bench/secret-id', {})
+  const plaintext = randomBytes(32).toString('base64')
+  return {
+    ...target,
+    requests: {
+      read: () => ({ path: '/v1/secret/data/bench' }),
+      write: () => ({
+        path: `/v1/secret/data/${randomBytes(4).toString('hex')}/`,
+        body: JSON.stringify(value),
+      }),
+      lookup: () => ({ path: '/v1/auth/token/lookup-self' }),
+      login: () => ({ path: '/v1/auth/approle/login', body: JSON.stringify({ role_id, secret_id }) }),
+      encrypt: () => ({ path: '/v1/transit/encrypt/bench', body: JSON.stringify({ plaintext }) }),
+    },
+  }
 }
 
-async function measure(target: Target, kind: Kind): Promise<Measured> {
-  const before = processorSeconds(target.pid)
-  const load = { port: target.port, token: target.token, connections, seconds, ...requestOf(kind) }
-  const { requests, perSecond } = await runLoad(load, wrk, bench.folder)
-  const used = processorSeconds(target.pid) - before
-  return { perSecond, processorMicroseconds: (used * 1e6) / requests }
+async function measure(subject: Subject, kind: Kind, connections: number): Promise<Measured> {
+  const { port, token, pid, requests } = subject
+  const before = processorSeconds(pid)
+  const watch = setInterval(() => notePeak(subject), 250)
+  try {
+    const load = { port, token, connections, seconds, ...requests[kind]() }
+    const { requests: answered, ...rates } = await runLoad(load, wrk, bench.folder)
+    return { ...rates, processorMicroseconds: ((processorSeconds(pid) - before) * 1e6) / answered }
+  } finally {
+    clearInterval(watch)
+  }
+}
+
+function notePeak({ name, pid }: Target): void {
+  const children = childrenOf(pid).reduce((sum, child) => sum + residentMegabytes(child).rss, 0)
+  const known = peaks.get(name) ?? { server: 0, children: 0 }
+  peaks.set(name, {
+    server: Math.max(known.server, residentMegabytes(pid).rss),
+    children: Math.max(known.children, children),
+  })
 }
 
 /** Each server in turn, so that what else the machine does meets all of them alike. */
-async function compare(targets: readonly Target[], kind: Kind): Promise<Map<string, Measured>> {
-  const measured = new Map<string, Measured[]>(targets.map(({ name }) => [name, []]))
+async function compare(subjects: readonly Subject[], kind: Kind, connections: number) {
+  const measured = new Map<string, Measured[]>(subjects.map(({ name }) => [name, []]))
   for (let round = 0; round <= rounds; round++)
-    for (const target of targets) {
-      const result = await measure(target, kind)
-      if (round > 0) measured.get(target.name)?.push(result)
+    for (const subject of subjects) {
+      const result = await measure(subject, kind, connections)
+      if (round > 0) measured.get(subject.name)?.push(result)
     }
-  const middle = (results: readonly Measured[], of: keyof Measured): number =>
-    rounded(median(results.map((result) => result[of])))
-  return new Map(
-    [...measured].map(([name, results]) => [
-      name,
-      {
-        perSecond: middle(results, 'perSecond'),
-        processorMicroseconds: middle(results, 'processorMicroseconds'),
-      },
-    ]),
+  const middle = (name: string, of: keyof Measured): number =>
+    median((measured.get(name) ?? []).map((result) => result[of]))
+  const theirs = { rate: middle('openbao', 'perSecond'), p99: middle('openbao', 'p99Milliseconds') }
+  return Object.fromEntries(
+    subjects.map(({ name }) => {
+      const [rate, p99] = [middle(name, 'perSecond'), middle(name, 'p99Milliseconds')]
+      const figures = {
+        perSecond: rounded(rate),
+        p99Milliseconds: rounded(p99, 2),
+        processorMicroseconds: rounded(middle(name, 'processorMicroseconds')),
+      }
+      if (Number.isNaN(theirs.rate) || name === 'openbao') return [name, figures]
+      return [
+        name,
+        { ...figures, timesOpenbao: rounded(rate / theirs.rate, 1), p99Ratio: rounded(p99 / theirs.p99, 2) },
+      ]
+    }),
   )
 }
 
-function reportOf(results: ReadonlyMap<string, Measured>) {
-  const theirs = results.get('openbao')?.perSecond
-  return Object.fromEntries(
-    [...results].map(([name, result]) => [
+const memory = () =>
+  Object.fromEntries(
+    [...peaks].map(([name, { server, children }]) => [
       name,
-      { ...result, ...(theirs ? { timesOpenbao: rounded(result.perSecond / theirs, 1) } : {}) },
+      { serverMegabytes: rounded(server), childrenMegabytes: rounded(children) },
     ]),
   )
-}
 
 try {
-  const keyward = { launcher: sourceLauncher, data: join(bench.folder, 'keyward') }
-  const relaxed = { ...keyward, data: `${keyward.data}-kernel`, env: { KEYWARD_AUDIT_READS: 'kernel' } }
-  const ours = await startKeyward(bench, 'keyward', keyward)
-  const kernel = await startKeyward(bench, 'keyward, reads audited to the kernel', relaxed)
-  const bao = await findBao()
-  const theirs = 'path' in bao ? [await startBao(bench, bao.path)] : []
-  for (const { port, token } of [ours, kernel, ...theirs]) {
-    await call(port, 'POST', 'secret/data/bench', token, JSON.parse(value))
-    await call(port, 'POST', 'sys/mounts/transit', token, { type: 'transit' })
-    await call(port, 'POST', 'transit/keys/bench', token, {})
+  const keyward = {
+    launcher: process.env['KEYWARD_BENCH_LAUNCHER'] ?? sourceLauncher,
+    data: join(bench.folder, 'keyward'),
   }
-  const reads = await compare([ours, kernel, ...theirs], 'reads')
-  const writes = await compare([ours, ...theirs], 'writes')
-  const encryptions = await compare([ours, kernel, ...theirs], 'encryptions')
+  const relaxed = { ...keyward, data: `${keyward.data}-kernel`, env: { KEYWARD_AUDIT_READS: 'kernel' } }
+  const ours = await prepare(await startKeyward(bench, 'keyward', keyward))
+  const kernel = await prepare(await startKeyward(bench, 'keyward, reads audited to the kernel', relaxed))
+  const bao = await findBao()
+  const theirs = 'path' in bao ? [await prepare(await startBao(bench, bao.path))] : []
+  const compared: Record<string, unknown> = {}
+  for (const kind of chosen)
+    for (const connections of connectionCounts)
+      compared[`${kind}, ${connections} ${connections === 1 ? 'connection' : 'connections'}`] = await compare(
+        [ours, kernel, ...theirs],
+        kind,
+        connections,
+      )
   print({
     ...circumstances(),
     client: wrk ? 'wrk' : 'a small Node client',
-    connections,
     seconds,
     rounds,
     ...('missing' in bao ? { openbao: bao.missing } : {}),
-    reads: reportOf(reads),
-    durableWrites: reportOf(writes),
-    transitEncryptions: reportOf(encryptions),
+    ...compared,
+    peakMemory: memory(),
   })
 } finally {
   await bench.end()

@@ -12,12 +12,17 @@ export type Load = {
   /** Below the server; to one that ends in `/` a number is added, so that each request writes another secret. */
   readonly path: string
   /** JSON to POST; without one it is a GET. */
-  readonly body?: string
+  readonly body?: string | undefined
   readonly connections: number
   readonly seconds: number
 }
 
-export type Answered = { readonly requests: number; readonly perSecond: number }
+export type Answered = {
+  readonly requests: number
+  readonly perSecond: number
+  /** Of 100 answers, 99 came within this time. */
+  readonly p99Milliseconds: number
+}
 
 export const hasWrk = (): boolean => spawnSync('wrk', ['-v']).error === undefined
 
@@ -39,12 +44,25 @@ function request()
 end`,
   )
   const url = `http://127.0.0.1:${load.port}`
-  const out = await output('wrk', ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', script, url])
+  const out = await output('wrk', [
+    '--latency',
+    '-t1',
+    `-c${load.connections}`,
+    `-d${load.seconds}s`,
+    '-s',
+    script,
+    url,
+  ])
   const requests = /(\d+) requests in/.exec(out)?.[1]
   const rate = /Requests\/sec:\s+([\d.]+)/.exec(out)?.[1]
-  if (!requests || !rate || /Non-2xx|Socket errors/.test(out)) throw new Error(`the load failed: ${out}`)
-  return { requests: Number(requests), perSecond: Number(rate) }
+  const [, p99, unit = ''] = /99%\s+([\d.]+)(us|ms|s)/.exec(out) ?? []
+  if (!requests || !rate || !p99 || /Non-2xx|Socket errors/.test(out))
+    throw new Error(`the load failed: ${out}`)
+  const p99Milliseconds = Number(p99) * (millisecondsOf[unit] ?? Number.NaN)
+  return { requests: Number(requests), perSecond: Number(rate), p99Milliseconds }
 }
+
+const millisecondsOf: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 }
 
 const isFolder = (path: string): boolean => path.endsWith('/')
 
@@ -63,7 +81,7 @@ async function client({ port, token, path, body, connections, seconds }: Load): 
   const head = `HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: ${token}\r\n`
   const sized = `Content-Type: application/json\r\nContent-Length: ${body?.length ?? 0}\r\n`
   let sent = 0
-  let requests = 0
+  const latencies: number[] = []
   const request = (): string =>
     body === undefined
       ? `GET ${path} ${head}\r\n`
@@ -73,8 +91,10 @@ async function client({ port, token, path, body, connections, seconds }: Load): 
     new Promise((resolve, reject) => {
       const socket = connect(port, '127.0.0.1')
       let received = ''
+      let askedAt = 0
       const next = (): void => {
         received = ''
+        askedAt = performance.now()
         if (performance.now() < until) socket.write(request())
         else socket.end(resolve)
       }
@@ -86,12 +106,18 @@ async function client({ port, token, path, body, connections, seconds }: Load): 
         const length = /content-length: (\d+)/i.exec(received)
         if (end < 0 || received.length < end + 4 + Number(length?.[1] ?? 0)) return
         if (!received.startsWith('HTTP/1.1 200')) return socket.destroy(new Error(received.slice(0, 200)))
-        requests++
+        latencies.push(performance.now() - askedAt)
         next()
       })
     })
   await Promise.all(Array.from({ length: connections }, one))
-  return { requests, perSecond: requests / seconds }
+  const requests = latencies.length
+  latencies.sort((a, b) => a - b)
+  return {
+    requests,
+    perSecond: requests / seconds,
+    p99Milliseconds: latencies[Math.floor(requests * 0.99)] ?? Number.NaN,
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))

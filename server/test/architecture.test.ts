@@ -263,7 +263,7 @@ describe('what is kept in few places', () => {
         'http/handlers/agents.ts', // an agent's key, once, to who registered it
         'http/handlers/secrets.ts', // to a person who asked, audited
         'http/handlers/session.ts', // a session's token, into the answer that starts it
-        'http/vault/vault-handler.ts', // the answer of the Vault dialect
+        'http/vault/dialect.ts', // the answer of the Vault dialect
         'identity/agents.ts', // hashed
         'identity/sessions.ts', // hashed
         'lend/issue.ts', // a placeholder's token, hashed

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { AppError, silentLog } from '../core/index.ts'
+import { AppError, silentLog, systemClock } from '../core/index.ts'
 import { startHttpServer } from './server.ts'
 
 type Needs = Parameters<typeof startHttpServer>[2]
@@ -9,6 +9,7 @@ type Needs = Parameters<typeof startHttpServer>[2]
 /** Nothing is asked of the domains before a request arrives. */
 const needs = {
   log: silentLog,
+  clock: systemClock,
   routes: () => [],
   consoleDir: '/nowhere',
   version: '0',

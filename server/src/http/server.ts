@@ -1,4 +1,9 @@
-import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import http, {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import https from 'node:https'
 import { type AddressInfo, isIP } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -10,7 +15,7 @@ import { streamEvents } from './live.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Route } from './route.ts'
 import { refuseForeignHost, refuseForeignPage, securityHeaders } from './security-headers.ts'
-import { acceptList, createVaultHandler } from './vault/index.ts'
+import { createVaultFront } from './vault/index.ts'
 
 export type HttpServer = {
   /** `http://127.0.0.1:8200`. */
@@ -22,9 +27,9 @@ export type TlsFiles = { readonly certificatePem: string; readonly keyPem: strin
 
 type Needs = Omit<ApiNeeds, 'secure'> & {
   routes: (secure: boolean) => readonly Route[]
-  vault: Parameters<typeof createVaultHandler>[0]['vault']
+  vault: Parameters<typeof createVaultFront>[0]['vault']
   bus: Pick<Bus, 'subscribe' | 'since'>
-  clock: Pick<Clock, 'after'>
+  clock: Pick<Clock, 'after' | 'now'>
   consoleDir: string
   version: string
   /** Prometheus text. */
@@ -49,8 +54,9 @@ export async function startHttpServer(
       `--listen ${listen} is not loopback, so it needs TLS: give --tls-cert and --tls-key`,
     )
   const secure = tls !== undefined
-  const vaultHandler = createVaultHandler({ vault: needs.vault, log: needs.log })
   const guard = foreignGuard(loopback)
+  const knowsHost = (host: string): boolean => guard({ host }) === undefined
+  const vaultFront = createVaultFront({ vault: needs.vault, log: needs.log, clock: needs.clock, knowsHost })
   const app = Fastify({
     bodyLimit: largestBodyBytes,
     genReqId: () => newUuid(systemClock.now()),
@@ -58,12 +64,12 @@ export async function startHttpServer(
     frameworkErrors: (error, request, reply) => {
       answerProblem(error, request, reply.headers(securityHeaders(secure)), needs.log)
     },
-    serverFactory: (handler) => createServer(tls, dispatch(vaultHandler, guard, handler)),
+    serverFactory: (handler) => createServer(tls, dispatch(vaultFront.handler, guard, handler)),
   })
   mount(app, needs, { secure, loopback })
   await app.ready()
   const server = app.server as Server
-  acceptList(server)
+  const lane = vaultFront.attach(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenFailure(listen, error)))
     server.listen(port, host, resolve)
@@ -75,6 +81,7 @@ export async function startHttpServer(
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeAllConnections()
+      lane.closeAll()
       await closed
       await app.close()
     },
@@ -99,12 +106,12 @@ function createServer(tls: TlsFiles | undefined, handler: NodeHandler): Server {
 
 function dispatch(
   vault: NodeHandler,
-  guard: (request: IncomingMessage) => AppError | undefined,
+  guard: (headers: IncomingHttpHeaders) => AppError | undefined,
   rest: NodeHandler,
 ): NodeHandler {
   return (request, response) => {
     if (!request.url?.startsWith('/v1/')) return rest(request, response)
-    const refusal = guard(request)
+    const refusal = guard(request.headers)
     if (!refusal) return vault(request, response)
     response.writeHead(refusal.status, { 'content-type': 'application/json' })
     response.end(JSON.stringify({ errors: [refusal.detail] }))
@@ -112,10 +119,10 @@ function dispatch(
 }
 
 function foreignGuard(loopback: boolean) {
-  return (request: IncomingMessage): AppError | undefined => {
+  return (headers: IncomingHttpHeaders): AppError | undefined => {
     try {
-      refuseForeignHost(request.headers.host, loopback)
-      refuseForeignPage(request.headers)
+      refuseForeignHost(headers.host, loopback)
+      refuseForeignPage(headers)
     } catch (error) {
       if (error instanceof AppError) return error
       throw error

@@ -16,7 +16,7 @@ async function setup(t: TestContext) {
     for await (const chunk of request) entry.body += String(chunk)
     response.end('ok')
   })
-  acceptList(server)
+  server.on('connection', acceptList)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
     server.closeAllConnections()

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { createRequestFraming, type RequestFraming } from './request-framing.ts'
 
@@ -6,16 +6,14 @@ const framingOf = Symbol('request framing')
 type FramedSocket = Socket & { [framingOf]?: RequestFraming }
 
 /**
- * Node's HTTP parser knows no method LIST, which Vault's clients send. On every connection this writes LINK over it, a
+ * Node's HTTP parser knows no method LIST, which Vault's clients send. On a connection this writes LINK over it, a
  * method of the same length that the parser does know, before the parser sees the bytes (docs/decisions/0012).
  * A client's own LINK becomes BIND, so that a LINK that arrives is a LIST.
  */
-export function acceptList(server: Server): void {
-  server.on('connection', (socket: FramedSocket) => {
-    const framing = createRequestFraming()
-    socket[framingOf] = framing
-    socket.prependListener('data', framing.rewrite)
-  })
+export function acceptList(socket: FramedSocket): void {
+  const framing = createRequestFraming()
+  socket[framingOf] = framing
+  socket.prependListener('data', framing.rewrite)
 }
 
 /** The method that the client sent. */

@@ -1,2 +1,1 @@
-export { acceptList } from './accept-list.ts'
-export { createVaultHandler } from './vault-handler.ts'
+export { createVaultFront } from './vault-front.ts'

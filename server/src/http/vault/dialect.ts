@@ -1,0 +1,126 @@
+import { type Log, reasonOf, Secret } from '../../core/index.ts'
+import type { Vault, VaultRequest, VaultResponse } from '../../vault/index.ts'
+
+/** A request as either reader of HTTP hands it over. */
+export type Asked = {
+  readonly method: string
+  /** Path and query as they were sent; the path begins with `/v1/`. */
+  readonly url: string
+  readonly headers: AskedHeaders
+  readonly body: Secret | undefined
+  readonly remoteAddress: string | undefined
+}
+/** The fields that mean something here, by their names in lower case. */
+export type AskedHeaders = { readonly [name in AskedHeader]?: string | string[] | undefined }
+export type AskedHeader = (typeof askedHeaders)[number]
+export const askedHeaders = [
+  'authorization',
+  'content-type',
+  'x-vault-namespace',
+  'x-vault-token',
+  'x-vault-wrap-format',
+  'x-vault-wrap-ttl',
+] as const
+
+export type Refusal = { readonly status: number; readonly error: string }
+/** What is sent; `text` may hold values. */
+export type Answered = { readonly status: number; readonly text: string }
+
+type Needs = { vault: Pick<Vault, 'handle'>; log: Log }
+
+const prefix = '/v1/'
+const noQuery: Readonly<Record<string, string>> = {}
+const bearer = /^Bearer +(\S+)$/i
+const mergePatchType = 'application/merge-patch+json'
+
+/** Answers requests of HashiCorp Vault's HTTP dialect, whoever has read them. Never rejects. */
+export function createDialect({ vault, log }: Needs): (asked: Asked) => Promise<Answered> {
+  return async (asked) => {
+    try {
+      const target = refusalOf(asked) ?? targetOf(asked)
+      if ('error' in target) return refused(target)
+      const wrapTtl = asked.headers['x-vault-wrap-ttl']
+      const response = await vault.handle({
+        ...target,
+        token: tokenOf(asked.headers),
+        body: asked.body,
+        remoteAddress: asked.remoteAddress,
+        wrapTtl: typeof wrapTtl === 'string' ? wrapTtl : undefined,
+      })
+      return { status: response.status, text: textOf(response) }
+    } catch (error) {
+      log.error({ reason: reasonOf(error) }, 'a vault request could not be answered')
+      return refused({ status: 500, error: 'internal error' })
+    }
+  }
+}
+
+export const refused = ({ status, error }: Refusal): Answered => ({
+  status,
+  text: `${JSON.stringify({ errors: [error] })}\n`,
+})
+
+const textOf = ({ body }: VaultResponse): string => body?.reveal() ?? ''
+
+/** What the dialect knows and this server does not do is refused: to pass over it would do something else than was asked. */
+export function refusalOf({ headers, method }: Pick<Asked, 'headers' | 'method'>): Refusal | undefined {
+  const namespace = headers['x-vault-namespace']
+  if (namespace && namespace !== '/' && namespace !== 'root' && namespace !== 'root/')
+    return { status: 400, error: 'namespaces are not supported by this server: leave X-Vault-Namespace out' }
+  if (headers['x-vault-wrap-format'] && headers['x-vault-wrap-format'] !== 'uuid')
+    return { status: 400, error: 'wrapping tokens in the form of a JWT are not supported by this server' }
+  if (method === 'PATCH' && !String(headers['content-type'] ?? '').startsWith(mergePatchType))
+    return { status: 415, error: `PATCH requires Content-Type of ${mergePatchType}` }
+  return undefined
+}
+
+export function tokenOf(headers: AskedHeaders): Secret | undefined {
+  const own = headers['x-vault-token']
+  if (typeof own === 'string' && own !== '') return new Secret(own)
+  const { authorization } = headers
+  const [, token] = (typeof authorization === 'string' && bearer.exec(authorization)) || []
+  return token ? new Secret(token) : undefined
+}
+
+function targetOf({ method: sent, url }: Asked): Pick<VaultRequest, 'method' | 'path' | 'query'> | Refusal {
+  const mark = url.indexOf('?')
+  const path = pathOf(mark < 0 ? url.slice(prefix.length) : url.slice(prefix.length, mark))
+  if (path === undefined) return { status: 400, error: 'the path is not valid' }
+  const query = mark < 0 ? noQuery : Object.fromEntries(new URLSearchParams(url.slice(mark + 1)))
+  const method = methodFrom(sent, query)
+  if (method === undefined) return { status: 405, error: `the method ${sent} is not supported` }
+  return { method, path: method === 'LIST' && !path.endsWith('/') ? `${path}/` : path, query }
+}
+
+function methodFrom(
+  method: string,
+  query: Readonly<Record<string, string>>,
+): VaultRequest['method'] | undefined {
+  switch (method) {
+    case 'GET':
+      return query['list'] === 'true' || query['list'] === '1' ? 'LIST' : 'GET'
+    case 'HEAD':
+    case 'LIST':
+    case 'PUT':
+    case 'POST':
+    case 'DELETE':
+    case 'PATCH':
+      return method
+    default:
+      return undefined
+  }
+}
+
+/** Decoded, without doubled slashes; undefined for what could mean another place than it says. */
+function pathOf(encoded: string): string | undefined {
+  let path = encoded
+  if (encoded.includes('%')) {
+    try {
+      path = decodeURIComponent(encoded)
+    } catch {
+      return undefined
+    }
+  }
+  if (path.includes('//') || path.startsWith('/')) path = path.replace(/\/{2,}/g, '/').replace(/^\//, '')
+  return /(?:^|\/)\.\.?(?:\/|$)|\p{Cc}/u.test(path) ? undefined : path
+}
