@@ -84,24 +84,18 @@ function pathOf(mounts: Mounts, kind: Kind, pattern: string): PathSpec {
   }
 }
 
-/** Clients tune auth methods here too. They are made and removed at `sys/auth` alone. */
+/** Clients read and tune auth methods here too. They are made and removed at `sys/auth` alone. */
 function tunePathOf(mounts: Mounts): PathSpec {
   const { read, update, pattern } = pathOf(mounts, 'auth', 'mounts/auth/{path...}')
-  const assertTuning = (call: Call): void => {
-    if (!targetOf('auth', call).tuning)
-      throw new AppError(
-        'request.invalid',
-        `"${call.path}" cannot be the path of a mount: auth methods are at sys/auth`,
-      )
-  }
   return {
     pattern,
-    async read(call) {
-      assertTuning(call)
-      return read?.(call)
-    },
+    ...(read ? { read } : {}),
     async update(tx, call) {
-      assertTuning(call)
+      if (!targetOf('auth', call).tuning)
+        throw new AppError(
+          'request.invalid',
+          `"${call.path}" cannot be the path of a mount: auth methods are at sys/auth`,
+        )
       return update?.(tx, call)
     },
   }
