@@ -74,9 +74,9 @@ type ReadHandler = (call: Call) => Promise<Answer | WriteHandler | undefined>
 export type WriteHandler = (tx: Tx, call: Call) => Promise<Answer | undefined>
 /**
  * Says what would be given out, and makes nothing yet. The lease with its `state` is on disk before `make` runs, so that whatever
- * happens in between, what was made is known and will be removed.
+ * happens in between, what was made is known and will be removed. What needs no lease after all is answered as by `post`.
  */
-export type GrantHandler = (call: Call) => Promise<Grant>
+export type GrantHandler = (call: Call) => Promise<Grant | Answer | WriteHandler | undefined>
 export type Grant = {
   /** What the role asks for; the mount's and the system's limits cut it down. 0: the mount's default. */
   readonly ttlSeconds: number
@@ -138,6 +138,8 @@ export type PathSpec = {
   readonly sudo?: boolean
   /** Every valid token may ask; the handler shows each only what its policies touch. */
   readonly anyToken?: boolean
+  /** Vault has it and this server does not: the reason. */
+  readonly refused?: string
   /** Event by operation, where it is more than `vault.request`. */
   readonly events?: Partial<Record<Operation, EventName>>
   /** What the audit entry is about; the request's path when absent. */

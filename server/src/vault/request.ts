@@ -15,7 +15,7 @@ import { isWithin } from './acl/limits.ts'
 import type { Capability } from './acl/policy-document.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
-import type { Answer, Call, GrantHandler, Operation, PathSpec } from './engine.ts'
+import type { Answer, Call, GrantHandler, Operation, PathSpec, WriteHandler } from './engine.ts'
 import type { Leases } from './leases/leases.ts'
 import { createPublicAnswers } from './public-answers.ts'
 import { createReadLog } from './read-log.ts'
@@ -137,7 +137,15 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     authorise(context, capabilities, 'every', call)
     const handler = readHandlerOf(spec, call.operation)
     if (!handler) return unsupported
-    const answer = await handler(call)
+    return conclude(context, spec, call, await handler(call))
+  }
+
+  async function conclude(
+    context: Context,
+    spec: PathSpec,
+    call: Call,
+    answer: Answer | WriteHandler | undefined,
+  ): Promise<Answer | undefined> {
     if (typeof answer === 'function') return write(context, spec, call, answer)
     const about = aboutOf(context, spec, call)
     if (wantsWrapping(context, answer)) return store.write((tx) => recorded(tx, context, about, answer))
@@ -155,10 +163,11 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const { live, request, requestId: correlation } = context
     // Whoever asks for the headers alone could not use what would be made.
     if (request.method === 'HEAD') return unsupported
+    const granted = await handler(call)
+    if (!granted || !('make' in granted)) return conclude(context, spec, call, granted)
     const about = { ...aboutOf(context, spec, call), type: 'lease.issued' } as const
-    return needs.leases.grant(
-      { grant: await handler(call), call, live, mountPath, correlation },
-      (tx, answer) => recorded(tx, context, about, answer),
+    return needs.leases.grant({ grant: granted, call, live, mountPath, correlation }, (tx, answer) =>
+      recorded(tx, context, about, answer),
     )
   }
 

@@ -17,6 +17,7 @@ import { createLockouts } from './auth/lockouts.ts'
 import { createUserpass } from './auth/userpass/userpass.ts'
 import { createBarrier } from './barrier/barrier.ts'
 import type { Engine, RenewalTerms } from './engine.ts'
+import { createCertificateEngines } from './engines/certificate-engines.ts'
 import { createDatabases, type FailingRotation } from './engines/database/databases.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
 import { createSystemEngine } from './engines/system/system.ts'
@@ -149,6 +150,7 @@ export function createVault(needs: Needs): Vault {
       secret: {
         transit: ({ id }) => createTransit(barrier, id),
         database: databases.maker,
+        ...createCertificateEngines({ barrier, store, clock }),
         ...needs.engines,
       },
       auth: {

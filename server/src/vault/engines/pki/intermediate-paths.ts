@@ -1,0 +1,112 @@
+import type { Call, PathSpec, WriteHandler } from '../../engine.ts'
+import { booleanField, textField } from '../../fields.ts'
+import { authorityFor } from './authority.ts'
+import { importBundle } from './import-paths.ts'
+import { requestFrom, signIntermediate } from './issue.ts'
+import type { Mount } from './mount.ts'
+import { addKey, newName } from './new-issuer.ts'
+import { certificateData, privateKeyFields } from './output.ts'
+import { askedFrom } from './profile.ts'
+import { freeRole } from './role.ts'
+import { hasUrls, keyFor, ownProfile, withoutIntermediates, withoutUrls } from './root-paths.ts'
+import { newSerial, printSerial } from './serial.ts'
+import { parseCertificate } from './x509/certificate.ts'
+import { basicConstraints, keyUsage } from './x509/extensions.ts'
+import { schemeFor } from './x509/keys.ts'
+import { pemOf } from './x509/pem.ts'
+import { makeSigningRequest } from './x509/signing-request.ts'
+
+/** Authorities below another: asked for here, signed there, brought back. */
+export function intermediatePaths(mount: Mount): PathSpec[] {
+  const generate = (pattern: string): PathSpec => ({
+    pattern,
+    events: { update: 'key.created' },
+    post: (call) => generateRequest(mount, call),
+  })
+  const signBelow = (pattern: string): PathSpec => ({ pattern, post: (call) => signBelowUs(mount, call) })
+  return [
+    generate('intermediate/generate/{exported}'),
+    generate('issuers/generate/intermediate/{exported}'),
+    {
+      pattern: 'intermediate/cross-sign',
+      events: { update: 'key.created' },
+      post: (call) => generateRequest(mount, { ...call, params: { exported: 'existing' } }),
+    },
+    {
+      pattern: 'intermediate/set-signed',
+      update: (tx, call) => importBundle(mount, tx, call, textField(call.body, 'certificate') ?? '', false),
+    },
+    signBelow('root/sign-intermediate'),
+    signBelow('issuer/{issuer}/sign-intermediate'),
+  ]
+}
+
+async function generateRequest(mount: Mount, call: Call): Promise<WriteHandler> {
+  const { store } = mount
+  const { role, asked, subject, extensions } = ownProfile(call.body, call.token.record.displayName)
+  const keyName = await newName(store, call.body, 'key')
+  const { key, exported, existing } = await keyFor(store, call)
+  const wanted = [
+    keyUsage(['CertSign', 'CRLSign']),
+    ...(booleanField(call.body, 'add_basic_constraints') ? [basicConstraints(true)] : []),
+    ...extensions,
+  ]
+  const scheme = schemeFor(key, role.signature_bits, role.use_pss)
+  const der = await makeSigningRequest(subject, wanted, key, scheme)
+  return async (tx) => {
+    const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString()
+    const { record } = await addKey(tx, store, pem, existing ? '' : keyName)
+    const keyFields: Record<string, string> = exported ? privateKeyFields(key, asked) : {}
+    const csr = asked.format === 'der' ? der.toString('base64') : pemOf('CERTIFICATE REQUEST', der)
+    return {
+      data: {
+        csr: asked.format === 'pem_bundle' && exported ? `${keyFields['private_key']}\n${csr}` : csr,
+        key_id: record.id,
+        ...keyFields,
+      },
+      warnings: (await hasUrls(store)) ? [] : [withoutUrls],
+      note: { key: record.id, exported },
+    }
+  }
+}
+
+async function signBelowUs(mount: Mount, call: Call): Promise<WriteHandler> {
+  const { store } = mount
+  const { body, now } = call
+  const asked = askedFrom(body)
+  const request = requestFrom(body)
+  const reference = call.params['issuer'] ?? (textField(body, 'issuer_ref') || 'default')
+  const found = await authorityFor(store, reference, 'issuing-certificates')
+  // An authority may outlive the one above it.
+  const authority = {
+    ...found,
+    issuer: { ...found.issuer, record: { ...found.issuer.record, leafNotAfter: 'permit' as const } },
+  }
+  const role = freeRole(body, {
+    use_csr_common_name: asked.common_name === '',
+    use_csr_sans: false,
+    require_cn: false,
+  })
+  const made = await signIntermediate(
+    authority,
+    {
+      role,
+      asked,
+      body,
+      limits: mount.limits(),
+      displayName: call.token.record.displayName,
+      now,
+      serial: newSerial(),
+    },
+    request,
+  )
+  const { pathLength } = parseCertificate(made.der)
+  return async (tx) => {
+    await store.certificates.put(tx, made.serial.toString('hex'), made.der)
+    return {
+      data: certificateData({ der: made.der, chain: found.chain }, asked),
+      warnings: [...made.warnings, ...(pathLength === 0 ? [withoutIntermediates] : [])],
+      note: { serial: printSerial(made.serial), issuer: found.issuer.record.id },
+    }
+  }
+}

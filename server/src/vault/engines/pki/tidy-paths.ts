@@ -1,0 +1,140 @@
+import type { Tx } from '../../../store/index.ts'
+import type { Body, Call, PathSpec, WriteHandler } from '../../engine.ts'
+import { booleanField, durationField } from '../../fields.ts'
+import { invalid } from '../record-fields.ts'
+import { allIssuers } from './authority.ts'
+import type { Mount } from './mount.ts'
+import type { Shelf } from './store.ts'
+import { parseCertificate } from './x509/certificate.ts'
+
+const flags = [
+  'tidy_cert_store',
+  'tidy_revoked_certs',
+  'tidy_revoked_cert_issuer_associations',
+  'tidy_expired_issuers',
+] as const
+const buffers = { safety_buffer: 72 * 3600, issuer_safety_buffer: 365 * 86_400 } as const
+
+type Wish = Readonly<Record<(typeof flags)[number], boolean>> & Readonly<Record<keyof typeof buffers, number>>
+type Done = { readonly certificates: number; readonly revoked: number; readonly issuers: number }
+
+/** Removes what has expired. */
+export function tidyPaths(mount: Mount): PathSpec[] {
+  return [
+    {
+      pattern: 'tidy',
+      post: (call) => tidyNow(mount, call),
+    },
+    {
+      pattern: 'tidy-status',
+      read: async () => ({ data: { ...inactive, ...(await mount.store.config('tidy')) } }),
+    },
+    {
+      pattern: 'tidy-cancel',
+      update: async () => ({ data: { ...inactive, ...(await mount.store.config('tidy')) } }),
+    },
+  ]
+}
+
+/** A run is over before its caller is answered, so what is seen is always the last one, or none. */
+const inactive = {
+  state: 'Inactive',
+  error: null,
+  message: null,
+  time_started: null,
+  time_finished: null,
+  safety_buffer: null,
+  issuer_safety_buffer: null,
+  tidy_cert_store: null,
+  tidy_revoked_certs: null,
+  tidy_revoked_cert_issuer_associations: null,
+  tidy_expired_issuers: null,
+  cert_store_deleted_count: null,
+  revoked_cert_deleted_count: null,
+  current_cert_store_count: null,
+  current_revoked_cert_count: null,
+}
+
+async function tidyNow(mount: Mount, { body, now }: Call): Promise<WriteHandler> {
+  const wish = wishFrom(body)
+  const done = await tidy(mount, wish, now)
+  return async (tx) => {
+    await mount.store.setConfig(tx, 'tidy', {
+      ...wish,
+      state: 'Finished',
+      time_started: now.toISOString(),
+      time_finished: now.toISOString(),
+      cert_store_deleted_count: done.certificates,
+      revoked_cert_deleted_count: done.revoked,
+    })
+    return {
+      status: 202,
+      warnings: [
+        'Tidy operation successfully started. Any information from the operation will be printed to the server logs.',
+      ],
+      note: done,
+    }
+  }
+}
+
+function wishFrom(body: Body): Wish {
+  const chosen = flags.map((flag) => [flag, booleanField(body, flag) ?? false])
+  const lengths = Object.entries(buffers).map(([name, usual]) => {
+    const seconds = durationField(body, name) ?? usual
+    if (seconds < 1) throw invalid(`${name} must be greater than zero`)
+    return [name, seconds]
+  })
+  return Object.fromEntries([...chosen, ...lengths]) as Wish
+}
+
+async function tidy(mount: Mount, wish: Wish, now: Date): Promise<Done> {
+  const { store } = mount
+  const before = now.getTime() - wish.safety_buffer * 1000
+  const revoked = wish.tidy_revoked_certs
+    ? await removeWhere(mount, store.revoked, (record) => record.notAfter < before)
+    : 0
+  const certificates = wish.tidy_cert_store
+    ? await removeWhere(mount, store.certificates, (der) => parseCertificate(der).notAfter.getTime() < before)
+    : 0
+  const issuers = wish.tidy_expired_issuers
+    ? await mount.write((tx) => removeIssuers(mount, tx, wish, now))
+    : 0
+  return { certificates, revoked, issuers }
+}
+
+/** So many in one transaction, so that others get their turn. */
+const batchSize = 500
+
+async function removeWhere<T>(
+  { write }: Mount,
+  shelf: Shelf<T>,
+  isOld: (value: T) => boolean,
+): Promise<number> {
+  const names = await shelf.names()
+  let removed = 0
+  for (let at = 0; at < names.length; at += batchSize) {
+    const batch = names.slice(at, at + batchSize)
+    removed += await write(async (tx) => {
+      let count = 0
+      for (const name of batch) {
+        const value = await shelf.get(name, tx)
+        if (value === undefined || !isOld(value)) continue
+        await shelf.remove(tx, name)
+        count++
+      }
+      return count
+    })
+  }
+  return removed
+}
+
+/** The default issuer stays, expired or not, and so do all keys. */
+async function removeIssuers({ store }: Mount, tx: Tx, wish: Wish, now: Date): Promise<number> {
+  const before = now.getTime() - wish.issuer_safety_buffer * 1000
+  const { default: chosen } = await store.config('issuers', tx)
+  const old = (await allIssuers(store, tx)).filter(
+    ({ record, certificate }) => record.id !== chosen && certificate.notAfter.getTime() < before,
+  )
+  for (const { record } of old) await store.issuers.remove(tx, record.id)
+  return old.length
+}
