@@ -1,4 +1,8 @@
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { AppError } from '../../src/core/index.ts'
 import type { Engine } from '../../src/vault/index.ts'
+import { type Caller, callerOf, openUnsealedVault, type VaultWorld } from './vault-server.ts'
 
 /** What stands for a database: it knows who has an account, and fails, hangs or stops as it is told. */
 export type Ledger = {
@@ -67,4 +71,47 @@ export function createLedger(terms: Terms = {}): Ledger {
     }),
   }
   return ledger
+}
+
+export type LedgerWorld = VaultWorld & { root: Caller; ledger: Ledger; rootToken: string }
+
+/** An open vault with a ledger mounted at `books/`. */
+export async function openWithLedger(
+  t: TestContext,
+  options: Terms & { ledger?: Ledger; dataDir?: string; databaseUrl?: string } = {},
+): Promise<LedgerWorld> {
+  const { ledger = createLedger(options), dataDir, databaseUrl } = options
+  const world = await openUnsealedVault(t, {
+    engines: { ledger: ledger.engine },
+    ...(dataDir === undefined ? {} : { dataDir }),
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+  })
+  const root = callerOf(world.vault, world.rootToken)
+  assert.equal((await root('POST', 'sys/mounts/books', { type: 'ledger' })).status, 204)
+  return { ...world, root, ledger }
+}
+
+export const away = async (): Promise<never> => {
+  throw new AppError('server.unreachable', 'the ledger is away')
+}
+export const back = async (): Promise<void> => undefined
+
+export type Granted = { id: string; name: string; seconds: number }
+
+export async function granted(caller: Caller, path = 'books/creds/shop'): Promise<Granted> {
+  const { status, body } = await caller('GET', path)
+  assert.equal(status, 200, JSON.stringify(body))
+  const { username } = body['data'] as { username: string }
+  return { id: String(body['lease_id']), name: username, seconds: Number(body['lease_duration']) }
+}
+
+/** A token of the root token's, or of another. */
+export async function tokenFrom(
+  caller: Caller,
+  wanted: object,
+): Promise<{ token: string; accessor: string }> {
+  const { status, body } = await caller('POST', 'auth/token/create', wanted)
+  assert.equal(status, 200, JSON.stringify(body))
+  const { client_token: token, accessor } = body['auth'] as { client_token: string; accessor: string }
+  return { token, accessor }
 }

@@ -26,6 +26,17 @@ path "identity/entity/name/{{identity.entity.name}}" {
   capabilities = ["read"]
 }
 
+# Look at and renew a lease whose id one knows
+path "sys/leases/lookup" {
+  capabilities = ["update"]
+}
+path "sys/leases/renew" {
+  capabilities = ["update"]
+}
+path "sys/renew" {
+  capabilities = ["update"]
+}
+
 # Wrap something, look at a wrapping token and take out what is wrapped
 path "sys/wrapping/wrap" {
   capabilities = ["update"]

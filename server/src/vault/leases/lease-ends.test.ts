@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { away, back, granted, openWithLedger, tokenFrom } from '../../../test/support/ledger.ts'
+import { callerOf } from '../../../test/support/vault-server.ts'
+
+const minute = 60_000
+
+test('VAULT-3: when a token is revoked, what it was given ends with it', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  const { token } = await tokenFrom(root, { policies: ['root'], ttl: '1h' })
+  await granted(callerOf(vault, token))
+  const kept = await granted(root)
+  assert.equal((await root('POST', 'auth/token/revoke', { token })).status, 204)
+  await vault.leases.idle()
+  assert.deepEqual([...ledger.accounts], [kept.name])
+})
+
+test('VAULT-3: a parent that is revoked takes the leases of its children and theirs along', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  const parent = await tokenFrom(root, { policies: ['root'], ttl: '1h' })
+  const child = await tokenFrom(callerOf(vault, parent.token), { policies: ['root'], ttl: '1h' })
+  const grandchild = await tokenFrom(callerOf(vault, child.token), { policies: ['root'], ttl: '1h' })
+  for (const { token } of [parent, child, grandchild]) await granted(callerOf(vault, token))
+  assert.equal(ledger.accounts.size, 3)
+  const { accessor } = parent
+  assert.equal((await root('POST', 'auth/token/revoke-accessor', { accessor })).status, 204)
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+  assert.equal(await vault.leases.count(), 0)
+})
+
+test('VAULT-3: a token made an orphan keeps its leases; the one that went does not', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  const parent = await tokenFrom(root, { policies: ['root'], ttl: '1h' })
+  const child = await tokenFrom(callerOf(vault, parent.token), { policies: ['root'], ttl: '1h' })
+  await granted(callerOf(vault, parent.token))
+  const kept = await granted(callerOf(vault, child.token))
+  await root('POST', 'auth/token/revoke-orphan', { token: parent.token })
+  await vault.leases.idle()
+  assert.deepEqual([...ledger.accounts], [kept.name])
+})
+
+test('VAULT-3: leases end with a token that expires, or has no use left', async (t) => {
+  const { root, ledger, vault, clock } = await openWithLedger(t)
+  const counted = await tokenFrom(root, { policies: ['root'], ttl: '1h', num_uses: 1 })
+  await granted(callerOf(vault, counted.token))
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+  const brief = await tokenFrom(root, { policies: ['root'], ttl: '2m' })
+  await granted(callerOf(vault, brief.token))
+  clock.advance(2 * minute)
+  await vault.expireTokens()
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+})
+
+test('VAULT-3: a lease ends no later than its token ever can', async (t) => {
+  const { root, vault } = await openWithLedger(t)
+  const fixed = await tokenFrom(root, { policies: ['root'], ttl: '2m', renewable: false })
+  assert.equal((await granted(callerOf(vault, fixed.token))).seconds, 120)
+  const capped = await tokenFrom(root, { policies: ['root'], ttl: '2m', explicit_max_ttl: '5m' })
+  const { id, seconds } = await granted(callerOf(vault, capped.token))
+  assert.equal(seconds, 300)
+  const renewed = await root('POST', 'sys/leases/renew', { lease_id: id, increment: 3600 })
+  assert.equal(renewed.body['lease_duration'], 300)
+})
+
+test('VAULT-3: a batch token gets leases, within its time, that go with its parent', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  await root('POST', 'sys/policies/acl/books', { policy: 'path "books/*" { capabilities = ["read"] }' })
+  const parent = await tokenFrom(root, { policies: ['root'], ttl: '1h' })
+  const batch = await tokenFrom(callerOf(vault, parent.token), {
+    type: 'batch',
+    policies: ['books'],
+    ttl: '3m',
+  })
+  assert.equal((await granted(callerOf(vault, batch.token))).seconds, 180)
+  await root('POST', 'auth/token/revoke', { token: parent.token })
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+  const orphan = await tokenFrom(root, { type: 'batch', policies: ['books'], ttl: '3m', no_parent: true })
+  assert.equal((await granted(callerOf(vault, orphan.token))).seconds, 180)
+})
+
+test('VAULT-3: a token that is revoked while something is made for it gets nothing', async (t) => {
+  const { root, ledger, vault, clock } = await openWithLedger(t)
+  const { token } = await tokenFrom(root, { policies: ['root'], ttl: '1h' })
+  ledger.onMake = async () => void (await root('POST', 'auth/token/revoke', { token }))
+  const { status, body } = await callerOf(vault, token)('GET', 'books/creds/shop')
+  assert.equal(status, 410)
+  assert.equal(body['data'], undefined)
+  await vault.leases.idle()
+  clock.advance(minute)
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+  assert.equal(await vault.leases.count(), 0)
+})
+
+test('VAULT-3: a token revoked in the same commit in which a grant begins gets nothing', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  for (let i = 0; i < 20; i++) {
+    const { token } = await tokenFrom(root, { policies: ['root'], ttl: '1h' })
+    const [, answer] = await Promise.all([
+      root('POST', 'auth/token/revoke', { token }),
+      callerOf(vault, token)('GET', 'books/creds/shop'),
+    ])
+    assert.notEqual(answer.status, 200)
+  }
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+})
+
+test('VAULT-3: a wrapped grant keeps its lease, which the unwrapped answer names', async (t) => {
+  const { root, vault } = await openWithLedger(t)
+  const { status, body } = await root('GET', 'books/creds/shop', undefined, { wrapTtl: '60s' })
+  assert.equal(status, 200)
+  assert.equal(body['data'], null)
+  const { token } = body['wrap_info'] as { token: string }
+  const inner = await callerOf(vault, token)('POST', 'sys/wrapping/unwrap')
+  assert.match(String(inner.body['lease_id']), /^books\/creds\/shop\//)
+  assert.equal(inner.body['renewable'], true)
+  assert.equal((await root('POST', 'sys/leases/lookup', { lease_id: inner.body['lease_id'] })).status, 200)
+})
+
+test('VAULT-3: a mount is disabled after all that it gave out has ended', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  for (let i = 0; i < 5; i++) await granted(root)
+  assert.equal((await root('DELETE', 'sys/mounts/books')).status, 204)
+  assert.equal(ledger.accounts.size, 0)
+  assert.equal(await vault.leases.count(), 0)
+  assert.equal((await root('GET', 'books/creds/shop')).status, 404)
+})
+
+test('VAULT-3: a mount whose leases cannot be ended stays; forced, they are forgotten and it goes', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  await granted(root)
+  ledger.onEnd = away
+  const { status, body } = await root('DELETE', 'sys/mounts/books')
+  assert.equal(status, 400)
+  assert.match(JSON.stringify(body), /failed to revoke .*the ledger is away/)
+  ledger.onMake = back
+  assert.equal((await root('GET', 'books/creds/shop')).status, 200)
+  assert.equal((await root('POST', 'sys/leases/revoke-force/books')).status, 204)
+  assert.equal(await vault.leases.count(), 0)
+  assert.equal((await root('DELETE', 'sys/mounts/books')).status, 204)
+})
+
+test('VAULT-3: a mount that is being disabled grants nothing', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  await granted(root)
+  const ending = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  ledger.onEnd = () => {
+    asked.resolve()
+    return ending.promise
+  }
+  const disabled = root('DELETE', 'sys/mounts/books')
+  await asked.promise
+  assert.equal((await root('GET', 'books/creds/shop')).status, 404)
+  ending.resolve()
+  assert.equal((await disabled).status, 204)
+  assert.equal(ledger.accounts.size, 0)
+  assert.equal(await vault.leases.count(), 0)
+})
+
+test('VAULT-3: nobody ends the leases of a mount who may not disable it', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  await granted(root)
+  const { token } = await tokenFrom(root, { policies: ['default'] })
+  assert.equal((await callerOf(vault, token)('DELETE', 'sys/mounts/books')).status, 403)
+  assert.equal(ledger.accounts.size, 1)
+})
