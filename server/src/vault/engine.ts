@@ -125,6 +125,8 @@ export type PathSpec = {
   readonly prepare?: (call: Call) => Promise<() => void>
   /** Writing here needs no token: a login proves who it is in another way. */
   readonly open?: OpenHandler
+  /** What `open` answers; writing alone when absent. */
+  readonly opens?: readonly ('read' | 'update')[]
   /** What anybody may have, with or without a token. It stores nothing. */
   readonly anybody?: {
     readonly operations: readonly Operation[]

@@ -81,6 +81,9 @@ const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsu
  * The way of every request that needs a token: the token is valid, its policies allow, no rule above forbids, and the entry in
  * the audit log is stored, all before anything leaves. What changes something is in one transaction with its entry.
  */
+const isOpenTo = ({ open, opens = ['update'] }: PathSpec, operation: Operation): boolean =>
+  open !== undefined && opens.some((each) => each === operation)
+
 export function createRequestHandler(needs: Needs): (request: VaultRequest) => Promise<VaultResponse> {
   const { store, audit, tokens, router, clock, log } = needs
   const readLog = createReadLog({ store, audit, durability: needs.readDurability })
@@ -227,7 +230,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
       const answer = await store.write(async (tx) => {
         const answered = await finish?.(tx)
         const actor = answered?.actor ?? 'anonymous:'
-        const type = matched.spec.events?.update ?? 'vault.request'
+        const type = matched.spec.events?.[context.operation] ?? 'vault.request'
         return recorded(tx, context, { type, actor, target: `path:${request.path}` }, answered)
       })
       return renderAnswer(answer, requestId)
@@ -307,7 +310,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const context = { requestId, request, operation, matched, wrapSeconds: wrapSecondsOf(request) }
     if (matched?.spec.anybody?.operations.includes(operation))
       return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
-    if (matched?.spec.open && operation === 'update') return open(context, matched)
+    if (matched && isOpenTo(matched.spec, operation)) return open(context, matched)
     const live = request.token && (await tokens.authenticate(request.token))
     if (live && containsAddress(live.record.boundCidrs ?? [], request.remoteAddress))
       return authenticated({ ...context, live })

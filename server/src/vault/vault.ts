@@ -13,6 +13,7 @@ import type { Durability, Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
 import { type Act, type Acted, createActing } from './acting.ts'
 import { createAppRole } from './auth/approle/approle.ts'
+import { createJwt } from './auth/jwt/jwt.ts'
 import { createLockouts } from './auth/lockouts.ts'
 import { createUserpass } from './auth/userpass/userpass.ts'
 import { createBarrier } from './barrier/barrier.ts'
@@ -156,6 +157,8 @@ export function createVault(needs: Needs): Vault {
       auth: {
         approle: createAppRole({ barrier, tokens, identity }),
         userpass: createUserpass({ barrier, tokens, identity, lockouts }),
+        jwt: createJwt('jwt', { barrier, clock, tokens, identity }),
+        oidc: createJwt('oidc', { barrier, clock, tokens, identity }),
       },
     },
     async onDisable(tx, { id }) {

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../../core/index.ts'
+
+/** A person who was sent to the provider and has not come back yet. */
+export type OidcRequest = {
+  readonly role: string
+  readonly redirectUri: string
+  /** In the ID token, so that none of another request is taken. */
+  readonly nonce: string
+  /** Proves to the provider that who brings the code is who asked for it (PKCE). */
+  readonly verifier: string
+  /** Chosen by the client, which has to name it again. Empty: none. */
+  readonly clientNonce: string
+  readonly expiresAt: number
+}
+
+/** Kept in memory: a restart sends people to the provider once more. Each is taken once. */
+export type OidcRequests = {
+  add(given: Pick<OidcRequest, 'role' | 'redirectUri' | 'clientNonce'>): {
+    state: string
+    request: OidcRequest
+  }
+  take(state: string): OidcRequest | undefined
+}
+
+const lifeMilliseconds = 5 * 60_000
+/** Anybody may begin; the oldest go when there are more. */
+const most = 10_000
+
+export function createOidcRequests(clock: Pick<Clock, 'now'>): OidcRequests {
+  const requests = new Map<string, OidcRequest>()
+  const now = (): number => clock.now().getTime()
+  return {
+    add(given) {
+      const state = `st_${random()}`
+      const request = {
+        ...given,
+        nonce: `n_${random()}`,
+        verifier: random(),
+        expiresAt: now() + lifeMilliseconds,
+      }
+      requests.set(state, request)
+      for (const [oldest, { expiresAt }] of requests) {
+        if (requests.size <= most && expiresAt > now()) break
+        requests.delete(oldest)
+      }
+      return { state, request }
+    },
+    take(state) {
+      const request = requests.get(state)
+      requests.delete(state)
+      return request && request.expiresAt > now() ? request : undefined
+    },
+  }
+}
+
+const random = (): string => randomBytes(32).toString('base64url')

@@ -1,0 +1,135 @@
+import { AppError, type Clock } from '../../../core/index.ts'
+import type { Tx } from '../../../store/index.ts'
+import type { Answer, Body, OpenCall } from '../../engine.ts'
+import { textField } from '../../fields.ts'
+import { assertAddress, type LoginMount, type SignInNeeds, signIn } from '../login.ts'
+import { assertBoundClaims, assertToken, type Claims, groupsOf, metadataOf, userOf } from './claims.ts'
+import type { JwtConfig } from './config.ts'
+import type { Discovery } from './discovery.ts'
+import { authorizationUrl, exchange, isAllowedRedirect } from './oidc.ts'
+import { createOidcRequests, type OidcRequest } from './oidc-requests.ts'
+import type { JwtRole } from './role.ts'
+import type { Settings } from './settings.ts'
+import type { Signatures } from './signatures.ts'
+
+type Needs = SignInNeeds & {
+  readonly settings: Settings
+  readonly signatures: Signatures
+  readonly discovery: Discovery
+  readonly clock: Pick<Clock, 'now'>
+  readonly mount: LoginMount
+  /** Of the mount: `auth/jwt/`. */
+  readonly path: string
+}
+type Finish = (tx: Tx) => Promise<Answer>
+
+const loginFailed = 'Vault login failed.'
+
+/** The three ways in: with a token at hand, to the provider, and back from it. */
+export function createSignIn(needs: Needs) {
+  const { settings, signatures, discovery, tokens, identity, mount } = needs
+  const requests = createOidcRequests(needs.clock)
+  const prefix = needs.path.slice('auth/'.length, -1).replaceAll('/', '-')
+
+  /** The role that a request names, else the usual one. */
+  async function wantedRole({ body }: OpenCall, { defaultRole }: JwtConfig) {
+    const name = (textField(body, 'role') || defaultRole).toLowerCase()
+    if (name === '') throw new AppError('request.invalid', 'missing role')
+    const role = await settings.role(name)
+    if (!role) throw new AppError('request.invalid', `role "${name}" could not be found`)
+    return { name, role }
+  }
+
+  /** Lets in whom the claims are about, if the role is still what they were checked against. */
+  function admit(name: string, role: JwtRole, claims: Claims, call: OpenCall): Finish {
+    const aliasName = userOf(claims, role)
+    const groups = groupsOf(claims, role)
+    assertBoundClaims(claims, role)
+    const metadata = { ...metadataOf(claims, role), role: name }
+    return async (tx) => {
+      const now = await settings.role(name, tx)
+      if (JSON.stringify(now) !== JSON.stringify(role))
+        throw new AppError('request.invalid', `role "${name}" was changed meanwhile; sign in again`)
+      const arrived = { name, aliasName, displayName: `${prefix}-${aliasName}`, metadata, terms: role.terms }
+      return signIn(tx, { tokens, identity }, mount, groups ? { ...arrived, groups } : arrived, call)
+    }
+  }
+
+  async function login(call: OpenCall): Promise<Finish> {
+    const config = await settings.configured()
+    const { name, role } = await wantedRole(call, config)
+    if (role.type === 'oidc') throw new AppError('request.invalid', 'role with oidc role_type is not allowed')
+    const token = textField(call.body, 'jwt')
+    if (!token) throw new AppError('request.invalid', 'missing token')
+    assertAddress(role.terms, call)
+    const claims = await explained('error validating token:', async () => {
+      const found = await signatures.verify(config, token)
+      assertToken(found, config, role, call.now)
+      return found
+    })
+    return admit(name, role, claims, call)
+  }
+
+  /** A role or an address that nobody may use is answered with an empty one, as Vault does, and recorded with the reason. */
+  async function begin(call: OpenCall): Promise<Finish> {
+    const config = await settings.configured()
+    if (config.clientId === '')
+      throw new AppError('request.invalid', 'OIDC login is not configured for this mount')
+    const { name, role } = await wantedRole(call, config)
+    const redirectUri = textField(call.body, 'redirect_uri')
+    if (!redirectUri) throw new AppError('request.invalid', 'missing redirect_uri')
+    const answered = (url: string, result: string) => async (): Promise<Answer> => ({
+      data: { auth_url: url },
+      note: { role: name, result },
+    })
+    if (role.type !== 'oidc') return answered('', 'the role is not for people')
+    if (!isAllowedRedirect(redirectUri, role)) return answered('', 'the redirect_uri is not allowed')
+    const provider = await discovery.of(config)
+    const clientNonce = textField(call.body, 'client_nonce') ?? ''
+    const { state, request } = requests.add({ role: name, redirectUri, clientNonce })
+    return answered(authorizationUrl(provider, config, role, state, request), 'sent to the provider')
+  }
+
+  /** The person is back with a code. Whatever happens, the request that they began is over. */
+  async function finish(call: OpenCall): Promise<Finish> {
+    const said = { ...call.query, ...call.body }
+    const config = await settings.configured()
+    const request = requests.take(textField(said, 'state') ?? '')
+    if (!request) throw failed('Expired or missing OAuth state.')
+    const role = await settings.role(request.role)
+    if (!role) throw failed('Role could not be found')
+    const code = codeIn(said, request)
+    assertAddress(role.terms, call)
+    return explained(loginFailed, async () => {
+      const provider = await discovery.of(config)
+      const claims = await exchange(signatures, { provider, config, role, request, code, now: call.now })
+      return admit(request.role, role, claims, call)
+    })
+  }
+
+  return { login, begin, finish }
+}
+
+/** Refuses what the provider refuses, and who is not the client that began. */
+function codeIn(said: Body, { clientNonce }: OidcRequest): string {
+  const refusal = textField(said, 'error')
+  if (refusal) throw failed(/^[a-z_]{1,60}$/.test(refusal) ? refusal : 'The provider refused.')
+  if (clientNonce !== '' && textField(said, 'client_nonce') !== clientNonce)
+    throw new AppError('request.invalid', 'invalid client_nonce')
+  const code = textField(said, 'code')
+  if (!code) throw failed('No code or id_token received.')
+  return code
+}
+
+const failed = (why: string): AppError => new AppError('request.invalid', `${loginFailed} ${why}`)
+
+/** A refusal with the words that Vault's clients know before ours. */
+export async function explained<T>(words: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'request.invalid')
+      throw new AppError('request.invalid', `${words} ${error.detail ?? ''}`)
+    throw error
+  }
+}
