@@ -50,6 +50,8 @@ export {
 export {
   type AppRoleView,
   appRolesApi,
+  type CredentialView,
+  credentialsApi,
   type SecretIdView,
   type TokenView,
   tokensApi,
@@ -65,7 +67,7 @@ import { secretsApi } from './secrets.ts'
 import { sessionApi } from './session.ts'
 import { systemApi } from './system.ts'
 import { aclApi, mountsApi, sealApi, vaultApi } from './vault.ts'
-import { appRolesApi, tokensApi } from './vault-access.ts'
+import { appRolesApi, credentialsApi, tokensApi } from './vault-access.ts'
 
 /** Every operation of the API, by noun. */
 export const api = {
@@ -75,6 +77,7 @@ export const api = {
   approvals: approvalsApi,
   audit: auditApi,
   backups: backupsApi,
+  credentials: credentialsApi,
   findings: findingsApi,
   leases: leasesApi,
   mounts: mountsApi,

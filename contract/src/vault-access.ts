@@ -123,3 +123,66 @@ export const appRolesApi = {
     fails: ['vault.sealed', 'request.invalid'],
   }),
 }
+
+/** What an engine has given out for a time: a user of a database, a certificate. */
+export const credentialView = z.object({
+  /** `<path that it was asked at>/<random>`. */
+  id: z.string(),
+  mount: z.string(),
+  role: z.string(),
+  /** `ending`: it should be gone, and is being ended. */
+  state: z.enum(['pending', 'live', 'ending']),
+  issuedAt: timestamp,
+  expiresAt: timestamp,
+  lastRenewedAt: timestamp.nullable(),
+  renewable: z.boolean(),
+  /** How often ending it has failed, when it is tried next, and why it failed. */
+  attempts: z.int(),
+  nextTryAt: timestamp.nullable(),
+  error: z.string().nullable(),
+})
+export type CredentialView = z.output<typeof credentialView>
+const leaseId = z.string().min(1).max(1024)
+
+export const credentialsApi = {
+  list: operation({
+    name: 'credentials.list',
+    method: 'GET',
+    path: '/vault/leases',
+    summary: 'Leases of credentials that engines gave out, below a path; never the credentials',
+    query: { ...paging, prefix: z.string().max(512).default(''), failing: z.enum(['true', 'false']).default('false') },
+    result: page(credentialView),
+    fails: ['vault.sealed'],
+  }),
+  backlog: operation({
+    name: 'credentials.status',
+    method: 'GET',
+    path: '/vault/leases/backlog',
+    summary: 'How many leases there are, and which should have ended and have not',
+    result: z.object({
+      total: z.int(),
+      count: z.int(),
+      oldestAt: timestamp.nullable(),
+      nextTryAt: timestamp.nullable(),
+      error: z.string().nullable(),
+    }),
+  }),
+  renew: operation({
+    name: 'credentials.renew',
+    method: 'POST',
+    path: '/vault/leases/renew',
+    summary: 'Let a lease live longer, as far as its role allows',
+    body: { leaseId, seconds: seconds.optional() },
+    result: z.object({ leaseId: z.string(), seconds: z.int() }),
+    fails: ['vault.sealed', 'request.invalid'],
+  }),
+  revoke: operation({
+    name: 'credentials.revoke',
+    method: 'POST',
+    path: '/vault/leases/revoke',
+    summary: 'End a lease now, and what it stands for with it',
+    body: { leaseId },
+    result: z.object({ leaseId: z.string() }),
+    fails: ['vault.sealed', 'request.invalid'],
+  }),
+}

@@ -72,6 +72,12 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/secrets.ts')).secretsCommand(needs),
   },
   {
+    name: 'vault',
+    summary: "Vault's API: why a request is refused",
+    heading: work,
+    load: async (needs) => (await import('./commands/vault.ts')).vaultCommand(needs),
+  },
+  {
     name: 'run',
     summary: 'Run a command with the values behind its references',
     heading: work,

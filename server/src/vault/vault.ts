@@ -328,6 +328,7 @@ export function createVault(needs: Needs): Vault {
     mounts,
     policies,
     tokens,
+    identity,
     ceiling: handling.ceiling,
     now: clock.now,
   })

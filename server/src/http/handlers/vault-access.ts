@@ -1,23 +1,27 @@
 import {
   type AppRoleView,
   appRolesApi,
+  type CredentialView,
+  credentialsApi,
   type SecretIdView,
   type TokenView,
   tokensApi,
 } from '@keyward/contract'
 import { AppError, type Principal } from '../../core/index.ts'
-import type { TokenInfo, Vault } from '../../vault/index.ts'
+import type { Vault } from '../../vault/index.ts'
 import { type Resource, type Route, route } from '../route.ts'
 
-type Needs = { vault: Pick<Vault, 'act' | 'overview'> }
+type Needs = { vault: Pick<Vault, 'act' | 'overview' | 'leases' | 'status'> }
+type TokenInfo = Awaited<ReturnType<Vault['overview']['tokens']>>['items'][number]
+type CredentialLease = Awaited<ReturnType<Vault['leases']['page']>>['items'][number]
 type Fields = Readonly<Record<string, unknown>>
 
 /** How many secret ids of a role are shown. */
 const mostSecretIds = 200
 
-/** Who can come in by the vault's own ways: tokens, and the roles of programs. */
+/** Who can come in by the vault's own ways, and what engines have given out. */
 export function vaultAccessRoutes(needs: Needs): Route[] {
-  return [...tokenRoutes(needs), ...appRoleRoutes(needs)]
+  return [...tokenRoutes(needs), ...credentialRoutes(needs), ...appRoleRoutes(needs)]
 }
 
 function tokenRoutes({ vault }: Needs): Route[] {
@@ -32,6 +36,52 @@ function tokenRoutes({ vault }: Needs): Route[] {
     }),
   ]
 }
+
+function credentialRoutes({ vault: { act, leases, status } }: Needs): Route[] {
+  const leaseAt = ({ leaseId }: { leaseId: string }): Resource => vaultAt(leaseId)
+  return [
+    route(credentialsApi.list, async ({ prefix, failing, cursor, limit }) => {
+      if (status().sealed) throw new AppError('vault.sealed')
+      const { items, next } = await leases.page({ prefix, failing: failing === 'true', cursor, limit })
+      return { items: items.map(credentialView), next }
+    }),
+    route(credentialsApi.backlog, async () => {
+      const { count, oldestAt, nextTryAt, error } = await leases.backlog()
+      const total = await leases.count()
+      return { total, count, oldestAt: textOrNull(oldestAt), nextTryAt: textOrNull(nextTryAt), error }
+    }),
+    route(
+      credentialsApi.renew,
+      async ({ leaseId, seconds }, { principal }) => {
+        const increment = seconds === undefined ? {} : { increment: seconds }
+        const body = { lease_id: leaseId, ...increment }
+        const answer = await act(principal, { method: 'POST', path: 'sys/leases/renew', body })
+        return { leaseId, seconds: count(answer?.['lease_duration']) }
+      },
+      leaseAt,
+    ),
+    route(
+      credentialsApi.revoke,
+      async ({ leaseId }, { principal }) => {
+        const body = { lease_id: leaseId }
+        await act(principal, { method: 'POST', path: 'sys/leases/revoke', body })
+        return { leaseId }
+      },
+      leaseAt,
+    ),
+  ]
+}
+
+const vaultAt = (path: string): Resource => ({ type: 'Vault', id: path, attributes: { path } })
+const textOrNull = (at: Date | null): string | null => at?.toISOString() ?? null
+
+const credentialView = ({ tokenId: _, ...lease }: CredentialLease): CredentialView => ({
+  ...lease,
+  issuedAt: lease.issuedAt.toISOString(),
+  expiresAt: lease.expiresAt.toISOString(),
+  lastRenewedAt: textOrNull(lease.lastRenewedAt),
+  nextTryAt: textOrNull(lease.nextTryAt),
+})
 
 const timeOrNull = (milliseconds: number | null): string | null =>
   milliseconds === null ? null : new Date(milliseconds).toISOString()
@@ -65,10 +115,7 @@ function appRoleRoutes({ vault: { act, overview } }: Needs): Route[] {
       throw new AppError('request.invalid', `"${roleName}" cannot be the name of a role`)
     return `${mount}role/${roleName}`
   }
-  const roleAt = ({ mount, roleName }: Named): Resource => {
-    const path = `${mount}role/${roleName}`
-    return { type: 'Vault', id: path, attributes: { path } }
-  }
+  const roleAt = ({ mount, roleName }: Named): Resource => vaultAt(`${mount}role/${roleName}`)
   async function read(by: Principal, named: Named): Promise<AppRoleView> {
     const address = addressOf(named)
     const role = dataOf(await act(by, { method: 'GET', path: address }))

@@ -10,16 +10,19 @@ import {
 import type { Audit } from '../../audit/index.ts'
 import { AppError, actorOf, Secret } from '../../core/index.ts'
 import type { Policy } from '../../policy/index.ts'
-import type { Explanation, MountInfo, Vault } from '../../vault/index.ts'
+import type { Vault } from '../../vault/index.ts'
 import { type Call, type Resource, type Route, route } from '../route.ts'
 import { secretVersionRoutes } from './secret-versions.ts'
 import { vaultAccessRoutes } from './vault-access.ts'
 
 type Needs = {
-  vault: Pick<Vault, 'kv' | 'act' | 'overview' | 'explain' | 'status' | 'unseal' | 'seal'>
+  vault: Pick<Vault, 'kv' | 'act' | 'overview' | 'explain' | 'leases' | 'status' | 'unseal' | 'seal'>
   audit: Pick<Audit, 'recordNow'>
   policy: Pick<Policy, 'decide'>
 }
+
+type MountInfo = ReturnType<Vault['overview']['mounts']>[number]
+type Explanation = Awaited<ReturnType<Vault['explain']>>
 
 /** The vault for people: what it holds and is made of, who can come in, and why it refuses. */
 export function vaultRoutes(needs: Needs): Route[] {

@@ -5,6 +5,8 @@ import { type PathRule, parsePolicy } from '../acl/policy-document.ts'
 import { containsAddress } from '../cidr.ts'
 import { parseDuration } from '../duration.ts'
 import type { Call } from '../engine.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { Subject as Identified } from '../identity/records.ts'
 import type { Mount, Mounts } from '../mounts.ts'
 import type { Ceiling } from '../request.ts'
 import { operations, type VaultRequest } from '../request-context.ts'
@@ -15,7 +17,7 @@ import type { Explanation, Reason } from './explanation.ts'
 import { type Facts, hintsFor, kv2Correction } from './hints.ts'
 import { type Asked, isOpen, judge, type Wanted, wantedBy } from './judge.ts'
 import { remedyFor } from './remedy.ts'
-import { knownRules, type ReadPolicy } from './rules.ts'
+import { knownRules, type ReadPolicy, readPolicy, writtenPath } from './rules.ts'
 import { mainReason } from './words.ts'
 
 export type Question = {
@@ -42,8 +44,9 @@ export type Explain = (subject: Subject, question: Question, seesAll: boolean) =
 type Needs = {
   router: Pick<Router, 'match'>
   mounts: Pick<Mounts, 'of' | 'all'>
-  policies: Pick<Policies, 'read' | 'compile'>
-  tokens: Pick<Tokens, 'authenticate' | 'findByAccessor'>
+  policies: Pick<Policies, 'read'>
+  tokens: Pick<Tokens, 'authenticate' | 'findByAccessor' | 'aclOf'>
+  identity: Pick<Identity, 'subjectOf'>
   ceiling: Ceiling
   now: () => Date
 }
@@ -57,18 +60,18 @@ type Holder = {
 
 /** Says what would happen to a request and why, without doing any of it. */
 export function createExplain(needs: Needs): Explain {
-  const { router, mounts, policies, tokens, ceiling, now } = needs
+  const { router, mounts, policies, tokens, identity, ceiling, now } = needs
 
   async function holderOf(subject: Subject): Promise<Holder> {
     if (subject.kind === 'policies') {
-      const read = subject.policies.map(({ name, text }) => ({ name, rules: parsePolicy(text) }))
-      const acl = compileAcl(read.map(({ rules }) => rules))
+      const read = subject.policies.map(({ name, text }) => readPolicy(name, parsePolicy(text), undefined))
+      const acl = compileAcl(read.map(({ rules = [] }) => rules))
       return { acl, policies: read, live: undefined }
     }
     if (subject.kind === 'token') {
       const live = await tokens.authenticate(subject.token)
       if (!live) throw new AppError('token.invalid')
-      return { acl: live.acl, policies: await readAll(live.record.policies), live }
+      return { acl: live.acl, policies: await readAll(live.record, live.subject), live }
     }
     const found = await tokens.findByAccessor(subject.accessor)
     if (!found)
@@ -77,17 +80,19 @@ export function createExplain(needs: Needs): Explain {
         'no token has this accessor: it never was, it was revoked, or its time is over',
       )
     const { record, row } = found
-    const acl = await policies.compile(record.policies)
+    const acl = await tokens.aclOf(record)
+    const whose = record.entityId === undefined ? undefined : await identity.subjectOf(record.entityId)
     const principal = { kind: 'token', id: record.id, name: record.displayName, roles: [] } as const
     const live = { row, record, acl, principal, endsAt: Number.POSITIVE_INFINITY, revoked: false }
-    return { acl, policies: await readAll(record.policies), live }
+    return { acl, policies: await readAll(record, whose), live }
   }
 
-  const readAll = (names: readonly string[]): Promise<ReadPolicy[]> =>
+  /** Its own policies, and those that come to it because of whose it is. */
+  const readAll = (record: TokenRecord, whose: Identified | undefined): Promise<ReadPolicy[]> =>
     Promise.all(
-      names.map(async (name) => {
+      [...new Set([...record.policies, ...(whose?.policies ?? [])])].map(async (name) => {
         const text = await policies.read(name)
-        return { name, rules: text === undefined ? undefined : parsed(text) }
+        return readPolicy(name, text === undefined ? undefined : parsed(text), whose)
       }),
     )
 
@@ -120,6 +125,8 @@ export function createExplain(needs: Needs): Explain {
           text: `The policy "${name}" does not exist, so it allows nothing.`,
         },
       }))
+    for (const { name, unfilled } of read)
+      for (const rule of unfilled) further.push({ stops: false, reason: templateReason(name, rule) })
     if (!live) return further
     const target = matched?.spec.target?.(callOf(asked, matched, live, now())) ?? ''
     const secretPath = target.startsWith('secret:') ? target.slice('secret:'.length) : asked.path
@@ -191,6 +198,11 @@ export function createExplain(needs: Needs): Explain {
 
 /** Every vault has it, so that it exists is no news. */
 const isEverywhere = ({ id, type }: Mount): boolean => id === type
+
+const templateReason = (policy: string, rule: PathRule): Reason => ({
+  code: 'template',
+  text: `policy "${policy}", line ${rule.line} is for ${writtenPath(rule)}: that is not known of this token, so the rule does not count.`,
+})
 
 type Further = { readonly stops: boolean; readonly reason: Reason }
 

@@ -1,9 +1,32 @@
 import { compileAcl } from '../acl/acl.ts'
 import type { Capability, PathRule } from '../acl/policy-document.ts'
+import { fillTemplate } from '../acl/templates.ts'
+import type { Subject as Identified } from '../identity/records.ts'
 import type { PlacedRule } from './explanation.ts'
 
-/** A policy as it was looked at; without text it does not exist. */
-export type ReadPolicy = { readonly name: string; readonly rules: readonly PathRule[] | undefined }
+/**
+ * A policy as it was looked at; without rules it does not exist. Templates in it are filled for whom the token belongs to;
+ * `unfilled` are those that do not count, because something they name is not known.
+ */
+export type ReadPolicy = {
+  readonly name: string
+  readonly rules: readonly PathRule[] | undefined
+  readonly unfilled: readonly PathRule[]
+}
+
+export function readPolicy(
+  name: string,
+  rules: readonly PathRule[] | undefined,
+  subject: Identified | undefined,
+): ReadPolicy {
+  const unfilled: PathRule[] = []
+  const filled = rules?.flatMap((rule) => {
+    const path = rule.template ? fillTemplate(rule.path, subject) : rule.path
+    if (path === undefined) unfilled.push(rule)
+    return path === undefined ? [] : [{ ...rule, path }]
+  })
+  return { name, rules: filled, unfilled }
+}
 
 /** A rule beside the place where it stands. */
 export type KnownRule = { readonly placed: PlacedRule; readonly rule: PathRule }
