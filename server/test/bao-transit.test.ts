@@ -1,15 +1,13 @@
 // Transit as the `bao` command uses it, and keys that move between Keyward and a real OpenBao server.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { baoOrSkip } from './support/bao.ts'
 import { type Run, runner, succeeds } from './support/bao-runner.ts'
+import { openBaoServer } from './support/openbao-server.ts'
 import { base64 } from './support/transit.ts'
 import { openUnsealedVault, serveVault } from './support/vault-server.ts'
 
@@ -260,39 +258,3 @@ test('VAULT-4: keys move from OpenBao to Keyward and back, and what was made wit
       })
   }
 })
-
-/** A development server of OpenBao on a random port, ended after the test. */
-async function openBaoServer(t: TestContext, path: string): Promise<{ url: string; token: string }> {
-  const port = await freePort()
-  const token = randomBytes(12).toString('hex')
-  const home = mkdtempSync(join(tmpdir(), 'keyward-openbao-'))
-  const args = ['server', '-dev', `-dev-root-token-id=${token}`, `-dev-listen-address=127.0.0.1:${port}`]
-  const server: ChildProcess = spawn(path, args, {
-    env: { HOME: home, PATH: '/usr/bin:/bin' },
-    stdio: 'ignore',
-  })
-  t.after(async () => {
-    const ended = new Promise((resolve) => server.once('exit', resolve))
-    server.kill('SIGKILL')
-    await ended
-    rmSync(home, { recursive: true, force: true })
-  })
-  const url = `http://127.0.0.1:${port}`
-  for (let attempt = 0; attempt < 300; attempt++) {
-    const health = await fetch(`${url}/v1/sys/health`).catch(() => undefined)
-    if (health?.ok) return { url, token }
-    await sleep(100)
-  }
-  throw new Error('the OpenBao server did not start')
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() =>
-        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
-}

@@ -1,0 +1,44 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** A development server of OpenBao on a random port, ended after the test. */
+export async function openBaoServer(t: TestContext, path: string): Promise<{ url: string; token: string }> {
+  const port = await freePort()
+  const token = randomBytes(12).toString('hex')
+  const home = mkdtempSync(join(tmpdir(), 'keyward-openbao-'))
+  const args = ['server', '-dev', `-dev-root-token-id=${token}`, `-dev-listen-address=127.0.0.1:${port}`]
+  const server: ChildProcess = spawn(path, args, {
+    env: { HOME: home, PATH: '/usr/bin:/bin' },
+    stdio: 'ignore',
+  })
+  t.after(async () => {
+    const ended = new Promise((resolve) => server.once('exit', resolve))
+    server.kill('SIGKILL')
+    await ended
+    rmSync(home, { recursive: true, force: true })
+  })
+  const url = `http://127.0.0.1:${port}`
+  for (let attempt = 0; attempt < 300; attempt++) {
+    const health = await fetch(`${url}/v1/sys/health`).catch(() => undefined)
+    if (health?.ok) return { url, token }
+    await sleep(100)
+  }
+  throw new Error('the OpenBao server did not start')
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      )
+    })
+  })
+}
