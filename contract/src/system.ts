@@ -23,6 +23,16 @@ export const systemStatus = z.object({
     agents: z.int(),
     activeLeases: z.int(),
   }),
+  /** Leases of the vault's engines: how many there are, and those that should have ended and have not. */
+  vaultLeases: z
+    .object({
+      count: z.int(),
+      backlog: z.int(),
+      oldestAt: timestamp.nullable(),
+      nextTryAt: timestamp.nullable(),
+      error: z.string().nullable(),
+    })
+    .optional(),
   backup: z
     .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
     .optional(),

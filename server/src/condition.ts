@@ -17,7 +17,7 @@ type Needs = {
   store: Store
   clock: Pick<Clock, 'now'>
   audit: Pick<Audit, 'health'>
-  vault: Pick<Vault, 'status'>
+  vault: Pick<Vault, 'status' | 'leases'>
   findings: Pick<Findings, 'counts'>
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive'>
@@ -69,6 +69,17 @@ export function createCondition({
     return { state, lastDoneAt }
   }
 
+  async function leaseCondition(): Promise<NonNullable<SystemStatus['vaultLeases']>> {
+    const { count: backlog, oldestAt, nextTryAt, error } = await vault.leases.backlog()
+    return {
+      count: await vault.leases.count(),
+      backlog,
+      oldestAt: oldestAt?.toISOString() ?? null,
+      nextTryAt: nextTryAt?.toISOString() ?? null,
+      error,
+    }
+  }
+
   async function status(): Promise<SystemStatus> {
     const state = await checkStore().then(
       () => 'ok' as const,
@@ -86,8 +97,21 @@ export function createCondition({
       sandbox: { level: isolation.level, reasons: [...isolation.reasons] },
       proxy: { health: proxy.health().state },
       counts: await counts(),
+      vaultLeases: await leaseCondition(),
       backup: await backupCondition(),
     }
+  }
+
+  /** What does not keep the server from its work, read from a store that answers. */
+  async function lighterProblems(): Promise<Record<string, string>> {
+    const problems: Record<string, string> = {}
+    if ((await backupCondition())?.state === 'failing')
+      problems['backup'] = 'the last backup failed, or one is overdue'
+    const { count, oldestAt } = await vault.leases.backlog()
+    if (count > 0)
+      problems['leases'] =
+        `${count} leases of the vault have not ended when they should have, the oldest ${oldestAt?.toISOString()}`
+    return problems
   }
 
   /** Whether the server can do its work. A sealed vault is a state, not a fault. */
@@ -100,11 +124,10 @@ export function createCondition({
     if (chain.state !== 'ok') problems['audit'] = chain.reason ?? 'entries cannot be written'
     const egress = proxy.health().state
     const failing = Object.keys(problems).length > 0
-    const backup = failing ? 'ok' : (await backupCondition())?.state
-    if (backup === 'failing') problems['backup'] = 'the last backup failed, or one is overdue'
+    Object.assign(problems, failing ? {} : await lighterProblems())
     const { problem } = vault.status()
     if (problem !== undefined) problems['vault'] = problem
-    const degraded = egress === 'failing' || backup === 'failing' || problem !== undefined
+    const degraded = egress === 'failing' || Object.keys(problems).length > 0
     const state = failing ? 'failing' : degraded ? 'degraded' : 'ok'
     return { state, problems, vault: vault.status().sealed ? 'sealed' : 'open', proxy: egress }
   }

@@ -20,6 +20,20 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   gauge('runs_active', 'Runs that have not ended.', status.counts.activeRuns)
   gauge('agents', 'Registered agents.', status.counts.agents)
   gauge('leases_active', 'Leases that are in force.', status.counts.activeLeases)
+  if (status.vaultLeases) {
+    gauge('vault_leases', "Leases of the vault's engines.", status.vaultLeases.count)
+    gauge(
+      'vault_lease_revocation_backlog',
+      'Leases that should have ended and have not.',
+      status.vaultLeases.backlog,
+    )
+    const oldest = status.vaultLeases.oldestAt
+    gauge(
+      'vault_lease_revocation_oldest_timestamp_seconds',
+      'When the oldest of them should have ended; 0 when there is none.',
+      oldest === null ? 0 : Date.parse(oldest) / 1000,
+    )
+  }
   if (status.backup && status.backup.state !== 'unconfigured')
     gauge('backup_up', 'Whether backups are made as they should be.', status.backup.state === 'ok' ? 1 : 0)
   if (status.backup?.lastDoneAt)

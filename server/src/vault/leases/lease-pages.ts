@@ -107,15 +107,15 @@ export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs):
   }
 
   async function backlog(): Promise<LeaseBacklog> {
-    const failing = await readFailing(store)
-    let { count, oldestAt } = failing
     const before = clock.now().getTime() - graceMilliseconds
+    const failing = await readFailing(store, before)
+    let { count, oldestAt } = failing
     for (const mount of await readMounts(store)) {
       const overdue = await readOverdue(store, mount, before)
       count += overdue.count
       oldestAt = earlier(oldestAt, overdue.oldestAt)
     }
-    const [next] = failing.count > 0 && isOpen() ? await readFailingLeases(store, 1, 1) : []
+    const [next] = failing.nextTryAt !== null && isOpen() ? await readFailingLeases(store, 1, 1) : []
     return {
       count,
       oldestAt: dateOrNull(oldestAt),

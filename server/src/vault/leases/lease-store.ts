@@ -108,7 +108,7 @@ export function markLeases(tx: Tx, which: Which, now: number): Promise<number> {
 export async function markExpired(tx: Tx, id: Uint8Array, now: number): Promise<boolean> {
   return (
     (await tx.run(sql`update vault_leases
-      set stage = case stage when 'pending' then 'unmade' else 'ending' end, marked_at = ${now}
+      set stage = case stage when 'pending' then 'unmade' else 'ending' end, marked_at = due_at
       where id = ${id} and stage in ('pending', 'live') and due_at <= ${now}`)) > 0
   )
 }
@@ -183,22 +183,25 @@ export async function countLeases(reader: Reader): Promise<number> {
   return Number(row?.n ?? 0)
 }
 
-/** Those whose time came before `before` and that are still there, of one mount, without those that have failed. */
+/** Of one mount, those whose time came before `before` and that are still there. Answered from the index alone. */
 export async function readOverdue(
   reader: Reader,
   mount: Uint8Array,
   before: number,
 ): Promise<{ count: number; oldestAt: number | null }> {
   const row = await reader.get<{ n: number; at: number | null }>(sql`select count(*) as n, min(due_at) as at
-    from vault_leases where mount = ${mount} and due_at <= ${before} and attempts = 0`)
+    from vault_leases where mount = ${mount} and due_at <= ${before}`)
   return { count: Number(row?.n ?? 0), oldestAt: numberOrNull(row?.at) }
 }
 
+/** Those that have failed; `count` is of those that are tried again after `after`. */
 export async function readFailing(
   reader: Reader,
+  after: number,
 ): Promise<{ count: number; oldestAt: number | null; nextTryAt: number | null }> {
   const row = await reader.get<{ n: number; oldest: number | null; next: number | null }>(sql`select
-    count(*) as n, min(marked_at) as oldest, min(due_at) as next from vault_leases where attempts > 0`)
+    count(case when due_at > ${after} then 1 end) as n, min(marked_at) as oldest, min(due_at) as next
+    from vault_leases where attempts > 0`)
   return {
     count: Number(row?.n ?? 0),
     oldestAt: numberOrNull(row?.oldest),

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { approvalsMigrations } from '../src/approvals/index.ts'
+import { auditMigrations } from '../src/audit/index.ts'
+import { busMigrations } from '../src/bus/index.ts'
+import { createCondition } from '../src/condition.ts'
+import { renderMetrics } from '../src/http/index.ts'
+import { vaultMigrations } from '../src/vault/index.ts'
+import { workflowMigrations } from '../src/workflow/index.ts'
+import { away, back, granted, openWithLedger } from './support/ledger.ts'
+
+test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in status and metrics', async (t) => {
+  const { root, ledger, vault, clock, store, audit } = await openWithLedger(t)
+  await store.migrate([
+    ...auditMigrations,
+    ...busMigrations,
+    ...vaultMigrations,
+    ...workflowMigrations,
+    ...approvalsMigrations,
+  ])
+  const { status, health } = createCondition({
+    store,
+    clock,
+    audit,
+    vault,
+    version: '0.0.0',
+    backups: {
+      status: async () => Object.assign(Object.create(null), { state: 'unconfigured', lastDoneAt: null }),
+    },
+    findings: { counts: async () => Object.assign(Object.create(null), { open: 0, imported: 0 }) },
+    identity: { countAgents: async () => 0 },
+    lend: { countActive: async () => new Map() },
+    proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },
+    sandbox: { probe: async () => Object.assign(Object.create(null), { level: 'none', reasons: [] }) },
+  })
+  const metric = async (name: string): Promise<string | undefined> =>
+    new RegExp(`^keyward_${name} (.*)$`, 'm').exec(renderMetrics(await status(), 0))?.[1]
+
+  await granted(root)
+  await granted(root)
+  assert.equal((await health()).state, 'ok')
+  assert.deepEqual([await metric('vault_leases'), await metric('vault_lease_revocation_backlog')], ['2', '0'])
+
+  ledger.onEnd = away
+  clock.advance(11 * 60_000)
+  await vault.leases.idle()
+  const { state, problems } = await health()
+  assert.equal(state, 'degraded')
+  assert.match(problems['leases'] ?? '', /^2 leases .*, the oldest 2026-01-01T00:10:00.000Z$/)
+  assert.equal(await metric('vault_lease_revocation_backlog'), '2')
+  assert.match((await status()).vaultLeases?.error ?? '', /the ledger is away/)
+
+  ledger.onEnd = back
+  clock.advance(20 * 60_000)
+  await vault.leases.idle()
+  assert.equal((await health()).state, 'ok')
+  assert.deepEqual([await metric('vault_leases'), await metric('vault_lease_revocation_backlog')], ['0', '0'])
+})
