@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-type Cluster = { url: string; stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void>; start(): Promise<void> }
+type Cluster = { url: string; stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void>; start(tries?: number): Promise<void> }
 
 /** The newest PostgreSQL server of Debian's packages on this machine, or undefined. */
 export function postgresBinaries(): string | undefined {
@@ -39,13 +39,17 @@ export async function startPostgres(t: TestContext): Promise<Cluster> {
   let server: ReturnType<typeof spawn> | undefined
   const cluster: Cluster = {
     url: `postgresql://keyward@localhost/postgres?host=${encodeURIComponent(folder)}`,
-    async start() {
+    async start(tries = 100) {
       server = spawn(join(binaries, 'postgres'), ['-D', data, '-k', folder, '-c', 'listen_addresses='], {
         ...user,
         cwd: folder,
         stdio: 'ignore',
       })
-      await ready(binaries, folder)
+      const started = server
+      // After a kill it refuses to start for as long as a process of the earlier one is there.
+      if (await ready(binaries, folder, () => started.exitCode === null)) return
+      if (tries === 1) throw new Error('PostgreSQL ends as soon as it is started')
+      await cluster.start(tries - 1)
     },
     async stop(signal) {
       if (!server || server.exitCode !== null || server.signalCode !== null) return
@@ -73,14 +77,17 @@ export async function createDatabase(cluster: Pick<Cluster, 'url'>): Promise<str
   return cluster.url.replace('/postgres?', `/${name}?`)
 }
 
-async function ready(binaries: string, folder: string): Promise<void> {
+/** False when the server has ended before it was ready. */
+async function ready(binaries: string, folder: string, isRunning: () => boolean): Promise<boolean> {
   for (let attempt = 0; attempt < 300; attempt++) {
     try {
       await run(join(binaries, 'pg_isready'), ['-h', folder, '-q'])
-      return
+      if (isRunning()) return true
     } catch {
-      await sleep(100)
+      // Not yet.
     }
+    await sleep(100)
+    if (!isRunning()) return false
   }
   throw new Error('PostgreSQL did not become ready in 30 s')
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { AppError, type Secret } from '../../../../core/index.ts'
 import type { Body } from '../../../engine.ts'
 import { booleanField, countField, durationField, textField } from '../../../fields.ts'
@@ -7,8 +6,9 @@ import { refused } from '../failure.ts'
 import { filled, plainStatements } from '../statements.ts'
 import { parseNameTemplate } from '../username-template.ts'
 import { hasPassword, parsePostgresAddress, withoutPassword } from './address.ts'
-import { scramVerifier } from './scram.ts'
-import { createSessions, type Session } from './sessions.ts'
+import { createLane, literal } from './lane.ts'
+import { scramVerifier, standardIterations } from './scram.ts'
+import { createSessions } from './sessions.ts'
 
 /** `postgresql-database-plugin`: roles of a PostgreSQL server, which may be Neon or any other that speaks its protocol. */
 export const postgresKind: DatabaseKind = {
@@ -40,7 +40,6 @@ export const postgresKind: DatabaseKind = {
 const defaultTemplate =
   '{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 8) (.RoleName | truncate 8) (random 20) (unix_time) | truncate 63 }}'
 const defaultMost = 4
-const statementMilliseconds = 30_000
 /** So that a clock of the database that is a little ahead does not end a password before its lease. */
 const graceMilliseconds = 5000
 const defaults = {
@@ -50,7 +49,7 @@ const defaults = {
 
 function openPostgres({ details, password, secrets }: ConnectionSettings): Database {
   const nameOf = parseNameTemplate(textField(details, 'username_template') || defaultTemplate)
-  const verifies = usesVerifier(details)
+  const always = usesVerifier(details)
   let current = password
   const address = addressOf(details, password)
   const inUrl = address.password
@@ -61,26 +60,19 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
     tls: tlsOf(details, secrets),
     ...limitsOf(details),
   })
-  const secretText = async (secret: Secret): Promise<string> =>
-    verifies ? scramVerifier(secret) : secret.reveal()
+  const lane = createLane(sessions)
 
-  /**
-   * In one transaction. Who makes a user and who removes it take the same lock first, and the statements are sent when the lock
-   * is held: so removing waits for a user that a process, now dead, had just asked for, and none comes into being afterwards.
-   */
-  async function inTransaction<T>(
-    name: string,
-    secret: Secret | undefined,
-    work: (session: Session) => Promise<T>,
-  ): Promise<T> {
-    return sessions.run(secret ? [secret] : [], async (session) => {
-      await session(
-        `begin; set local statement_timeout = ${statementMilliseconds};` +
-          ` set local idle_in_transaction_session_timeout = ${statementMilliseconds};` +
-          ` select pg_advisory_xact_lock(${lockOf(name)})`,
-      )
-      return work(session)
-    })
+  /** Where the server would store the password as a verifier, it is sent as one: so it stands in no log of the server. */
+  async function withPassword(
+    statements: readonly string[],
+    secret: Secret,
+    values: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const iterations = (await sessions.facts()).scramIterations ?? (always ? standardIterations : undefined)
+    const verifier = iterations === undefined ? undefined : await scramVerifier(secret, iterations)
+    const known = verifier === undefined ? statements : statements.map((text) => withVerifier(text, verifier))
+    const plain = always && verifier !== undefined ? verifier : secret.reveal()
+    return statementText(known, { ...values, password: plain })
   }
 
   return {
@@ -93,23 +85,31 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
     async createUser({ name, password: secret, expiresAt, statements }) {
       const plain = plainStatements(statements)
       if (plain.length === 0) throw refused('empty creation statements')
-      const values = { ...namesOf(name), password: await secretText(secret), expiration: timeOf(expiresAt) }
-      const text = statementText(plain, values)
-      await inTransaction(name, secret, (session) => session(`${text};\ncommit`))
+      const values = { ...namesOf(name), expiration: timeOf(expiresAt) }
+      const text = await withPassword(plain, secret, values)
+      await lane.run({ name, secrets: [secret], text: () => text })
     },
     async extendUser({ name, expiresAt, statements }) {
       const values = { ...namesOf(name), expiration: timeOf(expiresAt) }
       const text = statementText(withDefault(plainStatements(statements), defaults.extend), values)
-      await sessions.run([], (session) => session(`begin;\n${text};\ncommit`))
+      await lane.run({ name, secrets: [], text: () => text })
     },
     async setPassword({ name, password: secret, statements }) {
-      const values = { ...namesOf(name), password: await secretText(secret) }
-      const text = statementText(withDefault(plainStatements(statements), defaults.setPassword), values)
-      await inTransaction(name, secret, (session) => session(`${text};\ncommit`))
+      const plain = withDefault(plainStatements(statements), defaults.setPassword)
+      const text = await withPassword(plain, secret, namesOf(name))
+      await lane.run({ name, secrets: [secret], text: () => text })
     },
     async removeUser({ name, statements }) {
       const plain = plainStatements(statements)
-      await inTransaction(name, undefined, (session) => remove(session, name, plain))
+      const own = plain.length === 0 ? undefined : statementText(plain, namesOf(name))
+      await lane.run({
+        name,
+        secrets: [],
+        text: (role) => own ?? (role && defaultRemoval(name)),
+        // The role's own statements cannot name a role that is gone already.
+        isGone: (code, role) => role === undefined && code === '42704',
+        endsSessions: true,
+      })
     },
     takesPassword: isTemplated(details),
     usePassword(secret) {
@@ -119,42 +119,24 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
   }
 }
 
-/** Ends the role, then its sessions: a session outlives its role, and would go on. */
-async function remove(session: Session, name: string, statements: readonly string[]): Promise<void> {
-  const [role] = await session(`select oid from pg_roles where rolname = ${literal(name)}`)
-  const oid = role ? Number(role['oid']) : undefined
-  if (statements.length === 0 && oid === undefined) {
-    await session('rollback')
-    return
-  }
-  const text = statements.length === 0 ? defaultRemoval(name) : statementText(statements, namesOf(name))
-  try {
-    await session(`${text};\ncommit${oid === undefined ? '' : `;\n${endSessions(oid)}`}`)
-  } catch (error) {
-    // The role's own statements cannot name a role that is gone already, which is what they are for.
-    const gone = error instanceof Error && 'code' in error && error.code === '42704'
-    if (!gone || oid !== undefined) throw error
-    await session('rollback')
-  }
-}
+/** Only in `create role … password '…'` and its like: elsewhere the password itself is meant. */
+const withVerifier = (text: string, verifier: string): string =>
+  text.replace(rolePassword, (_, before: string) => `${before}'${verifier}'`)
+const rolePassword =
+  /(\b(?:create|alter)\s+(?:role|user)\s+(?!mapping\b)[^;]*?\bpassword\s+)'\{\{password\}\}'/gi
 
 /**
  * What the role owns goes to Keyward's account, so that no data is lost; what it may do, in this database and on shared objects,
  * is taken away. An account that is no superuser has to be a member of the role for that.
  */
 function defaultRemoval(name: string): string {
-  const role = identifier(name)
+  const role = `"${name.replaceAll('"', '""')}"`
   return (
     `do $keyward$ begin if not pg_has_role(current_user, ${literal(name)}, 'usage') then` +
     ` grant ${role} to current_user; end if; end $keyward$;\n` +
     `reassign owned by ${role} to current_user;\ndrop owned by ${role};\ndrop role if exists ${role}`
   )
 }
-
-/** Only where the account may end sessions of others; otherwise they end when their client goes. */
-const endSessions = (oid: number): string =>
-  `select pg_terminate_backend(pid) from pg_stat_activity where usesysid = ${oid} and pid <> pg_backend_pid()` +
-  ` and pg_has_role(current_user, 'pg_signal_backend', 'usage')`
 
 const withDefault = (statements: readonly string[], standard: string): readonly string[] =>
   statements.length === 0 ? [standard] : statements
@@ -164,18 +146,11 @@ const statementText = (statements: readonly string[], values: Readonly<Record<st
   `${statements.map((text) => filled(text, values).replace(/[;\s]+$/, '')).join('\n;\n')}\n`
 
 const namesOf = (name: string) => ({ name, username: name })
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
-const identifier = (text: string): string => `"${text.replaceAll('"', '""')}"`
-
 /** `2026-01-02 03:04:05+0000` */
 function timeOf(at: Date): string {
   const iso = new Date(at.getTime() + graceMilliseconds).toISOString()
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)}+0000`
 }
-
-/** A lock that only those take who mean the same user. */
-const lockOf = (name: string): string =>
-  createHash('sha256').update(`keyward user\0${name}`).digest().readBigInt64BE().toString()
 
 const isTemplated = (details: Body): boolean =>
   String(details['connection_url'] ?? '').includes('{{password}}')

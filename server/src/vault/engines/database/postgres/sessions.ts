@@ -5,13 +5,20 @@ import type { Secret } from '../../../../core/index.ts'
 import { reasonOf } from '../../../../core/index.ts'
 import { refused, signInRefused, unreachable, withoutSecrets } from '../failure.ts'
 import type { PostgresAddress, TlsMode } from './address.ts'
+import { standardIterations } from './scram.ts'
 
 /** Sessions of one PostgreSQL server, opened when needed and kept for the next who needs one. */
 export type Sessions = {
   /** Hands out a session for `work`. After a failure it is closed, which rolls back what it had begun. */
   run<T>(secrets: readonly Secret[], work: (session: Session) => Promise<T>): Promise<T>
+  /** What the server said of itself when the first session was opened. */
+  facts(): Promise<ServerFacts>
   close(): void
 }
+
+/** `scramIterations`: how the server stores a password that it is given; undefined: not with SCRAM. */
+export type ServerFacts = { readonly scramIterations: number | undefined }
+type Opened = { readonly pool: pg.Pool; readonly facts: ServerFacts }
 
 /** Statements go as one message; the rows of the last one come back. */
 export type Session = (statements: string) => Promise<readonly Record<string, unknown>[]>
@@ -30,15 +37,15 @@ const idleMilliseconds = 300_000
 const queryMilliseconds = 45_000
 
 export function createSessions(needs: Needs): Sessions {
-  let pool: Promise<pg.Pool> | undefined
+  let opened: Promise<Opened> | undefined
 
   /** Which host and which way of TLS work is found out once, and again after a connection broke. */
-  async function open(): Promise<pg.Pool> {
+  async function open(): Promise<Opened> {
     let failure: unknown
     for (const config of await candidates(needs)) {
       try {
-        await probe(config, needs.address.writable)
-        return poolOf(config, needs)
+        const facts = await probe(config, needs.address.writable)
+        return { pool: poolOf(config, needs), facts }
       } catch (error) {
         failure = error
         if (error instanceof pg.DatabaseError && isSignIn(error)) break
@@ -47,17 +54,17 @@ export function createSessions(needs: Needs): Sessions {
     throw failure
   }
 
-  function forget(known: Promise<pg.Pool>): void {
-    if (pool === known) pool = undefined
-    known.then((old) => old.end()).catch(() => undefined)
+  function forget(known: Promise<Opened>): void {
+    if (opened === known) opened = undefined
+    known.then(({ pool }) => pool.end()).catch(() => undefined)
   }
 
   async function withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    pool ??= open()
-    const mine = pool
+    opened ??= open()
+    const mine = opened
     let client: pg.PoolClient | undefined
     try {
-      client = await (await mine).connect()
+      client = await (await mine).pool.connect()
       const held = client
       const result = await work((statements) => rowsOf(held, statements))
       held.release()
@@ -77,8 +84,18 @@ export function createSessions(needs: Needs): Sessions {
         throw translated(error, [...secrets, needs.password()])
       }
     },
+    async facts() {
+      opened ??= open()
+      const mine = opened
+      try {
+        return (await mine).facts
+      } catch (error) {
+        forget(mine)
+        throw translated(error, [needs.password()])
+      }
+    },
     close() {
-      if (pool) forget(pool)
+      if (opened) forget(opened)
     },
   }
 }
@@ -102,17 +119,25 @@ function poolOf(config: pg.ClientConfig, { most, keepIdle, lifetimeSeconds }: Ne
   return pool
 }
 
-async function probe(config: pg.ClientConfig, writable: boolean): Promise<void> {
+async function probe(config: pg.ClientConfig, writable: boolean): Promise<ServerFacts> {
   const client = new pg.Client(config)
   client.on('error', () => undefined)
   try {
     await client.connect()
-    const { rows } = await client.query('select pg_is_in_recovery() as standby')
-    if (writable && rows[0]?.standby) throw new Error('it is a standby server')
+    const { rows } = await client.query(factsQuery)
+    const { standby, encryption, iterations } = rows[0] ?? {}
+    if (writable && standby) throw new Error('it is a standby server')
+    const scramIterations =
+      encryption === 'scram-sha-256' ? Number(iterations ?? standardIterations) : undefined
+    return { scramIterations }
   } finally {
     await client.end().catch(() => undefined)
   }
 }
+
+/** `scram_iterations` is there since PostgreSQL 16. */
+const factsQuery = `select pg_is_in_recovery() as standby, current_setting('password_encryption') as encryption,
+  current_setting('scram_iterations', true) as iterations`
 
 async function candidates({ address, password, tls }: Needs): Promise<pg.ClientConfig[]> {
   const material = await tlsMaterial(address, tls)

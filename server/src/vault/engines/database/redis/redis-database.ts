@@ -60,11 +60,12 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
     return opened
   }
 
+  /** One for all: a second one would end the first, as something that was left. */
   async function connected(): Promise<RedisConnection> {
-    const known = await connection?.catch(() => undefined)
-    if (known?.isOpen()) return known
-    connection = open()
-    return connection
+    const known = connection
+    if (known && (await known.then((one) => one.isOpen()).catch(() => false))) return known
+    if (connection === known) connection = open()
+    return connection ?? connected()
   }
 
   async function command(secrets: readonly Secret[], ...words: readonly string[]): Promise<Reply> {

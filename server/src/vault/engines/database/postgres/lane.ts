@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import type { Secret } from '../../../../core/index.ts'
+import { isRefusal } from '../failure.ts'
+import type { Session, Sessions } from './sessions.ts'
+
+/** One change of one role. */
+export type Change = {
+  readonly name: string
+  /** Kept out of the words of a failure. */
+  readonly secrets: readonly Secret[]
+  /** The statements, given the role if there is one; undefined: nothing is to be done. */
+  text(role: Role | undefined): string | undefined
+  /** Whether this failure only says that the role is gone. */
+  isGone?(code: string, role: Role | undefined): boolean
+  /** Sessions of the role are ended when its end is stored: they would outlive it. */
+  readonly endsSessions?: boolean
+}
+export type Role = { readonly oid: number }
+
+/**
+ * Changes of roles, one after the other: PostgreSQL refuses two that touch the rights on one table at the same time. What comes
+ * together shares a transaction, and so one sync of the server's disk; when that fails, each has one of its own.
+ */
+export type Lane = { run(change: Change): Promise<void> }
+
+type Waiting = { readonly change: Change; resolve(): void; reject(error: unknown): void }
+
+const mostTogether = 32
+const statementMilliseconds = 30_000
+const lockMilliseconds = 10_000
+const tries = 5
+
+export function createLane(sessions: Pick<Sessions, 'run'>): Lane {
+  let waiting: Waiting[] = []
+  let busy = false
+
+  const perform = (changes: readonly Change[]): Promise<void> =>
+    sessions.run(
+      changes.flatMap(({ secrets }) => secrets),
+      (session) => performed(session, changes),
+    )
+
+  async function performEach(batch: readonly Waiting[]): Promise<void> {
+    for (const { change, resolve, reject } of batch) await perform([change]).then(resolve, reject)
+  }
+
+  async function performBatch(batch: readonly Waiting[]): Promise<void> {
+    try {
+      await perform(batch.map(({ change }) => change))
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      // Certainly none of it is stored: whoever is not to blame shall not suffer.
+      if (batch.length > 1 && isRefusal(error)) return performEach(batch)
+      for (const { reject } of batch) reject(error)
+    }
+  }
+
+  async function drain(): Promise<void> {
+    busy = true
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, mostTogether)
+      waiting = waiting.slice(mostTogether)
+      await performBatch(batch)
+    }
+    busy = false
+  }
+
+  return {
+    run: (change) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ change, resolve, reject })
+        if (!busy) void drain()
+      }),
+  }
+}
+
+async function performed(session: Session, changes: readonly Change[]): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await once(session, changes)
+    } catch (error) {
+      // Somebody else changed rights on the same table at this moment.
+      if (attempt === tries || !/tuple concurrently/.test(String(error))) throw error
+      await session('rollback')
+    }
+  }
+}
+
+/**
+ * Who makes a role and who removes it take the same lock first, and what they do is sent when they have it: so removing waits for
+ * a role that a process, dead by now, had just asked for, and none comes into being afterwards.
+ */
+async function once(session: Session, changes: readonly Change[]): Promise<void> {
+  const roles = await lockRoles(session, changes)
+  const wanted = changes.flatMap((change) => {
+    const role = roles.get(change.name)
+    const text = change.text(role)
+    return text === undefined ? [] : [{ change, role, text }]
+  })
+  const ending = wanted.flatMap(({ change, role }) => (change.endsSessions && role ? [role.oid] : []))
+  const texts = wanted.map(({ text }) => `${text};\n`)
+  try {
+    await session(`${texts.join('')}commit${ending.length > 0 ? `;\n${endSessions(ending)}` : ''}`)
+  } catch (error) {
+    const [only] = wanted
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (wanted.length !== 1 || !only?.change.isGone?.(code, only.role)) throw error
+    await session('rollback')
+  }
+}
+
+async function lockRoles(session: Session, changes: readonly Change[]): Promise<Map<string, Role>> {
+  const names = changes.map(({ name }) => name)
+  const locks = names.map(lockOf).sort()
+  const rows = await session(
+    `begin; set local statement_timeout = ${statementMilliseconds}; set local lock_timeout = ${lockMilliseconds};` +
+      ` set local idle_in_transaction_session_timeout = ${statementMilliseconds};` +
+      ` select ${locks.map((lock) => `pg_advisory_xact_lock(${lock})`).join(', ')};` +
+      ` select rolname, oid from pg_roles where rolname in (${names.map(literal).join(', ')})`,
+  )
+  return new Map(rows.map(({ rolname, oid }) => [String(rolname), { oid: Number(oid) }]))
+}
+
+/** Only where the account may end sessions of others; otherwise they end when their client goes. */
+const endSessions = (oids: readonly number[]): string =>
+  `select pg_terminate_backend(pid) from pg_stat_activity where usesysid in (${oids.join(', ')})` +
+  ` and pid <> pg_backend_pid() and pg_has_role(current_user, 'pg_signal_backend', 'usage')`
+
+/** A lock that only those take who mean the same role. */
+const lockOf = (name: string): string =>
+  createHash('sha256').update(`keyward user\0${name}`).digest().readBigInt64BE().toString()
+
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
