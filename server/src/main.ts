@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -166,7 +166,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
   const devToken = options.dev ? options.devRootTokenId : undefined
   const authenticate = async (token: string): Promise<Principal | undefined> => {
     // The development server's token is its owner, present at the keyboard: nobody else runs one.
-    if (devToken !== undefined && token === devToken)
+    if (devToken !== undefined && isSameText(token, devToken))
       return {
         kind: 'person',
         id: owner.id,
@@ -203,6 +203,10 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     ],
   })
 }
+
+/** In a time that tells nothing of either text. */
+const isSameText = (a: string, b: string): boolean =>
+  timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'))
 
 /** Beside the compiled server in the published package, in its own workspace in the repository. */
 function consoleFolder(): string {

@@ -65,7 +65,7 @@ test('VAULT-1: killed at any boundary of a rekey and of rotations, one share ope
   const written: string[] = []
   let ends = 0
   let rekeyed = 0
-  for (let nth = 1; ends === 0; nth += 1 + Math.floor(nth / 12)) {
+  for (let nth = 1; ends === 0; nth += 1 + Math.floor(nth / 6)) {
     const lines = await runKilled(dataDir, { share, rootToken }, nth)
     const fresh = lines.flatMap((line) => line.share ?? [])
     const done = lines.flatMap((line) => line.rekeyed ?? [])

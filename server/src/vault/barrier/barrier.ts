@@ -156,11 +156,11 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   async function spend(tx: Tx): Promise<KeyRing> {
     const current = keys()
     if (used + mostAtOnce > reserved) {
-      const reserving = used + mostAtOnce + reservedEncryptions
+      const reserving = Math.min(used + mostAtOnce + reservedEncryptions, encryptionsPerKey)
       const { term } = current.newest()
       await changeRing(tx, (stored) => {
         if (stored.newest().term !== term) return false
-        if (used >= encryptionsPerKey) stored.addTerm(now())
+        if (used + mostAtOnce >= encryptionsPerKey) stored.addTerm(now())
         else stored.newest().encryptions = reserving
         return true
       })
@@ -304,6 +304,7 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     encryptions: () => used,
     limitEncryptions(most) {
       encryptionsPerKey = Math.min(most, mostEncryptionsPerKey)
+      reserved = Math.min(reserved, encryptionsPerKey)
     },
   }
 }

@@ -33,6 +33,9 @@ const shortestIntervalSeconds = 86_400
 const byDefault: RotationConfig = { enabled: true, maxOperations: mostEncryptionsPerKey, intervalSeconds: 0 }
 
 export function createRotation({ store, barrier, clock, onRotated }: Needs): Rotation {
+  /** One at a time, or two would both find the key too old. */
+  let running: Promise<boolean> | undefined
+
   async function read(reader?: Reader): Promise<RotationConfig> {
     const stored = await barrier.get(path, reader)
     return stored ? (JSON.parse(stored.toString('utf8')) as RotationConfig) : byDefault
@@ -59,16 +62,23 @@ export function createRotation({ store, barrier, clock, onRotated }: Needs): Rot
     async load() {
       apply(await read())
     },
-    async rotateDue() {
-      const { enabled, intervalSeconds } = await read()
-      const createdAt = barrier.terms().at(-1)?.createdAt
-      if (!enabled || intervalSeconds === 0 || !createdAt) return false
-      if (clock.now().getTime() - createdAt.getTime() < intervalSeconds * 1000) return false
-      await store.write(async (tx) => {
-        await barrier.rotate(tx)
-        await onRotated(tx)
+    rotateDue() {
+      running ??= rotateIfDue().finally(() => {
+        running = undefined
       })
-      return true
+      return running
     },
+  }
+
+  async function rotateIfDue(): Promise<boolean> {
+    const { enabled, intervalSeconds } = await read()
+    const createdAt = barrier.terms().at(-1)?.createdAt
+    if (!enabled || intervalSeconds === 0 || !createdAt) return false
+    if (clock.now().getTime() - createdAt.getTime() < intervalSeconds * 1000) return false
+    await store.write(async (tx) => {
+      await barrier.rotate(tx)
+      await onRotated(tx)
+    })
+    return true
   }
 }
