@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { approvalsMigrations, createApprovals, type MayApprove } from './approvals/index.ts'
 import { auditMigrations, createAudit, createFileAnchor } from './audit/index.ts'
 import { backupMigrations, createBackups } from './backup/index.ts'
@@ -27,6 +27,8 @@ type Needs = {
   dataDir: string
   version: string
   auditDurability: 'disk' | 'kernel'
+  /** Where else the file devices of the vault's audit may write. */
+  auditFolder?: string | undefined
   /** What can open the vault by itself, beside the key file. */
   wrappers?: readonly KeyWrapper[]
   /** What shall seal the vault; whatever seals it now when absent. */
@@ -74,6 +76,7 @@ export async function createKeyward(needs: Needs) {
     keyFile: join(dataDir, 'unseal.key'),
     version: needs.version,
     auditDurability: needs.auditDurability,
+    auditFolders: [join(dataDir, 'audit'), ...(needs.auditFolder ? [resolve(needs.auditFolder)] : [])],
     wrappers: needs.wrappers ?? [],
     wantedSeal: needs.wantedSeal,
     ceiling: ceilingOf(policy),

@@ -122,6 +122,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
       log,
       dataDir: options.dataDir,
       version,
+      auditFolder: process.env['KEYWARD_AUDIT_FOLDER'],
       auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',
       wrappers: sealWrappers(options.seal, process.env, { clock: systemClock, log }),
       wantedSeal: options.seal,

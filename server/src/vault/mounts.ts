@@ -42,6 +42,10 @@ export type Mounts = {
   kv2Of(path: string): { mount: Mount; store: Kv2Store } | undefined
   enable(tx: Tx, wanted: WantedMount): Promise<void>
   disable(tx: Tx, path: string): Promise<void>
+  /** Throws when a mount cannot go from one path to the other. */
+  assertMovable(from: string, to: string): void
+  /** Gives it another path. What it holds stays; tokens that it gave out end. */
+  move(tx: Tx, from: string, to: string): Promise<void>
   tune(
     tx: Tx,
     path: string,
@@ -114,6 +118,17 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
     await barrier.put(tx, storedAt, JSON.stringify(next))
     tx.afterCommit(() => adopt(next))
   }
+  function movable(current: readonly Mount[], from: string, to: string): Mount {
+    const isFixed = (path: string): boolean =>
+      fixed().some(({ mount }) => path.startsWith(mount.path) || mount.path.startsWith(path))
+    if (isFixed(from)) throw new AppError('request.invalid', `cannot remount "${from}"`)
+    if (isFixed(to)) throw new AppError('request.invalid', `cannot remount to destination "${to}"`)
+    const mount = current.find(({ path }) => path === from)
+    if (!mount) throw new AppError('request.invalid', `no matching mount at "${from}"`)
+    const taken = current.find(({ path }) => to.startsWith(path) || path.startsWith(to))
+    if (taken) throw new AppError('request.invalid', `path already in use at "${taken.path}"`)
+    return mount
+  }
   const all = (): Mount[] => [...mounts, ...fixed().map(({ mount }) => mount)]
   const of = (path: string): Mount | undefined =>
     all()
@@ -157,6 +172,18 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
       await save(
         tx,
         current.filter((known) => known !== mount),
+      )
+    },
+    assertMovable: (from, to) => void movable(mounts, from, cleanPath(to)),
+    async move(tx, from, to) {
+      const current = await stored(tx)
+      const mount = movable(current, from, cleanPath(to))
+      await onDisable(tx, mount)
+      // An engine knows the path that it was made for.
+      tx.afterCommit(() => engines.delete(mount.id))
+      await save(
+        tx,
+        current.map((known) => (known === mount ? { ...mount, path: cleanPath(to) } : known)),
       )
     },
     async tune(tx, written, change) {

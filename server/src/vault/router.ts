@@ -12,6 +12,8 @@ export type Router = {
   /** Takes the place of what was routed before. */
   replace(mounts: readonly Routed[]): void
   match(path: string): Match | undefined
+  /** What is served where. */
+  routed(): readonly Routed[]
 }
 
 type Segment = { readonly name: string; readonly kind: 'literal' | 'one' | 'rest' }
@@ -19,6 +21,7 @@ type CompiledPath = { readonly segments: readonly Segment[]; readonly spec: Path
 
 /** Finds the mount with the longest path, then the first of its engine's patterns that fits the rest. */
 export function createRouter(): Router {
+  let current: readonly Routed[] = []
   let byPath = new Map<string, readonly CompiledPath[]>()
 
   function mountOf(path: string): string | undefined {
@@ -32,7 +35,9 @@ export function createRouter(): Router {
   }
 
   return {
+    routed: () => current,
     replace(mounts) {
+      current = mounts
       byPath = new Map(mounts.map(({ path, engine }) => [path, engine.paths.map(compile)]))
     },
     match(path) {

@@ -1,14 +1,5 @@
 import type { Audit } from '../audit/index.ts'
-import {
-  AppError,
-  actorOf,
-  type Clock,
-  type Log,
-  type Principal,
-  reasonOf,
-  Secret,
-  systemPrincipal,
-} from '../core/index.ts'
+import { AppError, actorOf, type Clock, type Log, type Principal, Secret } from '../core/index.ts'
 import type { Durability, Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
 import { type Act, type Acted, createActing } from './acting.ts'
@@ -21,9 +12,11 @@ import type { Engine, RenewalTerms } from './engine.ts'
 import { createCertificateEngines } from './engines/certificate-engines.ts'
 import { createDatabases, type FailingRotation } from './engines/database/databases.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
+import { createServerSystem } from './engines/system/server-system.ts'
 import { createSystemEngine } from './engines/system/system.ts'
 import { createTokenEngine } from './engines/token.ts'
 import { createTransit } from './engines/transit/transit.ts'
+import { createExpiry } from './expiry.ts'
 import { createExplain, type Explain } from './explain/explain.ts'
 import { createIdentity } from './identity/identity.ts'
 import { createKeywardKv, type VaultKv } from './keyward-kv.ts'
@@ -34,7 +27,7 @@ import { createMounts, type EngineMakers, type Mount } from './mounts.ts'
 import { createOverview, type Overview } from './overview.ts'
 import { createPasswordPolicies } from './password-policies.ts'
 import { type Ceiling, createRequestHandler } from './request.ts'
-import { tokenEnded, type VaultRequest, type VaultResponse } from './request-context.ts'
+import type { VaultRequest, VaultResponse } from './request-context.ts'
 import { createRouter } from './router.ts'
 import { createKeyFileWrapper } from './seal/key-file-wrapper.ts'
 import type { KeyWrapper, SealKind } from './seal/key-wrapper.ts'
@@ -100,11 +93,9 @@ type Needs = {
   version?: string
   /** Types of secret engines beside those that every vault has. */
   engines?: EngineMakers['secret']
+  /** Where the file devices of `sys/audit` may write. */
+  auditFolders?: readonly string[]
 }
-
-const expiryIntervalMilliseconds = 15_000
-const expiredAtOnce = 200
-const tidyIntervalMilliseconds = 3_600_000
 
 export function createVault(needs: Needs): Vault {
   const { store, audit, clock, log } = needs
@@ -167,6 +158,19 @@ export function createVault(needs: Needs): Vault {
     },
   })
   const leases = createLeases({ store, audit, barrier, clock, log, mounts, isOpen: () => active })
+  const serverSystem = createServerSystem({
+    store,
+    barrier,
+    clock,
+    log,
+    mounts,
+    router,
+    tokens,
+    identity,
+    leases,
+    version: needs.version ?? '1.0.0',
+    auditFolders: needs.auditFolders ?? [],
+  })
   const fixed: readonly { mount: Mount; engine: Engine }[] = [
     fixedMount('cubbyhole/', 'cubbyhole', 'per-token private secret storage', createCubbyhole(barrier)),
     fixedMount(
@@ -184,6 +188,7 @@ export function createVault(needs: Needs): Vault {
         passwordPolicies,
         keys: { barrier, ...sealing },
         seal: shut,
+        others: serverSystem.paths,
       }),
     ),
     fixedMount('identity/', 'identity', 'identity store', identity.engine),
@@ -203,8 +208,6 @@ export function createVault(needs: Needs): Vault {
   ]
   /** Open for requests: keys, mounts and policies are there. */
   let active = false
-  let tidiedAt = 0
-  let stopTimer = (): void => undefined
 
   /** Who gave a token out is asked again: a role or a user that is gone renews nothing. */
   async function renewalTerms(tx: Tx, record: TokenRecord): Promise<RenewalTerms> {
@@ -219,68 +222,34 @@ export function createVault(needs: Needs): Vault {
 
   async function activate(): Promise<void> {
     await mounts.load()
+    await serverSystem.opened()
     await sealing.rotation.load()
     active = true
     leases.start()
     databases.start()
-    scheduleExpiry()
+    expiry.start()
   }
 
   function shut(): void {
     active = false
     leases.stop()
     databases.stop()
-    stopTimer()
+    expiry.stop()
     tokens.forget()
+    serverSystem.shut()
     sealing.shut()
   }
 
-  function scheduleExpiry(): void {
-    stopTimer()
-    stopTimer = clock.after(expiryIntervalMilliseconds, () => {
-      expireTokens()
-        .catch((error: unknown) =>
-          log.error({ reason: reasonOf(error) }, 'expired tokens could not be removed'),
-        )
-        .finally(() => active && scheduleExpiry())
-    })
-  }
-
-  /** Now and then, what engines keep beyond its time; each mount in a transaction of its own. */
-  async function tidyMounts(): Promise<void> {
-    const now = clock.now()
-    if (!active || now.getTime() - tidiedAt < tidyIntervalMilliseconds) return
-    for (const { id, path } of mounts.all()) {
-      const engine = mounts.engineById(id)
-      if (!engine?.tidy) continue
-      await store.write(async (tx) => {
-        const removed = (await engine.tidy?.(tx, now)) ?? 0
-        if (removed > 0)
-          await audit.record(tx, {
-            type: 'vault.request',
-            outcome: 'done',
-            actor: actorOf(systemPrincipal('expiry')),
-            target: `path:${path}`,
-            detail: { operation: 'tidy', removed },
-          })
-      })
-    }
-    tidiedAt = now.getTime()
-  }
-
-  async function expireTokens(): Promise<number> {
-    await tidyMounts()
-    if (active) await sealing.rotation.rotateDue()
-    let count = 0
-    for (const row of active ? await tokens.expired(expiredAtOnce) : [])
-      await store.write(async (tx) => {
-        const ended = await tokens.revoke(tx, row)
-        const actor = actorOf(systemPrincipal('expiry'))
-        for (const { id } of ended) await audit.record(tx, tokenEnded(actor, id, '', 'its time has come'))
-        count += ended.length
-      })
-    return count
-  }
+  const expiry = createExpiry({
+    store,
+    audit,
+    clock,
+    log,
+    mounts,
+    tokens,
+    rotateDue: sealing.rotation.rotateDue,
+    isOpen: () => active,
+  })
 
   const opening = createOpening({
     sealing,
@@ -322,7 +291,7 @@ export function createVault(needs: Needs): Vault {
     readDurability: needs.auditDurability ?? 'disk',
     isOpen: () => active,
   }
-  const handleOpen = createRequestHandler(handling)
+  const handleOpen = serverSystem.around(createRequestHandler(handling))
   const explain = createExplain({
     router,
     mounts,
@@ -367,7 +336,7 @@ export function createVault(needs: Needs): Vault {
       const free = live?.record.usesLeft === null && !live.record.boundCidrs
       return free ? live.principal : undefined
     },
-    expireTokens,
+    expireTokens: expiry.expireTokens,
     close() {
       opening.stop()
       sealing.close()

@@ -39,6 +39,7 @@ export async function openVault(
     clock,
     log,
     keyFile,
+    auditFolders: [join(dataDir, 'audit')],
     ...(ceiling ? { ceiling } : {}),
     ...(engines ? { engines } : {}),
   })

@@ -43,6 +43,7 @@ export type Identity = {
   enter(tx: Tx, arrival: Arrival): Promise<Subject>
   /** What counts of an entity now; undefined when it is gone or disabled. */
   subjectOf(entityId: string): Promise<Subject | undefined>
+  countEntities(): Promise<number>
   /** Called after each change, with the entity when it concerns one alone. */
   onChange(call: (entityId?: string) => void): void
 }
@@ -160,6 +161,7 @@ export function createIdentity({ barrier, clock, mounts }: Needs): Identity {
       const entity = await entities.read(entityId)
       return entity && !entity.disabled ? subjectFor(entity) : undefined
     },
+    countEntities: async () => (await entities.ids()).length,
     onChange: (call) => void listeners.push(call),
   }
 }

@@ -1,19 +1,16 @@
 import { AppError } from '../../../core/index.ts'
 import type { Tx } from '../../../store/index.ts'
-import type { Acl } from '../../acl/acl.ts'
 import type { Answer, Body, Call, PathSpec } from '../../engine.ts'
 import { isObject, textField } from '../../fields.ts'
 import type { Leases } from '../../leases/leases.ts'
 import { authPrefix, mountConfigFrom, mountConfigView } from '../../mount-config.ts'
-import type { Mount, Mounts } from '../../mounts.ts'
+import type { Mounts } from '../../mounts.ts'
 import { defaultTtlSeconds } from '../../tokens/lifetime.ts'
-
-/** Which mounts an address speaks of. The paths of auth methods are written without `auth/`. */
-type Kind = 'secret' | 'auth'
+import { type Kind, kindOf, mountView } from './mount-view.ts'
 
 const flat = (data: Record<string, unknown>): Answer => ({ data, flat: true })
 
-/** `sys/mounts`, `sys/auth` and what the user interfaces ask about both. */
+/** `sys/mounts` and `sys/auth`. */
 export function mountPaths(mounts: Mounts, leases: Pick<Leases, 'closeMount'>): PathSpec[] {
   const viewsOf = (kind: Kind): Record<string, unknown> =>
     Object.fromEntries(
@@ -22,8 +19,6 @@ export function mountPaths(mounts: Mounts, leases: Pick<Leases, 'closeMount'>): 
         .filter(({ path }) => kindOf(path) === kind)
         .map((mount) => [mount.path.slice(kind === 'auth' ? authPrefix.length : 0), mountView(mount)]),
     )
-  const visible = (views: Record<string, unknown>, acl: Acl, prefix = ''): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(views).filter(([path]) => acl.touches(prefix + path)))
   return [
     { pattern: 'mounts', read: async () => flat(viewsOf('secret')) },
     { ...tunePathOf(mounts), sudo: true },
@@ -39,34 +34,8 @@ export function mountPaths(mounts: Mounts, leases: Pick<Leases, 'closeMount'>): 
     },
     { pattern: 'auth', read: async () => flat(viewsOf('auth')) },
     { ...pathOf(mounts, 'auth', 'auth/{path...}'), sudo: true },
-    {
-      pattern: 'internal/ui/mounts',
-      anyToken: true,
-      read: async ({ token }) => ({
-        data: {
-          auth: visible(viewsOf('auth'), token.acl, authPrefix),
-          secret: visible(viewsOf('secret'), token.acl),
-        },
-      }),
-    },
-    {
-      pattern: 'internal/ui/mounts/{path...}',
-      anyToken: true,
-      async read({ params, token }) {
-        const path = params['path'] ?? ''
-        const mount = mounts.of(path)
-        if (!mount || !token.acl.touches(mount.path))
-          throw new AppError(
-            'policy.denied',
-            `preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`,
-          )
-        return { data: { ...mountView(mount), path: mount.path } }
-      },
-    },
   ]
 }
-
-const kindOf = (path: string): Kind => (path.startsWith(authPrefix) ? 'auth' : 'secret')
 
 function pathOf(mounts: Mounts, kind: Kind, pattern: string): PathSpec {
   return {
@@ -156,25 +125,3 @@ async function enable(mounts: Mounts, tx: Tx, path: string, body: Body): Promise
 
 const versionFrom = (body: Body): string | undefined =>
   isObject(body['options']) ? textField(body['options'], 'version') : undefined
-
-function mountView({
-  path,
-  type,
-  id,
-  accessor,
-  description,
-  version,
-  config,
-}: Mount): Record<string, unknown> {
-  return {
-    accessor,
-    config: mountConfigView(config, kindOf(path) === 'auth'),
-    description,
-    external_entropy_access: false,
-    local: type === 'cubbyhole',
-    options: version === null ? null : { version: String(version) },
-    seal_wrap: false,
-    type,
-    uuid: id,
-  }
-}

@@ -30,6 +30,8 @@ type Needs = {
   passwordPolicies: PasswordPolicies
   keys: RotateNeeds
   seal: () => void
+  /** Paths with a file of their own beside these. */
+  others: readonly PathSpec[]
 }
 
 /** `sys/`: everything about the vault itself that needs a token. What works while it is sealed is in seal-requests.ts. */
@@ -47,6 +49,7 @@ export function createSystemEngine(needs: Needs): Engine {
       ...policyPaths(needs),
       ...capabilityPaths(needs),
       ...toolPaths('tools/'),
+      ...needs.others,
     ],
     async wipe() {
       throw new AppError('request.invalid', 'the system mount is always there')
@@ -107,6 +110,15 @@ function policyPaths({ policies }: Needs): PathSpec[] {
       },
       update: write,
       delete: remove,
+    },
+    {
+      pattern: 'policies/detailed/acl',
+      sudo: true,
+      async list() {
+        const keys = await policies.names()
+        const infos = keys.map(async (name) => [name, { name, policy: (await policies.read(name)) ?? '' }])
+        return { data: { keys, key_info: Object.fromEntries(await Promise.all(infos)) } }
+      },
     },
     { pattern: 'policy', read: names, list: names },
     {

@@ -1,0 +1,79 @@
+import type { Clock, Log } from '../../../core/index.ts'
+import type { Store } from '../../../store/index.ts'
+import { createAuditDevices } from '../../audit-devices/audit-devices.ts'
+import type { Barrier } from '../../barrier/barrier.ts'
+import type { PathSpec } from '../../engine.ts'
+import type { Identity } from '../../identity/identity.ts'
+import type { Leases } from '../../leases/leases.ts'
+import type { Mounts } from '../../mounts.ts'
+import type { VaultRequest, VaultResponse } from '../../request-context.ts'
+import { createRequestCounts } from '../../request-counts.ts'
+import type { Router } from '../../router.ts'
+import type { Tokens } from '../../tokens/tokens.ts'
+import { createVersionHistory } from '../../version-history.ts'
+import { pluginNames } from '../database/kinds.ts'
+import { auditPaths } from './audit-paths.ts'
+import { configPaths } from './config-paths.ts'
+import { internalPaths } from './internal-paths.ts'
+import { pluginPaths } from './plugin-paths.ts'
+import { refusedPaths } from './refused-paths.ts'
+import { remountPaths } from './remount-paths.ts'
+import { serverPaths } from './server-paths.ts'
+
+type Needs = {
+  store: Store
+  barrier: Barrier
+  clock: Clock
+  log: Log
+  mounts: Mounts
+  router: Pick<Router, 'routed'>
+  tokens: Pick<Tokens, 'accessors' | 'authenticate'>
+  identity: Pick<Identity, 'countEntities'>
+  leases: Pick<Leases, 'closeMount' | 'pages'>
+  version: string
+  auditFolders: readonly string[]
+}
+
+type Handle = (request: VaultRequest) => Promise<VaultResponse>
+
+/** The part of `sys/` that tells about the server, and what has to be kept for it. */
+export type ServerSystem = {
+  readonly paths: readonly PathSpec[]
+  /** The vault has been opened. */
+  opened(): Promise<void>
+  shut(): void
+  around(handle: Handle): Handle
+}
+
+export function createServerSystem(needs: Needs): ServerSystem {
+  const { store, clock, mounts, tokens, leases, identity, version } = needs
+  const requests = createRequestCounts(clock)
+  const versions = createVersionHistory(needs)
+  const devices = createAuditDevices({ ...needs, folders: needs.auditFolders })
+  return {
+    paths: [
+      ...remountPaths(mounts, leases),
+      ...auditPaths(devices),
+      ...pluginPaths({ mounts, version, databases: pluginNames }),
+      ...internalPaths({ ...needs, authenticate: tokens.authenticate }),
+      ...serverPaths({
+        clock,
+        version,
+        mounts,
+        tokens,
+        identity,
+        requests,
+        versions,
+        countLeases: leases.pages.count,
+      }),
+      ...configPaths({ storageType: store.dialect }),
+      ...refusedPaths(),
+    ],
+    async opened() {
+      await versions.note()
+      await devices.load()
+    },
+    shut: devices.forget,
+    around: (handle) => requests.around(devices.around(handle)),
+  }
+}
