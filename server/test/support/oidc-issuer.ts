@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { type Clock, systemClock } from '../../src/core/index.ts'
 
 type Fields = Record<string, unknown>
 type SigningKey = {
@@ -33,14 +34,18 @@ export function signed(
 }
 
 /** An OpenID provider on the loopback interface: discovery, keys, codes with PKCE, userinfo. Everybody is signed in there. */
-export async function openIssuer(t: TestContext, keys: SigningKey[]) {
+export async function openIssuer(
+  t: TestContext,
+  keys: SigningKey[],
+  clock: Pick<Clock, 'now'> = systemClock,
+) {
   const client = { id: 'keyward', secret: `test-${randomBytes(12).toString('hex')}` }
   const codes = new Map<string, Issued>()
   /** What tests change: who signs in, what userinfo adds, which keys are published, how often they were asked for. */
   const state = {
     keys,
     person: { sub: 'mary' } as JWTPayload,
-    userInfo: undefined as Fields | undefined,
+    userInfo: {} as Fields,
     reachable: true,
     asked: 0,
     issuer: '',
@@ -83,7 +88,7 @@ export async function openIssuer(t: TestContext, keys: SigningKey[]) {
     if (!right) return { status: 400, body: { error: 'invalid_grant' } }
     const [key] = state.keys
     if (!key) throw new Error('the issuer has no key')
-    const now = Math.floor(Date.now() / 1000)
+    const now = Math.floor(clock.now().getTime() / 1000)
     const claims = { iss: state.issuer, aud: client.id, iat: now, exp: now + 60, nonce: issued.nonce }
     const idToken = await signed(key, { ...claims, ...state.person })
     return {
@@ -95,14 +100,14 @@ export async function openIssuer(t: TestContext, keys: SigningKey[]) {
   async function answerTo(request: IncomingMessage, url: URL): Promise<{ status: number; body: Fields }> {
     switch (url.pathname) {
       case '/.well-known/openid-configuration':
-        return { status: 200, body: discoveryOf(state.issuer, state.userInfo !== undefined) }
+        return { status: 200, body: discoveryOf(state.issuer) }
       case '/keys':
         return { status: 200, body: await published() }
       case '/token':
         return token(request)
       case '/userinfo':
         return request.headers.authorization === `Bearer at-${state.person.sub}`
-          ? { status: 200, body: state.userInfo ?? {} }
+          ? { status: 200, body: state.userInfo }
           : { status: 401, body: {} }
       default:
         return { status: 404, body: {} }
@@ -129,12 +134,12 @@ export async function openIssuer(t: TestContext, keys: SigningKey[]) {
   return { url: state.issuer, client, state }
 }
 
-const discoveryOf = (issuer: string, userInfo: boolean): Fields => ({
+const discoveryOf = (issuer: string): Fields => ({
   issuer,
   authorization_endpoint: `${issuer}/authorize`,
   token_endpoint: `${issuer}/token`,
   jwks_uri: `${issuer}/keys`,
-  ...(userInfo ? { userinfo_endpoint: `${issuer}/userinfo` } : {}),
+  userinfo_endpoint: `${issuer}/userinfo`,
 })
 
 async function textOf(request: IncomingMessage): Promise<string> {

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import { test } from 'node:test'
+import { newSigningKey, openIssuer } from '../../../../test/support/oidc-issuer.ts'
+import { authOf, dataOf, openAuth } from '../../../../test/support/vault-auth.ts'
+
+type Fields = Record<string, unknown>
+const redirectUri = 'http://localhost:8250/oidc/callback'
+
+/** What a browser does at the provider: it is sent back at once, with a code. */
+function followed(url: string): Promise<URLSearchParams> {
+  return new Promise((resolve, reject) => {
+    request(url, (answer) => {
+      answer.resume()
+      resolve(new URL(String(answer.headers.location)).searchParams)
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+async function setup(t: Parameters<typeof openAuth>[0], role: Fields = {}) {
+  const world = await openAuth(t, 'oidc')
+  const { root, anybody, clock } = world
+  const key = await newSigningKey()
+  const issuer = await openIssuer(t, [key], clock)
+  const configure = (fields: Fields = {}) =>
+    root('POST', 'auth/oidc/config', {
+      oidc_discovery_url: issuer.url,
+      oidc_client_id: issuer.client.id,
+      oidc_client_secret: issuer.client.secret,
+      default_role: 'person',
+      ...fields,
+    })
+  const configured = await configure()
+  assert.equal(configured.status, 204, JSON.stringify(configured.body))
+  const write = (fields: Fields = {}) =>
+    root('POST', 'auth/oidc/role/person', {
+      user_claim: 'sub',
+      allowed_redirect_uris: [redirectUri, 'https://vault.example/ui/callback'],
+      oidc_scopes: 'profile',
+      token_policies: 'shop',
+      ...fields,
+    })
+  assert.equal((await write(role)).status, 204)
+  const begin = async (fields: Fields = {}): Promise<string> =>
+    String(
+      dataOf(
+        await anybody('POST', 'auth/oidc/oidc/auth_url', {
+          redirect_uri: redirectUri,
+          client_nonce: 'mine',
+          ...fields,
+        }),
+      )['auth_url'],
+    )
+  const back = (parameters: Record<string, string>) =>
+    anybody('GET', `auth/oidc/oidc/callback?${new URLSearchParams({ client_nonce: 'mine', ...parameters })}`)
+  /** The whole way; what `changed` says differs from what a browser would bring back. */
+  const enter = async (changed: Record<string, string> = {}) =>
+    back({ ...Object.fromEntries(await followed(await begin())), ...changed })
+  const refused = async (words: RegExp, changed: Record<string, string> = {}) => {
+    const reply = await enter(changed)
+    assert.equal(reply.status, 400, JSON.stringify(reply.body))
+    assert.match(String(reply.body['errors']), words)
+  }
+  return { ...world, key, issuer, configure, write, begin, back, enter, refused }
+}
+
+test('VAULT-2: oidc: a person signs in at the provider', async (t) => {
+  const { begin, enter, issuer, callWith, root } = await setup(t)
+  const url = new URL(await begin())
+  assert.equal(url.origin + url.pathname, `${issuer.url}/authorize`)
+  const { searchParams: asked } = url
+  assert.deepEqual(
+    ['client_id', 'response_type', 'redirect_uri', 'scope', 'code_challenge_method'].map((name) =>
+      asked.get(name),
+    ),
+    ['keyward', 'code', redirectUri, 'openid profile', 'S256'],
+  )
+  const reply = await enter()
+  assert.equal(reply.status, 200, JSON.stringify(reply.body))
+  const auth = authOf(reply)
+  assert.deepEqual([auth['policies'], auth['metadata']], [['default', 'shop'], { role: 'person' }])
+  assert.equal(dataOf(await callWith(auth)('GET', 'auth/token/lookup-self'))['display_name'], 'oidc-mary')
+  const config = dataOf(await root('GET', 'auth/oidc/config'))
+  assert.equal(JSON.stringify(config).includes(issuer.client.secret), false)
+})
+
+test('VAULT-2: oidc: each answer of the provider is taken once, by who began, and not for long', async (t) => {
+  const { begin, back, refused, enter, clock } = await setup(t)
+  const first = Object.fromEntries(await followed(await begin()))
+  assert.equal((await back(first)).status, 200)
+  const replayed = await back(first)
+  assert.deepEqual(replayed.body['errors'], ['Vault login failed. Expired or missing OAuth state.'])
+  await refused(/Expired or missing OAuth state/, { state: 'st_other' })
+  await refused(/invalid client_nonce/, { client_nonce: 'another' })
+  await refused(/Error exchanging oidc code|invalid_grant/, { code: 'guessed' })
+  await refused(/Vault login failed. access_denied/, { error: 'access_denied' })
+  await refused(/Vault login failed. The provider refused./, { error: '<script>' })
+  await refused(/No code or id_token received/, { code: '' })
+  // The code of one person with the state of another: PKCE and the nonce keep them apart.
+  const [one, other] = [await followed(await begin()), await followed(await begin())]
+  const mixed = await back({ state: String(one.get('state')), code: String(other.get('code')) })
+  assert.equal(mixed.status, 400)
+  const late = Object.fromEntries(await followed(await begin()))
+  clock.advance(5 * 60_000 + 1)
+  assert.match(String((await back(late)).body['errors']), /Expired or missing/)
+  assert.equal((await enter()).status, 200)
+})
+
+test('VAULT-2: oidc: an ID token has to be for us, by the provider, of this request', async (t) => {
+  const { issuer, refused, enter, write, clock } = await setup(t)
+  const as = (person: Fields): void => {
+    issuer.state.person = { sub: 'mary', ...person }
+  }
+  const now = Math.floor(clock.now().getTime() / 1000)
+  for (const [person, words] of [
+    [{ iss: 'https://other.example' }, /invalid issuer/],
+    [{ aud: 'other' }, /invalid audience/],
+    [{ aud: ['keyward', 'other'] }, /invalid authorized party/],
+    [{ azp: 'other' }, /invalid authorized party/],
+    [{ nonce: 'another' }, /invalid ID token nonce/],
+    [{ nonce: undefined }, /invalid ID token nonce/],
+    [{ exp: now - 61 }, /token is expired/],
+    [{ nbf: now + 61 }, /not yet valid/],
+  ] as const) {
+    as(person)
+    await refused(words)
+  }
+  as({ aud: ['keyward', 'other'], azp: 'keyward' })
+  assert.equal((await enter()).status, 200)
+  await write({ bound_audiences: 'shop' })
+  as({})
+  await refused(/invalid audience/)
+  await write({ bound_audiences: [], bound_subject: 'tom' })
+  await refused(/sub claim does not match bound subject/)
+  await write({ bound_subject: '', max_age: '10m' })
+  await refused(/auth_time/)
+  as({ auth_time: now - 700 })
+  await refused(/auth_time/)
+  as({ auth_time: now - 500 })
+  assert.equal((await enter()).status, 200)
+  // Signed by a key that the provider does not publish.
+  issuer.state.keys = [await newSigningKey('ES256')]
+  await refused(/unsupported algorithm "ES256"/)
+})
+
+test('VAULT-2: oidc: an address that the role does not allow gets no link', async (t) => {
+  const { begin, write, anybody, root } = await setup(t)
+  const nothing = async (uri: string) => assert.equal(await begin({ redirect_uri: uri }), '', uri)
+  for (const uri of [
+    'http://localhost:8250/other',
+    'http://localhost.example:8250/oidc/callback',
+    'https://localhost:8250/oidc/callback',
+    'http://127.0.0.1:8250/oidc/callback',
+    'https://vault.example/ui/callback?x=1',
+    'https://vault.example:444/ui/callback',
+    'https://user@vault.example/ui/callback',
+    'no address',
+  ])
+    await nothing(uri)
+  assert.notEqual(await begin({ redirect_uri: 'http://localhost:9999/oidc/callback' }), '')
+  assert.notEqual(await begin({ redirect_uri: 'https://vault.example/ui/callback' }), '')
+  const begun = await anybody('POST', 'auth/oidc/oidc/auth_url', {
+    redirect_uri: redirectUri,
+    role: 'nobody',
+  })
+  assert.match(String(begun.body['errors']), /role "nobody" could not be found/)
+  assert.equal((await anybody('POST', 'auth/oidc/oidc/auth_url', {})).status, 400)
+  await write({ role_type: 'jwt', bound_subject: 'mary' })
+  await nothing(redirectUri)
+  await root('POST', 'auth/oidc/config', { jwks_url: 'http://127.0.0.1:9/keys', skip_jwks_validation: true })
+  const none = await anybody('POST', 'auth/oidc/oidc/auth_url', { redirect_uri: redirectUri, role: 'person' })
+  assert.deepEqual(none.body['errors'], ['OIDC login is not configured for this mount'])
+})
+
+test('VAULT-2: oidc: what userinfo adds counts, when it is about the same person, and never against what is signed', async (t) => {
+  const role = { groups_claim: 'groups', claim_mappings: { email: 'mail', locale: 'language' } }
+  const { issuer, enter, refused } = await setup(t, role)
+  await refused(/"groups" claim not found/)
+  issuer.state.person = { sub: 'mary', locale: 'fi' }
+  issuer.state.userInfo = { sub: 'mary', groups: ['ops'], email: 'mary@shop.example', locale: 'en' }
+  assert.deepEqual(authOf(await enter())['metadata'], {
+    mail: 'mary@shop.example',
+    language: 'fi',
+    role: 'person',
+  })
+  issuer.state.userInfo = { ...issuer.state.userInfo, sub: 'tom' }
+  await refused(/"groups" claim not found/)
+})
+
+test('VAULT-2: oidc: a provider that says it is another, or does not answer, is refused', async (t) => {
+  const { configure, issuer, begin } = await setup(t)
+  const wrong = await configure({ oidc_discovery_url: `${issuer.url}/realm` })
+  assert.match(String(wrong.body['errors']), /error checking oidc discovery URL: .* status 404/)
+  const other = await configure({ oidc_discovery_url: issuer.url.replace('127.0.0.1', 'localhost') })
+  assert.match(String(other.body['errors']), /issuer did not match the issuer returned by provider/)
+  const path = await configure({ oidc_discovery_url: `${issuer.url}/.well-known/openid-configuration` })
+  assert.match(String(path.body['errors']), /contains '.well-known' component/)
+  issuer.state.reachable = false
+  assert.equal((await configure({ oidc_discovery_url: `${issuer.url}/` })).status, 400)
+  assert.notEqual(await begin(), '')
+})
