@@ -16,10 +16,16 @@ export type Ledger = {
   engine: () => Engine
 }
 
-type Terms = { ttlSeconds?: number; maxTtlSeconds?: number; renewable?: boolean; mostLeases?: number }
+type Terms = {
+  prefix?: string
+  ttlSeconds?: number
+  maxTtlSeconds?: number
+  renewable?: boolean
+  mostLeases?: number
+}
 
 /** A secrets engine whose credentials are names in a set: `creds/<role>`. */
-export function createLedger(terms: Terms = {}): Ledger {
+export function createLedger({ prefix = '', ...terms }: Terms = {}): Ledger {
   let next = 0
   const accounts = new Set<string>()
   const calls: string[] = []
@@ -37,7 +43,7 @@ export function createLedger(terms: Terms = {}): Ledger {
           pattern: 'creds/{role}',
           grantsBy: ['read', 'update'],
           async grant({ params }) {
-            const name = `${params['role']}-${++next}`
+            const name = `${prefix}${params['role']}-${++next}`
             return {
               ttlSeconds: 600,
               maxTtlSeconds: 3600,
