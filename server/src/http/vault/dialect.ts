@@ -23,8 +23,12 @@ export const askedHeaders = [
 ] as const
 
 export type Refusal = { readonly status: number; readonly error: string }
-/** What is sent; `text` may hold values. */
-export type Answered = { readonly status: number; readonly text: string }
+/** What is sent; `text` may hold values. `raw` comes instead of it. */
+export type Answered = {
+  readonly status: number
+  readonly text: string
+  readonly raw?: VaultResponse['raw']
+}
 
 type Needs = { vault: Pick<Vault, 'handle'>; log: Log }
 
@@ -47,12 +51,30 @@ export function createDialect({ vault, log }: Needs): (asked: Asked) => Promise<
         remoteAddress: asked.remoteAddress,
         wrapTtl: typeof wrapTtl === 'string' ? wrapTtl : undefined,
       })
-      return { status: response.status, text: textOf(response) }
+      const { status, raw } = response
+      return raw ? { status, text: '', raw } : { status, text: textOf(response) }
     } catch (error) {
       log.error({ reason: reasonOf(error) }, 'a vault request could not be answered')
       return refused({ status: 500, error: 'internal error' })
     }
   }
+}
+
+/**
+ * Two bodies of the dialect are no JSON: a question about a certificate's revocation (RFC 6960), and a snapshot of the storage. The
+ * vault gets them as a field of an object; undefined: the body is JSON, as all others are.
+ */
+export function binaryFieldOf(url: string, headers: AskedHeaders): string | undefined {
+  if (headers['content-type'] === 'application/ocsp-request') return 'ocsp_request'
+  return url.startsWith('/v1/sys/storage/raft/snapshot') ? 'snapshot' : undefined
+}
+
+export function bodyFrom(bytes: Buffer, binaryField: string | undefined): Secret {
+  return new Secret(
+    binaryField === undefined
+      ? bytes.toString('utf8')
+      : JSON.stringify({ [binaryField]: bytes.toString('base64') }),
+  )
 }
 
 export const refused = ({ status, error }: Refusal): Answered => ({

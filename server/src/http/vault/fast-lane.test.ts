@@ -21,6 +21,12 @@ function createEcho() {
     const entry = JSON.stringify([method, path, query, token?.reveal(), body?.reveal(), wrapTtl])
     heard.push(entry)
     if (path === 'empty') return { status: 204, body: undefined }
+    if (path === 'raw')
+      return {
+        status: 200,
+        body: undefined,
+        raw: { contentType: 'text/x', bytes: Buffer.from([255, 0, 13, 10]) },
+      }
     if (path === 'large') return { status: 200, body: new Secret('ü'.repeat(largeBytes / 2)) }
     return { status: 200, body: new Secret(`${entry}\n`) }
   }
@@ -97,6 +103,12 @@ const whole: readonly [string, string][] = [
   ['a patch of an unknown kind', patch.replace('merge-patch+', '')],
   ['several in one packet', get + putAscii + list + get + patch],
   ['no content', `DELETE /v1/empty HTTP/1.1\r\n${host}\r\n`],
+  ['an answer that is no JSON', `GET /v1/raw HTTP/1.1\r\n${host}\r\n${get}`],
+  [
+    'a body that is no JSON',
+    `POST /v1/pki/ocsp HTTP/1.1\r\n${host}Content-Type: application/ocsp-request\r\nContent-Length: 2\r\n\r\n\0x${get}`,
+  ],
+  ['a snapshot', `POST /v1/sys/storage/raft/snapshot HTTP/1.1\r\n${host}Content-Length: 2\r\n\r\n\0x${get}`],
   ['an encoded path', `GET /v1/secret/data/a%20b//c?version=2&x=%26 HTTP/1.1\r\n${host}\r\n`],
   ['a parent folder', `GET /v1/a/../b HTTP/1.1\r\n${host}\r\n`],
   ['a namespace', `GET /v1/a HTTP/1.1\r\n${host}X-Vault-Namespace: team\r\n\r\n`],
@@ -146,6 +158,13 @@ for (const [what, text] of whole)
     const bytes = [Buffer.from(text, 'utf8')]
     assert.deepEqual(await talk(true, bytes), await talk(false, bytes))
   })
+
+test('VAULT-2: a body that is no JSON reaches the vault as a field, with every byte', async () => {
+  const type = 'Content-Type: application/ocsp-request\r\n'
+  const head = `POST /v1/pki/ocsp HTTP/1.1\r\n${host}${type}Content-Length: 3\r\n\r\n`
+  const { heard } = await talk(true, [Buffer.concat([Buffer.from(head), Buffer.from([255, 0, 200])])])
+  assert.deepEqual(JSON.parse(heard[0] ?? '')[4], '{"ocsp_request":"/wDI"}')
+})
 
 /** Small and repeatable: https://en.wikipedia.org/wiki/Xorshift */
 function createDice(seed: number) {

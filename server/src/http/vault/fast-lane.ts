@@ -1,7 +1,7 @@
 import { type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { type Clock, Secret } from '../../core/index.ts'
-import type { Answered, Asked } from './dialect.ts'
+import type { Clock } from '../../core/index.ts'
+import { type Answered, type Asked, binaryFieldOf, bodyFrom } from './dialect.ts'
 import { type HeadFields, parseFields, parseRequestLine } from './request-head.ts'
 
 export type FastLane = {
@@ -74,15 +74,23 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
     else leave(chunk)
   }
 
-  function send({ status, text }: Answered): void {
+  function send(answer: Answered): void {
     if (socket.destroyed) return
-    const bytes = Buffer.byteLength(text)
-    const whole = needs.responseHead(status, bytes) + text
-    const flushed = socket.write(whole, bytes === text.length ? 'latin1' : 'utf8')
+    const flushed = write(answer)
     if (!answered) socket.setTimeout(limits.keepAliveTimeout)
     answered = true
     // Else the client does not read what it is sent, and is read no further itself.
     if (flushed) next()
+  }
+
+  function write({ status, text, raw }: Answered): boolean {
+    if (raw) {
+      socket.write(needs.responseHead(status, raw.bytes.length, raw.contentType), 'latin1')
+      return socket.write(raw.bytes)
+    }
+    const bytes = Buffer.byteLength(text)
+    const whole = needs.responseHead(status, bytes) + text
+    return socket.write(whole, bytes === text.length ? 'latin1' : 'utf8')
   }
 
   function next(): void {
@@ -167,7 +175,10 @@ function createRequestReader({ knowsHost }: Pick<Needs, 'knowsHost'>, remoteAddr
     const end = bodyAt + (fields?.bodyBytes ?? 0)
     if (!fields || end > longestRequestBytes) return undefined
     if (end > chunk.length) return 'partial'
-    const body = end > bodyAt ? new Secret(chunk.toString('utf8', bodyAt, end)) : undefined
+    const body =
+      end > bodyAt
+        ? bodyFrom(chunk.subarray(bodyAt, end), binaryFieldOf(line.url, fields.headers))
+        : undefined
     return {
       asked: { method: line.method, url: line.url, headers: fields.headers, body, remoteAddress },
       rest: end < chunk.length ? chunk.subarray(end) : undefined,
@@ -175,14 +186,14 @@ function createRequestReader({ knowsHost }: Pick<Needs, 'knowsHost'>, remoteAddr
   }
 }
 
-type ResponseHead = (status: number, bodyBytes: number) => string
+type ResponseHead = (status: number, bodyBytes: number, contentType?: string) => string
 
 /** The same fields that Node's server sends, with its date of one second's precision. */
 function createResponseHead({ clock, limits }: Pick<Needs, 'clock' | 'limits'>): ResponseHead {
   const keepAlive = `timeout=${Math.floor(limits.keepAliveTimeout / 1000)}`
   let second = 0
   let tail = ''
-  return (status, bodyBytes) => {
+  return (status, bodyBytes, contentType = 'application/json') => {
     const time = clock.now()
     const current = Math.floor(time.getTime() / 1000)
     if (current !== second) {
@@ -191,6 +202,6 @@ function createResponseHead({ clock, limits }: Pick<Needs, 'clock' | 'limits'>):
     }
     const length = status === 204 ? '' : `Content-Length: ${bodyBytes}\r\n`
     const reason = STATUS_CODES[status] ?? 'Unknown'
-    return `HTTP/1.1 ${status} ${reason}\r\nCache-Control: no-store\r\nContent-Type: application/json\r\n${length}${tail}`
+    return `HTTP/1.1 ${status} ${reason}\r\nCache-Control: no-store\r\nContent-Type: ${contentType}\r\n${length}${tail}`
   }
 }

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Secret } from '../../core/index.ts'
+import type { Secret } from '../../core/index.ts'
 import { methodOf } from './accept-list.ts'
-import { type Answered, type Asked, refusalOf, refused } from './dialect.ts'
+import { type Answered, type Asked, binaryFieldOf, bodyFrom, refusalOf, refused } from './dialect.ts'
 
 type Needs = { answer: (asked: Asked) => Promise<Answered> }
 
 const largestBodyBytes = 32 * 1024 * 1024
+const largestSnapshotBytes = 256 * 1024 * 1024
 
 /**
  * The vault's dialect on node:http, for requests whose path begins with `/v1/`: for all that the fast lane leaves to it. Without a
@@ -31,7 +32,8 @@ async function respond(answer: Needs['answer'], request: IncomingMessage): Promi
     request.resume()
     return refused(refusal)
   }
-  const body = hasBody(request) ? await readBody(request) : undefined
+  const binary = binaryFieldOf(url, headers)
+  const body = hasBody(request) ? await readBody(request, binary) : undefined
   if (body === 'too large') return refused({ status: 413, error: 'http: request body too large' })
   if (body === 'aborted') return undefined
   return answer({ method, url, headers, body, remoteAddress: socket.remoteAddress })
@@ -42,29 +44,33 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
 }
 
-function readBody(request: IncomingMessage): Promise<Secret | 'too large' | 'aborted'> {
+function readBody(
+  request: IncomingMessage,
+  binaryField: string | undefined,
+): Promise<Secret | 'too large' | 'aborted'> {
+  const most = binaryField === 'snapshot' ? largestSnapshotBytes : largestBodyBytes
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
     request.on('data', (chunk: Buffer) => {
       size += chunk.length
       // What comes after is read and dropped, so that the client hears the refusal instead of a broken pipe.
-      if (size > largestBodyBytes) chunks.length = 0
+      if (size > most) chunks.length = 0
       else chunks.push(chunk)
     })
     request.on('end', () => {
-      if (size > largestBodyBytes) return resolve('too large')
-      resolve(new Secret(Buffer.concat(chunks).toString('utf8')))
+      if (size > most) return resolve('too large')
+      resolve(bodyFrom(Buffer.concat(chunks), binaryField))
     })
     request.on('error', () => resolve('aborted'))
     request.on('close', () => resolve('aborted'))
   })
 }
 
-function send(response: ServerResponse, { status, text }: Answered): void {
+function send(response: ServerResponse, { status, text, raw }: Answered): void {
   // One array instead of setHeader calls: this is measurable at tens of thousands of requests a second.
-  const headers = ['Cache-Control', 'no-store', 'Content-Type', 'application/json']
-  if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(text)))
+  const headers = ['Cache-Control', 'no-store', 'Content-Type', raw?.contentType ?? 'application/json']
+  if (status !== 204) headers.push('Content-Length', String(raw ? raw.bytes.length : Buffer.byteLength(text)))
   response.writeHead(status, headers)
-  response.end(text)
+  response.end(raw?.bytes ?? text)
 }
