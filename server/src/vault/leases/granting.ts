@@ -43,7 +43,7 @@ type Needs = {
   /** Throws when the mount is gone or going. */
   assertGrants: (mountId: string) => void
   kick: () => void
-  dueAt: (mount: Uint8Array, at: number) => void
+  onGranted: (mount: Uint8Array, expiresAt: number) => void
 }
 
 type Made = Readonly<Record<string, unknown>>
@@ -53,7 +53,15 @@ type Begun = { readonly id: Buffer; readonly record: LeaseRecord; readonly asked
 const patienceMilliseconds = 60_000
 const idLength = 24
 
-export function createGranting({ store, audit, clock, book, assertGrants, kick, dueAt }: Needs): Granting {
+export function createGranting({
+  store,
+  audit,
+  clock,
+  book,
+  assertGrants,
+  kick,
+  onGranted,
+}: Needs): Granting {
   const making = new Map<string, Promise<void>>()
 
   function recordOf({ grant, call, live, mount }: AskedLease, now: number): LeaseRecord {
@@ -155,7 +163,7 @@ export function createGranting({ store, audit, clock, book, assertGrants, kick, 
       maker = asked.grant.make(new Date(record.expiresAt))
       const data = await within(clock, patienceMilliseconds, maker)
       const answer = await store.write((tx) => confirm(tx, begun, data, finish))
-      dueAt(book.mountOf(record.mountId), record.expiresAt)
+      onGranted(book.mountOf(record.mountId), record.expiresAt)
       return answer
     } catch (error) {
       void done.then(kick)

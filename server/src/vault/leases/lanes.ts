@@ -21,6 +21,8 @@ export type Lanes = {
   kick(): void
   /** A lease of this mount is due then. */
   dueAt(mount: Uint8Array, at: number): void
+  /** The destination of this mount has just done something: its lane need not rest. */
+  worked(mount: Uint8Array): void
   stop(): void
   idle(): Promise<void>
 }
@@ -206,6 +208,12 @@ export function createLanes(needs: Needs): Lanes {
       const lane = laneOf(mount)
       if (lane.running) lane.wantedAt = Math.min(lane.wantedAt, at)
       else if (at < lane.nextAt) wake(lane, at)
+    },
+    worked(mount) {
+      const lane = laneOf(mount)
+      if (lane.restsUntil === 0) return
+      lane.restsUntil = 0
+      start(lane)
     },
     stop() {
       for (const lane of lanes.values()) {

@@ -5,7 +5,6 @@ import { type TestContext, test } from 'node:test'
 import {
   away,
   back,
-  createLedger,
   granted,
   type Ledger,
   openWithLedger,

@@ -74,7 +74,10 @@ export function createLeases(needs: Needs): Leases {
     book,
     assertGrants,
     kick: () => lanes.kick(),
-    dueAt: (mount, at) => lanes.dueAt(mount, at),
+    onGranted(mount, expiresAt) {
+      lanes.dueAt(mount, expiresAt)
+      lanes.worked(mount)
+    },
   })
   const lanes = createLanes({
     store,
@@ -172,6 +175,7 @@ export function createLeases(needs: Needs): Leases {
         const outcome = await ending.end(row, options)
         if (!outcome.ended && !options.force)
           throw new AppError('lease.end_failed', `failed to revoke "${book.open(row).id}": ${outcome.reason}`)
+        if (outcome.ended) lanes.worked(row.mount)
         count++
       })
     }
