@@ -19,6 +19,12 @@ const needs = [
     present: () => onPath('openssl'),
   },
   {
+    name: 'ssh-keygen',
+    packages: ['openssh-client'],
+    why: 'a second opinion on SSH certificates',
+    present: () => onPath('ssh-keygen'),
+  },
+  {
     name: 'perl',
     packages: ['perl-base'],
     why: 'system calls in the sandbox',

@@ -86,7 +86,7 @@ export async function authorityFor(
   }
 }
 
-export const nameOrId = ({ name, id }: Pick<IssuerRecord, 'name' | 'id'>): string => name || id
+const nameOrId = ({ name, id }: Pick<IssuerRecord, 'name' | 'id'>): string => name || id
 
 /** How this issuer signs revocation lists and answers. */
 export const revocationScheme = ({ issuer: { record }, key }: Authority): SignatureScheme =>

@@ -125,5 +125,5 @@ export async function setDefaultIssuer(
   return { data: config, warnings: record.keyId === '' ? [withoutKey] : [], note: config }
 }
 
-export const withoutKey =
+const withoutKey =
   'This selected default issuer has no key associated with it. Some operations like issuing certificates and signing CRLs will be unavailable with the requested default issuer until a key is imported or the default issuer is changed.'

@@ -87,12 +87,7 @@ function assertOwner(certificate: Certificate, pem: string): void {
 }
 
 /** Stores one entry and the list's new number, however many have been revoked. */
-export async function revoke(
-  { store, lists }: Mount,
-  tx: Tx,
-  certificate: Certificate,
-  now: Date,
-): Promise<Answer> {
+async function revoke({ store, lists }: Mount, tx: Tx, certificate: Certificate, now: Date): Promise<Answer> {
   const name = certificate.serial.toString('hex')
   const serial = printSerial(certificate.serial)
   const issuers = await allIssuers(store, tx)

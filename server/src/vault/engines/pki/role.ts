@@ -186,10 +186,10 @@ export function instantOf(text: string): Date | undefined {
   return at && !Number.isNaN(at.getTime()) ? at : undefined
 }
 
-export const keyUsageNamed = (name: string): KeyUsage | undefined =>
+const keyUsageNamed = (name: string): KeyUsage | undefined =>
   keyUsages.find((usage) => usage.toLowerCase() === name.trim().toLowerCase())
 
-export const extendedKeyUsageNamed = (name: string): string | undefined => {
+const extendedKeyUsageNamed = (name: string): string | undefined => {
   const known = name.trim().toLowerCase()
   return Object.hasOwn(extendedKeyUsages, known) ? extendedKeyUsages[known] : undefined
 }

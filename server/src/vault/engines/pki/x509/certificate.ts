@@ -128,7 +128,7 @@ function constraintsIn(extensions: ReadonlyMap<string, Extension>): Pick<Certifi
   return { ca, pathLength: ca && second ? readSmall(second) : undefined }
 }
 
-export function usagesIn(extensions: ReadonlyMap<string, Extension>): KeyUsage[] | undefined {
+function usagesIn(extensions: ReadonlyMap<string, Extension>): KeyUsage[] | undefined {
   const value = extensions.get(oids.keyUsage)?.value
   if (!value) return undefined
   const { bytes } = readBits(readOne(value))
