@@ -108,7 +108,7 @@ export async function beginRootGeneration(
   return rootGeneration.status(await rootGeneration.begin({ otp, pgpKey }))
 }
 
-export function decodeToken(body: Body): { token: string } {
+function decodeToken(body: Body): { token: string } {
   const encoded = textField(body, 'encoded_token')
   const otp = textField(body, 'otp')
   if (!encoded || !otp) throw new AppError('request.invalid', "provided 'encoded_token' or 'otp' is empty")

@@ -136,6 +136,21 @@ export function createSeal({ store, audit, barrier, clock, wrappers, wanted }: N
     return rootKey
   }
 
+  async function storeMigrated(tx: Tx, from: SealKind, next: SealConfig, wrapped: Buffer): Promise<void> {
+    await putKey(tx, 'seal', sealConfigBytes(next))
+    await putKey(tx, 'root', wrapped)
+    await audit.record(tx, {
+      type: 'vault.migrated',
+      outcome: 'done',
+      actor: 'system:server',
+      target: 'vault:keyward',
+      detail: { from, to: next.seal },
+    })
+    tx.afterCommit(() => {
+      config = next
+    })
+  }
+
   /** Closes the root key with the seal that is wanted now, and opens the vault with it. */
   async function migrate(from: SealConfig, rootKey: Buffer, key: Buffer | undefined): Promise<void> {
     const to = wanted ?? from.seal
@@ -149,24 +164,16 @@ export function createSeal({ store, audit, barrier, clock, wrappers, wanted }: N
             threshold: 1,
             ...(key ? { recovery: { ...holders, digest: digestOf(key).toString('hex') } } : {}),
           }
-    const wrapped =
-      to === 'shamir'
-        ? encrypt(key ?? Buffer.alloc(0), 0, rootContext, rootKey)
-        : await wrapperOf(to).wrap(rootKey)
-    await store.write(async (tx) => {
-      await putKey(tx, 'seal', sealConfigBytes(next))
-      await putKey(tx, 'root', wrapped)
-      await audit.record(tx, {
-        type: 'vault.migrated',
-        outcome: 'done',
-        actor: 'system:server',
-        target: 'vault:keyward',
-        detail: { from: from.seal, to },
-      })
-      tx.afterCommit(() => {
-        config = next
-      })
-    })
+    try {
+      const wrapped =
+        to === 'shamir'
+          ? encrypt(key ?? Buffer.alloc(0), 0, rootContext, rootKey)
+          : await wrapperOf(to).wrap(rootKey)
+      await store.write((tx) => storeMigrated(tx, from.seal, next, wrapped))
+    } catch (error) {
+      rootKey.fill(0)
+      throw error
+    }
     await openWith(rootKey)
   }
 

@@ -3,7 +3,9 @@ import { combine, split } from 'shamir-secret-sharing'
 /** Splits a key so that any `threshold` of the shares give it back and fewer tell nothing. One share is the key itself. */
 export async function splitKey(key: Uint8Array, shares: number, threshold: number): Promise<Buffer[]> {
   if (shares === 1) return [Buffer.from(key)]
-  const parts = await split(new Uint8Array(key), shares, threshold)
+  const copy = new Uint8Array(key)
+  const parts = await split(copy, shares, threshold)
+  copy.fill(0)
   return parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.length))
 }
 
@@ -13,9 +15,13 @@ export async function combineShares(
   threshold: number,
 ): Promise<Buffer | undefined> {
   if (threshold === 1) return shares[0] && Buffer.from(shares[0])
+  const copies = shares.map((share) => new Uint8Array(share))
   try {
-    return Buffer.from(await combine(shares.map((share) => new Uint8Array(share))))
+    const key = await combine(copies)
+    return Buffer.from(key.buffer, key.byteOffset, key.length)
   } catch {
     return undefined
+  } finally {
+    for (const copy of copies) copy.fill(0)
   }
 }
