@@ -130,7 +130,7 @@ export function createVault(needs: Needs): Vault {
   })
   const { seal } = sealing
   const tokenRoles = createTokenRoles(barrier)
-  const lockouts = createLockouts(clock)
+  const lockouts = createLockouts({ clock, store, barrier })
   const wrapping = createWrapping({ tokens, barrier })
   const passwordPolicies = createPasswordPolicies(barrier)
   const databases = createDatabases({ barrier, store, audit, passwords: passwordPolicies, clock, log })
@@ -222,6 +222,7 @@ export function createVault(needs: Needs): Vault {
 
   async function activate(): Promise<void> {
     await mounts.load()
+    await lockouts.load()
     await serverSystem.opened()
     await sealing.rotation.load()
     active = true

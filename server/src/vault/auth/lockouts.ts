@@ -1,9 +1,12 @@
 import { AppError, type Clock } from '../../core/index.ts'
+import type { Store, Tx } from '../../store/index.ts'
+import type { Barrier } from '../barrier/barrier.ts'
 import { defaultLockout, type Lockout } from '../mount-config.ts'
 
 /**
- * Users whose password was guessed wrong too often. Kept in memory: a restart opens all, which costs a guesser more time than
- * it wins. Names that do not exist are counted alike, so that being locked out tells nothing.
+ * Users whose password was guessed wrong too often. A lock is on disk before the guess that caused it is answered, so a restart
+ * opens nothing; guesses are counted in memory, so only one in `threshold` of them writes. Names that do not exist are counted
+ * alike, so that being locked out tells nothing.
  */
 export type Lockouts = {
   /** One attempt after another for each user, so that guesses made at once are counted too. */
@@ -13,30 +16,58 @@ export type Lockouts = {
     check: () => Promise<T | undefined>,
   ): Promise<T | undefined>
   locked(): LockableUser[]
-  unlock(user: LockableUser): void
+  unlock(tx: Tx, user: LockableUser): Promise<void>
+  /** At unsealing: the locks in the storage that hold, and nothing else. */
+  load(): Promise<void>
 }
 export type LockableUser = { readonly mountAccessor: string; readonly name: string }
 
 type Count = { user: LockableUser; failures: number; lastAt: number; lockedUntil: number }
 
-const rememberedUsers = 10_000
+type Needs = {
+  clock: Pick<Clock, 'now'>
+  store: Pick<Store, 'write'>
+  barrier: Pick<Barrier, 'get' | 'put' | 'delete' | 'list'>
+}
 
-export function createLockouts(clock: Pick<Clock, 'now'>): Lockouts {
+const rememberedUsers = 10_000
+const folder = 'sys/lockout/'
+
+export function createLockouts({ clock, store, barrier }: Needs): Lockouts {
   const counts = new Map<string, Count>()
   const running = new Map<string, Promise<unknown>>()
   const keyOf = ({ mountAccessor, name }: LockableUser): string => `${mountAccessor}\0${name}`
   const now = (): number => clock.now().getTime()
 
-  function countFailure(user: LockableUser, settings: Lockout): void {
+  /** Counts a failure; returns what to store when it was one too many. */
+  function countFailure(user: LockableUser, settings: Lockout): Count | undefined {
     const key = keyOf(user)
     const known = counts.get(key)
     const fresh = !known || now() - known.lastAt >= settings.resetSeconds * 1000
     const failures = fresh ? 1 : known.failures + 1
     const lockedUntil = failures >= settings.threshold ? now() + settings.durationSeconds * 1000 : 0
     counts.delete(key)
-    counts.set(key, { user, failures, lastAt: now(), lockedUntil })
+    const count = { user, failures, lastAt: now(), lockedUntil }
+    counts.set(key, count)
     const [oldest] = counts.keys()
     if (counts.size > rememberedUsers && oldest !== undefined) counts.delete(oldest)
+    return lockedUntil > 0 ? count : undefined
+  }
+
+  async function stored(): Promise<Count[]> {
+    const accessors = await barrier.list(folder)
+    const places = await Promise.all(
+      accessors.map(async (accessor) =>
+        (await barrier.list(folder + accessor)).map((name) => folder + accessor + name),
+      ),
+    )
+    const all = await Promise.all(places.flat().map((place) => barrier.get(place)))
+    return all.filter((bytes) => bytes !== undefined).map((bytes) => JSON.parse(bytes.toString('utf8')))
+  }
+
+  async function unlock(tx: Tx, user: LockableUser): Promise<void> {
+    await barrier.delete(tx, placeOf(user))
+    tx.afterCommit(() => counts.delete(keyOf(user)))
   }
 
   async function checked<T>(
@@ -47,10 +78,11 @@ export function createLockouts(clock: Pick<Clock, 'now'>): Lockouts {
     const known = counts.get(keyOf(user))
     if (known && known.lockedUntil > now()) throw new AppError('policy.denied')
     // The time of a lock has passed: counting starts again.
-    if (known && known.lockedUntil > 0) counts.delete(keyOf(user))
+    if (known && known.lockedUntil > 0) await store.write((tx) => unlock(tx, user))
     const found = await check()
-    if (found === undefined) countFailure(user, settings)
-    else counts.delete(keyOf(user))
+    if (found !== undefined) counts.delete(keyOf(user))
+    const locked = found === undefined ? countFailure(user, settings) : undefined
+    if (locked) await store.write((tx) => barrier.put(tx, placeOf(user), JSON.stringify(locked)))
     return found
   }
 
@@ -70,6 +102,20 @@ export function createLockouts(clock: Pick<Clock, 'now'>): Lockouts {
     },
     locked: () =>
       [...counts.values()].filter(({ lockedUntil }) => lockedUntil > now()).map(({ user }) => user),
-    unlock: (user) => void counts.delete(keyOf(user)),
+    unlock,
+    async load() {
+      counts.clear()
+      const all = await stored()
+      for (const count of all.filter(({ lockedUntil }) => lockedUntil > now()))
+        counts.set(keyOf(count.user), count)
+      const ended = all.filter(({ lockedUntil }) => lockedUntil <= now())
+      if (ended.length === 0) return
+      await store.write(async (tx) => {
+        for (const { user } of ended) await barrier.delete(tx, placeOf(user))
+      })
+    },
   }
 }
+
+const placeOf = ({ mountAccessor, name }: LockableUser): string =>
+  `${folder}${mountAccessor}/${encodeURIComponent(name)}`

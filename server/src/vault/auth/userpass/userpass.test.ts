@@ -205,3 +205,33 @@ test('GOV-1: userpass: no password is in the audit log nor in the store', async 
   ).toString('latin1')
   for (const text of [password, 'mary', 'argon2']) assert.equal(stored.includes(text), false)
 })
+
+test('VAULT-2: userpass: a lock outlives a restart, and its end does too', async (t) => {
+  const { login, password, root, clock, vault, store } = await setup(t)
+  const writes = async () =>
+    (await store.all<{ n: number }>(sql`select count(*) as n from vault_entries`))[0]?.n
+  const before = await writes()
+  for (let i = 0; i < 4; i++) await login(generated())
+  // What is only counted is not written.
+  assert.equal(await writes(), before)
+  await login(generated())
+  const restart = async (): Promise<void> => {
+    vault.close()
+    await vault.unsealByItself()
+  }
+  await restart()
+  assert.equal((await login(password)).status, 403)
+  assert.equal(dataOf(await root('GET', 'sys/locked-users'))['total'], 1)
+  clock.advance(900_000)
+  await restart()
+  assert.equal(await writes(), before)
+  assert.equal((await login(password)).status, 200)
+  for (let i = 0; i < 5; i++) await login(generated())
+  const { mount_accessors: mounts } = (
+    dataOf(await root('GET', 'sys/locked-users'))['by_namespace'] as { mount_accessors: never[] }[]
+  )[0] ?? { mount_accessors: [] }
+  const [{ mount_accessor: accessor } = { mount_accessor: '' }] = mounts as { mount_accessor: string }[]
+  await root('POST', `sys/locked-users/${accessor}/unlock/mary`)
+  await restart()
+  assert.equal((await login(password)).status, 200)
+})

@@ -35,7 +35,7 @@ export function lockedUserPaths(lockouts: Lockouts, mounts: Pick<Mounts, 'all'>)
       pattern: 'locked-users/{accessor}/unlock/{name}',
       async update(tx, { params }) {
         const user = { mountAccessor: params['accessor'] ?? '', name: (params['name'] ?? '').toLowerCase() }
-        tx.afterCommit(() => lockouts.unlock(user))
+        await lockouts.unlock(tx, user)
         return { note: { unlocked: user.name } }
       },
     },
