@@ -7,7 +7,11 @@ export type Kv2Meta = {
   readonly oldest: number
   readonly maxVersions: number
   readonly casRequired: boolean
+  /** 0: as the mount says; negative: never by age. */
   readonly deleteAfterSeconds: number
+  /** How often the metadata was written; absent in older entries. */
+  readonly metadataVersion?: number
+  readonly metadataCasRequired?: boolean
   readonly custom: Readonly<Record<string, string>> | null
   readonly versions: Readonly<Record<string, Kv2Version>>
 }
@@ -20,6 +24,8 @@ export type Kv2Version = {
 export type Kv2Config = {
   readonly maxVersions: number
   readonly casRequired: boolean
+  readonly metadataCasRequired?: boolean
+  /** 0: not said; negative: never by age, whatever a secret says. */
   readonly deleteAfterSeconds: number
 }
 
@@ -69,7 +75,10 @@ export function withNewVersion(
   return { meta: { ...meta, current: version, oldest, updatedAt: now, versions }, version, dropped }
 }
 
-const shorter = (a: number, b: number): number => (a > 0 && b > 0 ? Math.min(a, b) : a || b)
+const shorter = (a: number, b: number): number => {
+  if (a < 0 || b < 0) return 0
+  return a > 0 && b > 0 ? Math.min(a, b) : a || b
+}
 
 /** The metadata with some versions changed; versions that do not exist are passed over. */
 export function changeVersions(

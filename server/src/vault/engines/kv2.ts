@@ -1,9 +1,9 @@
 import { AppError, Secret } from '../../core/index.ts'
 import type { Tx } from '../../store/index.ts'
-import { formatDuration } from '../duration.ts'
 import type { Answer, Call, Engine, PathSpec } from '../engine.ts'
-import { booleanField, countField, durationField, isObject, listField, textMapField } from '../fields.ts'
-import { changeVersions, type Kv2Meta, newMeta, timeText, versionView } from './kv2-meta.ts'
+import { countField, isObject, listField } from '../fields.ts'
+import { changeVersions, type Kv2Meta, versionView } from './kv2-meta.ts'
+import { configPath, listDetails, patchMetadata, readMetadata, writeMetadata } from './kv2-metadata.ts'
 import type { Kv2Store } from './kv2-store.ts'
 import { mergePatch } from './merge-patch.ts'
 
@@ -37,7 +37,8 @@ export function createKv2(kv: Kv2Store, mountPath: string): Engine {
         events: { list: 'secret.listed', delete: 'secret.deleted' },
         list: async (call) => listed(await kv.list(folderName(call))),
         read: (call) => readMetadata(kv, call),
-        update: (tx, call) => writeMetadata(kv, tx, call),
+        update: (tx, call) => writeMetadata(kv, tx, call, nameOf(call)),
+        patch: (tx, call) => patchMetadata(kv, tx, call, nameOf(call)),
         delete: async (tx, call) => {
           await kv.remove(tx, nameOf(call))
           return {}
@@ -71,7 +72,13 @@ export function createKv2(kv: Kv2Store, mountPath: string): Engine {
         events: { read: 'secret.read' },
         read: (call) => readSubkeys(kv, call),
       },
-      { pattern: 'config', read: () => readConfig(kv), update: (tx, call) => writeConfig(kv, tx, call) },
+      {
+        pattern: 'detailed-metadata/{name...}',
+        target,
+        events: { list: 'secret.listed' },
+        list: (call) => listDetails(kv, folderName(call)),
+      },
+      configPath(kv),
       { pattern: '{name...}', read: wrongPath, list: wrongPath, update: (_, call) => wrongPath(call) },
     ],
     wipe: (tx) => kv.wipe(tx),
@@ -137,11 +144,14 @@ async function readSubkeys(kv: Kv2Store, call: Call): Promise<Answer | undefined
   }
 }
 
-/** The keys of nested objects with every value replaced by null; `depth` 0 is unlimited. */
+/** The keys of nested objects with every value replaced by null, also an empty object's; `depth` 0 is unlimited. */
 function keysOnly(value: unknown, depth: number): unknown {
   if (!isObject(value)) return null
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, depth === 1 ? null : keysOnly(inner, depth - 1)]),
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      depth === 1 || (isObject(inner) && Object.keys(inner).length === 0) ? null : keysOnly(inner, depth - 1),
+    ]),
   )
 }
 
@@ -205,68 +215,4 @@ async function undelete(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer> {
   const back = changeVersions(meta, versions, call.now.getTime(), ({ deletedAt: _, ...entry }) => entry)
   await kv.setMeta(tx, name, back)
   return { note: { undeleted: versions } }
-}
-
-async function readMetadata(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
-  const { name } = call.params
-  const meta = name ? await kv.meta(name) : undefined
-  if (!meta) return undefined
-  const versions = Object.entries(meta.versions).map(([number, version]) => [
-    number,
-    {
-      created_time: timeText(version.createdAt),
-      deletion_time: timeText(version.deletedAt),
-      destroyed: version.destroyed ?? false,
-    },
-  ])
-  return {
-    data: {
-      cas_required: meta.casRequired,
-      created_time: timeText(meta.createdAt),
-      current_version: meta.current,
-      custom_metadata: meta.custom,
-      delete_version_after: formatDuration(meta.deleteAfterSeconds),
-      max_versions: meta.maxVersions,
-      oldest_version: meta.oldest,
-      updated_time: timeText(meta.updatedAt),
-      versions: Object.fromEntries(versions),
-    },
-  }
-}
-
-async function writeMetadata(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer> {
-  const name = nameOf(call)
-  const { body } = call
-  const now = call.now.getTime()
-  const meta = (await kv.meta(name, tx)) ?? newMeta(now)
-  await kv.setMeta(tx, name, {
-    ...meta,
-    updatedAt: now,
-    maxVersions: countField(body, 'max_versions') ?? meta.maxVersions,
-    casRequired: booleanField(body, 'cas_required') ?? meta.casRequired,
-    deleteAfterSeconds: durationField(body, 'delete_version_after') ?? meta.deleteAfterSeconds,
-    custom: textMapField(body, 'custom_metadata') ?? meta.custom,
-  })
-  return {}
-}
-
-async function readConfig(kv: Kv2Store): Promise<Answer> {
-  const { casRequired, deleteAfterSeconds, maxVersions } = await kv.config()
-  return {
-    data: {
-      cas_required: casRequired,
-      delete_version_after: formatDuration(deleteAfterSeconds),
-      max_versions: maxVersions,
-    },
-  }
-}
-
-async function writeConfig(kv: Kv2Store, tx: Tx, { body }: Call): Promise<Answer> {
-  const config = await kv.config(tx)
-  await kv.setConfig(tx, {
-    casRequired: booleanField(body, 'cas_required') ?? config.casRequired,
-    deleteAfterSeconds: durationField(body, 'delete_version_after') ?? config.deleteAfterSeconds,
-    maxVersions: countField(body, 'max_versions') ?? config.maxVersions,
-  })
-  return {}
 }

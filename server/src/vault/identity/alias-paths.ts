@@ -2,7 +2,7 @@ import { AppError } from '../../core/index.ts'
 import type { Tx } from '../../store/index.ts'
 import type { Answer, Call, PathSpec } from '../engine.ts'
 import { textField } from '../fields.ts'
-import { listedWith, metadataField } from './fields.ts'
+import { customMetadataField, listedWith } from './fields.ts'
 import type { IdentityParts } from './identity.ts'
 import { type Alias, type Entity, newAlias, newEntity, sameTexts } from './records.ts'
 import { aliasInfo, aliasView } from './views.ts'
@@ -65,7 +65,7 @@ const wantedIn = ({ body, params }: Call): Wanted => ({
   name: textField(body, 'name') ?? '',
   mountAccessor: textField(body, 'mount_accessor') ?? '',
   canonicalId: (textField(body, 'canonical_id') || textField(body, 'entity_id')) ?? '',
-  customMetadata: metadataField(body, 'custom_metadata'),
+  customMetadata: customMetadataField(body),
 })
 
 async function writeAlias(parts: IdentityParts, tx: Tx, call: Call): Promise<Answer> {

@@ -1,4 +1,5 @@
 import { AppError } from '../../core/index.ts'
+import { assertCustomMetadata } from '../custom-metadata.ts'
 import type { Answer, Body, Call } from '../engine.ts'
 import { isObject, listField, textField, textMapField } from '../fields.ts'
 
@@ -18,10 +19,23 @@ export function policiesField(body: Body): string[] | undefined {
   return names.sort()
 }
 
-/** An object, or `key=value` texts as the command line sends them. Held to Vault's limits. */
-export function metadataField(body: Body, name: string): Record<string, string> | undefined {
+/** An object, or `key=value` texts as the command line sends them. */
+function mapField(body: Body, name: string): Record<string, string> | undefined {
   const value = body[name]
-  const map = value === undefined || isObject(value) ? textMapField(body, name) : pairs(body, name)
+  return value === undefined || value === null || isObject(value)
+    ? textMapField(body, name)
+    : pairs(body, name)
+}
+
+export function customMetadataField(body: Body): Record<string, string> | undefined {
+  const map = mapField(body, 'custom_metadata')
+  if (map) assertCustomMetadata(map)
+  return map
+}
+
+/** Held to Vault's limits. */
+export function metadataField(body: Body, name: string): Record<string, string> | undefined {
+  const map = mapField(body, name)
   if (!map) return undefined
   const entries = Object.entries(map)
   if (entries.length > mostMetadata)
