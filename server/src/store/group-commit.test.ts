@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { temporaryFolder } from '../../test/support/world.ts'
+import { createGroupCommit } from './group-commit.ts'
 import { openStore, type Store, sql, type Tx } from './index.ts'
 
 async function open(t: TestContext): Promise<Store> {
@@ -42,6 +43,73 @@ test('OPS-1: work that goes on after the database has rolled back by itself stor
   await assert.rejects(stubborn, { code: 'store.unavailable' })
   await assert.rejects(neighbour)
   assert.deepEqual(await idsOf(store), [])
+  await store.write((tx) => tx.run(sql`insert into things (id) values ('next')`))
+  assert.deepEqual(await idsOf(store), ['next'])
+})
+
+/** A connection that only notes what it is told, and a disk that is as slow as the test wants. */
+function createRecorded() {
+  const statements: string[] = []
+  const syncs: (() => void)[] = []
+  let inTransaction = false
+  const commits = createGroupCommit({
+    async exec(statement) {
+      statements.push(statement)
+      if (statement === 'begin') inTransaction = true
+      if (statement === 'commit' || statement === 'rollback') inTransaction = false
+    },
+    all: async () => [],
+    run: async () => 0,
+    inTransaction: () => inTransaction,
+    sync: () => new Promise((resolve) => void syncs.push(resolve)),
+  })
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  return { statements, syncs, commits, turns }
+}
+
+test('OPS-1: who comes while the disk is busy shares the next commit; who does not wait for the disk goes on at once', async () => {
+  const { statements, syncs, commits, turns } = createRecorded()
+  const done: string[] = []
+  const write = (name: string, durability: 'disk' | 'kernel') =>
+    commits.write(async () => undefined, durability).then(() => done.push(name))
+  const all = [write('first', 'disk')]
+  await turns()
+  assert.deepEqual(statements, ['begin', 'commit'])
+  for (const name of ['second', 'third']) {
+    all.push(write(name, 'disk'))
+    await turns()
+  }
+  assert.equal(statements.length, 2)
+  syncs.shift()?.()
+  await turns()
+  assert.deepEqual(done, ['first'])
+  assert.deepEqual(statements.slice(2), [
+    'begin',
+    'savepoint job',
+    'release savepoint job',
+    'savepoint job',
+    'release savepoint job',
+    'commit',
+  ])
+  all.push(write('fourth', 'disk'))
+  await turns()
+  all.push(write('urgent', 'kernel'))
+  await turns()
+  assert.deepEqual(done, ['first', 'urgent'])
+  for (const reached of syncs) reached()
+  await Promise.all(all)
+  assert.deepEqual(done, ['first', 'urgent', 'second', 'third', 'fourth'])
+})
+
+test('OPS-1: of a job that fails alone nothing is stored, and the next one is', async (t) => {
+  const store = await open(t)
+  const failing = store.write(async (tx) => {
+    await tx.run(sql`insert into things (id) values ('half')`)
+    throw new Error('not after all')
+  })
+  await assert.rejects(failing, /not after all/)
   await store.write((tx) => tx.run(sql`insert into things (id) values ('next')`))
   assert.deepEqual(await idsOf(store), ['next'])
 })

@@ -23,6 +23,7 @@ type Job = {
 }
 
 const largestBatch = 128
+const isUrgent = ({ durability }: Pick<Job, 'durability'>): boolean => durability === 'kernel'
 const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
@@ -32,6 +33,11 @@ const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(res
 export function createGroupCommit(connection: WriteConnection) {
   const waiting: Job[] = []
   let draining: Promise<void> | undefined
+  /** The newest sync of the disk, while it is under way. */
+  let syncing: Promise<void> | undefined
+  /** How many of those that wait do not wait for the disk; `hurry` tells that one has come. */
+  let urgent = 0
+  let hurry = (): void => undefined
   /** The job whose savepoint is open. */
   let running: Job | undefined
 
@@ -57,18 +63,19 @@ export function createGroupCommit(connection: WriteConnection) {
     afterCommit: (call) => void job.after.push(call),
   })
 
-  async function runJob(job: Job): Promise<boolean> {
-    await connection.exec('savepoint job')
+  /** A job that is alone has the whole transaction for its savepoint. */
+  async function runJob(job: Job, alone: boolean): Promise<boolean> {
+    if (!alone) await connection.exec('savepoint job')
     running = job
     try {
       job.value = await job.work(txFor(job))
       running = undefined
-      await connection.exec('release savepoint job')
+      if (!alone) await connection.exec('release savepoint job')
       return true
     } catch (error) {
       running = undefined
       job.reject(error)
-      if (!connection.inTransaction()) throw error
+      if (alone || !connection.inTransaction()) throw error
       await connection.exec('rollback to savepoint job')
       await connection.exec('release savepoint job')
       return false
@@ -80,7 +87,7 @@ export function createGroupCommit(connection: WriteConnection) {
     const done: Job[] = []
     try {
       await connection.exec('begin')
-      for (const job of batch) if (await runJob(job)) done.push(job)
+      for (const job of batch) if (await runJob(job, batch.length === 1)) done.push(job)
       await connection.exec('commit')
       return done
     } catch (error) {
@@ -96,21 +103,41 @@ export function createGroupCommit(connection: WriteConnection) {
     job.resolve(job.value)
   }
 
+  /** The next jobs, together with all that can come along without waiting longer. */
+  async function gather(): Promise<Job[]> {
+    // What else comes in this turn of the event loop, such as requests of other connections.
+    await endOfTurn()
+    // Who waits for the disk waits for the sync under way in any case; what comes until it ends shares the next.
+    const hurried = new Promise<void>((resolve) => {
+      hurry = resolve
+    })
+    if (syncing && urgent === 0) await Promise.race([syncing, hurried])
+    const batch = waiting.splice(0, largestBatch)
+    urgent = waiting.filter(isUrgent).length
+    return batch
+  }
+
+  /** Answers the jobs when the disk has them. */
+  async function settleOnDisk(jobs: readonly Job[]): Promise<void> {
+    try {
+      await connection.sync()
+      for (const job of jobs) settle(job)
+    } catch (error) {
+      for (const job of jobs) job.reject(error)
+    }
+  }
+
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
-      // What else comes in this turn of the event loop, such as requests of other connections, shares the batch.
-      await endOfTurn()
-      const done = await commitBatch(waiting.splice(0, largestBatch))
-      for (const job of done) if (job.durability === 'kernel') settle(job)
-      const toSync = done.filter((job) => job.durability === 'disk')
+      const done = await commitBatch(await gather())
+      for (const job of done) if (isUrgent(job)) settle(job)
+      const toSync = done.filter((job) => !isUrgent(job))
       if (toSync.length === 0) continue
-      // Not awaited: the next batch runs while this one reaches the disk.
-      connection.sync().then(
-        () => toSync.forEach(settle),
-        (error) => {
-          for (const job of toSync) job.reject(error)
-        },
-      )
+      // Not awaited: work that does not wait for the disk goes on while this batch reaches it.
+      const reached = settleOnDisk(toSync).finally(() => {
+        if (syncing === reached) syncing = undefined
+      })
+      syncing = reached
     }
     draining = undefined
   }
@@ -118,7 +145,12 @@ export function createGroupCommit(connection: WriteConnection) {
   return {
     write<T>(work: (tx: Tx) => Promise<T>, durability: Durability): Promise<T> {
       return new Promise<T>((resolve, reject) => {
-        waiting.push({ work, durability, resolve: resolve as (value: unknown) => void, reject, after: [] })
+        const job = { work, durability, resolve: resolve as (value: unknown) => void, reject, after: [] }
+        waiting.push(job)
+        if (isUrgent(job)) {
+          urgent++
+          hurry()
+        }
         draining ??= drain()
       })
     },
