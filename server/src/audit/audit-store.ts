@@ -33,10 +33,16 @@ export async function hashAt(reader: Reader, seq: number): Promise<string | unde
   return (await reader.get<{ hash: string }>(sql`select hash from audit_entries where seq = ${seq}`))?.hash
 }
 
-export async function insertEntry(tx: Tx, entry: AuditEntry): Promise<void> {
+/** An entry as it is stored: `detail` is canonical JSON. */
+export type NewEntry = Omit<AuditEntry, 'detail'> & {
+  readonly atMilliseconds: number
+  readonly detailText: string
+}
+
+export async function insertEntry(tx: Tx, entry: NewEntry): Promise<void> {
   await tx.run(sql`insert into audit_entries (seq, id, at, type, outcome, actor, target, correlation, detail, previous, hash)
-    values (${entry.seq}, ${entry.id}, ${Date.parse(entry.at)}, ${entry.type}, ${entry.outcome}, ${entry.actor}, ${entry.target},
-      ${entry.correlation}, ${JSON.stringify(entry.detail)}, ${entry.previous}, ${entry.hash})`)
+    values (${entry.seq}, ${entry.id}, ${entry.atMilliseconds}, ${entry.type}, ${entry.outcome}, ${entry.actor}, ${entry.target},
+      ${entry.correlation}, ${entry.detailText}, ${entry.previous}, ${entry.hash})`)
 }
 
 export type EntryQuery = {

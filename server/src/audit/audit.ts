@@ -3,7 +3,7 @@ import type { AuditEntry, AuditHead, EventName, Json } from '@keyward/contract'
 import { AppError, type Clock, canonicalJson, newId, reasonOf } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Anchor } from './anchor.ts'
-import { hashAt, insertEntry, readEntries, readTip, type Tip } from './audit-store.ts'
+import { hashAt, insertEntry, type NewEntry, readEntries, readTip, type Tip } from './audit-store.ts'
 
 /** What a domain says; the log adds place, time and hash. `detail` never holds a secret. */
 export type EntryInput = {
@@ -65,8 +65,9 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
   async function append(tx: Tx, input: EntryInput): Promise<void> {
     const tip = tips.get(tx) ?? (await readTip(tx))
     const now = clock.now()
+    const seq = tip.seq + 1
     const unsigned = {
-      seq: tip.seq + 1,
+      seq,
       id: newId('aud', now),
       at: now.toISOString(),
       type: input.type,
@@ -74,16 +75,15 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
       actor: storable(input.actor),
       target: storable(input.target),
       correlation: storable(input.correlation ?? ''),
-      // As it will be read again: what JSON leaves out must not be hashed.
-      detail: JSON.parse(JSON.stringify(input.detail ?? null)) as Json,
+      detailText: storedJson(input.detail ?? null),
       previous: tip.hash,
     }
-    const entry = { ...unsigned, hash: entryHash(unsigned) }
-    await insertEntry(tx, entry)
-    tips.set(tx, entry)
+    const hash = entryHash(unsigned)
+    await insertEntry(tx, { ...unsigned, hash, atMilliseconds: now.getTime() })
+    tips.set(tx, { seq, hash })
     tx.afterCommit(() => {
       unwritable = null
-      lastSeq = Math.max(lastSeq, unsigned.seq)
+      lastSeq = Math.max(lastSeq, seq)
     })
   }
 
@@ -158,7 +158,20 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
 /** Half a character and NUL do not come back from a database as they went in, and the entry would not verify any more. */
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd')
 
-/** SHA-256, hex, over the canonical JSON of everything in the entry but its own hash. */
-function entryHash(entry: Omit<AuditEntry, 'hash'>): string {
-  return hash('sha256', canonicalJson(entry), 'hex')
+/** Canonical, and as it will be read again: what JSON leaves out must not be hashed. */
+const storedJson = (value: Json): string => canonicalJson(JSON.parse(JSON.stringify(value)) as Json)
+
+/**
+ * SHA-256, hex, over the canonical JSON of everything in the entry but its own hash: what `canonicalJson` makes of it, written out because
+ * each request that is answered waits for this.
+ */
+function entryHash(entry: Omit<NewEntry, 'hash' | 'atMilliseconds'>): string {
+  const { seq, id, at, type, outcome, actor, target, correlation, detailText, previous } = entry
+  const text = JSON.stringify
+  return hash(
+    'sha256',
+    `{"actor":${text(actor)},"at":"${at}","correlation":${text(correlation)},"detail":${detailText},"id":"${id}",` +
+      `"outcome":"${outcome}","previous":"${previous}","seq":${seq},"target":${text(target)},"type":"${type}"}`,
+    'hex',
+  )
 }
