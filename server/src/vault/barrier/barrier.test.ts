@@ -27,10 +27,35 @@ test('VAULT-1: a value opens only with its key, its context and its bytes', () =
 
 test('VAULT-1: no nonce comes twice', () => {
   const key = randomBytes(32)
-  const nonces = Array.from({ length: 1000 }, () =>
-    encrypt(key, 1, 'a', Buffer.alloc(0)).subarray(5, 17).toString('hex'),
-  )
-  assert.equal(new Set(nonces).size, 1000)
+  const ring = createKeyRing(now)
+  const sealed = Array.from({ length: 1000 }, () => [
+    encrypt(key, 1, 'a', Buffer.alloc(0)),
+    ring.encrypt('a', Buffer.alloc(0)),
+  ])
+  assert.equal(new Set(sealed.flat().map((bytes) => bytes.toString('hex', 5, 17))).size, 2000)
+})
+
+test('VAULT-1: what the barrier knows of folders and of nothing follows what is stored, also when all comes in one commit', async (t) => {
+  const { vault, store } = await openUnsealedVault(t)
+  const { sealed } = vault
+  const put = (path: string) => store.write((tx) => sealed.put(tx, path, Buffer.from(path)))
+  const remove = (path: string) => store.write((tx) => sealed.delete(tx, path))
+  assert.equal(await sealed.get('f/a'), undefined)
+  await put('f/a')
+  assert.equal(String(await sealed.get('f/a')), 'f/a')
+  await put('f/b')
+  await Promise.all([remove('f/a'), remove('f/b'), put('f/c')])
+  assert.deepEqual(await sealed.list(''), ['f/'])
+  assert.deepEqual(await sealed.list('f/'), ['c'])
+  await Promise.all([put('f/d'), remove('f/c'), remove('f/d')])
+  assert.deepEqual(await sealed.list(''), [])
+  assert.equal(await sealed.get('f/a'), undefined)
+  const failed = store.write(async (tx) => {
+    await sealed.put(tx, 'g/a', Buffer.from('never'))
+    throw new Error('not after all')
+  })
+  await Promise.all([assert.rejects(failed), put('g/b')])
+  assert.deepEqual([await sealed.list(''), await sealed.list('g/')], [['g/'], ['b']])
 })
 
 test('VAULT-1: after a rotation new values take the new key and old ones still open', () => {

@@ -48,8 +48,11 @@ export type Barrier = {
   limitEncryptions(most: number): void
 }
 
-/** `hidden` entries are found by their path only and cost one statement less to write. */
-type Listed = 'listed' | 'hidden'
+/**
+ * `hidden` entries are found by their path only and cost a statement less to write. So does one that is `new`: listed, and the caller
+ * has seen in this transaction that it is not there yet.
+ */
+type Listed = 'listed' | 'hidden' | 'new'
 type Needs = { store: Pick<Store, 'get' | 'all'>; now: () => Date; cacheBytes?: number }
 
 const defaultCacheBytes = 16 * 1024 * 1024
@@ -74,6 +77,10 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   let reserved = 0
   /** Counts commits. A read that began before one must not fill the cache after it. */
   let commits = 0
+  /** Paths with nothing at them, and folders that are there, as far as somebody asked: a statement less for each. */
+  const absent = createKnown()
+  const folders = createKnown()
+  let emptied = 0
 
   function keys(): KeyRing {
     if (!ring) throw new AppError('vault.sealed')
@@ -93,9 +100,13 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     keys()
     const hit = cache.get(path)
     if (hit) return hit
+    if (absent.has(path)) return undefined
     const before = commits
     const bytes = await load(path, store)
-    if (!bytes) return undefined
+    if (!bytes) {
+      if (before === commits && ring) absent.add(path)
+      return undefined
+    }
     const entry = { bytes, parsed: undefined }
     if (before === commits && ring) cache.put(path, entry)
     return entry
@@ -183,7 +194,9 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
 
   /** The folders above `path`, innermost first, until one is there already. */
   async function addFolders(tx: Tx, keyRing: KeyRing, path: string): Promise<void> {
-    let folder = folderOf(path)
+    const innermost = folderOf(path)
+    if (innermost === '' || folders.has(innermost)) return
+    let folder = innermost
     let id = keyRing.nameOf('entry', folder)
     while (folder !== '' && !(await hasEntry(tx, id))) {
       const above = folderOf(folder)
@@ -194,11 +207,18 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
       folder = above
       id = parent
     }
+    // Nothing is learned from a transaction that another, which empties folders, has overtaken.
+    const before = emptied
+    tx.afterCommit(() => {
+      if (before === emptied) folders.add(innermost)
+    })
   }
 
   async function dropEmptyFolders(tx: Tx, keyRing: KeyRing, path: string): Promise<void> {
     let folder = folderOf(path)
     while (folder !== '' && !(await hasChildren(tx, keyRing.nameOf('entry', folder)))) {
+      emptied++
+      folders.clear()
       await deleteEntry(tx, keyRing.nameOf('entry', folder))
       folder = folderOf(folder)
     }
@@ -208,13 +228,14 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     tx.afterCommit(() => {
       commits++
       cache.delete(path)
+      absent.delete(path)
     })
   }
 
   async function insert(tx: Tx, keyRing: KeyRing, path: string, value: Buffer, show: Listed): Promise<void> {
     const id = keyRing.nameOf('entry', path)
     if (show === 'hidden') return putEntry(tx, { id, parent: null, name: null, value })
-    if (await updateEntry(tx, id, value)) return
+    if (show === 'listed' && (await updateEntry(tx, id, value))) return
     const folder = folderOf(path)
     const name = sealName(keyRing, id, path.slice(folder.length))
     await putEntry(tx, { id, parent: keyRing.nameOf('entry', folder), name, value })
@@ -294,6 +315,8 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
       rootKey = undefined
       nextRootKeys = []
       cache.clear()
+      absent.clear()
+      folders.clear()
     },
     rotate: (tx) =>
       changeRing(tx, (stored) => {
@@ -306,6 +329,22 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
       encryptionsPerKey = Math.min(most, mostEncryptionsPerKey)
       reserved = Math.min(reserved, encryptionsPerKey)
     },
+  }
+}
+
+const knownPaths = 1000
+
+/** A set of paths that starts anew when it is full. */
+function createKnown(): Pick<Set<string>, 'has' | 'add' | 'delete' | 'clear'> {
+  const paths = new Set<string>()
+  return {
+    has: (path) => paths.has(path),
+    add(path) {
+      if (paths.size >= knownPaths) paths.clear()
+      return paths.add(path)
+    },
+    delete: (path) => paths.delete(path),
+    clear: () => paths.clear(),
   }
 }
 

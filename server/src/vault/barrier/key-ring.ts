@@ -1,8 +1,9 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { AppError } from '../../core/index.ts'
-import { decrypt, encrypt, termOf } from './cipher.ts'
+import { createNonces, decrypt, encrypt, termOf } from './cipher.ts'
 
 export const keyBytes = 32
+const keptDigests = 1000
 
 export type Term = {
   readonly term: number
@@ -64,6 +65,20 @@ export function keyRingFromBytes(bytes: Uint8Array): KeyRing {
 function openRing(names: KeyObject, given: readonly Term[]): KeyRing {
   const terms = [...given]
   let nameKey: KeyObject | undefined = names
+  /** Digests made lately, by kind and path: most paths are asked for again at once. */
+  const digests = new Map<string, Buffer>()
+  const putNonce = createNonces()
+
+  function digestOf(key: KeyObject, name: string): Buffer {
+    const known = digests.get(name)
+    if (known) return known
+    const digest = createHmac('sha256', key).update(name).digest()
+    const [oldest] = digests.keys()
+    if (digests.size >= keptDigests && oldest !== undefined) digests.delete(oldest)
+    digests.set(name, digest)
+    return digest
+  }
+
   function newest(): Term {
     const last = terms.at(-1)
     if (!last) throw new AppError('vault.sealed')
@@ -74,11 +89,11 @@ function openRing(names: KeyObject, given: readonly Term[]): KeyRing {
     terms,
     nameOf(kind, path) {
       if (!nameKey) throw new AppError('vault.sealed')
-      return createHmac('sha256', nameKey).update(`${kind}\0${path}`).digest()
+      return digestOf(nameKey, `${kind}\0${path}`)
     },
     encrypt(context, plain) {
       const { key, term } = newest()
-      return encrypt(key, term, context, plain)
+      return encrypt(key, term, context, plain, putNonce)
     },
     decrypt(context, sealed) {
       newest()
@@ -114,6 +129,7 @@ function openRing(names: KeyObject, given: readonly Term[]): KeyRing {
     wipe() {
       nameKey = undefined
       terms.length = 0
+      digests.clear()
     },
   }
 }

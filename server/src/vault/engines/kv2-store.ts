@@ -85,13 +85,14 @@ export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
       return bytes
     },
     async write(tx, name, text, now, cas) {
-      const known = (await meta(name, tx)) ?? newMeta(now)
+      const before = await meta(name, tx)
+      const known = before ?? newMeta(now)
       const settings = await config()
       assertCas(known, settings, cas)
       const next = withNewVersion(known, settings, now)
       await barrier.put(tx, versionPath(name, next.version), text, 'hidden')
       for (const version of next.dropped) await barrier.delete(tx, versionPath(name, version))
-      await setMeta(tx, name, next.meta)
+      await barrier.put(tx, metaPath(name), JSON.stringify(next.meta), before ? 'listed' : 'new')
       return next
     },
     async destroy(tx, name, versions, now) {
