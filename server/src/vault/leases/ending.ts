@@ -59,7 +59,7 @@ export function createEnding({ store, audit, clock, log, book, engineById, isOpe
 
   async function finish(
     row: LeaseRow,
-    record: LeaseRecord,
+    record: LeaseRecord | undefined,
     { once }: EndOptions,
     forced?: string,
   ): Promise<void> {
@@ -72,25 +72,28 @@ export function createEnding({ store, audit, clock, log, book, engineById, isOpe
         type: 'lease.ended',
         outcome: 'done',
         actor,
-        target: `lease:${record.id}`,
-        detail: { role: record.role, ...(forced === undefined ? {} : { forced: true, reason: forced }) },
+        target: `lease:${record?.id ?? 'damaged'}`,
+        detail: {
+          role: record?.role ?? '',
+          ...(forced === undefined ? {} : { forced: true, reason: forced }),
+        },
       })
     })
   }
 
-  async function fail(row: LeaseRow, record: LeaseRecord, reason: string): Promise<void> {
+  async function fail(row: LeaseRow, record: LeaseRecord | undefined, reason: string): Promise<void> {
     const attempts = row.attempts + 1
     const dueAt = clock.now().getTime() + retryAfter(attempts, random())
     await store.write(async (tx) => {
-      const changed = await book.close(tx, row, { ...record, error: reason })
-      await failLease(tx, { ...changed, attempts, dueAt })
+      const { value } = record ? await book.close(tx, row, { ...record, error: reason }) : row
+      await failLease(tx, { id: row.id, value, attempts, dueAt })
       if (isPowerOfTwo(attempts))
         await audit.record(tx, {
           type: 'lease.ended',
           outcome: 'failed',
           actor,
-          target: `lease:${record.id}`,
-          detail: { role: record.role, attempts, reason },
+          target: `lease:${record?.id ?? 'damaged'}`,
+          detail: { role: record?.role ?? '', attempts, reason },
         })
     })
   }
@@ -99,8 +102,8 @@ export function createEnding({ store, audit, clock, log, book, engineById, isOpe
     // Read again: whoever had it before may have ended it, or counted a failure.
     const row = await readLease(store, given.id)
     if (!row || row.stage === 'live') return { ended: true }
-    const record = book.open(row)
-    const outcome = await endOutside(record)
+    const record = book.openIfWhole(row)
+    const outcome = record ? await endOutside(record) : unreadable
     // Without its keys the engine could not even try, and nothing can be written.
     if (!isOpen() && !outcome.ended) return outcome
     if (outcome.ended) await finish(row, record, options)
@@ -121,6 +124,11 @@ export function createEnding({ store, audit, clock, log, book, engineById, isOpe
     },
     isBusy: (id) => busy.has(Buffer.from(id).toString('hex')),
   }
+}
+
+const unreadable: Outcome = {
+  ended: false,
+  reason: 'its entry was altered or damaged: restore the database, or forget the lease by force',
 }
 
 /** Doubles from two seconds to a quarter of an hour, give or take a fifth, so that many do not come back together. */

@@ -61,6 +61,7 @@ const firstRestMilliseconds = 1_000
 const longestRestMilliseconds = 60_000
 /** So many failures in a row look like a destination that was away, not like one bad lease. */
 const outage = 3
+const damaged = { id: 'damaged', role: '' }
 const never = Number.POSITIVE_INFINITY
 
 export function createLanes(needs: Needs): Lanes {
@@ -98,7 +99,7 @@ export function createLanes(needs: Needs): Lanes {
     await store.write(async (tx) => {
       for (const row of expired) {
         if (!(await markExpired(tx, row.id, now()))) continue
-        const { id, role } = book.open(row)
+        const { id, role } = book.openIfWhole(row) ?? damaged
         const reason = row.stage === 'live' ? 'its time has come' : 'whoever made it did not finish'
         await audit.record(tx, {
           type: 'lease.expired',

@@ -43,6 +43,8 @@ export type LeaseBook = {
   roleOf(mountId: string, role: string): Buffer
   folderOf(path: string): Buffer
   open(row: LeaseRow): LeaseRecord
+  /** Undefined for what was altered or damaged: one bad row must not stand in the way of the others. */
+  openIfWhole(row: LeaseRow): LeaseRecord | undefined
   close(tx: Tx, row: Omit<LeaseRow, 'value'>, record: LeaseRecord): Promise<LeaseRow>
   find(leaseId: string, reader?: Reader): Promise<StoredLease | undefined>
   /** With the folders above it. */
@@ -63,6 +65,15 @@ export function createLeaseBook({ barrier, store }: Needs): LeaseBook {
   const mountOf = (mountId: string): Buffer => barrier.digest('lease mount', mountId)
   const open = (row: LeaseRow): LeaseRecord =>
     JSON.parse(barrier.reveal(contextOf(row), row.value)) as LeaseRecord
+
+  function openIfWhole(row: LeaseRow): LeaseRecord | undefined {
+    try {
+      return open(row)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'vault.entry_corrupt') return undefined
+      throw error
+    }
+  }
 
   async function close(tx: Tx, row: Omit<LeaseRow, 'value'>, record: LeaseRecord): Promise<LeaseRow> {
     return { ...row, value: await barrier.close(tx, contextOf(row), JSON.stringify(record)) }
@@ -95,6 +106,7 @@ export function createLeaseBook({ barrier, store }: Needs): LeaseBook {
     roleOf: (mountId, role) => barrier.digest('lease role', `${mountId}\0${role}`),
     folderOf,
     open,
+    openIfWhole,
     close,
     async find(leaseId, reader = store) {
       const row = await readLease(reader, idOf(leaseId))

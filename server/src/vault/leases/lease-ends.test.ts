@@ -170,3 +170,16 @@ test('VAULT-3: nobody ends the leases of a mount who may not disable it', async 
   assert.equal((await callerOf(vault, token)('DELETE', 'sys/mounts/books')).status, 403)
   assert.equal(ledger.accounts.size, 1)
 })
+
+test('VAULT-3: a role that says nothing gets what its mount is tuned to, and no role more than that', async (t) => {
+  const { root } = await openWithLedger(t, { ttlSeconds: 0, maxTtlSeconds: 0 })
+  assert.equal((await granted(root)).seconds, 768 * 3600)
+  await root('POST', 'sys/mounts/books/tune', { default_lease_ttl: '5m', max_lease_ttl: '8m' })
+  const { id, seconds } = await granted(root)
+  assert.equal(seconds, 300)
+  const { body } = await root('POST', 'sys/leases/renew', { lease_id: id, increment: '1h' })
+  assert.equal(body['lease_duration'], 480)
+  const greedy = await openWithLedger(t, { ttlSeconds: 36_000, maxTtlSeconds: 360_000 })
+  await greedy.root('POST', 'sys/mounts/books/tune', { default_lease_ttl: '5m', max_lease_ttl: '8m' })
+  assert.equal((await granted(greedy.root)).seconds, 480)
+})

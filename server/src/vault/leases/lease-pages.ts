@@ -73,7 +73,7 @@ const listPage = 1000
 
 export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs): LeasePages {
   const viewOf = (row: LeaseRow): CredentialLease => {
-    const record = book.open(row)
+    const record = book.openIfWhole(row) ?? damagedRecord(row)
     return { ...shown(record), ...placed(row), mount: mountPath(record.mountId) }
   }
   const mountPath = (mountId: string): string => mounts.all().find(({ id }) => id === mountId)?.path ?? ''
@@ -102,7 +102,7 @@ export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs):
       const last = rows.at(-1)
       if (!last) return names.sort()
       after = last.id
-      for (const row of rows) names.push(book.open(row).id.slice(path.length))
+      for (const row of rows) names.push((book.openIfWhole(row) ?? damagedRecord(row)).id.slice(path.length))
     }
   }
 
@@ -120,7 +120,7 @@ export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs):
       count,
       oldestAt: dateOrNull(oldestAt),
       nextTryAt: dateOrNull(failing.nextTryAt),
-      error: next ? (book.open(next).error ?? null) : null,
+      error: next ? viewOf(next).error : null,
     }
   }
 
@@ -146,6 +146,23 @@ const shown = ({ id, role, tokenId, renewable, error, ...times }: LeaseRecord) =
   expiresAt: new Date(times.expiresAt),
   lastRenewedAt: dateOrNull(times.lastRenewedAt),
   error: error ?? null,
+})
+
+/** What is still known of a row that was altered or damaged. */
+const damagedRecord = ({ id, expiresAt }: LeaseRow): LeaseRecord => ({
+  id: `damaged-${hex(id).slice(0, 12)}`,
+  mountId: '',
+  role: '',
+  state: {},
+  tokenId: '',
+  issuedAt: 0,
+  expiresAt: Number(expiresAt),
+  lastRenewedAt: null,
+  renewable: false,
+  ttlSeconds: 0,
+  maxTtlSeconds: 0,
+  tokenEndsAt: null,
+  error: 'its entry was altered or damaged',
 })
 
 const states: Record<LeaseStage, CredentialLease['state']> = {

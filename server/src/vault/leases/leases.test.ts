@@ -2,14 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import {
-  away,
-  back,
-  granted,
-  type Ledger,
-  openWithLedger,
-  tokenFrom,
-} from '../../../test/support/ledger.ts'
+import { away, back, granted, type Ledger, openWithLedger, tokenFrom } from '../../../test/support/ledger.ts'
 import { callerOf, openVault } from '../../../test/support/vault-server.ts'
 import { createTestClock, type TestClock, temporaryFolder } from '../../../test/support/world.ts'
 import { sql } from '../../store/index.ts'
@@ -283,4 +276,21 @@ test('VAULT-1: no path, role or name of a lease can be read on disk, and no colu
   await store.write((tx) => tx.run(sql`update vault_leases set expires_at = expires_at + 1000000`))
   const { status } = await root('POST', 'sys/leases/lookup', { lease_id: id })
   assert.equal(status, 500)
+})
+
+test('VAULT-1: a lease whose row was changed ends nothing, shows, and holds up no other', async (t) => {
+  const { root, ledger, vault, store, clock } = await openWithLedger(t)
+  await granted(root)
+  await store.write((tx) => tx.run(sql`update vault_leases set token = null`))
+  const whole = await granted(root)
+  clock.advance(10 * minute)
+  await vault.leases.idle()
+  clock.advance(minute)
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.has(whole.name), false)
+  assert.equal((await vault.leases.backlog()).count, 1)
+  assert.match((await vault.leases.backlog()).error ?? '', /altered or damaged/)
+  assert.equal((await vault.leases.page({ limit: 10 })).items.length, 1)
+  assert.equal((await root('POST', 'sys/leases/revoke-force/books')).status, 204)
+  assert.equal(await vault.leases.count(), 0)
 })

@@ -174,7 +174,10 @@ export function createLeases(needs: Needs): Leases {
         await granting.whenMade(row.id)
         const outcome = await ending.end(row, options)
         if (!outcome.ended && !options.force)
-          throw new AppError('lease.end_failed', `failed to revoke "${book.open(row).id}": ${outcome.reason}`)
+          throw new AppError(
+            'lease.end_failed',
+            `failed to revoke "${book.openIfWhole(row)?.id ?? 'a damaged lease'}": ${outcome.reason}`,
+          )
         if (outcome.ended) lanes.worked(row.mount)
         count++
       })
