@@ -18,7 +18,7 @@ const may: Record<string, readonly string[]> = {
   bus: ['contract', 'core', 'store'],
   identity: ['contract', 'core', 'store', 'audit', 'bus'],
   policy: ['core', 'store', 'audit'],
-  vault: ['contract', 'core', 'store', 'audit'],
+  vault: ['contract', 'core', 'store', 'audit', 'backup'],
   scan: ['core'],
   findings: ['contract', 'core', 'store', 'audit', 'bus', 'scan', 'vault'],
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],

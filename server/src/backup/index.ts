@@ -1,3 +1,4 @@
+export { readArchive, writeArchive } from './archive.ts'
 export { type Backups, createBackups, viewOf } from './backup.ts'
 export { backupMigrations } from './backup-store.ts'
 export { newBackupKey } from './encryption.ts'

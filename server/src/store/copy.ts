@@ -46,6 +46,23 @@ export async function fillStore(
   })
 }
 
+/** Puts a copy's rows in the place of all that `tables` hold. */
+export async function replaceRows(
+  tx: Tx,
+  tables: readonly CopiedTable[],
+  parts: AsyncIterable<Part>,
+): Promise<void> {
+  // What refers to others goes first.
+  for (const { name } of [...tables].reverse()) await tx.run({ text: `delete from ${name}`, values: [] })
+  for await (const part of parts) {
+    assertFits(
+      part,
+      tables.find(({ name }) => name === part.table),
+    )
+    await insert(tx, part)
+  }
+}
+
 /** Names come from a file: only those of this database's own tables and columns become part of a statement. */
 function assertFits({ table, columns }: Part, known: CopiedTable | undefined): void {
   const fits = known && columns.length > 0 && columns.every((column) => known.columns.includes(column))

@@ -1,4 +1,4 @@
-export { fillStore } from './copy.ts'
+export { fillStore, replaceRows } from './copy.ts'
 export { isOwnPath, openDataFolder } from './data-folder.ts'
 export { openStore } from './open.ts'
 export { type Sql, type SqlValue, sql, sqlList } from './sql.ts'

@@ -1,5 +1,5 @@
 import type { Audit } from '../audit/index.ts'
-import { AppError, actorOf, type Clock, type Log, type Principal, Secret } from '../core/index.ts'
+import { AppError, actorOf, type Clock, type Log, type Principal, reasonOf, Secret } from '../core/index.ts'
 import type { Durability, Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
 import { type Act, type Acted, createActing } from './acting.ts'
@@ -171,6 +171,7 @@ export function createVault(needs: Needs): Vault {
     version: needs.version ?? '1.0.0',
     auditFolders: needs.auditFolders ?? [],
   })
+    reload,
   const fixed: readonly { mount: Mount; engine: Engine }[] = [
     fixedMount('cubbyhole/', 'cubbyhole', 'per-token private secret storage', createCubbyhole(barrier)),
     fixedMount(
@@ -242,6 +243,17 @@ export function createVault(needs: Needs): Vault {
   }
 
   const expiry = createExpiry({
+  /** After the storage was replaced. A vault of key shares waits for them; any other opens by itself. */
+  function reload(): void {
+    shut()
+    seal
+      .load()
+      .then(opening.openAtStart)
+      .catch((error: unknown) =>
+        log.error({ reason: reasonOf(error) }, 'the restored vault cannot be opened'),
+      )
+  }
+
     store,
     audit,
     clock,

@@ -18,7 +18,7 @@ export function pluginPaths({ mounts, version, databases }: Needs): PathSpec[] {
     const { secret, auth } = mounts.types()
     return [...(kind === 'database' ? databases : kind === 'auth' ? auth : secret)].sort()
   }
-  const builtin = `v${version}+builtin`
+  const builtin = `v${version}.builtin`
   const kindFrom = (text: string | undefined): Kind | undefined => kinds.find((kind) => kind === text)
   return [
     {

@@ -4,6 +4,10 @@ import type { Answer, PathSpec } from '../../engine.ts'
 const refused: Readonly<Record<string, string>> = {
   'config/reload/{subsystem...}': 'settings are read when the server starts: restart it',
   'config/group-policy-application': 'there are no namespaces',
+  'config/control-group': 'approvals are asked for by runs: /api/v1/approvals',
+  'config/ui/custom-messages': "the console shows no messages of one's own",
+  'policies/egp/{rest...}': 'rules above the ACL are written in Cedar: docs/how-to/policies.md',
+  'policies/rgp/{rest...}': 'rules above the ACL are written in Cedar: docs/how-to/policies.md',
   'control-group/{rest...}': 'approvals are asked for by runs: /api/v1/approvals',
   'external-keys/{rest...}': 'keys in other key stores are not supported',
   'generate-recovery-token/{rest...}': 'there is no recovery mode',
@@ -28,9 +32,12 @@ const refused: Readonly<Record<string, string>> = {
   'sealwrap/{rest...}': 'everything is encrypted by one barrier',
   'storage/raft/bootstrap/{rest...}': 'there is one server',
   'storage/raft/demote': 'there is one server',
+  'storage/raft/autopilot/{rest...}': 'there is one server',
+  'storage/raft/configuration': 'there is one server',
   'storage/raft/join': 'there is one server',
   'storage/raft/promote': 'there is one server',
   'storage/raft/remove-peer': 'there is one server',
+  'storage/raft/snapshot-auto/{rest...}': 'backups are made by themselves: keyward backup configure',
   'sync/{rest...}': 'secrets are not synchronised to other stores',
   'workflows/{rest...}': 'runs are at /api/v1/runs',
 }

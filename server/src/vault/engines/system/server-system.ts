@@ -9,6 +9,7 @@ import type { Mounts } from '../../mounts.ts'
 import type { VaultRequest, VaultResponse } from '../../request-context.ts'
 import { createRequestCounts } from '../../request-counts.ts'
 import type { Router } from '../../router.ts'
+import { createSnapshots } from '../../snapshot/snapshots.ts'
 import type { Tokens } from '../../tokens/tokens.ts'
 import { createVersionHistory } from '../../version-history.ts'
 import { pluginNames } from '../database/kinds.ts'
@@ -19,6 +20,7 @@ import { pluginPaths } from './plugin-paths.ts'
 import { refusedPaths } from './refused-paths.ts'
 import { remountPaths } from './remount-paths.ts'
 import { serverPaths } from './server-paths.ts'
+import { storagePaths } from './storage-paths.ts'
 
 type Needs = {
   store: Store
@@ -32,6 +34,8 @@ type Needs = {
   leases: Pick<Leases, 'closeMount' | 'pages'>
   version: string
   auditFolders: readonly string[]
+  /** The storage is another's now: everything in memory is old. */
+  reload: () => void
 }
 
 type Handle = (request: VaultRequest) => Promise<VaultResponse>
@@ -66,6 +70,7 @@ export function createServerSystem(needs: Needs): ServerSystem {
         versions,
         countLeases: leases.pages.count,
       }),
+      ...storagePaths(createSnapshots(needs), needs.reload),
       ...configPaths({ storageType: store.dialect }),
       ...refusedPaths(),
     ],

@@ -109,13 +109,18 @@ function policyPaths({ policies }: Needs): PathSpec[] {
         return policy === undefined ? undefined : { data: { name, policy } }
       },
       update: write,
+      async patch(tx, call) {
+        const known = await policies.read(call.params['name'] ?? '')
+        if (known === undefined) return { status: 404, errors: ['policy not found'] }
+        return write(tx, { ...call, body: { policy: known, ...call.body } })
+      },
       delete: remove,
     },
     {
-      pattern: 'policies/detailed/acl',
+      pattern: 'policies/detailed/acl/{prefix...}',
       sudo: true,
-      async list() {
-        const keys = await policies.names()
+      async list({ params }) {
+        const keys = (await policies.names()).filter((name) => name.startsWith(params['prefix'] ?? ''))
         const infos = keys.map(async (name) => [name, { name, policy: (await policies.read(name)) ?? '' }])
         return { data: { keys, key_info: Object.fromEntries(await Promise.all(infos)) } }
       },
