@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { Secret } from '../../src/core/index.ts'
 import { type Caller, callerOf, openUnsealedVault, type VaultWorld } from './vault-server.ts'
 import { createTestClock } from './world.ts'
 
@@ -78,3 +79,19 @@ export const text = (data: Fields, name: string): string => String(data[name])
 /** A root that signs for a year, by default of the kind that is made fastest. */
 export const makeRoot = (world: MountCaller, more: Fields = {}): Promise<Fields> =>
   world.ok('root/generate/internal', { common_name: 'Test Root', ttl: '700h', key_type: 'ec', ...more })
+
+/** An answer that is no JSON, to somebody without a token. */
+export async function rawOf(
+  { vault }: Pick<VaultWorld, 'vault'>,
+  path: string,
+  body?: Fields,
+): Promise<{ status: number; contentType: string | undefined; bytes: Buffer }> {
+  const { status, raw } = await vault.handle({
+    method: body ? 'POST' : 'GET',
+    path,
+    query: {},
+    token: undefined,
+    body: body && new Secret(JSON.stringify(body)),
+  })
+  return { status, contentType: raw?.contentType, bytes: Buffer.from(raw?.bytes ?? []) }
+}

@@ -87,8 +87,10 @@ export function createRevocationLists(store: PkiStore): RevocationLists {
       ].join()
       const known = made.get(record.id)
       if (known?.key === key) return known.der
-      const authority = await authorityFor(store, record.id, 'crl-signing')
-      const der = make(authority, state, expirySeconds)
+      // Noted before it is made, so that those who ask meanwhile get the same.
+      const der = authorityFor(store, record.id, 'crl-signing').then((authority) =>
+        make(authority, state, expirySeconds),
+      )
       made.set(record.id, { key, der })
       der.catch(() => made.delete(record.id))
       return der
