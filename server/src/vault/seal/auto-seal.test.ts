@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { signatureOf, startKms } from '../../../test/support/kms-server.ts'
@@ -198,7 +198,7 @@ test('VAULT-1: from key shares to transit and back, with the shares of the owner
   assert.equal((await last.kv.read('secret/a'))?.data['value']?.reveal(), 'kept')
 })
 
-test('VAULT-1: from the key file to transit it goes by itself, and to key shares not without owners', async (t) => {
+test('VAULT-1: from the key file to transit it goes by itself, and to key shares not without the key', async (t) => {
   const { startServer, wrappers, put, audit } = await transitWorld(t)
   const first = await startServer({})
   await first.initialise({ seal: 'keyfile' })
@@ -215,6 +215,40 @@ test('VAULT-1: from the key file to transit it goes by itself, and to key shares
   )
   const third = await startServer({ seal: 'transit', wrappers: wrappers() })
   assert.equal(third.status().sealed, false)
+})
+
+test('VAULT-1: who has the key file owns the vault: a root token, recovery keys, the way to key shares', async (t) => {
+  const { start, dataDir, store } = await openSealWorld(t)
+  const first = await start()
+  await first.initialise({ seal: 'keyfile' })
+  await store.write((tx) => first.kv.write(tx, 'secret/a', { value: new Secret('kept') }))
+  const key = readFileSync(join(dataDir, 'unseal.key')).toString('hex')
+  const anybody = callerOf(first)
+  const { nonce } = (await anybody('PUT', 'sys/generate-root/attempt')).body
+  const wrong = await anybody('PUT', 'sys/generate-root/update', {
+    key: randomBytes(32).toString('hex'),
+    nonce,
+  })
+  assert.equal(wrong.status, 400)
+  assert.equal((await anybody('PUT', 'sys/generate-root/update', { key, nonce })).body['complete'], true)
+
+  const second = await start({ seal: 'shamir' })
+  assert.equal(second.status().sealed, true)
+  await callerOf(second)('PUT', 'sys/unseal', { key, migrate: true })
+  assert.deepEqual([second.status().sealed, second.status().threshold], [false, 1])
+  const rekey = (await callerOf(second)('PUT', 'sys/rekey/init', { secret_shares: 2, secret_threshold: 2 }))
+    .body
+  const made = (await callerOf(second)('PUT', 'sys/rekey/update', { key, nonce: rekey['nonce'] })).body
+  const third = await start()
+  for (const share of made['keys'] as string[]) await callerOf(third)('PUT', 'sys/unseal', { key: share })
+  assert.equal((await third.kv.read('secret/a'))?.data['value']?.reveal(), 'kept')
+
+  const recovered = await start({ seal: 'keyfile' })
+  for (const share of made['keys'] as string[])
+    await callerOf(recovered)('PUT', 'sys/unseal', { key: share, migrate: true })
+  assert.deepEqual([recovered.status().sealed, recovered.status().threshold], [false, 2])
+  const last = await start()
+  assert.deepEqual([last.status().sealed, last.status().seal], [false, 'keyfile'])
 })
 
 test('VAULT-1: the token of the seal is renewed at half its life, and a failure is told and tried again', async (t) => {

@@ -239,7 +239,7 @@ export function createRekey({ seal, barrier, audit, clock }: Needs): Rekey {
     },
     async firstRecoveryKey(options) {
       assertPossible('recovery')
-      if (holdersOf(seal.config()).shares > 0) {
+      if (seal.config().recovery) {
         await start('recovery', options)
         return { answer: status('recovery') }
       }

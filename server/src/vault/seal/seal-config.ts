@@ -35,6 +35,11 @@ export function parseSealConfig(stored: Uint8Array): SealConfig {
 
 export const sealConfigBytes = (config: SealConfig): Buffer => Buffer.from(JSON.stringify(config))
 
-/** Those who prove together that they own the vault: by recovery keys where it opens by itself, by its key shares elsewhere. */
-export const holdersOf = ({ seal, shares, threshold, recovery }: SealConfig): Holders =>
-  seal === 'shamir' ? { shares, threshold } : (recovery ?? { shares: 0, threshold: 0 })
+/**
+ * Those who prove together that they own the vault: by its key shares, by recovery keys where it opens by itself, or by the key
+ * file, which is as good as one share, where there are none.
+ */
+export const holdersOf = ({ seal, shares, threshold, recovery }: SealConfig): Holders => {
+  if (recovery) return { shares: recovery.shares, threshold: recovery.threshold }
+  return seal === 'shamir' || seal === 'keyfile' ? { shares, threshold } : { shares: 0, threshold: 0 }
+}

@@ -29,14 +29,17 @@ const missing = (seal: SealKind, names: string): AppError =>
   new AppError('request.invalid', `the seal "${seal}" needs settings in the environment: ${names}`)
 
 function transitSettings(env: Environment): TransitSettings | undefined {
-  const of = (name: string, ...others: string[]): string | undefined =>
-    [`KEYWARD_SEAL_TRANSIT_${name}`, ...others].map((known) => env[known]).find((value) => value)
-  const address = of('ADDR', 'VAULT_ADDR', 'BAO_ADDR')
-  const keyName = of('KEY_NAME', 'VAULT_TRANSIT_SEAL_KEY_NAME', 'BAO_TRANSIT_SEAL_KEY_NAME')
-  const file = of('TOKEN_FILE')
-  const token = of('TOKEN', 'VAULT_TOKEN', 'BAO_TOKEN')
+  const of = (...names: string[]): string | undefined => names.map((name) => env[name]).find((value) => value)
+  const address = of('KEYWARD_SEAL_TRANSIT_ADDR', 'VAULT_ADDR', 'BAO_ADDR')
+  const keyName = of(
+    'KEYWARD_SEAL_TRANSIT_KEY_NAME',
+    'VAULT_TRANSIT_SEAL_KEY_NAME',
+    'BAO_TRANSIT_SEAL_KEY_NAME',
+  )
+  const file = of('KEYWARD_SEAL_TRANSIT_TOKEN_FILE')
+  const token = of('KEYWARD_SEAL_TRANSIT_TOKEN', 'VAULT_TOKEN', 'BAO_TOKEN')
   if (!address || !keyName || !(file || token)) return undefined
-  if (of('SKIP_VERIFY', 'VAULT_SKIP_VERIFY', 'BAO_SKIP_VERIFY'))
+  if (of('VAULT_SKIP_VERIFY', 'BAO_SKIP_VERIFY'))
     throw new AppError(
       'request.invalid',
       'a seal by transit without checking the certificate of the other vault is not supported: name its authority in KEYWARD_SEAL_TRANSIT_CA_FILE',
@@ -45,12 +48,15 @@ function transitSettings(env: Environment): TransitSettings | undefined {
     address,
     keyName,
     mount: (
-      of('MOUNT_PATH', 'VAULT_TRANSIT_SEAL_MOUNT_PATH', 'BAO_TRANSIT_SEAL_MOUNT_PATH') ?? 'transit'
+      of('KEYWARD_SEAL_TRANSIT_MOUNT_PATH', 'VAULT_TRANSIT_SEAL_MOUNT_PATH', 'BAO_TRANSIT_SEAL_MOUNT_PATH') ??
+      'transit'
     ).replace(/^\/+|\/+$/g, ''),
     token: file ? { file } : new Secret(token ?? ''),
-    namespace: of('NAMESPACE', 'VAULT_NAMESPACE'),
-    caFile: of('CA_FILE', 'VAULT_CACERT', 'BAO_CACERT'),
-    renewal: !/^(?:1|true)$/i.test(of('DISABLE_RENEWAL', 'VAULT_TRANSIT_SEAL_DISABLE_RENEWAL') ?? ''),
+    namespace: of('KEYWARD_SEAL_TRANSIT_NAMESPACE', 'VAULT_NAMESPACE'),
+    caFile: of('KEYWARD_SEAL_TRANSIT_CA_FILE', 'VAULT_CACERT', 'BAO_CACERT'),
+    renewal: !/^(?:1|true)$/i.test(
+      of('KEYWARD_SEAL_TRANSIT_DISABLE_RENEWAL', 'VAULT_TRANSIT_SEAL_DISABLE_RENEWAL') ?? '',
+    ),
   }
 }
 

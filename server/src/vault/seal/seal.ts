@@ -249,9 +249,7 @@ export function createSeal({ store, audit, barrier, clock, wrappers, wanted }: N
       if (isMigrating() && !migratesByItself())
         throw new AppError(
           'vault.sealed',
-          now.recovery
-            ? `a migration to the seal "${wanted}" is pending: give recovery keys with the option migrate`
-            : `nobody holds a recovery key that could become the key of "${wanted}": make recovery keys first`,
+          `a migration to the seal "${wanted}" is pending: give ${now.recovery ? 'recovery keys' : 'the key of the key file'} with the option migrate`,
         )
       const rootKey = await wrapperOf(now.seal).unwrap(await storedRoot())
       await (isMigrating() ? migrate(now, rootKey, undefined) : openWith(rootKey))
@@ -265,8 +263,8 @@ export function createSeal({ store, audit, barrier, clock, wrappers, wanted }: N
     config: present,
     async isHeld(key) {
       const { seal, recovery } = present()
-      if (seal !== 'shamir')
-        return recovery !== undefined && isSame(digestOf(key), Buffer.from(recovery.digest, 'hex'))
+      if (recovery) return isSame(digestOf(key), Buffer.from(recovery.digest, 'hex'))
+      if (seal !== 'shamir' && seal !== 'keyfile') return false
       const rootKey = decrypt(key, rootContext, await storedRoot())
       rootKey?.fill(0)
       return rootKey !== undefined
