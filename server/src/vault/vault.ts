@@ -8,6 +8,7 @@ import { createJwt } from './auth/jwt/jwt.ts'
 import { createLockouts } from './auth/lockouts.ts'
 import { createUserpass } from './auth/userpass/userpass.ts'
 import { createBarrier } from './barrier/barrier.ts'
+import { dialectVersion } from './dialect-version.ts'
 import type { Engine, RenewalTerms } from './engine.ts'
 import { createCertificateEngines } from './engines/certificate-engines.ts'
 import { createDatabases, type FailingRotation } from './engines/database/databases.ts'
@@ -168,10 +169,10 @@ export function createVault(needs: Needs): Vault {
     tokens,
     identity,
     leases,
-    version: needs.version ?? '1.0.0',
+    version: dialectVersion(needs.version),
     auditFolders: needs.auditFolders ?? [],
-  })
     reload,
+  })
   const fixed: readonly { mount: Mount; engine: Engine }[] = [
     fixedMount('cubbyhole/', 'cubbyhole', 'per-token private secret storage', createCubbyhole(barrier)),
     fixedMount(
@@ -242,7 +243,6 @@ export function createVault(needs: Needs): Vault {
     sealing.shut()
   }
 
-  const expiry = createExpiry({
   /** After the storage was replaced. A vault of key shares waits for them; any other opens by itself. */
   function reload(): void {
     shut()
@@ -254,6 +254,7 @@ export function createVault(needs: Needs): Vault {
       )
   }
 
+  const expiry = createExpiry({
     store,
     audit,
     clock,
@@ -283,7 +284,7 @@ export function createVault(needs: Needs): Vault {
 
   const handleSealed = createSealRequests({
     clock,
-    version: needs.version ?? '1.0.0',
+    version: dialectVersion(needs.version),
     status,
     newSeal: () => needs.wantedSeal ?? 'shamir',
     initialise: opening.initialise,
