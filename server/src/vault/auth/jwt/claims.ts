@@ -39,16 +39,16 @@ function timeOf(claims: Claims, name: string): number | undefined {
   return value
 }
 
-export function assertIssuer(claims: Claims, issuer: string): void {
+function assertIssuer(claims: Claims, issuer: string): void {
   if (issuer !== '' && claims['iss'] !== issuer) throw invalid('invalid issuer (iss) claim')
 }
 
-export function assertSubject(claims: Claims, { boundSubject }: JwtRole): void {
+function assertSubject(claims: Claims, { boundSubject }: JwtRole): void {
   if (boundSubject !== '' && claims['sub'] !== boundSubject) throw invalid('invalid subject (sub) claim')
 }
 
 /** A token that is meant for somebody is not taken by a role which does not say that this is us. */
-export function assertAudience(claims: Claims, { boundAudiences }: JwtRole): void {
+function assertAudience(claims: Claims, { boundAudiences }: JwtRole): void {
   const audiences = audiencesOf(claims)
   if (boundAudiences.length === 0 && audiences.length > 0)
     throw invalid('audience claim found in JWT but no audiences bound to the role')
@@ -117,7 +117,7 @@ export function groupsOf(claims: Claims, { groupsClaim }: JwtRole): string[] | u
 }
 
 /** The claim of this name, or what a JSON pointer (RFC 6901) leads to. */
-export function claimAt(claims: Claims, claim: string): unknown {
+function claimAt(claims: Claims, claim: string): unknown {
   if (!claim.startsWith('/')) return ownValue(claims, claim)
   let value: unknown = claims
   for (const written of claim.slice(1).split('/')) {
