@@ -21,7 +21,7 @@ export type PostgresAccounts = {
 }
 
 export async function startPostgresAccounts(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   { superuser = true }: { superuser?: boolean } = {},
 ): Promise<PostgresAccounts> {
   const cluster = await startPostgres(t)

@@ -9,7 +9,11 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-type Cluster = { url: string; stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void>; start(tries?: number): Promise<void> }
+type Cluster = {
+  url: string
+  stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void>
+  start(tries?: number): Promise<void>
+}
 
 /** The newest PostgreSQL server of Debian's packages on this machine, or undefined. */
 export function postgresBinaries(): string | undefined {
@@ -21,7 +25,7 @@ export function postgresBinaries(): string | undefined {
 }
 
 /** A PostgreSQL server of the test's own, on a unix socket only; PostgreSQL refuses root, so root runs it as another user. */
-export async function startPostgres(t: TestContext): Promise<Cluster> {
+export async function startPostgres(t: Pick<TestContext, 'after'>): Promise<Cluster> {
   const binaries = postgresBinaries()
   if (!binaries) throw new Error('PostgreSQL is not installed: apt-get install postgresql')
   const folder = mkdtempSync(join(tmpdir(), 'keyward-pg-'))

@@ -6,7 +6,7 @@ import { refused } from '../failure.ts'
 import { filled, plainStatements } from '../statements.ts'
 import { parseNameTemplate } from '../username-template.ts'
 import { hasPassword, parsePostgresAddress, withoutPassword } from './address.ts'
-import { createLane, literal } from './lane.ts'
+import { createLanes, literal, type Statements } from './lanes.ts'
 import { scramVerifier, standardIterations } from './scram.ts'
 import { createSessions } from './sessions.ts'
 
@@ -60,7 +60,7 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
     tls: tlsOf(details, secrets),
     ...limitsOf(details),
   })
-  const lane = createLane(sessions)
+  const lanes = createLanes(sessions, limitsOf(details).most)
 
   /** Where the server would store the password as a verifier, it is sent as one: so it stands in no log of the server. */
   async function withPassword(
@@ -86,26 +86,29 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
       const plain = plainStatements(statements)
       if (plain.length === 0) throw refused('empty creation statements')
       const values = { ...namesOf(name), expiration: timeOf(expiresAt) }
-      const text = await withPassword(plain, secret, values)
-      await lane.run({ name, secrets: [secret], text: () => text })
+      const text = inParts(await withPassword(plain, secret, values))
+      await lanes.run({ name, secrets: [secret], text: () => text })
     },
     async extendUser({ name, expiresAt, statements }) {
       const values = { ...namesOf(name), expiration: timeOf(expiresAt) }
       const text = statementText(withDefault(plainStatements(statements), defaults.extend), values)
-      await lane.run({ name, secrets: [], text: () => text })
+      await lanes.run({ name, secrets: [], text: () => ({ rest: text }) })
     },
     async setPassword({ name, password: secret, statements }) {
       const plain = withDefault(plainStatements(statements), defaults.setPassword)
-      const text = await withPassword(plain, secret, namesOf(name))
-      await lane.run({ name, secrets: [secret], text: () => text })
+      const rest = await withPassword(plain, secret, namesOf(name))
+      await lanes.run({ name, secrets: [secret], text: () => ({ rest }) })
     },
     async removeUser({ name, statements }) {
       const plain = plainStatements(statements)
       const own = plain.length === 0 ? undefined : statementText(plain, namesOf(name))
-      await lane.run({
+      await lanes.run({
         name,
         secrets: [],
-        text: (role) => own ?? (role && defaultRemoval(name)),
+        text(role) {
+          const rest = own ?? (role && defaultRemoval(name))
+          return rest === undefined ? undefined : { rest }
+        },
         // The role's own statements cannot name a role that is gone already.
         isGone: (code, role) => role === undefined && code === '42704',
         endsSessions: true,
@@ -117,6 +120,16 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
     },
     close: sessions.close,
   }
+}
+
+/** A statement at the beginning that makes the role, as far as it is certain where it ends. */
+function inParts(text: string): Statements {
+  const first = /^\s*create\s+(?:role|user)\s+(?!mapping\b)(?:[^'";$/-]|"[^"]*"|'[^'\\]*'|-(?!-))*;/i.exec(
+    text,
+  )?.[0]
+  const rest = text.slice(first?.length)
+  if (first === undefined || rest.trim() === '') return { rest: text }
+  return { first: first.slice(0, -1), rest }
 }
 
 /** Only in `create role … password '…'` and its like: elsewhere the password itself is meant. */

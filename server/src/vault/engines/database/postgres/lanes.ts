@@ -9,30 +9,33 @@ export type Change = {
   /** Kept out of the words of a failure. */
   readonly secrets: readonly Secret[]
   /** The statements, given the role if there is one; undefined: nothing is to be done. */
-  text(role: Role | undefined): string | undefined
+  text(role: Role | undefined): Statements | undefined
   /** Whether this failure only says that the role is gone. */
   isGone?(code: string, role: Role | undefined): boolean
   /** Sessions of the role are ended when its end is stored: they would outlive it. */
   readonly endsSessions?: boolean
 }
 export type Role = { readonly oid: number }
+/** `first` touches nothing but the role itself; it takes the server some milliseconds, because of the password. */
+export type Statements = { readonly first?: string; readonly rest: string }
 
 /**
- * Changes of roles, one after the other: PostgreSQL refuses two that touch the rights on one table at the same time. What comes
- * together shares a transaction, and so one sync of the server's disk; when that fails, each has one of its own.
+ * Changes of roles. PostgreSQL refuses two that touch the rights on one table at the same time, so those parts go one after the
+ * other, while roles are made side by side. What comes together shares a transaction, and so one sync of the server's disk;
+ * when that fails, each has one of its own.
  */
-export type Lane = { run(change: Change): Promise<void> }
+export type Lanes = { run(change: Change): Promise<void> }
 
 type Waiting = { readonly change: Change; resolve(): void; reject(error: unknown): void }
 
-const mostTogether = 32
+const mostTogether = 8
 const statementMilliseconds = 30_000
 const lockMilliseconds = 10_000
 const tries = 5
 
-export function createLane(sessions: Pick<Sessions, 'run'>): Lane {
+export function createLanes(sessions: Pick<Sessions, 'run'>, count: number): Lanes {
   let waiting: Waiting[] = []
-  let busy = false
+  let busy = 0
 
   const perform = (changes: readonly Change[]): Promise<void> =>
     sessions.run(
@@ -56,20 +59,20 @@ export function createLane(sessions: Pick<Sessions, 'run'>): Lane {
   }
 
   async function drain(): Promise<void> {
-    busy = true
+    busy++
     while (waiting.length > 0) {
       const batch = waiting.slice(0, mostTogether)
       waiting = waiting.slice(mostTogether)
       await performBatch(batch)
     }
-    busy = false
+    busy--
   }
 
   return {
     run: (change) =>
       new Promise((resolve, reject) => {
         waiting.push({ change, resolve, reject })
-        if (!busy) void drain()
+        if (busy < count) void drain()
       }),
   }
 }
@@ -98,9 +101,15 @@ async function once(session: Session, changes: readonly Change[]): Promise<void>
     return text === undefined ? [] : [{ change, role, text }]
   })
   const ending = wanted.flatMap(({ change, role }) => (change.endsSessions && role ? [role.oid] : []))
-  const texts = wanted.map(({ text }) => `${text};\n`)
+  const statements = [
+    ...wanted.flatMap(({ text: { first } }) => (first === undefined ? [] : [first])),
+    ...(wanted.length > 0 ? [oneAfterTheOther] : []),
+    ...wanted.map(({ text: { rest } }) => rest),
+    'commit',
+    ...(ending.length > 0 ? [endSessions(ending)] : []),
+  ]
   try {
-    await session(`${texts.join('')}commit${ending.length > 0 ? `;\n${endSessions(ending)}` : ''}`)
+    await session(statements.join(';\n'))
   } catch (error) {
     const [only] = wanted
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
@@ -126,8 +135,11 @@ const endSessions = (oids: readonly number[]): string =>
   `select pg_terminate_backend(pid) from pg_stat_activity where usesysid in (${oids.join(', ')})` +
   ` and pid <> pg_backend_pid() and pg_has_role(current_user, 'pg_signal_backend', 'usage')`
 
+const lockId = (text: string): string =>
+  createHash('sha256').update(text).digest().readBigInt64BE().toString()
 /** A lock that only those take who mean the same role. */
-const lockOf = (name: string): string =>
-  createHash('sha256').update(`keyward user\0${name}`).digest().readBigInt64BE().toString()
+const lockOf = (name: string): string => lockId(`keyward user\0${name}`)
+/** A lock of all who change rights. */
+const oneAfterTheOther = `select pg_advisory_xact_lock(${lockId('keyward rights')})`
 
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
