@@ -56,7 +56,7 @@ type Lane = {
 }
 
 const batchSize = 256
-const atOnce = 16
+const atOnce = 32
 const firstRestMilliseconds = 1_000
 const longestRestMilliseconds = 60_000
 /** So many failures in a row look like a destination that was away, not like one bad lease. */
