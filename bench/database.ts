@@ -95,7 +95,7 @@ async function compare(targets: readonly Target[], connections: number, clean: (
   for (let round = 0; round <= rounds; round++)
     for (const target of targets) {
       const result = await measure(target, connections)
-      await clean()
+      await settled(clean)
       if (round > 0) measured.get(target.name)?.push(result)
     }
   const middle = (name: string, of: keyof Measured): number =>

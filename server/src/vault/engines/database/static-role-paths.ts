@@ -121,7 +121,7 @@ async function readStaticCredentials({ records, clock }: Parts, call: Call): Pro
 }
 
 function staticRoleFrom(body: Body, current: StaticRoleRecord | undefined): StaticRoleRecord {
-  if (booleanField(body, 'self_managed_password') || textField(body, 'self_managed_password'))
+  if (textField(body, 'self_managed_password') || booleanField(body, 'self_managed'))
     throw invalid(
       "self-managed static roles are not supported: the connection's account changes the password",
     )
