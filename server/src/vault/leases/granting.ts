@@ -14,7 +14,7 @@ import { endOfLease } from './lease-terms.ts'
 
 export type AskedLease = {
   readonly grant: Grant
-  readonly call: Pick<Call, 'path'>
+  readonly call: Pick<Call, 'path' | 'token'>
   /** As it is in memory, where its end shows. */
   readonly live: LiveToken
   readonly mount: Mount

@@ -128,7 +128,7 @@ export function createLeaseBook({ barrier, store }: Needs): LeaseBook {
 }
 
 /** `a/b/c` and `a/b/c/` lie in `a/b/`; `a` lies in the root, which is empty. */
-export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/', path.length - 2) + 1)
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/', path.length - 2) + 1)
 
 /** Binds the value to every column that decides how long it lives and who takes it along. */
 function contextOf(row: Omit<LeaseRow, 'value'>): string {

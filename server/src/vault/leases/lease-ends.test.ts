@@ -42,8 +42,11 @@ test('VAULT-3: a token made an orphan keeps its leases; the one that went does n
 
 test('VAULT-3: leases end with a token that expires, or has no use left', async (t) => {
   const { root, ledger, vault, clock } = await openWithLedger(t)
-  const counted = await tokenFrom(root, { policies: ['root'], ttl: '1h', num_uses: 1 })
+  const counted = await tokenFrom(root, { policies: ['root'], ttl: '1h', num_uses: 2 })
   await granted(callerOf(vault, counted.token))
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 1)
+  await callerOf(vault, counted.token)('GET', 'auth/token/lookup-self')
   await vault.leases.idle()
   assert.equal(ledger.accounts.size, 0)
   const brief = await tokenFrom(root, { policies: ['root'], ttl: '2m' })
@@ -52,6 +55,15 @@ test('VAULT-3: leases end with a token that expires, or has no use left', async 
   await vault.expireTokens()
   await vault.leases.idle()
   assert.equal(ledger.accounts.size, 0)
+})
+
+test('VAULT-3: the last use of a token is not spent on what would end with it', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  const { token } = await tokenFrom(root, { policies: ['root'], ttl: '1h', num_uses: 1 })
+  const { status, body } = await callerOf(vault, token)('GET', 'books/creds/shop')
+  assert.equal(status, 400)
+  assert.match(JSON.stringify(body), /token had one use left/)
+  assert.deepEqual(ledger.calls, [])
 })
 
 test('VAULT-3: a lease ends no later than its token ever can', async (t) => {
@@ -182,4 +194,29 @@ test('VAULT-3: a role that says nothing gets what its mount is tuned to, and no 
   const greedy = await openWithLedger(t, { ttlSeconds: 36_000, maxTtlSeconds: 360_000 })
   await greedy.root('POST', 'sys/mounts/books/tune', { default_lease_ttl: '5m', max_lease_ttl: '8m' })
   assert.equal((await granted(greedy.root)).seconds, 480)
+})
+
+test('VAULT-3: of renewals at the same time, the one that is stored is the one outside', async (t) => {
+  const { root, ledger, clock } = await openWithLedger(t)
+  const { id } = await granted(root)
+  clock.advance(minute)
+  let outside = ''
+  ledger.onExtend = async (_, until) => {
+    for (let i = until.getTime() % 7; i > 0; i--) await new Promise((resolve) => setImmediate(resolve))
+    outside = until.toISOString()
+  }
+  const renew = (increment: number) => root('POST', 'sys/leases/renew', { lease_id: id, increment })
+  await Promise.all([601, 1201, 607, 900, 1300, 777].map(renew))
+  const { body } = await root('POST', 'sys/leases/lookup', { lease_id: id })
+  assert.equal((body['data'] as Record<string, unknown>)['expire_time'], outside)
+})
+
+test('VAULT-3: a mount goes also when one of its leases, never given out, was to be looked at again', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  ledger.onMake = away
+  assert.equal((await root('GET', 'books/creds/shop')).status, 503)
+  await vault.leases.idle()
+  assert.equal(await vault.leases.count(), 1)
+  assert.equal((await root('DELETE', 'sys/mounts/books')).status, 204)
+  assert.equal(await vault.leases.count(), 0)
 })

@@ -7,17 +7,16 @@ import type { Mount, Mounts } from '../mounts.ts'
 import { createEnding, type EndOptions } from './ending.ts'
 import { type AskedLease, createGranting, type FinishGrant } from './granting.ts'
 import { createLanes, inParallel } from './lanes.ts'
-import { createLeaseBook, leaseNotFound, type StoredLease } from './lease-book.ts'
+import { createLeaseBook, type StoredLease } from './lease-book.ts'
 import { createLeasePages, type LeasePages } from './lease-pages.ts'
-import { type LeaseRow, markLeases, prolongLease, readLeasesOf, type Which } from './lease-store.ts'
-import { endOfLease } from './lease-terms.ts'
+import { type LeaseRow, markLeases, readLeasesOf, type Which } from './lease-store.ts'
+import { createRenewing, type Renew } from './renewing.ts'
 
 /** Everything that was given out for a time: who has it, when it ends, and that it does end. */
 export type Leases = {
   grant(asked: AskedOfMount, finish: FinishGrant): Promise<Answer | undefined>
   find(leaseId: string, reader?: Reader): Promise<StoredLease | undefined>
-  /** Prolongs it outside; what comes back stores that. */
-  renew(leaseId: string, incrementSeconds: number, by: Call): Promise<(tx: Tx) => Promise<Renewed>>
+  renew: Renew
   /** From the commit on they are being ended, until it works. Returns how many there were. */
   mark(tx: Tx, what: Revoked): Promise<number>
   /** Marks them, ends them and waits for that; throws at the first that cannot be ended, which is tried again by itself. */
@@ -35,12 +34,6 @@ export type Leases = {
 }
 /** A lease, or whatever lies below a path. */
 export type Revoked = { readonly id: string } | { readonly prefix: string }
-export type Renewed = {
-  readonly id: string
-  readonly renewable: boolean
-  readonly seconds: number
-  readonly warnings: readonly string[]
-}
 
 type Needs = {
   store: Pick<Store, 'get' | 'all' | 'write'>
@@ -56,6 +49,8 @@ type Needs = {
 const pageSize = 500
 const atOnce = 16
 const nobody = new Uint8Array()
+const lastUse =
+  'Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.'
 
 /** With the path of the mount, as routing knows it. */
 export type AskedOfMount = Omit<AskedLease, 'mount'> & { readonly mountPath: string }
@@ -121,44 +116,9 @@ export function createLeases(needs: Needs): Leases {
     return count
   }
 
-  async function renewal(leaseId: string, incrementSeconds: number) {
-    const found = await book.find(leaseId)
-    const now = clock.now().getTime()
-    if (!found) throw new AppError('request.invalid', 'lease not found')
-    const { row, record } = found
-    if (row.stage !== 'live' || row.expiresAt <= now) throw new AppError('request.invalid', 'lease expired')
-    if (!record.renewable) throw new AppError('request.invalid', 'lease is not renewable')
-    const { mountId, issuedAt, tokenEndsAt, ttlSeconds, maxTtlSeconds } = record
-    const end = endOfLease(
-      {
-        terms: { ttlSeconds, maxTtlSeconds },
-        config: mountOf(mountId)?.config ?? {},
-        issuedAt,
-        now,
-        tokenEndsAt,
-      },
-      incrementSeconds,
-    )
-    return { row, record, now, ...end }
-  }
-
-  async function renew(leaseId: string, incrementSeconds: number, { token }: Call) {
-    const { row, record, now, expiresAt, warnings } = await renewal(leaseId, incrementSeconds)
-    const { id, role, state, mountId } = record
-    await audit.recordNow({
-      type: 'lease.renewed',
-      outcome: 'intent',
-      actor: actorOf(token.principal),
-      target: `lease:${id}`,
-      detail: { role, expiresAt: new Date(expiresAt).toISOString() },
-    })
-    await engineById(mountId)?.extendLease?.({ id, role, state }, new Date(expiresAt))
-    return async (tx: Tx): Promise<Renewed> => {
-      const next = await book.close(tx, { ...row, expiresAt }, { ...record, expiresAt, lastRenewedAt: now })
-      if (!(await prolongLease(tx, next))) throw leaseNotFound()
-      tx.afterCommit(() => lanes.dueAt(row.mount, expiresAt))
-      return { id, renewable: record.renewable, seconds: Math.round((expiresAt - now) / 1000), warnings }
-    }
+  const notEnded = (row: LeaseRow, reason: string): AppError => {
+    const id = book.openIfWhole(row)?.id ?? 'a damaged lease'
+    return new AppError('lease.end_failed', `failed to revoke "${id}": ${reason}`)
   }
 
   /** Those that are marked; whoever makes one now is waited for. */
@@ -173,12 +133,8 @@ export function createLeases(needs: Needs): Leases {
       await inParallel(marked, atOnce, async (row) => {
         await granting.whenMade(row.id)
         const outcome = await ending.end(row, options)
-        if (!outcome.ended && !options.force)
-          throw new AppError(
-            'lease.end_failed',
-            `failed to revoke "${book.openIfWhole(row)?.id ?? 'a damaged lease'}": ${outcome.reason}`,
-          )
         if (outcome.ended) lanes.worked(row.mount)
+        else if (!options.force) throw notEnded(row, outcome.reason)
         count++
       })
     }
@@ -188,10 +144,11 @@ export function createLeases(needs: Needs): Leases {
     async grant({ mountPath, ...asked }, finish) {
       const mount = mounts.all().find(({ path }) => path === mountPath)
       if (!mount) throw new AppError('request.not_found', `no handler for route "${asked.call.path}".`)
+      if (asked.call.token.record.usesLeft === 0) throw new AppError('request.invalid', lastUse)
       return granting.grant({ ...asked, mount }, finish)
     },
     find: book.find,
-    renew,
+    renew: createRenewing({ audit, clock, book, mounts, onRenewed: lanes.dueAt }),
     mark: markAll,
     async revokeNow(what, { token }, options = {}) {
       await store.write(async (tx) => {
@@ -216,7 +173,8 @@ export function createLeases(needs: Needs): Leases {
           const target = `path:${mountOf(mountId)?.path ?? ''}`
           if (leases > 0) await audit.record(tx, revoked(actorOf(token.principal), target, leases))
         })
-        await endAll(which, { once: true })
+        // Again for one that was being ended for another reason, and was to be checked later.
+        while ((await endAll(which, { once: true })) > 0);
         return () => closing.delete(mountId)
       } catch (error) {
         closing.delete(mountId)
