@@ -13,7 +13,7 @@ export function renderAnswer(answer: Answer | undefined, requestId: string): Vau
     !answer.data &&
     !answer.dataText &&
     !answer.auth &&
-    !answer.warnings &&
+    !answer.warnings?.length &&
     !answer.wrapped &&
     !answer.lease
   )
