@@ -8,6 +8,7 @@ import type { RestoreOptions, ServerOptions, StartOptions } from './cli/index.ts
 import {
   AppError,
   createLog,
+  holdYoungGeneration,
   type Log,
   type Principal,
   reasonOf,
@@ -103,7 +104,9 @@ export async function runRestore({ file, identities, dataDir, databaseUrl, repla
 const trimAfterMs = 1000
 
 function trim(log: Log): void {
-  releaseMemory().catch((error: unknown) => log.warn({ reason: reasonOf(error) }, 'memory is not given back'))
+  releaseMemory()
+    .then(holdYoungGeneration)
+    .catch((error: unknown) => log.warn({ reason: reasonOf(error) }, 'memory is not given back'))
 }
 
 async function startKeyward(options: ServerOptions, log: Log): Promise<Running> {
@@ -236,11 +239,11 @@ async function signInLink({ store, identity }: Keyward, address: string): Promis
 }
 
 async function announce({ keyward, http, signInLink }: Running, options: ServerOptions): Promise<void> {
-  const { initialised, sealed } = keyward.vault.status()
+  const { initialised, sealed, problem = 'give the key shares' } = keyward.vault.status()
   const lines = [
     `Keyward ${version} listens on ${http.address}`,
     `  data      ${options.dataDir}${options.databaseUrl ? ' and PostgreSQL' : ''}`,
-    `  vault     ${initialised ? (sealed ? 'sealed: give the key shares' : 'open') : 'not initialised: PUT /v1/sys/init'}`,
+    `  vault     ${initialised ? (sealed ? `sealed: ${problem}` : 'open') : 'not initialised: PUT /v1/sys/init'}`,
     `  console   ${await signInLink()}`,
     '            signs you in as the owner, once, within ten minutes; for another: keyward login --link',
   ]

@@ -23,7 +23,7 @@ type Heard = { method: string; url: string; headers: string[]; body: string }
 /** What Node's own parser makes of the bytes. */
 async function heardBy(bytes: Buffer): Promise<Heard[]> {
   const heard: Heard[] = []
-  const server = createServer((request: IncomingMessage, response) => {
+  const server = createServer({ requireHostHeader: false }, (request: IncomingMessage, response) => {
     const entry = {
       method: request.method ?? '',
       url: request.url ?? '',
@@ -156,14 +156,19 @@ const withoutMethods = (heard: readonly Heard[]): unknown =>
 
 export const requestProperties: readonly Fuzzed[] = [
   {
-    name: 'framing: requests without LIST are heard by Node as if nothing had looked at them',
+    name: 'framing: what Node hears up to the first LIST, it hears as if nothing had looked at it',
     property: fc.asyncProperty(
       stream(['GET', 'POST', 'PUT', 'DELETE']),
       fc.array(fc.nat(2000), { maxLength: 6 }),
       async (bytes, cuts) => {
         const seen = rewritten(bytes, cuts)
-        const [before, after] = await Promise.all([heardBy(bytes), heardBy(seen.bytes)])
-        assert.deepEqual(after, before)
+        const [heard, after] = await Promise.all([heardBy(bytes), heardBy(seen.bytes)])
+        // An edit of the stream may have made a request of what was a body. Node stops at a LIST, and the rewriter makes
+        // nothing of what was a LINK from the beginning.
+        const link = heard.findIndex(({ method }) => method === 'LINK')
+        const before = link < 0 ? heard : heard.slice(0, link)
+        assert.deepEqual(after.slice(0, before.length), before)
+        if (after.length > before.length) assert.equal(after[before.length]?.method, 'LINK')
       },
     ),
   },

@@ -28,28 +28,38 @@ const nothing: VaultResponse = { status: 204, body: undefined }
 
 /** What owners do with their shares, which are their proof: `sys/rekey/…`, `sys/rekey-recovery-key/…`, `sys/generate-root/…`. */
 export function ownerRequests(needs: Needs): Handlers {
-  const { rootGeneration } = needs
   return {
     ...rekeyRequests(needs, 'root', 'sys/rekey/'),
     ...rekeyRequests(needs, 'recovery', 'sys/rekey-recovery-key/'),
-    'sys/generate-root/attempt': {
-      GET: async () => json(200, rootGeneration.status()),
+    ...rootGenerationRequests(needs, 'sys/generate-root/', (data) => data),
+    // OpenBao's newer address, whose answers are in `data`. There it wants a token; here, as before, the shares are the proof.
+    ...rootGenerationRequests(needs, 'sys/generate-root-token/', (data) => ({ data })),
+    'sys/decode-token': {
+      PUT: async (request) => {
+        const data = decodeToken(bodyOf(request))
+        return json(200, { ...data, data })
+      },
+    },
+  }
+}
+
+type Shape = (data: Readonly<Record<string, unknown>>) => unknown
+
+function rootGenerationRequests(needs: Needs, prefix: string, shape: Shape): Handlers {
+  const { rootGeneration } = needs
+  return {
+    [`${prefix}attempt`]: {
+      GET: async () => json(200, shape(rootGeneration.status())),
       PUT: recorded(needs, async (request) =>
-        json(200, await beginRootGeneration(rootGeneration, bodyOf(request))),
+        json(200, shape(await beginRootGeneration(rootGeneration, bodyOf(request)))),
       ),
       DELETE: recorded(needs, async () => {
         rootGeneration.cancel()
         return nothing
       }),
     },
-    'sys/generate-root/update': {
-      PUT: recorded(needs, (request) => take(needs, () => rootGeneration.update(givenBy(bodyOf(request))))),
-    },
-    'sys/decode-token': {
-      PUT: async (request) => {
-        const data = decodeToken(bodyOf(request))
-        return json(200, { ...data, data })
-      },
+    [`${prefix}update`]: {
+      PUT: given(needs, (share) => rootGeneration.update(share), shape),
     },
   }
 }
@@ -71,11 +81,11 @@ function rekeyRequests(needs: Needs, target: RekeyTarget, prefix: string): Handl
   return {
     [`${prefix}init`]: init,
     [`${prefix}update`]: {
-      PUT: recorded(needs, (request) => take(needs, () => rekey.update(target, givenBy(bodyOf(request))))),
+      PUT: given(needs, (share) => rekey.update(target, share)),
     },
     [`${prefix}verify`]: {
       GET: async () => json(200, rekey.verification(target)),
-      PUT: recorded(needs, (request) => take(needs, () => rekey.verify(target, givenBy(bodyOf(request))))),
+      PUT: given(needs, (share) => rekey.verify(target, share)),
       DELETE: recorded(needs, async () => {
         rekey.restartVerification(target)
         return json(200, rekey.verification(target))
@@ -115,9 +125,12 @@ function decodeToken(body: Body): { token: string } {
   return { token: fromPad(encoded, otp) }
 }
 
-async function take({ store }: Needs, run: () => Promise<Step>): Promise<VaultResponse> {
-  const step = await run()
-  return json(200, 'answer' in step ? step.answer : await store.write(step.store))
+/** An owner gives a share; what it completes is stored before it is answered. */
+function given(needs: Needs, take: (share: Given) => Promise<Step>, shape: Shape = (data) => data): Handler {
+  return recorded(needs, async (request) => {
+    const step = await take(givenBy(bodyOf(request)))
+    return json(200, shape('answer' in step ? step.answer : await needs.store.write(step.store)))
+  })
 }
 
 /** No token says who asks, so what is asked is recorded, and how it ended; so many a minute, because anybody can ask. */

@@ -95,6 +95,8 @@ const answeredWhileSealed: readonly PathSpec[] = (
     ['decode-token', 'update'],
     ['generate-root/attempt', 'read', 'update', 'delete'],
     ['generate-root/update', 'update'],
+    ['generate-root-token/attempt', 'read', 'update', 'delete'],
+    ['generate-root-token/update', 'update'],
     ['rekey/init', 'read', 'update', 'delete'],
     ['rekey/update', 'update'],
     ['rekey/verify', 'read', 'update', 'delete'],

@@ -1,24 +1,22 @@
 import type { Barrier } from '../../barrier/barrier.ts'
 import type { Rotation, RotationConfig } from '../../barrier/rotation.ts'
 import { formatDuration } from '../../duration.ts'
-import type { Answer, Body, Call, PathSpec, WriteHandler } from '../../engine.ts'
+import type { Answer, Body, PathSpec, WriteHandler } from '../../engine.ts'
 import { booleanField, countField, durationField } from '../../fields.ts'
-import { beginRootGeneration, givenBy, rekeyOptions } from '../../seal/owner-requests.ts'
+import { givenBy, rekeyOptions } from '../../seal/owner-requests.ts'
 import type { Step } from '../../seal/procedure.ts'
 import type { Rekey, RekeyTarget } from '../../seal/rekey.ts'
-import type { RootGeneration } from '../../seal/root-generation.ts'
 
 export type RotateNeeds = {
   barrier: Pick<Barrier, 'rotate' | 'terms' | 'encryptions'>
   rotation: Rotation
   rekey: Rekey
-  rootGeneration: RootGeneration
 }
 
 const flat = (data: Readonly<Record<string, unknown>>): Answer => ({ data, flat: true })
 
 /** Keys that are changed by who has a token for it: `sys/rotate`, `sys/key-status`, and what owners may do with a token too. */
-export function rotatePaths({ barrier, rotation, rekey, rootGeneration }: RotateNeeds): PathSpec[] {
+export function rotatePaths({ barrier, rotation, rekey }: RotateNeeds): PathSpec[] {
   return [
     { pattern: 'key-status', read: async () => keyStatus(barrier) },
     ...['rotate', 'rotate/keyring'].map((pattern) => ({
@@ -42,7 +40,6 @@ export function rotatePaths({ barrier, rotation, rekey, rootGeneration }: Rotate
     ...rekeyPaths(rekey, 'recovery'),
     backupPath(rekey, 'rekey/backup', 'root'),
     backupPath(rekey, 'rekey/recovery-key-backup', 'recovery'),
-    ...rootGenerationPaths(rootGeneration),
   ]
 }
 
@@ -141,24 +138,4 @@ function backupPath(rekey: Rekey, pattern: string, target: RekeyTarget): PathSpe
       return {}
     },
   }
-}
-
-function rootGenerationPaths(rootGeneration: RootGeneration): PathSpec[] {
-  return [
-    {
-      pattern: 'generate-root-token/attempt',
-      sudo: true,
-      read: async () => ({ data: rootGeneration.status() }),
-      post: async ({ body }) => ({ data: await beginRootGeneration(rootGeneration, body) }),
-      async delete() {
-        rootGeneration.cancel()
-        return {}
-      },
-    },
-    {
-      pattern: 'generate-root-token/update',
-      sudo: true,
-      post: async ({ body }: Call) => afterStep(await rootGeneration.update(givenBy(body))),
-    },
-  ]
 }
