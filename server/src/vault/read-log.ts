@@ -8,37 +8,38 @@ type Needs = { store: Pick<Store, 'write'>; audit: Pick<Audit, 'record'>; durabi
 type Waiting = { readonly entry: EntryInput; resolve(): void; reject(error: unknown): void }
 
 /**
- * Reads that come together share a transaction: what arrives while one is under way waits for the next. Each still has an entry
- * of its own. If the transaction fails, all of them fail, and nothing leaves.
+ * Reads that come together share a transaction: what arrives until it begins goes into it. Each still has an entry of its own. If
+ * the transaction fails, all of them fail, and nothing leaves.
  */
 export function createReadLog({ store, audit, durability }: Needs): ReadLog {
+  /** For the transaction that has been asked for and has not begun. */
   let waiting: Waiting[] = []
-  let busy = false
+
+  function take(): Waiting[] {
+    const taken = waiting
+    waiting = []
+    return taken
+  }
 
   async function flush(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting
-      waiting = []
-      try {
-        await store.write(async (tx) => {
-          for (const { entry } of batch) await audit.record(tx, entry)
-        }, durability)
-        for (const { resolve } of batch) resolve()
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-      }
+    let batch: Waiting[] = []
+    try {
+      await store.write(async (tx) => {
+        batch = take()
+        for (const { entry } of batch) await audit.record(tx, entry)
+      }, durability)
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      // It may have failed before it began.
+      for (const { reject } of batch.length > 0 ? batch : take()) reject(error)
     }
-    busy = false
   }
 
   return {
     record: (entry) =>
       new Promise((resolve, reject) => {
         waiting.push({ entry, resolve, reject })
-        if (busy) return
-        busy = true
-        // After the other requests of this turn of the event loop, which then share the first transaction too.
-        setImmediate(() => void flush())
+        if (waiting.length === 1) void flush()
       }),
   }
 }
