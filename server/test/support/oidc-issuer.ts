@@ -70,10 +70,29 @@ export async function openIssuer(
       nonce: url.searchParams.get('nonce') ?? '',
     }
     codes.set(code, issued)
+    if (url.searchParams.get('response_mode') === 'form_post') return void posted(url, code, answer)
     const back = new URL(redirectUri)
     back.searchParams.set('code', code)
     back.searchParams.set('state', url.searchParams.get('state') ?? '')
     answer.writeHead(302, { location: back.toString() }).end()
+  }
+
+  /** The form that a browser would send; a test sends it. */
+  async function posted(url: URL, code: string, answer: ServerResponse): Promise<void> {
+    const implicit = url.searchParams.get('response_type') === 'id_token'
+    const what: Record<string, string> = implicit
+      ? { id_token: await idTokenFor(url.searchParams.get('nonce') ?? '') }
+      : { code }
+    const form = new URLSearchParams({ state: url.searchParams.get('state') ?? '', ...what })
+    answer.writeHead(200, { 'content-type': 'text/plain' }).end(form.toString())
+  }
+
+  function idTokenFor(nonce: string): Promise<string> {
+    const [key] = state.keys
+    if (!key) throw new Error('the issuer has no key')
+    const now = Math.floor(clock.now().getTime() / 1000)
+    const claims = { iss: state.issuer, aud: client.id, iat: now, exp: now + 60, nonce }
+    return signed(key, { ...claims, ...state.person })
   }
 
   async function token(request: IncomingMessage): Promise<{ status: number; body: Fields }> {
@@ -86,11 +105,7 @@ export async function openIssuer(
       issued.challenge === hash('sha256', form.get('code_verifier') ?? '', 'base64url') &&
       request.headers.authorization === basic
     if (!right) return { status: 400, body: { error: 'invalid_grant' } }
-    const [key] = state.keys
-    if (!key) throw new Error('the issuer has no key')
-    const now = Math.floor(clock.now().getTime() / 1000)
-    const claims = { iss: state.issuer, aud: client.id, iat: now, exp: now + 60, nonce: issued.nonce }
-    const idToken = await signed(key, { ...claims, ...state.person })
+    const idToken = await idTokenFor(issued.nonce)
     return {
       status: 200,
       body: { id_token: idToken, access_token: `at-${state.person.sub}`, token_type: 'Bearer' },

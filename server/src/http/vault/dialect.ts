@@ -61,12 +61,15 @@ export function createDialect({ vault, log }: Needs): (asked: Asked) => Promise<
 }
 
 /**
- * Two bodies of the dialect are no JSON: a question about a certificate's revocation (RFC 6960), and a snapshot of the storage. The
- * vault gets them as a field of an object; undefined: the body is JSON, as all others are.
+ * Three bodies of the dialect are no JSON: a question about a certificate's revocation (RFC 6960), a snapshot of the storage, and
+ * the form with which a browser comes back from an identity provider. The vault gets them as a field of an object; undefined: the
+ * body is JSON, as all others are, whatever their type says.
  */
 export function binaryFieldOf(url: string, headers: AskedHeaders): string | undefined {
   if (headers['content-type'] === 'application/ocsp-request') return 'ocsp_request'
-  return url.startsWith('/v1/sys/storage/raft/snapshot') ? 'snapshot' : undefined
+  if (url.startsWith('/v1/sys/storage/raft/snapshot')) return 'snapshot'
+  const isForm = headers['content-type'] === 'application/x-www-form-urlencoded'
+  return isForm && /^\/v1\/auth\/[^?]+\/oidc\/callback(?:\?|$)/.test(url) ? 'form' : undefined
 }
 
 export function bodyFrom(bytes: Buffer, binaryField: string | undefined): Secret {

@@ -97,15 +97,18 @@ function assertOidc({ clientId, clientSecret, discoveryUrl }: JwtConfig): void {
 function assertSupported({ algorithms, responseMode, responseTypes }: JwtConfig, body: Body): void {
   const wrong = algorithms.find((name) => !signatureAlgorithms.some((known) => known === name))
   if (wrong !== undefined) throw new AppError('request.invalid', `unsupported signing algorithm "${wrong}"`)
-  if (responseMode !== '' && responseMode !== 'query')
+  if (!['', 'query', 'form_post'].includes(responseMode))
+    throw new AppError('request.invalid', `invalid response_mode: "${responseMode}"`)
+  if (responseTypes.some((type) => type !== 'code' && type !== 'id_token'))
     throw new AppError(
       'request.invalid',
-      `invalid response_mode: "${responseMode}"; this server takes "query" alone`,
+      `invalid response_types ${JSON.stringify(responseTypes)}. 'code' and 'id_token' are allowed`,
     )
-  if (responseTypes.some((type) => type !== 'code'))
+  // In an address it would stand in histories and logs.
+  if (responseTypes.includes('id_token') && responseMode !== 'form_post')
     throw new AppError(
       'request.invalid',
-      `invalid response_types [${responseTypes.join(' ')}]: this server takes "code" alone`,
+      'query response_mode may not be used with an id_token response_type',
     )
   const { provider_config: provider } = body
   if (isObject(provider) && Object.keys(provider).length > 0)

@@ -33,8 +33,8 @@ export function createJwt(type: 'jwt' | 'oidc', { barrier, clock, tokens, identi
         { pattern: 'oidc/auth_url', open: ways.begin },
         {
           pattern: 'oidc/callback',
-          events: { read: 'token.created', update: 'token.created' },
-          open: ways.finish,
+          events: { read: 'token.created' },
+          open: ways.back,
           opens: ['read', 'update'],
         },
         configPath(settings, signatures),

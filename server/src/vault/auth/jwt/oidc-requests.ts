@@ -12,6 +12,8 @@ export type OidcRequest = {
   /** Chosen by the client, which has to name it again. Empty: none. */
   readonly clientNonce: string
   readonly expiresAt: number
+  /** What the provider sent in a form, before the client came with the state. */
+  readonly sent?: { readonly code: string; readonly idToken: string }
 }
 
 /** Kept in memory: a restart sends people to the provider once more. Each is taken once. */
@@ -20,6 +22,8 @@ export type OidcRequests = {
     state: string
     request: OidcRequest
   }
+  /** Keeps what came in a form until it is taken; returns whether somebody waits for it. */
+  keep(state: string, sent: NonNullable<OidcRequest['sent']>): boolean
   take(state: string): OidcRequest | undefined
 }
 
@@ -45,6 +49,13 @@ export function createOidcRequests(clock: Pick<Clock, 'now'>): OidcRequests {
         requests.delete(oldest)
       }
       return { state, request }
+    },
+    keep(state, sent) {
+      const request = requests.get(state)
+      // What came first counts: who posts after the provider is somebody else.
+      if (!request || request.sent || request.expiresAt <= now()) return false
+      requests.set(state, { ...request, sent })
+      return true
     },
     take(state) {
       const request = requests.get(state)

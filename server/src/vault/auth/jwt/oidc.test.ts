@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { test } from 'node:test'
 import { newSigningKey, openIssuer } from '../../../../test/support/oidc-issuer.ts'
 import { authOf, dataOf, openAuth } from '../../../../test/support/vault-auth.ts'
+import { serveVault } from '../../../../test/support/vault-server.ts'
 
 type Fields = Record<string, unknown>
 const redirectUri = 'http://localhost:8250/oidc/callback'
@@ -200,4 +201,47 @@ test('VAULT-2: oidc: a provider that says it is another, or does not answer, is 
   issuer.state.reachable = false
   assert.equal((await configure({ oidc_discovery_url: `${issuer.url}/` })).status, 400)
   assert.notEqual(await begin(), '')
+})
+
+for (const [type, sent] of [
+  ['code', 'a code'],
+  ['id_token', 'an ID token'],
+] as const)
+  test(`VAULT-2: oidc: the browser brings ${sent} in a form`, async (t) => {
+    const { configure, begin, back, vault, issuer } = await setup(t)
+    const changed = await configure({ oidc_response_mode: 'form_post', oidc_response_types: [type] })
+    assert.equal(changed.status, 204, JSON.stringify(changed.body))
+    const { url } = await serveVault(t, vault)
+    const post = (body: string) =>
+      fetch(`${url}/v1/auth/oidc/oidc/callback`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body,
+      })
+    const fetchForm = async () => (await fetch(await begin())).text()
+    const form = await fetchForm()
+    const state = String(new URLSearchParams(form).get('state'))
+    const answer = await post(form)
+    assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'text/html; charset=utf-8'])
+    assert.match(await answer.text(), /Signed in/)
+    // Somebody else's form for the same state comes too late.
+    assert.equal(
+      (await post(await fetchForm().then((other) => other.replace(/state=[^&]*/, `state=${state}`)))).status,
+      400,
+    )
+    const reply = await back({ state, code: 'no_code' })
+    assert.equal(reply.status, 200, JSON.stringify(reply.body))
+    assert.equal((await back({ state, code: 'no_code' })).status, 400)
+    assert.equal((await post('state=other&code=x')).status, 400)
+    // A form without a state that waits, and a person that is not ours.
+    issuer.state.person = { sub: 'mary', aud: 'other' }
+    const wrong = await fetchForm()
+    await post(wrong)
+    const refused = await back({ state: String(new URLSearchParams(wrong).get('state')), code: 'no_code' })
+    assert.match(String(refused.body['errors']), /invalid audience/)
+  })
+
+test('VAULT-2: oidc: a form is not taken where none is expected', async (t) => {
+  const { anybody } = await setup(t)
+  assert.equal((await anybody('POST', 'auth/oidc/oidc/callback', { state: 'x', code: 'y' })).status, 405)
 })

@@ -13,21 +13,24 @@ const usualSkewSeconds = 60
 /** Where to send the browser. */
 export function authorizationUrl(
   { authorizationUrl: endpoint }: Provider,
-  { clientId }: JwtConfig,
+  { clientId, responseMode, responseTypes }: JwtConfig,
   { scopes, maxAgeSeconds }: JwtRole,
   state: string,
   { nonce, redirectUri, verifier }: OidcRequest,
 ): string {
   const url = new URL(endpoint)
+  const implicit = responseTypes.includes('id_token')
   const parameters: Record<string, string> = {
     client_id: clientId,
-    response_type: 'code',
+    response_type: implicit ? 'id_token' : 'code',
     redirect_uri: redirectUri,
     scope: [...new Set(['openid', ...scopes])].join(' '),
     state,
     nonce,
-    code_challenge: hash('sha256', verifier, 'base64url'),
-    code_challenge_method: 'S256',
+    ...(implicit
+      ? {}
+      : { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
+    ...(responseMode === 'form_post' ? { response_mode: responseMode } : {}),
     ...(maxAgeSeconds > 0 ? { max_age: String(maxAgeSeconds) } : {}),
   }
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
@@ -39,14 +42,18 @@ type Exchange = {
   readonly config: JwtConfig
   readonly role: JwtRole
   readonly request: OidcRequest
+  /** Of the two the first that is there. */
   readonly code: string
+  readonly idToken: string
   readonly now: Date
 }
 
-/** Takes the code to the provider and returns what it says about the person, verified. */
+/** Takes the code to the provider, unless it sent an ID token, and returns what it says about the person, verified. */
 export async function exchange(signatures: Signatures, given: Exchange): Promise<Claims> {
-  const { provider, config, role, request, code, now } = given
-  const answer = await redeem(config, provider, request, code)
+  const { provider, config, role, request, now } = given
+  const answer = given.code
+    ? await redeem(config, provider, request, given.code)
+    : { id_token: given.idToken }
   const idToken = answer['id_token']
   if (typeof idToken !== 'string') throw new AppError('request.invalid', 'the provider gave no id_token')
   const claims = await signatures.verify(config, idToken)

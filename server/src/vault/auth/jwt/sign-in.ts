@@ -1,6 +1,6 @@
 import { AppError, type Clock } from '../../../core/index.ts'
 import type { Tx } from '../../../store/index.ts'
-import type { Answer, Body, OpenCall } from '../../engine.ts'
+import type { Answer, Body, OpenCall, RawAnswer } from '../../engine.ts'
 import { textField } from '../../fields.ts'
 import { assertAddress, type LoginMount, type SignInNeeds, signIn } from '../login.ts'
 import { assertBoundClaims, assertToken, type Claims, groupsOf, metadataOf, userOf } from './claims.ts'
@@ -98,27 +98,51 @@ export function createSignIn(needs: Needs) {
     if (!request) throw failed('Expired or missing OAuth state.')
     const role = await settings.role(request.role)
     if (!role) throw failed('Role could not be found')
-    const code = codeIn(said, request)
+    const proof = proofIn(said, request)
     assertAddress(role.terms, call)
     return explained(loginFailed, async () => {
       const provider = await discovery.of(config)
-      const claims = await exchange(signatures, { provider, config, role, request, code, now: call.now })
+      const claims = await exchange(signatures, { provider, config, role, request, ...proof, now: call.now })
       return admit(request.role, role, claims, call)
     })
   }
 
-  return { login, begin, finish }
+  /** The provider sent the browser back with a form. It is kept for the client, which comes with the same state. */
+  async function keep({ body }: OpenCall): Promise<Finish> {
+    const { responseMode } = await settings.configured()
+    if (responseMode !== 'form_post') return async () => unsupported
+    const form = new URLSearchParams(Buffer.from(textField(body, 'form') ?? '', 'base64').toString('utf8'))
+    const field = (name: string): string => form.get(name) ?? textField(body, name) ?? ''
+    const kept = requests.keep(field('state'), { code: field('code'), idToken: field('id_token') })
+    const words = kept ? 'Signed in. You can close this window.' : 'Expired or missing OAuth state.'
+    return async () => ({ status: kept ? 200 : 400, raw: page(words), note: { kept } })
+  }
+
+  return {
+    login,
+    begin,
+    back: (call: OpenCall): Promise<Finish> => (call.operation === 'update' ? keep(call) : finish(call)),
+  }
 }
 
-/** Refuses what the provider refuses, and who is not the client that began. */
-function codeIn(said: Body, { clientNonce }: OidcRequest): string {
+const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
+
+const page = (words: string): RawAnswer => ({
+  contentType: 'text/html; charset=utf-8',
+  bytes: Buffer.from(`<!doctype html><html lang="en"><title>Keyward</title><p>${words}</p></html>\n`),
+})
+
+/** What the client brings from the provider, or what came in a form. Refuses what the provider refuses, and who did not begin. */
+function proofIn(said: Body, { clientNonce, sent }: OidcRequest): { code: string; idToken: string } {
   const refusal = textField(said, 'error')
   if (refusal) throw failed(/^[a-z_]{1,60}$/.test(refusal) ? refusal : 'The provider refused.')
   if (clientNonce !== '' && textField(said, 'client_nonce') !== clientNonce)
     throw new AppError('request.invalid', 'invalid client_nonce')
-  const code = textField(said, 'code')
-  if (!code) throw failed('No code or id_token received.')
-  return code
+  const given = textField(said, 'code') ?? ''
+  const code = given === '' || given === 'no_code' ? (sent?.code ?? '') : given
+  const idToken = sent?.idToken ?? ''
+  if (code === '' && idToken === '') throw failed('No code or id_token received.')
+  return { code, idToken }
 }
 
 const failed = (why: string): AppError => new AppError('request.invalid', `${loginFailed} ${why}`)
