@@ -37,7 +37,7 @@ export function createExpiry(needs: Needs): Expiry {
   function start(): void {
     cancel()
     cancel = clock.after(intervalMilliseconds, () => {
-      expireTokens()
+      run()
         .catch((error: unknown) =>
           log.error({ reason: reasonOf(error) }, 'expired tokens could not be removed'),
         )
@@ -67,18 +67,41 @@ export function createExpiry(needs: Needs): Expiry {
     tidiedAt = now.getTime()
   }
 
+  async function endOne(row: string): Promise<number> {
+    return store.write(async (tx) => {
+      const ended = await tokens.revoke(tx, row)
+      for (const { id } of ended) await audit.record(tx, tokenEnded(actor, id, '', 'its time has come'))
+      return ended.length
+    })
+  }
+
+  /** All that are due, not some: what they were given ends with them. One that is damaged stays and holds up no other. */
   async function expireTokens(): Promise<number> {
-    await tidyMounts()
-    if (isOpen()) await needs.rotateDue()
+    const failed = new Set<string>()
     let count = 0
-    for (const row of isOpen() ? await tokens.expired(expiredAtOnce) : [])
-      await store.write(async (tx) => {
-        const ended = await tokens.revoke(tx, row)
-        for (const { id } of ended) await audit.record(tx, tokenEnded(actor, id, '', 'its time has come'))
-        count += ended.length
-      })
+    for (let more = true; more && isOpen(); ) {
+      const due = await tokens.expired(expiredAtOnce + failed.size)
+      const rows = due.filter((row) => !failed.has(row))
+      for (const [i, result] of (await Promise.allSettled(rows.map(endOne))).entries()) {
+        if (result.status === 'fulfilled') count += result.value
+        else failed.add(rows[i] ?? '')
+        if (result.status === 'rejected')
+          log.error({ reason: reasonOf(result.reason) }, 'an expired token could not be removed')
+      }
+      more = rows.length >= expiredAtOnce
+    }
     return count
   }
 
-  return { start, stop: () => cancel(), expireTokens }
+  async function run(): Promise<number> {
+    try {
+      await tidyMounts()
+      if (isOpen()) await needs.rotateDue()
+    } catch (error) {
+      log.error({ reason: reasonOf(error) }, 'what is due now and then could not be done')
+    }
+    return expireTokens()
+  }
+
+  return { start, stop: () => cancel(), expireTokens: run }
 }
