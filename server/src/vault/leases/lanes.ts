@@ -175,8 +175,10 @@ export function createLanes(needs: Needs): Lanes {
     lane.wantedAt = never
     lane.running = work(lane)
       .catch((error: unknown) => {
+        // Sealed, or stopped, in the middle of it: what is left is done when the vault opens.
+        if (!mayRun(lane)) return
         log.error({ reason: reasonOf(error) }, 'leases could not be ended; trying again in a minute')
-        if (mayRun(lane)) wake(lane, now() + longestRestMilliseconds)
+        wake(lane, now() + longestRestMilliseconds)
       })
       .finally(() => {
         lane.running = undefined
@@ -194,7 +196,9 @@ export function createLanes(needs: Needs): Lanes {
       return
     }
     looking = look()
-      .catch((error: unknown) => log.error({ reason: reasonOf(error) }, 'leases could not be looked up'))
+      .catch((error: unknown) => {
+        if (needs.isOpen()) log.error({ reason: reasonOf(error) }, 'leases could not be looked up')
+      })
       .finally(() => {
         looking = undefined
         if (!lookAgain) return

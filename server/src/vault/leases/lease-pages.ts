@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { AppError, type Clock } from '../../core/index.ts'
 import type { Store } from '../../store/index.ts'
 import type { Mounts } from '../mounts.ts'
@@ -10,6 +11,7 @@ import {
   readFailingLeases,
   readLeasesOf,
   readMounts,
+  readNextFailing,
   readOverdue,
 } from './lease-store.ts'
 
@@ -93,6 +95,18 @@ export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs):
     return { items: rows.slice(0, limit).map(viewOf), next }
   }
 
+  /** A page may hold fewer than asked, and still have a next one. */
+  async function pageOfFailing(prefix: string, cursor: string, limit: number) {
+    const [, after = ''] = cursorParts(cursor)
+    const rows = await readFailingLeases(store, 1, Buffer.from(after, 'hex'), limit + 1)
+    const last = rows.length > limit ? rows[limit - 1] : undefined
+    const items = rows.slice(0, limit).map(viewOf)
+    return {
+      items: items.filter(({ id }) => id.startsWith(prefix)),
+      next: last ? `${hex(last.folder)}.${hex(last.id)}` : null,
+    }
+  }
+
   async function list(prefix: string): Promise<string[]> {
     const path = folderPath(prefix)
     const names = await book.folders(path)
@@ -102,6 +116,8 @@ export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs):
       const last = rows.at(-1)
       if (!last) return names.sort()
       after = last.id
+      // A hundred thousand take a second, in which others have their turn.
+      await endOfTurn()
       for (const row of rows) names.push((book.openIfWhole(row) ?? damagedRecord(row)).id.slice(path.length))
     }
   }
@@ -115,7 +131,7 @@ export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs):
       count += overdue.count
       oldestAt = earlier(oldestAt, overdue.oldestAt)
     }
-    const [next] = failing.nextTryAt !== null && isOpen() ? await readFailingLeases(store, 1, 1) : []
+    const next = failing.nextTryAt !== null && isOpen() ? await readNextFailing(store) : undefined
     return {
       count,
       oldestAt: dateOrNull(oldestAt),
@@ -128,12 +144,13 @@ export function createLeasePages({ store, clock, book, mounts, isOpen }: Needs):
     backlog,
     count: () => countLeases(store),
     async page({ prefix = '', failing = false, cursor = '', limit }) {
-      if (!failing) return pageOfTree(folderPath(prefix), cursor, limit)
-      const items = (await readFailingLeases(store, 1, limit)).map(viewOf)
-      return { items: items.filter(({ id }) => id.startsWith(folderPath(prefix))), next: null }
+      return failing
+        ? pageOfFailing(folderPath(prefix), cursor, limit)
+        : pageOfTree(folderPath(prefix), cursor, limit)
     },
     list,
-    stubborn: async (limit) => (await readFailingLeases(store, stubbornAttempts, limit)).map(viewOf),
+    stubborn: async (limit) =>
+      (await readFailingLeases(store, stubbornAttempts, new Uint8Array(), limit)).map(viewOf),
   }
 }
 

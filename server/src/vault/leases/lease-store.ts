@@ -209,9 +209,20 @@ export async function readFailing(
   }
 }
 
-export function readFailingLeases(reader: Reader, atLeast: number, limit: number): Promise<LeaseRow[]> {
+/** By id, after one: those that have failed so often or more. */
+export function readFailingLeases(
+  reader: Reader,
+  atLeast: number,
+  after: Uint8Array,
+  limit: number,
+): Promise<LeaseRow[]> {
   return reader.all(sql`select ${columns} from vault_leases
-    where attempts > 0 and attempts >= ${atLeast} order by due_at limit ${limit}`)
+    where attempts > 0 and attempts >= ${atLeast} and id > ${after} order by id limit ${limit}`)
+}
+
+/** Of those that have failed, the one that is tried next. */
+export function readNextFailing(reader: Reader): Promise<LeaseRow | undefined> {
+  return reader.get(sql`select ${columns} from vault_leases where attempts > 0 order by due_at limit 1`)
 }
 
 /** By id, after one. */
