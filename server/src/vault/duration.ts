@@ -18,7 +18,8 @@ const part = /(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g
 /** Seconds from a number, `"90"`, `"1h30m"` or `"7d"`, as Vault's clients write durations; whole seconds, rounded down. */
 export function parseDuration(value: unknown, field: string): number | undefined {
   if (value === undefined || value === null || value === '') return undefined
-  const text = String(value).trim()
+  // An object may have a `toString` of its own making.
+  const text = typeof value === 'object' ? '' : String(value).trim()
   if (/^\d+(\.\d+)?$/.test(text)) return wholeSeconds(Number(text), field)
   if (text.startsWith('-')) throw new AppError('request.invalid', `${field} must be positive`)
   if (!shape.test(text))

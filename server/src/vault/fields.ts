@@ -8,7 +8,7 @@ export function parseBody(text: Secret | undefined): Body {
   if (!text || text.length === 0) return {}
   try {
     // `bao write -f` sends null where there is nothing to say.
-    const parsed: unknown = JSON.parse(text.reveal()) ?? {}
+    const parsed: unknown = parseExact(text.reveal()) ?? {}
     if (isObject(parsed)) return parsed
   } catch {
     // The parser's own words may quote the body.
@@ -16,8 +16,35 @@ export function parseBody(text: Secret | undefined): Body {
   throw new AppError('request.invalid', 'failed to parse JSON input: the body must be a JSON object')
 }
 
+/** What every Node has that runs this, and the types of the language not yet. */
+type ExactJson = {
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
+  ): unknown
+  rawJSON(text: string): unknown
+  isRawJSON(value: unknown): boolean
+}
+const exact = JSON as unknown as ExactJson
+/** A number that JavaScript would write in another form: with many digits, a zero at its end, or an exponent. */
+const unusualNumber = /[[:,]\s*-?(?:\d{16}|\d+\.\d{15}|\d+\.\d*0(?!\d)|\d[\d.]*[eE])/
+
+/** As Vault keeps them, numbers keep their form, whatever they are: an id of twenty digits, a price of 1.10. */
+function parseExact(text: string): unknown {
+  if (!unusualNumber.test(text)) return JSON.parse(text)
+  return exact.parse(text, (_, value, { source }) =>
+    typeof value === 'number' && source !== undefined && String(value) !== source
+      ? exact.rawJSON(source)
+      : value,
+  )
+}
+
+/** A number that is kept in its form, as a number. */
+const plainNumber = (value: unknown): unknown =>
+  exact.isRawJSON(value) ? Number(JSON.stringify(value)) : value
+
 export function textField(body: Body, name: string): string | undefined {
-  const value = body[name]
+  const value = plainNumber(body[name])
   if (value === undefined || value === null) return undefined
   if (typeof value === 'object') throw invalid(name, 'text')
   return String(value)
@@ -27,6 +54,7 @@ export function booleanField(body: Body, name: string): boolean | undefined {
   const value = body[name]
   if (value === undefined || value === null || value === '') return undefined
   if (typeof value === 'boolean') return value
+  if (typeof value === 'object') throw invalid(name, 'true or false')
   const text = String(value).toLowerCase()
   if (text === 'true' || text === '1') return true
   if (text === 'false' || text === '0') return false
@@ -34,7 +62,7 @@ export function booleanField(body: Body, name: string): boolean | undefined {
 }
 
 export function countField(body: Body, name: string): number | undefined {
-  const value = body[name]
+  const value = plainNumber(body[name])
   if (value === undefined || value === null || value === '') return undefined
   const count = typeof value === 'string' ? Number(value) : value
   if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0)
@@ -45,7 +73,12 @@ export function countField(body: Body, name: string): number | undefined {
 export function listField(body: Body, name: string): string[] | undefined {
   const value = body[name]
   if (value === undefined || value === null) return undefined
-  if (Array.isArray(value)) return value.map(String)
+  if (Array.isArray(value)) {
+    const items = value.map(plainNumber)
+    // An object may have a `toString` of its own making.
+    if (items.some((item) => typeof item === 'object')) throw invalid(name, 'a list of texts')
+    return items.map(String)
+  }
   if (typeof value === 'object') throw invalid(name, 'a list')
   return String(value)
     .split(',')
@@ -65,10 +98,11 @@ export function textMapField(body: Body, name: string): Record<string, string> |
   return map
 }
 
-export const durationField = (body: Body, name: string): number | undefined => parseDuration(body[name], name)
+export const durationField = (body: Body, name: string): number | undefined =>
+  parseDuration(plainNumber(body[name]), name)
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !exact.isRawJSON(value)
 
 const invalid = (name: string, wanted: string): AppError =>
   new AppError('request.invalid', `field validation failed: "${name}" must be ${wanted}`)

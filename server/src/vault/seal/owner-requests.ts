@@ -109,7 +109,7 @@ export const rekeyOptions = (body: Body): RekeyOptions => ({
   verification: booleanField(body, 'require_verification') ?? false,
 })
 
-export async function beginRootGeneration(
+async function beginRootGeneration(
   rootGeneration: RootGeneration,
   body: Body,
 ): Promise<Readonly<Record<string, unknown>>> {
