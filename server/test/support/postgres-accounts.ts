@@ -10,6 +10,8 @@ type Cluster = Awaited<ReturnType<typeof startPostgres>>
 /** A PostgreSQL server that asks everybody but the tests' own account for a password, with one account for Keyward. */
 export type PostgresAccounts = {
   cluster: Cluster
+  /** As its owner. */
+  databaseUrl: string
   /** With `{{username}}` and `{{password}}`. */
   connectionUrl: string
   username: string
@@ -42,6 +44,7 @@ export async function startPostgresAccounts(
     databaseUrl.replace('//keyward@', `//${name}:${secret}@`)
   return {
     cluster,
+    databaseUrl,
     connectionUrl: withAccount('{{username}}', '{{password}}'),
     username,
     password,

@@ -59,12 +59,23 @@ export function createSessions(needs: Needs): Sessions {
     known.then(({ pool }) => pool.end()).catch(() => undefined)
   }
 
+  /** What could not be opened is not kept: the next who needs it tries anew. */
+  async function usable(mine: Promise<Opened>): Promise<Opened> {
+    try {
+      return await mine
+    } catch (error) {
+      forget(mine)
+      throw error
+    }
+  }
+
   async function withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
     opened ??= open()
     const mine = opened
+    const { pool } = await usable(mine)
     let client: pg.PoolClient | undefined
     try {
-      client = await (await mine).pool.connect()
+      client = await pool.connect()
       const held = client
       const result = await work((statements) => rowsOf(held, statements))
       held.release()
@@ -85,12 +96,10 @@ export function createSessions(needs: Needs): Sessions {
       }
     },
     async facts() {
-      opened ??= open()
-      const mine = opened
       try {
-        return (await mine).facts
+        opened ??= open()
+        return (await usable(opened)).facts
       } catch (error) {
-        forget(mine)
         throw translated(error, [needs.password()])
       }
     },
