@@ -7,8 +7,9 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { baoOrSkip } from './support/bao.ts'
 import { runner, succeeds } from './support/bao-runner.ts'
-import { openBaoServer } from './support/openbao-server.ts'
+import { openBaoSealedBy, openBaoServer } from './support/openbao-server.ts'
 import { type RunningServer, scratchFolder, startServer } from './support/server.ts'
+import { openUnsealedVault, serveVault } from './support/vault-server.ts'
 
 /** A way to another server that can be cut. */
 async function openWay(t: TestContext, url: string): Promise<{ url: string; cut(off: boolean): void }> {
@@ -98,4 +99,24 @@ test('VAULT-1: a seal without its settings is refused before anything is opened'
     startServer(t, { args: ['--seal', 'transit'] }),
     /the seal "transit" needs settings in the environment: KEYWARD_SEAL_TRANSIT_ADDR/,
   )
+})
+
+test('VAULT-4: a real OpenBao server is sealed and opened by a transit key of Keyward', async (t) => {
+  const path = await baoOrSkip(t)
+  if (path === undefined) return
+  const { vault, rootToken } = await openUnsealedVault(t)
+  const { url } = await serveVault(t, vault)
+  const bao = runner(t, path, url, rootToken, 'json')
+  await succeeds(bao('secrets', 'enable', 'transit'))
+  await succeeds(bao('write', '-f', 'transit/keys/theirs'))
+  const made = JSON.parse(await succeeds(bao('token', 'create', '-policy=root', '-period=1h')))
+  const address = await openBaoSealedBy(t, path, {
+    address: url,
+    token: String(made.auth.client_token),
+    keyName: 'theirs',
+  })
+  const theirs = runner(t, path, address, undefined, 'json')
+  await succeeds(theirs('operator', 'init', '-recovery-shares=1', '-recovery-threshold=1'))
+  const status = JSON.parse(await succeeds(theirs('status')))
+  assert.deepEqual([status.type, status.sealed, status.recovery_seal], ['transit', false, true])
 })

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +11,33 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function openBaoServer(t: TestContext, path: string): Promise<{ url: string; token: string }> {
   const port = await freePort()
   const token = randomBytes(12).toString('hex')
-  const home = mkdtempSync(join(tmpdir(), 'keyward-openbao-'))
   const args = ['server', '-dev', `-dev-root-token-id=${token}`, `-dev-listen-address=127.0.0.1:${port}`]
+  return { url: await started(t, path, port, args), token }
+}
+
+/** A server of OpenBao in memory, uninitialised, whose seal is the transit key of another vault. */
+export async function openBaoSealedBy(
+  t: TestContext,
+  path: string,
+  seal: { address: string; token: string; keyName: string },
+): Promise<string> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'keyward-openbao-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'server.hcl')
+  const settings = [
+    'storage "inmem" {}',
+    `listener "tcp" {\n  address = "127.0.0.1:${port}"\n  tls_disable = true\n}`,
+    `seal "transit" {\n  address = "${seal.address}"\n  token = "${seal.token}"\n  key_name = "${seal.keyName}"\n  mount_path = "transit/"\n}`,
+    `api_addr = "http://127.0.0.1:${port}"`,
+  ]
+  writeFileSync(file, settings.join('\n'), { mode: 0o600 })
+  return started(t, path, port, ['server', `-config=${file}`])
+}
+
+/** Runs it and resolves with its address when it answers, initialised or not. */
+async function started(t: TestContext, path: string, port: number, args: readonly string[]): Promise<string> {
+  const home = mkdtempSync(join(tmpdir(), 'keyward-openbao-'))
   const server: ChildProcess = spawn(path, args, {
     env: { HOME: home, PATH: '/usr/bin:/bin' },
     stdio: 'ignore',
@@ -25,8 +50,8 @@ export async function openBaoServer(t: TestContext, path: string): Promise<{ url
   })
   const url = `http://127.0.0.1:${port}`
   for (let attempt = 0; attempt < 300; attempt++) {
-    const health = await fetch(`${url}/v1/sys/health`).catch(() => undefined)
-    if (health?.ok) return { url, token }
+    const health = await fetch(`${url}/v1/sys/health?uninitcode=200`).catch(() => undefined)
+    if (health?.ok) return url
     await sleep(100)
   }
   throw new Error('the OpenBao server did not start')
