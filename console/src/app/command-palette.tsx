@@ -1,7 +1,8 @@
 import { Dialog } from '@base-ui/react/dialog'
 import { useNavigate } from '@tanstack/react-router'
-import { CornerDownLeft, Keyboard, type LucideIcon, Moon, Search, Sun } from 'lucide-react'
+import { CornerDownLeft, Keyboard, type LucideIcon, Moon, Search, Sun, Vault } from 'lucide-react'
 import { type KeyboardEvent, useId, useState } from 'react'
+import { vaultRooms } from '../pages/vault/rooms.ts'
 import { places } from './places.ts'
 import { keepTheme } from './theme.ts'
 
@@ -31,6 +32,13 @@ function useChoices(onHelp: () => void): Choice[] {
       about,
       icon,
       act: () => void navigate({ to: path }),
+    })),
+    ...vaultRooms.slice(1).map(({ to, name, about }) => ({
+      id: to,
+      name: `Vault: ${name}`,
+      about,
+      icon: Vault,
+      act: () => void navigate({ to }),
     })),
     {
       id: 'light',

@@ -8,7 +8,9 @@ import {
 } from '@tanstack/react-router'
 import { NotFound, PageFailure, PagePending } from './page-states.tsx'
 import {
+  aclPoliciesSearch,
   agentsSearch,
+  appRolesSearch,
   approvalSearch,
   approvalsSearch,
   auditSearch,
@@ -49,6 +51,33 @@ const vault = createRoute({
   validateSearch: vaultSearch,
   component: lazyRouteComponent(() => import('../pages/vault/index.ts'), 'VaultPage'),
 })
+const vaultRoom = <P extends string, N extends keyof typeof import('../pages/vault/index.ts')>(
+  path: P,
+  name: N,
+) =>
+  createRoute({
+    getParentRoute: () => root,
+    path,
+    component: lazyRouteComponent(() => import('../pages/vault/index.ts'), name),
+  })
+const vaultPolicies = createRoute({
+  getParentRoute: () => root,
+  path: '/vault/policies',
+  validateSearch: aclPoliciesSearch,
+  component: lazyRouteComponent(() => import('../pages/vault/index.ts'), 'AclPoliciesPage'),
+})
+const appRoles = createRoute({
+  getParentRoute: () => root,
+  path: '/vault/approles',
+  validateSearch: appRolesSearch,
+  component: lazyRouteComponent(() => import('../pages/vault/index.ts'), 'AppRolesPage'),
+})
+const mounts = vaultRoom('/vault/mounts', 'MountsPage')
+const explain = vaultRoom('/vault/explain', 'ExplainPage')
+const credentials = vaultRoom('/vault/leases', 'LeasesPage')
+const tokens = vaultRoom('/vault/tokens', 'TokensPage')
+const seal = vaultRoom('/vault/seal', 'SealPage')
+const backups = vaultRoom('/vault/backups', 'BackupsPage')
 const runs = createRoute({
   getParentRoute: () => root,
   path: '/runs',
@@ -104,6 +133,14 @@ const routeTree = root.addChildren([
   findings,
   importReview,
   vault,
+  mounts,
+  vaultPolicies,
+  explain,
+  credentials,
+  tokens,
+  appRoles,
+  seal,
+  backups,
   runs,
   run,
   approvals,

@@ -47,3 +47,5 @@ export const auditSearch = (raw: Raw) =>
     entry: text(raw['entry']),
   })
 export const policiesSearch = (raw: Raw) => optional({ policy: text(raw['policy']) })
+export const aclPoliciesSearch = (raw: Raw) => optional({ policy: text(raw['policy']) })
+export const appRolesSearch = (raw: Raw) => optional({ role: text(raw['role']) })

@@ -1,5 +1,6 @@
 import { Link, useRouterState } from '@tanstack/react-router'
 import { ChevronRight, Hand, Keyboard, Menu as MenuIcon, Search } from 'lucide-react'
+import { vaultRooms } from '../pages/vault/rooms.ts'
 import { IconButton } from '../ui/button.tsx'
 import { AccountMenu } from './account-menu.tsx'
 import { type Place, places } from './places.ts'
@@ -44,7 +45,9 @@ function Breadcrumb() {
   const path = useRouterState({ select: ({ location }) => location.pathname })
   const place = places.findLast(({ path: start }) => path === start || path.startsWith(`${start}/`))
   if (!place) return null
-  const rest = path === place.path ? undefined : decodeURIComponent(path.slice(place.path.length + 1))
+  const room = vaultRooms.find(({ to }) => to === path)?.name
+  const rest =
+    path === place.path ? undefined : (room ?? decodeURIComponent(path.slice(place.path.length + 1)))
   return (
     <nav aria-label="Breadcrumb" className="min-w-0">
       <ol className="flex min-w-0 items-center gap-1 text-[0.8125rem]">

@@ -67,6 +67,33 @@ export function TextArea({
   )
 }
 
+type SelectProps<T extends string> = Labelled & ChoiceProps<T>
+
+/** A native select below its label, as wide as there is room. */
+export function Select<T extends string>({ label, hint, error, value, options, onChange }: SelectProps<T>) {
+  const id = useId()
+  return (
+    <Frame id={id} label={label} hint={hint} error={error}>
+      <select
+        id={id}
+        value={value}
+        aria-describedby={described(id, { label, hint, error })}
+        onChange={({ target }) => {
+          const chosen = options.find(([name]) => name === target.value)
+          if (chosen) onChange(chosen[0])
+        }}
+        className={`${control} h-9 truncate pr-7`}
+      >
+        {options.map(([name, text]) => (
+          <option key={name} value={name}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </Frame>
+  )
+}
+
 type ChoiceProps<T extends string> = {
   label: string
   value: T

@@ -1,27 +1,13 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
-import type { AuditHead, SecretEntry } from '@keyward/contract'
+import type { AuditHead } from '@keyward/contract'
 import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
 import { type Handlers, type Input, Refusal } from './console-server.ts'
 import * as data from './fixtures.ts'
+import { emptyVault, fullVault } from './vault-fixtures.ts'
 
 const pageOf = <T>(items: T[]): { items: T[]; next: null } => ({ items, next: null })
 const byState = <T extends { state: string }>(items: T[], { state }: Input): T[] =>
   state === undefined ? items : items.filter((item) => item.state === state)
-
-const vaultTree: Record<string, SecretEntry[]> = {
-  '': [{ name: 'secret/', path: 'secret/', folder: true }],
-  'secret/': [
-    { name: 'leaky-shop/', path: 'secret/leaky-shop/', folder: true },
-    { name: 'billing/', path: 'secret/billing/', folder: true },
-    { name: 'smtp', path: 'secret/smtp', folder: false },
-  ],
-  'secret/leaky-shop/': ['aws', 'postgresql', 'stripe'].map((name) => ({
-    name: `leaky-shop/${name}`,
-    path: `secret/leaky-shop/${name}`,
-    folder: false,
-  })),
-  'secret/billing/': [],
-}
 
 /** An installation in the middle of its work. */
 export function fullHandlers(): Handlers {
@@ -53,7 +39,6 @@ export function fullHandlers(): Handlers {
     'approvals.list': (input) => pageOf(byState([data.approval, data.graveApproval], input)),
     'approvals.read': ({ approvalId }) =>
       found([data.approval, data.graveApproval], approvalId, 'approval.not_found'),
-    'secrets.list': ({ path }) => ({ path, items: vaultTree[String(path)] ?? [] }),
     'secrets.read': ({ path }) => ({
       path,
       version: 3,
@@ -62,6 +47,7 @@ export function fullHandlers(): Handlers {
       references: [`keyward://${String(path)}#value`],
     }),
     'secrets.reveal': () => ({ value: data.revealedValue }),
+    ...fullVault(),
     'agents.list': () => pageOf(data.agents),
     'agents.register': ({ name, description }) => ({
       agent: { ...data.agents[1], id: 'agt_9', name, description },
@@ -92,7 +78,7 @@ export function emptyHandlers(): Handlers {
     'findings.list': () => pageOf([]),
     'runs.list': () => pageOf([]),
     'approvals.list': () => pageOf([]),
-    'secrets.list': ({ path }) => ({ path, items: [] }),
+    ...emptyVault(),
     'agents.list': () => pageOf([]),
     'audit.list': () => pageOf([]),
   }

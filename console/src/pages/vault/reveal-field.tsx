@@ -11,12 +11,14 @@ import { Failure } from '../../ui/notice.tsx'
 
 const shownSeconds = 30
 
+type Props = { path: string; field: string; version?: number }
+
 /** One field: its name, and on a person's explicit wish its value for half a minute. The value is in no cache. */
-export function RevealField({ path, field }: { path: string; field: string }) {
+export function RevealField({ path, field, version }: Props) {
   const [asking, setAsking] = useState(false)
   const [value, setValue] = useState<string>()
   const reveal = useMutation({
-    mutationFn: () => call(api.secrets.reveal, { path, field }),
+    mutationFn: () => call(api.secrets.reveal, { path, field, version }),
     gcTime: 0,
     onSuccess: (result) => {
       setValue(result.value)
@@ -34,7 +36,12 @@ export function RevealField({ path, field }: { path: string; field: string }) {
             ••••••••••
           </span>
           <Button size="small" icon={Eye} onClick={() => setAsking(true)}>
-            Reveal…<span className="sr-only"> {field}</span>
+            Reveal…
+            <span className="sr-only">
+              {' '}
+              {field}
+              {version === undefined ? '' : ` of version ${version}`}
+            </span>
           </Button>
         </>
       ) : (
@@ -46,7 +53,8 @@ export function RevealField({ path, field }: { path: string; field: string }) {
         title={`Reveal ${field}?`}
         description={
           <>
-            The value of <code className="break-all text-ink">{path}</code> will stand on this screen for{' '}
+            The value of <code className="break-all text-ink">{path}</code>
+            {version === undefined ? '' : `, version ${version},`} will stand on this screen for{' '}
             {shownSeconds} seconds. That you looked is written to the audit log first.
           </>
         }

@@ -1,28 +1,63 @@
 import type { SecretDetail } from '@keyward/contract'
 import { useQuery } from '@tanstack/react-query'
+import { PenLine } from 'lucide-react'
+import { useState } from 'react'
+import { problemOf } from '../../api/index.ts'
 import { secretQuery } from '../../api/queries.ts'
+import { Button } from '../../ui/button.tsx'
 import { Command, CopyButton } from '../../ui/copy.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { Facts } from '../../ui/page.tsx'
 import { ExactTime } from '../../ui/time.tsx'
 import { RevealField } from './reveal-field.tsx'
+import { SecretEditor } from './secret-editor.tsx'
+import { SecretVersions } from './secret-versions.tsx'
 
-export function SecretPanel({ path }: { path: string }) {
-  const { data, error, refetch } = useQuery(secretQuery(path))
-  if (error) return <Failure error={error} retry={() => void refetch()} />
-  if (!data) return <Skeleton rows={3} label="Loading the secret" />
-  return <Detail secret={data} />
+type Props = { path: string; onGone: () => void }
+
+export function SecretPanel({ path, onGone }: Props) {
+  const { data, error, refetch, isPending } = useQuery(secretQuery(path))
+  const deleted = problemOf(error).code === 'secret.not_found'
+  if (error && !deleted) return <Failure error={error} retry={() => void refetch()} />
+  if (isPending) return <Skeleton rows={3} label="Loading the secret" />
+  return (
+    <div className="flex flex-col gap-6">
+      <Head path={path} secret={deleted ? undefined : data} />
+      {data && !deleted ? (
+        <Detail secret={data} />
+      ) : (
+        <p>Its newest version is deleted: it has no values now.</p>
+      )}
+      <SecretVersions path={path} onGone={onGone} />
+    </div>
+  )
+}
+
+function Head({ path, secret }: { path: string; secret: SecretDetail | undefined }) {
+  const [writing, setWriting] = useState(false)
+  return (
+    <div className="flex flex-wrap items-start justify-between gap-3">
+      <div className="min-w-0">
+        <h2 className="text-lg font-semibold break-all">{path.split('/').at(-1)}</h2>
+        <p className="mt-0.5 break-all text-muted">
+          <code>{path}</code>
+        </p>
+      </div>
+      {secret ? (
+        <>
+          <Button size="small" icon={PenLine} onClick={() => setWriting(true)}>
+            New version…
+          </Button>
+          <SecretEditor open={writing} onClose={() => setWriting(false)} secret={secret} />
+        </>
+      ) : null}
+    </div>
+  )
 }
 
 function Detail({ secret }: { secret: SecretDetail }) {
   return (
-    <div className="flex flex-col gap-6">
-      <div>
-        <h2 className="text-lg font-semibold break-all">{secret.path.split('/').at(-1)}</h2>
-        <p className="mt-0.5 break-all text-muted">
-          <code>{secret.path}</code>
-        </p>
-      </div>
+    <>
       <Facts
         columns={2}
         facts={[
@@ -41,7 +76,7 @@ function Detail({ secret }: { secret: SecretDetail }) {
         </ul>
       </section>
       <References references={secret.references} />
-    </div>
+    </>
   )
 }
 
