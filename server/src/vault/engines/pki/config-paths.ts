@@ -37,7 +37,28 @@ export function configPaths(mount: Mount): PathSpec[] {
       },
     },
     rotate(mount, 'crl/rotate'),
+    acme,
   ]
+}
+
+const noAcme = {
+  enabled: false,
+  allowed_issuers: ['*'],
+  allowed_roles: ['*'],
+  allow_role_ext_key_usage: false,
+  default_directory_policy: 'sign-verbatim',
+  dns_resolver: '',
+  eab_policy: 'always-required',
+}
+
+/** Tools that look a mount over ask for it. */
+const acme: PathSpec = {
+  pattern: 'config/acme',
+  read: async () => ({ data: noAcme }),
+  async update(_tx, { body }) {
+    if (booleanField(body, 'enabled')) throw invalid('ACME is not spoken by this server: use issue/ or sign/')
+    return { data: noAcme }
+  },
 }
 
 /** Vault's clients read it, and their documentation shows it so; a read that stores something is a write here. */

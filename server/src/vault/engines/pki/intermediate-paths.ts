@@ -1,19 +1,22 @@
-import type { Call, PathSpec, WriteHandler } from '../../engine.ts'
+import type { Answer, Call, PathSpec, WriteHandler } from '../../engine.ts'
 import { booleanField, textField } from '../../fields.ts'
+import { invalid } from '../record-fields.ts'
 import { authorityFor } from './authority.ts'
 import { importBundle } from './import-paths.ts'
 import { requestFrom, signIntermediate } from './issue.ts'
 import type { Mount } from './mount.ts'
 import { addKey, newName } from './new-issuer.ts'
-import { certificateData, privateKeyFields } from './output.ts'
+import { certificateData, certificatePem, privateKeyFields } from './output.ts'
 import { askedFrom } from './profile.ts'
 import { freeRole } from './role.ts'
 import { hasUrls, keyFor, ownProfile, withoutIntermediates, withoutUrls } from './root-paths.ts'
 import { newSerial, printSerial } from './serial.ts'
-import { parseCertificate } from './x509/certificate.ts'
-import { basicConstraints, keyUsage } from './x509/extensions.ts'
-import { schemeFor } from './x509/keys.ts'
-import { pemOf } from './x509/pem.ts'
+import type { PkiStore } from './store.ts'
+import { parseCertificate, signCertificate } from './x509/certificate.ts'
+import { accessExtensions, authorityKeyId, basicConstraints, keyUsage } from './x509/extensions.ts'
+import { keyIdOf, schemeFor } from './x509/keys.ts'
+import { oids } from './x509/oids.ts'
+import { derFrom, pemBlocks, pemOf } from './x509/pem.ts'
 import { makeSigningRequest } from './x509/signing-request.ts'
 
 /** Authorities below another: asked for here, signed there, brought back. */
@@ -38,6 +41,11 @@ export function intermediatePaths(mount: Mount): PathSpec[] {
     },
     signBelow('root/sign-intermediate'),
     signBelow('issuer/{issuer}/sign-intermediate'),
+    ...['root/sign-self-issued', 'issuer/{issuer}/sign-self-issued'].map((pattern) => ({
+      pattern,
+      sudo: true,
+      post: (call: Call) => signSelfIssued(mount.store, call),
+    })),
   ]
 }
 
@@ -108,5 +116,41 @@ async function signBelowUs(mount: Mount, call: Call): Promise<WriteHandler> {
       warnings: [...made.warnings, ...(pathLength === 0 ? [withoutIntermediates] : [])],
       note: { serial: printSerial(made.serial), issuer: found.issuer.record.id },
     }
+  }
+}
+
+/** What points to the issuer; the rest of a certificate stays as it is. */
+const pointers: ReadonlySet<string> = new Set([
+  oids.authorityKeyId,
+  oids.authorityInfoAccess,
+  oids.crlDistributionPoints,
+])
+
+/** Another's root, signed by this authority too: so do clients of the one come to trust the other. */
+async function signSelfIssued(store: PkiStore, { params, body }: Call): Promise<Answer> {
+  const pem = textField(body, 'certificate') ?? ''
+  if (pemBlocks(pem).length === 0) throw invalid('certificate could not be PEM-decoded')
+  const given = parseCertificate(derFrom(pem, ['CERTIFICATE']))
+  if (!given.ca) throw invalid('given certificate is not a CA certificate')
+  if (!given.issuer.equals(given.subject)) throw invalid('given certificate is not self-issued')
+  const authority = await authorityFor(store, params['issuer'] ?? 'default', 'issuing-certificates')
+  const { certificate } = authority.issuer
+  const kept = [...given.extensions].filter(([oid]) => !pointers.has(oid)).map(([, { whole }]) => whole)
+  const der = await signCertificate(
+    {
+      ...given,
+      issuer: certificate.subject,
+      extensions: [
+        ...kept,
+        authorityKeyId(certificate.subjectKeyId ?? keyIdOf(certificate.spki)),
+        ...accessExtensions(authority.urls),
+      ],
+    },
+    authority.key,
+    schemeFor(authority.key, 0, false),
+  )
+  return {
+    data: { certificate: certificatePem(der), issuing_ca: certificatePem(certificate.der) },
+    note: { serial: printSerial(given.serial), issuer: authority.issuer.record.id },
   }
 }

@@ -196,3 +196,24 @@ test('VAULT-2: a root is renewed with its key, and what it had signed stays good
   assert.equal((await call('LIST', 'pki/issuers')).status, 404)
   assert.equal((await call('LIST', 'pki/keys')).status, 404)
 })
+
+test('VAULT-2: the root of another, signed too', async (t) => {
+  const world = await openMount(t, 'pki')
+  const root = await makeRoot(world)
+  const other = await openMount(t, 'pki')
+  const theirs = await makeRoot(other, { common_name: 'Theirs' })
+  await other.ok('roles/any', { allow_any_name: true, key_type: 'ec', ttl: '1h' })
+  const leaf = await other.ok('issue/any', { common_name: 'a.test' })
+  const crossed = await world.ok('root/sign-self-issued', { certificate: theirs['certificate'] })
+  const [rootFile, crossedFile, leafFile] = [
+    world.files.write('root.pem', text(root, 'certificate')),
+    world.files.write('crossed.pem', text(crossed, 'certificate')),
+    world.files.write('leaf.pem', text(leaf, 'certificate')),
+  ]
+  assert.match(openssl('verify', '-CAfile', rootFile, '-untrusted', crossedFile, leafFile), /OK/)
+  const refused = (certificate: unknown, error: RegExp) =>
+    world.refused('root/sign-self-issued', { certificate }, error)
+  await refused('x', /could not be PEM-decoded/)
+  await refused(leaf['certificate'], /is not a CA certificate/)
+  await refused(crossed['certificate'], /is not self-issued/)
+})

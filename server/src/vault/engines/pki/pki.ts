@@ -18,7 +18,7 @@ import { revokeBySerial, revokePaths } from './revoke-paths.ts'
 import { rolePaths } from './role-paths.ts'
 import { rootPaths } from './root-paths.ts'
 import { createPkiStore } from './store.ts'
-import { tidyPaths } from './tidy-paths.ts'
+import { tidyDue, tidyPaths } from './tidy-paths.ts'
 
 type Needs = { barrier: Barrier; store: Pick<Store, 'write'>; clock: Pick<Clock, 'now'> }
 
@@ -54,7 +54,10 @@ export function createPki({ barrier, store: { write }, clock }: Needs): EngineMa
         ...fetchPaths(mount),
       ],
       wipe: store.wipe,
-      tidy: (tx, now) => lists.renewDue(tx, now),
+      async tidy(tx, now) {
+        await lists.renewDue(tx, now)
+        return tidyDue(mount, tx, now)
+      },
       endLease: ({ state }) => revokeBySerial(mount, String(state['serial'] ?? ''), clock.now()),
     }
   }

@@ -268,6 +268,25 @@ test('VAULT-2: tidy removes what has expired long enough ago', async (t) => {
   assert.equal((await call('LIST', 'pki/certs/revoked')).status, 404)
 })
 
+test('VAULT-2: tidy runs by itself when it was told to', async (t) => {
+  const clock = createTestClock(new Date())
+  const { ok, read, call, issue, refused, vault } = await openIssuing(t, clock)
+  const old = await issue('old.test')
+  await refused('config/auto-tidy', { enabled: true }, /no tidy operations were requested/)
+  await ok('config/auto-tidy', {
+    enabled: true,
+    tidy_cert_store: true,
+    safety_buffer: '1h',
+    interval_duration: '2h',
+  })
+  assert.equal((await read('config/auto-tidy'))['interval_duration'], 7200)
+  clock.advance(3 * 3_600_000)
+  await vault.expireTokens()
+  const { keys } = (await call('LIST', 'pki/certs')).body['data'] as { keys: string[] }
+  assert.ok(!keys.includes(text(old, 'serial_number')) && keys.length === 1)
+  assert.equal((await read('tidy-status'))['cert_store_deleted_count'], 1)
+})
+
 test('VAULT-3: a certificate with a lease is revoked when the lease ends', async (t) => {
   const { world, ok, call, read, rootFile } = await openIssuing(t)
   await ok('roles/leased', { allow_any_name: true, key_type: 'ec', ttl: '1h', generate_lease: true })

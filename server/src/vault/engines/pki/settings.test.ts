@@ -275,6 +275,8 @@ test('VAULT-2: what a certificate says about where more is found', async (t) => 
   await crl({ enable_delta: true }, /delta CRLs are not made/)
   await crl({ auto_rebuild: true, auto_rebuild_grace_period: '80h' }, /must be strictly shorter/)
   assert.equal((await read('config/crl'))['expiry'], '72h')
+  assert.equal((await read('config/acme'))['enabled'], false)
+  await refused('config/acme', { enabled: true }, /ACME is not spoken/)
 })
 
 test('VAULT-2: usages and policies of a role stand in its certificates', async (t) => {

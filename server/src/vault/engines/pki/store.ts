@@ -64,6 +64,17 @@ export type CrlConfig = {
   readonly allow_expired_cert_revocation: boolean
 }
 
+type AutoTidy = {
+  readonly enabled: boolean
+  readonly interval_duration: number
+  readonly tidy_cert_store: boolean
+  readonly tidy_revoked_certs: boolean
+  readonly tidy_revoked_cert_issuer_associations: boolean
+  readonly tidy_expired_issuers: boolean
+  readonly safety_buffer: number
+  readonly issuer_safety_buffer: number
+}
+
 type Configs = {
   readonly issuers: { readonly default: string; readonly default_follows_latest_issuer: boolean }
   readonly keys: { readonly default: string }
@@ -71,6 +82,7 @@ type Configs = {
   readonly crl: CrlConfig
   readonly cluster: { readonly path: string; readonly aia_path: string }
   readonly tidy: Readonly<Record<string, string | number | boolean>>
+  readonly autoTidy: AutoTidy
 }
 
 /** Settings as they are before anybody changes them. */
@@ -97,6 +109,16 @@ const defaults: Configs = {
   },
   cluster: { path: '', aia_path: '' },
   tidy: {},
+  autoTidy: {
+    enabled: false,
+    interval_duration: 12 * 3600,
+    tidy_cert_store: false,
+    tidy_revoked_certs: false,
+    tidy_revoked_cert_issuer_associations: false,
+    tidy_expired_issuers: false,
+    safety_buffer: 72 * 3600,
+    issuer_safety_buffer: 365 * 86_400,
+  },
 }
 
 export type Shelf<Stored, Seen = Stored> = {

@@ -1,5 +1,5 @@
 import type { Tx } from '../../../store/index.ts'
-import type { Body, Call, PathSpec, WriteHandler } from '../../engine.ts'
+import type { Answer, Body, Call, PathSpec, WriteHandler } from '../../engine.ts'
 import { booleanField, durationField } from '../../fields.ts'
 import { invalid } from '../record-fields.ts'
 import { allIssuers } from './authority.ts'
@@ -24,6 +24,11 @@ export function tidyPaths(mount: Mount): PathSpec[] {
     {
       pattern: 'tidy',
       post: (call) => tidyNow(mount, call),
+    },
+    {
+      pattern: 'config/auto-tidy',
+      read: async () => ({ data: await mount.store.config('autoTidy') }),
+      update: (tx, call) => setAutoTidy(mount, tx, call),
     },
     {
       pattern: 'tidy-status',
@@ -57,16 +62,9 @@ const inactive = {
 
 async function tidyNow(mount: Mount, { body, now }: Call): Promise<WriteHandler> {
   const wish = wishFrom(body)
-  const done = await tidy(mount, wish, now)
+  const done = await tidy(mount, wish, now, mount.write)
   return async (tx) => {
-    await mount.store.setConfig(tx, 'tidy', {
-      ...wish,
-      state: 'Finished',
-      time_started: now.toISOString(),
-      time_finished: now.toISOString(),
-      cert_store_deleted_count: done.certificates,
-      revoked_cert_deleted_count: done.revoked,
-    })
+    await keepStatus(mount, tx, wish, done, now)
     return {
       status: 202,
       warnings: [
@@ -77,44 +75,78 @@ async function tidyNow(mount: Mount, { body, now }: Call): Promise<WriteHandler>
   }
 }
 
-function wishFrom(body: Body): Wish {
-  const chosen = flags.map((flag) => [flag, booleanField(body, flag) ?? false])
+const keepStatus = ({ store }: Mount, tx: Tx, wish: Wish, done: Done, now: Date): Promise<void> =>
+  store.setConfig(tx, 'tidy', {
+    ...wish,
+    state: 'Finished',
+    time_started: now.toISOString(),
+    time_finished: now.toISOString(),
+    cert_store_deleted_count: done.certificates,
+    revoked_cert_deleted_count: done.revoked,
+  })
+
+async function setAutoTidy({ store }: Mount, tx: Tx, { body }: Call): Promise<Answer> {
+  const before = await store.config('autoTidy', tx)
+  const config = {
+    ...wishFrom(body, before),
+    enabled: booleanField(body, 'enabled') ?? before.enabled,
+    interval_duration: durationField(body, 'interval_duration') ?? before.interval_duration,
+  }
+  if (config.enabled && !flags.some((flag) => config[flag]))
+    throw invalid(
+      'Auto-tidy enabled but no tidy operations were requested. Enable at least one tidy operation to be run (tidy_cert_store / tidy_revoked_certs / tidy_expired_issuers).',
+    )
+  await store.setConfig(tx, 'autoTidy', config)
+  return { data: config, note: config }
+}
+
+/** What was asked for once and for all, when its time has come. */
+export async function tidyDue(mount: Mount, tx: Tx, now: Date): Promise<number> {
+  const config = await mount.store.config('autoTidy', tx)
+  if (!config.enabled) return 0
+  const { time_started: last } = await mount.store.config('tidy', tx)
+  const due = last === undefined ? 0 : Date.parse(String(last)) + config.interval_duration * 1000
+  if (now.getTime() < due) return 0
+  const done = await tidy(mount, config, now, (work) => work(tx))
+  await keepStatus(mount, tx, config, done, now)
+  return done.certificates + done.revoked + done.issuers
+}
+
+function wishFrom(body: Body, before?: Wish): Wish {
+  const chosen = flags.map((flag) => [flag, booleanField(body, flag) ?? before?.[flag] ?? false])
   const lengths = Object.entries(buffers).map(([name, usual]) => {
-    const seconds = durationField(body, name) ?? usual
+    const seconds = durationField(body, name) ?? before?.[name as keyof typeof buffers] ?? usual
     if (seconds < 1) throw invalid(`${name} must be greater than zero`)
     return [name, seconds]
   })
   return Object.fromEntries([...chosen, ...lengths]) as Wish
 }
 
-async function tidy(mount: Mount, wish: Wish, now: Date): Promise<Done> {
+/** How a batch is written: in a transaction of its own, or in the one that is there. */
+type Run = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+
+async function tidy(mount: Mount, wish: Wish, now: Date, run: Run): Promise<Done> {
   const { store } = mount
   const before = now.getTime() - wish.safety_buffer * 1000
   const revoked = wish.tidy_revoked_certs
-    ? await removeWhere(mount, store.revoked, (record) => record.notAfter < before)
+    ? await removeWhere(run, store.revoked, (record) => record.notAfter < before)
     : 0
   const certificates = wish.tidy_cert_store
-    ? await removeWhere(mount, store.certificates, (der) => parseCertificate(der).notAfter.getTime() < before)
+    ? await removeWhere(run, store.certificates, (der) => parseCertificate(der).notAfter.getTime() < before)
     : 0
-  const issuers = wish.tidy_expired_issuers
-    ? await mount.write((tx) => removeIssuers(mount, tx, wish, now))
-    : 0
+  const issuers = wish.tidy_expired_issuers ? await run((tx) => removeIssuers(mount, tx, wish, now)) : 0
   return { certificates, revoked, issuers }
 }
 
 /** So many in one transaction, so that others get their turn. */
 const batchSize = 500
 
-async function removeWhere<T>(
-  { write }: Mount,
-  shelf: Shelf<T>,
-  isOld: (value: T) => boolean,
-): Promise<number> {
+async function removeWhere<T>(run: Run, shelf: Shelf<T>, isOld: (value: T) => boolean): Promise<number> {
   const names = await shelf.names()
   let removed = 0
   for (let at = 0; at < names.length; at += batchSize) {
     const batch = names.slice(at, at + batchSize)
-    removed += await write(async (tx) => {
+    removed += await run(async (tx) => {
       let count = 0
       for (const name of batch) {
         const value = await shelf.get(name, tx)
