@@ -6,11 +6,12 @@ import { exitNegative } from '../exit-code.ts'
 import type { CommandNeeds } from '../needs.ts'
 import { printable, printableLines } from '../printable.ts'
 import { renderFacts } from '../table.ts'
+import { importCommand } from './vault-import.ts'
 
-type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
+type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer' | 'cwd'>
 
 export const vaultCommand = (needs: Needs): Command =>
-  commandGroup('vault', "What Vault's API does and why", [explainCommand(needs)])
+  commandGroup('vault', "What Vault's API does and why", [explainCommand(needs), importCommand(needs)])
 
 const methods = ['GET', 'LIST', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 type Method = (typeof methods)[number]
