@@ -125,6 +125,8 @@ function poolOf(config: pg.ClientConfig, { most, keepIdle, lifetimeSeconds }: Ne
   })
   // An idle session that breaks is replaced; who needs one and gets none learns it.
   pool.on('error', () => undefined)
+  // The same while it is in use: the statement that waits fails, and that is enough.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 
