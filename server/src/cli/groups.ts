@@ -73,7 +73,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'vault',
-    summary: "Vault's API: why a request is refused",
+    summary: 'The vault: its seal, why requests are refused, moving into it',
     heading: work,
     load: async (needs) => (await import('./commands/vault.ts')).vaultCommand(needs),
   },
@@ -82,6 +82,12 @@ export const groups: readonly Group[] = [
     summary: 'Run a command with the values behind its references',
     heading: work,
     load: async (needs) => (await import('./commands/run.ts')).runCommand(needs),
+  },
+  {
+    name: 'template',
+    summary: 'Files with the values behind their references',
+    heading: work,
+    load: async (needs) => (await import('./commands/template.ts')).templateCommand(needs),
   },
   {
     name: 'agents',

@@ -7,11 +7,16 @@ import type { CommandNeeds } from '../needs.ts'
 import { printable, printableLines } from '../printable.ts'
 import { renderFacts } from '../table.ts'
 import { importCommand } from './vault-import.ts'
+import { sealCommands } from './vault-seal.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer' | 'cwd'>
 
 export const vaultCommand = (needs: Needs): Command =>
-  commandGroup('vault', "What Vault's API does and why", [explainCommand(needs), importCommand(needs)])
+  commandGroup('vault', 'The vault: its seal, what its API allows and why, moving into it', [
+    ...sealCommands(needs),
+    explainCommand(needs),
+    importCommand(needs),
+  ])
 
 const methods = ['GET', 'LIST', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 type Method = (typeof methods)[number]
