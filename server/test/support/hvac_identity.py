@@ -75,6 +75,27 @@ def groups():
     identity.delete_group_by_name("ops")
 
 
-for step in (entities, jwt, groups):
+def tokens():
+    identity.configure_tokens_backend(issuer="https://vault.example:8200")
+    assert identity.read_tokens_backend_configuration()["data"]["issuer"] == "https://vault.example:8200"
+    identity.create_named_key("signer", algorithm="ES256", allowed_client_ids=["*"])
+    assert identity.list_named_keys()["data"]["keys"] == ["signer"]
+    identity.create_or_update_role("who", key="signer", template='{"name": {{identity.entity.name}}}')
+    root.sys.create_or_update_policy("ask", 'path "identity/oidc/token/who" { capabilities = ["read"] }')
+    root.sys.enable_auth_method("userpass")
+    root.auth.userpass.create_or_update_user("mary", password=given["password"], policies="ask")
+    client = hvac.Client(url=url)
+    client.auth.userpass.login("mary", given["password"])
+    token = client.secrets.identity.generate_signed_id_token("who")["data"]["token"]
+    assert identity.introspect_signed_id_token(token)["active"]
+    assert not identity.introspect_signed_id_token(token + "x")["active"]
+    assert identity.read_well_known_configurations()["issuer"].endswith("/v1/identity/oidc")
+    # hvac's own rotate_named_key writes the key's settings instead.
+    root.adapter.post("/v1/identity/oidc/key/signer/rotate", json={"verification_ttl": 0})
+    assert not identity.introspect_signed_id_token(token)["active"]
+    assert len(identity.read_active_public_keys()["keys"]) == 2
+
+
+for step in (entities, jwt, groups, tokens):
     step()
     print(step.__name__)

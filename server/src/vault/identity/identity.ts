@@ -11,6 +11,9 @@ import { groupPaths } from './group-paths.ts'
 import { createGroups, type Groups } from './groups.ts'
 import { lookupPaths } from './lookup-paths.ts'
 import { mergePath } from './merge.ts'
+import { keyPaths } from './oidc/key-paths.ts'
+import { tokenPaths } from './oidc/token-paths.ts'
+import { createTokenSettings } from './oidc/token-settings.ts'
 import {
   type Alias,
   type Entity,
@@ -134,6 +137,12 @@ export function createIdentity({ barrier, clock, mounts }: Needs): Identity {
     return { entity, groups: all, policies }
   }
 
+  const tokenSettings = createTokenSettings(barrier)
+  async function isActive(entityId: string): Promise<boolean> {
+    const entity = await entities.read(entityId)
+    return entity !== undefined && !entity.disabled
+  }
+
   return {
     engine: {
       type: 'identity',
@@ -144,6 +153,8 @@ export function createIdentity({ barrier, clock, mounts }: Needs): Identity {
         ...groupPaths(parts),
         ...groupAliasPaths(parts),
         ...lookupPaths(parts),
+        ...keyPaths(tokenSettings),
+        ...tokenPaths({ settings: tokenSettings, isActive }),
       ],
       async wipe() {
         throw new AppError('request.invalid', 'the identity mount is always there')
