@@ -7,15 +7,16 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import { granted, openWithLedger } from './support/ledger.ts'
 import { postgresBinaries, startPostgres } from './support/postgres.ts'
-import { type Caller, callerOf, openUnsealedVault } from './support/vault-server.ts'
+import { type Caller, callerOf } from './support/vault-server.ts'
 import { temporaryFolder } from './support/world.ts'
 
 /** Long enough that none turns up by chance. */
 const marker = (what: string): string => `${what}-${randomBytes(9).toString('hex')}`
 
 type Planted = {
-  /** Of paths, mounts, policies, users, roles, keys, entities and fields. */
+  /** Of paths, mounts, policies, users, roles, keys, entities, groups, leases and fields. */
   readonly names: readonly string[]
   /** Values, passwords, tokens with their accessors, and secret ids. */
   readonly secrets: readonly string[]
@@ -64,10 +65,18 @@ async function plant(root: Caller, caller: (token: string) => Caller): Promise<P
     await ok(root('PUT', 'auth/token/create', { policies: [policy], display_name: marker('name') })),
   )
   await ok(caller(String(child['client_token']))('PUT', `cubbyhole/${marker('own')}`, { value: kept }))
+  const [entity, group, shop] = ['entity', 'group', 'shop'].map(marker)
+  await ok(root('PUT', 'identity/entity', { name: entity, metadata: { owner: kept }, policies: [policy] }))
+  await ok(root('PUT', 'identity/group', { name: group, policies: [policy] }))
+  const lease = await granted(root, `books/creds/${shop}`)
   const tokens = [login, app, child].flatMap((one) => [one['client_token'], one['accessor']])
   return {
-    names: [mount, folder, name, field, policy, user, role, key, secretId['secret_id_accessor']].map(String),
-    secrets: [value, password, kept, secretId['secret_id'], ...tokens].map(String),
+    names: [
+      ...[mount, folder, name, field, policy, user, role, key, entity, group, shop],
+      secretId['secret_id_accessor'],
+      lease.id.split('/').at(-1),
+    ].map(String),
+    secrets: [value, password, kept, secretId['secret_id'], `made-up-${lease.name}`, ...tokens].map(String),
   }
 }
 
@@ -87,7 +96,7 @@ const holds = (bytes: Buffer, hex: string): boolean =>
   bytes.includes(Buffer.from(hex, 'hex')) || bytes.includes(hex)
 
 async function plantedVault(t: TestContext, options: { dataDir?: string; databaseUrl?: string }) {
-  const world = await openUnsealedVault(t, options)
+  const world = await openWithLedger(t, options)
   const planted = await plant(callerOf(world.vault, world.rootToken), (token) =>
     callerOf(world.vault, token || undefined),
   )
