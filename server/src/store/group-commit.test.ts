@@ -113,3 +113,31 @@ test('OPS-1: of a job that fails alone nothing is stored, and the next one is', 
   await store.write((tx) => tx.run(sql`insert into things (id) values ('next')`))
   assert.deepEqual(await idsOf(store), ['next'])
 })
+
+test('OPS-1: a transaction says once that it is over, after the commit or after the failure', async (t) => {
+  const store = await open(t)
+  const heard: string[] = []
+  const job = (name: string, fails: boolean) =>
+    store.write(async (tx) => {
+      tx.afterEnd(() => heard.push(`${name} over`))
+      tx.afterCommit(() => heard.push(`${name} stored`))
+      if (fails) throw new Error('not after all')
+    })
+  const stubborn = store.write(async (tx) => {
+    tx.afterEnd(() => heard.push('batch over'))
+    await tx.run(sql`insert into things (id) values ('x')`)
+    await tx.run(sql`insert or rollback into things (id) values ('x')`)
+  })
+  await assert.rejects(stubborn)
+  await Promise.all([job('one', false), assert.rejects(job('two', true)), job('three', false)])
+  await assert.rejects(job('four', true))
+  assert.deepEqual(heard, [
+    'batch over',
+    'two over',
+    'one stored',
+    'one over',
+    'three stored',
+    'three over',
+    'four over',
+  ])
+})

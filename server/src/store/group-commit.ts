@@ -18,7 +18,8 @@ type Job = {
   readonly durability: Durability
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
-  readonly after: (() => void)[]
+  readonly afterCommit: (() => void)[]
+  readonly afterEnd: (() => void)[]
   value?: unknown
 }
 
@@ -60,7 +61,8 @@ export function createGroupCommit(connection: WriteConnection) {
       return (await inside(job).all<Row>(query))[0]
     },
     run: async (query) => inside(job).run(query),
-    afterCommit: (call) => void job.after.push(call),
+    afterCommit: (call) => void job.afterCommit.push(call),
+    afterEnd: (call) => void job.afterEnd.push(call),
   })
 
   /** A job that is alone has the whole transaction for its savepoint. */
@@ -74,7 +76,7 @@ export function createGroupCommit(connection: WriteConnection) {
       return true
     } catch (error) {
       running = undefined
-      job.reject(error)
+      fail(job, error)
       if (alone || !connection.inTransaction()) throw error
       await connection.exec('rollback to savepoint job')
       await connection.exec('release savepoint job')
@@ -91,16 +93,26 @@ export function createGroupCommit(connection: WriteConnection) {
       await connection.exec('commit')
       return done
     } catch (error) {
-      // Nothing of this batch is stored. Rejecting a promise that is settled already has no effect.
-      for (const job of batch) job.reject(error)
+      // Nothing of this batch is stored. Failing what has failed already has no effect.
+      for (const job of batch) fail(job, error)
       if (connection.inTransaction()) await connection.exec('rollback').catch(() => undefined)
       return []
     }
   }
 
   function settle(job: Job): void {
-    for (const call of job.after) call()
+    for (const call of job.afterCommit) call()
+    end(job)
     job.resolve(job.value)
+  }
+
+  function fail(job: Job, error: unknown): void {
+    end(job)
+    job.reject(error)
+  }
+
+  function end(job: Job): void {
+    for (const call of job.afterEnd.splice(0)) call()
   }
 
   /** The next jobs, together with all that can come along without waiting longer. */
@@ -123,7 +135,7 @@ export function createGroupCommit(connection: WriteConnection) {
       await connection.sync()
       for (const job of jobs) settle(job)
     } catch (error) {
-      for (const job of jobs) job.reject(error)
+      for (const job of jobs) fail(job, error)
     }
   }
 
@@ -145,7 +157,8 @@ export function createGroupCommit(connection: WriteConnection) {
   return {
     write<T>(work: (tx: Tx) => Promise<T>, durability: Durability): Promise<T> {
       return new Promise<T>((resolve, reject) => {
-        const job = { work, durability, resolve: resolve as (value: unknown) => void, reject, after: [] }
+        const settled = { resolve: resolve as (value: unknown) => void, reject }
+        const job: Job = { work, durability, ...settled, afterCommit: [], afterEnd: [] }
         waiting.push(job)
         if (isUrgent(job)) {
           urgent++

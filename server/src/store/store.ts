@@ -15,6 +15,8 @@ export type Tx = Reader & {
   run(query: Sql): Promise<number>
   /** Called once, after the commit is durable. Not called when the transaction fails. */
   afterCommit(call: () => void): void
+  /** Called once when the transaction is over, whichever way, after what `afterCommit` calls. */
+  afterEnd(call: () => void): void
 }
 
 export type Durability =

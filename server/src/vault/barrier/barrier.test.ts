@@ -58,6 +58,33 @@ test('VAULT-1: what the barrier knows of folders and of nothing follows what is 
   assert.deepEqual([await sealed.list(''), await sealed.list('g/')], [['g/'], ['b']])
 })
 
+test('VAULT-1: a transaction reads what it has written itself, and what another has that fails stays out of memory', async (t) => {
+  const { vault, store } = await openUnsealedVault(t)
+  const { sealed } = vault
+  const put = (path: string, text: string) => store.write((tx) => sealed.put(tx, path, Buffer.from(text)))
+  await put('a', 'one')
+  assert.equal(String(await sealed.get('a')), 'one')
+  const failing = store.write(async (tx) => {
+    await sealed.put(tx, 'a', Buffer.from('two'))
+    assert.equal(String(await sealed.get('a', tx)), 'two')
+    assert.equal(String(await sealed.get('a')), 'one')
+    throw new Error('not after all')
+  })
+  const next = store.write(async (tx) => String(await sealed.get('a', tx)))
+  await assert.rejects(failing, /not after all/)
+  assert.deepEqual([await next, String(await sealed.get('a'))], ['one', 'one'])
+  const seen = await Promise.all([
+    put('a', 'three'),
+    store.write(async (tx) => String(await sealed.get('a', tx))),
+    store.write((tx) => sealed.delete(tx, 'a')),
+    store.write((tx) => sealed.get('a', tx)),
+    put('a', 'four'),
+    store.write(async (tx) => String(await sealed.get('a', tx))),
+  ])
+  assert.deepEqual([seen[1], seen[3], seen[5]], ['three', undefined, 'four'])
+  assert.equal(String(await sealed.get('a')), 'four')
+})
+
 test('VAULT-1: after a rotation new values take the new key and old ones still open', () => {
   const ring = createKeyRing(now)
   const old = ring.encrypt('a', Buffer.from('old'))
@@ -168,11 +195,11 @@ test('VAULT-1: a name moved into another folder is told as damage', async (t) =>
   const { vault, store } = await openUnsealedVault(t)
   await store.write(async (tx) => {
     await vault.sealed.put(tx, 'one/x', Buffer.from('1'))
-    for (const name of ['y', 'z', 'w']) await vault.sealed.put(tx, `two/${name}`, Buffer.from('2'))
+    for (const name of 'abcdefg') await vault.sealed.put(tx, `two/${name}`, Buffer.from('2'))
   })
   await store.write((tx) =>
     tx.run(sql`update vault_entries set parent =
-    (select parent from vault_entries where parent is not null group by parent having count(*) = 3)
+    (select parent from vault_entries where parent is not null group by parent having count(*) = 7)
     where parent is not null`),
   )
   await assert.rejects(vault.sealed.list('two/'), { code: 'vault.entry_corrupt' })

@@ -12,7 +12,7 @@ import {
   updateEntry,
 } from '../vault-store.ts'
 import { decrypt, encrypt } from './cipher.ts'
-import { createEntryCache } from './entry-cache.ts'
+import { type CachedEntry, createEntryCache } from './entry-cache.ts'
 import { type KeyRing, keyRingFromBytes, type Term } from './key-ring.ts'
 
 /**
@@ -81,6 +81,8 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   const absent = createKnown()
   const folders = createKnown()
   let emptied = 0
+  /** Paths where transactions write that are not over, and how many. */
+  const writing = new Map<string, number>()
 
   function keys(): KeyRing {
     if (!ring) throw new AppError('vault.sealed')
@@ -96,19 +98,27 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     return plain
   }
 
-  async function cached(path: string): Promise<{ bytes: Buffer; parsed: unknown } | undefined> {
+  /**
+   * What is committed, from memory when it was read lately. A transaction reads the same as everybody, unless it, or another that is
+   * not over, writes at this path.
+   */
+  async function cached(path: string, reader: Reader = store): Promise<CachedEntry | undefined> {
     keys()
+    if (reader !== store && writing.has(path)) {
+      const fresh = await load(path, reader)
+      return fresh && { bytes: fresh, parsed: undefined }
+    }
     const hit = cache.get(path)
-    if (hit) return hit
-    if (absent.has(path)) return undefined
+    if (hit || absent.has(path)) return hit
     const before = commits
-    const bytes = await load(path, store)
+    const bytes = await load(path, reader)
+    const current = before === commits && ring !== undefined
     if (!bytes) {
-      if (before === commits && ring) absent.add(path)
+      if (current) absent.add(path)
       return undefined
     }
     const entry = { bytes, parsed: undefined }
-    if (before === commits && ring) cache.put(path, entry)
+    if (current) cache.put(path, entry)
     return entry
   }
 
@@ -224,11 +234,18 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     }
   }
 
-  function forget(tx: Tx, path: string): void {
+  /** Before a write: memory does not speak for this path until the transaction is over. */
+  function claim(tx: Tx, path: string): void {
+    writing.set(path, (writing.get(path) ?? 0) + 1)
     tx.afterCommit(() => {
       commits++
       cache.delete(path)
       absent.delete(path)
+    })
+    tx.afterEnd(() => {
+      const others = (writing.get(path) ?? 1) - 1
+      if (others > 0) writing.set(path, others)
+      else writing.delete(path)
     })
   }
 
@@ -244,9 +261,9 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
 
   async function remove(tx: Tx, path: string): Promise<boolean> {
     const keyRing = keys()
+    claim(tx, path)
     const was = await deleteEntry(tx, keyRing.nameOf('entry', path))
     if (was) await dropEmptyFolders(tx, keyRing, path)
-    forget(tx, path)
     return was
   }
 
@@ -264,25 +281,19 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   }
 
   return {
-    async get(path, reader) {
-      return reader ? load(path, reader) : (await cached(path))?.bytes
-    },
+    get: async (path, reader) => (await cached(path, reader))?.bytes,
     async view(path, parse, reader) {
-      if (reader) {
-        const bytes = await load(path, reader)
-        return bytes && parse(bytes)
-      }
-      const entry = await cached(path)
+      const entry = await cached(path, reader)
       if (!entry) return undefined
       entry.parsed ??= parse(entry.bytes)
       return entry.parsed as ReturnType<typeof parse>
     },
     async put(tx, path, value, show = 'listed') {
+      claim(tx, path)
       const keyRing = await spend(tx)
       const plain = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
       await insert(tx, keyRing, path, closed(keyRing, `entry\0${path}`, plain), show)
       if (typeof value === 'string') plain.fill(0)
-      forget(tx, path)
     },
     delete: remove,
     deleteFolder: removeFolder,
