@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findBao } from '../server/test/support/bao.ts'
+import { postgresBinaries } from '../server/test/support/postgres.ts'
 import { startPostgresAccounts } from '../server/test/support/postgres-accounts.ts'
 import { circumstances, median, print, rounded } from './support/figures.ts'
 import { type Answered, hasWrk, runLoad } from './support/http-load.ts'
@@ -113,6 +114,10 @@ async function compare(targets: readonly Target[], connections: number, clean: (
   )
 }
 
+if (!postgresBinaries()) {
+  print({ ...circumstances(), missing: 'PostgreSQL is not installed' })
+  process.exit()
+}
 try {
   const postgres = await startPostgresAccounts({ after: (end) => void ends.push(end as () => unknown) })
   const data = join(bench.folder, `keyward-${randomBytes(4).toString('hex')}`)

@@ -33,6 +33,8 @@ export const systemStatus = z.object({
       error: z.string().nullable(),
     })
     .optional(),
+  /** Passwords of databases that could not be changed when their time had come. */
+  failingRotations: z.int().optional(),
   backup: z
     .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
     .optional(),

@@ -17,7 +17,7 @@ type Needs = {
   store: Store
   clock: Pick<Clock, 'now'>
   audit: Pick<Audit, 'health'>
-  vault: Pick<Vault, 'status' | 'leases'>
+  vault: Pick<Vault, 'status' | 'leases' | 'failingRotations'>
   findings: Pick<Findings, 'counts'>
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive'>
@@ -98,6 +98,7 @@ export function createCondition({
       proxy: { health: proxy.health().state },
       counts: await counts(),
       vaultLeases: await leaseCondition(),
+      failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),
     }
   }
@@ -111,6 +112,10 @@ export function createCondition({
     if (count > 0)
       problems['leases'] =
         `${count} leases of the vault have not ended when they should have, the oldest ${oldestAt?.toISOString()}`
+    const [rotation, ...others] = vault.failingRotations()
+    if (rotation)
+      problems['rotations'] =
+        `${others.length + 1} passwords of databases could not be changed in time, among them that of ${rotation.path}`
     return problems
   }
 

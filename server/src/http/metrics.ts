@@ -34,6 +34,11 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       oldest === null ? 0 : Date.parse(oldest) / 1000,
     )
   }
+  gauge(
+    'vault_rotations_failing',
+    'Passwords of databases that could not be changed in time.',
+    status.failingRotations ?? 0,
+  )
   if (status.backup && status.backup.state !== 'unconfigured')
     gauge('backup_up', 'Whether backups are made as they should be.', status.backup.state === 'ok' ? 1 : 0)
   if (status.backup?.lastDoneAt)

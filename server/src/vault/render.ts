@@ -59,6 +59,10 @@ export function failureOf(error: unknown): VaultResponse {
       return failure(400, [`failed to parse policy: ${error.detail}`])
     case 'vault.already_initialised':
       return failure(400, ['Vault is already initialized'])
+    case 'database.refused':
+    case 'database.sign_in':
+    case 'database.unreachable':
+      return failure(error.status, [`1 error occurred:\n\t* ${error.detail ?? error.message}\n\n`])
     default:
       return failure(error.status, [error.detail ?? error.message])
   }

@@ -248,7 +248,7 @@ test('VAULT-3: refusals, in the words that clients know', options, async (t) => 
     [
       post('static-roles/x', { db_name: 'shop', username: 'nobody', rotation_period: 60 }),
       500,
-      /^error setting credentials: .*does not exist/,
+      /^1 error occurred:\n\t\* error setting credentials: .*does not exist/,
     ],
     [
       post('static-roles/reader', { db_name: 'shop', username: 'a', rotation_period: 60 }),

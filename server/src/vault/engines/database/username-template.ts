@@ -11,7 +11,7 @@ type Term = (parts: NameParts) => Value
 type Pieces = readonly (string | Term)[]
 
 /** The most that PostgreSQL keeps of a name, in bytes. */
-export const longestName = 63
+const longestName = 63
 const longestRandom = 256
 
 /** Reads a template; one that would make the same name twice is refused, because a name belongs to one lease. */

@@ -195,7 +195,7 @@ function fromUrl(details: Body, text: string) {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: Number(url.port || 6379),
     username: decodeURIComponent(url.username) || 'default',
-    secure: url.protocol.endsWith('s:'),
+    secure: /^(?:rediss|valkeys):$/.test(url.protocol),
     password: new Secret(decodeURIComponent(url.password)),
   }
 }
