@@ -19,5 +19,5 @@ const bare = (text: string): string => text.replace(/(^|[ \t]+)#.*$/, '').trim()
 const unescaped = (text: string): string =>
   text.replace(
     /\\([\s\S])/g,
-    (_, char: string) => escapes[char] ?? (char === '"' || char === '\\' ? char : `\\${char}`),
+    (_, char: string) => escapes[char] ?? ('"\\$`'.includes(char) ? char : `\\${char}`),
   )

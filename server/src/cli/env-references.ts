@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { AppError, parseReference, referencePattern, type Secret } from '../core/index.ts'
-import { parseDotenv } from './dotenv.ts'
+import { AppError, referencePattern, type Secret } from '../core/index.ts'
 import type { Environment } from './places.ts'
+import { referencesIn, valueBehind } from './resolve-references.ts'
+import { readVariables } from './variables.ts'
 
 /** Which variable holds which references. Most hold one and nothing else; a connection string has text around it. */
 export type Referring = {
@@ -10,28 +11,12 @@ export type Referring = {
   readonly references: readonly string[]
 }
 
-/** Variables that refer to secrets. A reference that cannot be one stops everything: it would reach the child as text. */
+/** Variables that refer to secrets. */
 export function referringVariables(env: Environment): Referring[] {
   return Object.entries(env).flatMap(([name, text = '']) => {
-    if (!text.includes('keyward://')) return []
-    const references = text.match(referencePattern()) ?? []
-    const written = text.split('keyward://').length - 1
-    for (const reference of references) checkReference(name, reference)
-    if (references.length !== written) {
-      const detail = `the variable ${name} holds a reference that is not of the form keyward://<mount>/<path>#<field>`
-      throw new AppError('reference.invalid', detail)
-    }
-    return [{ name, text, references }]
+    const references = referencesIn(text, `the variable ${name}`)
+    return references.length > 0 ? [{ name, text, references }] : []
   })
-}
-
-function checkReference(name: string, reference: string): void {
-  try {
-    parseReference(reference)
-  } catch (error) {
-    const reason = error instanceof AppError ? error.detail : undefined
-    throw new AppError('reference.invalid', `the variable ${name}: ${reason}`, { cause: error })
-  }
 }
 
 /** The variables with each reference replaced by its value. */
@@ -42,15 +27,13 @@ export function resolvedVariables(
   return Object.fromEntries(
     referring.map(({ name, text }) => [
       name,
-      text.replace(referencePattern(), (found) => valueBehind(values, name, found)),
+      text.replace(referencePattern(), (found) => valueFor(values, name, found)),
     ]),
   )
 }
 
-function valueBehind(values: ReadonlyMap<string, Secret>, name: string, reference: string): string {
-  const value = values.get(reference)?.reveal()
-  if (value === undefined)
-    throw new AppError('secret.not_found', `the server gave no value for ${reference} (${name})`)
+function valueFor(values: ReadonlyMap<string, Secret>, name: string, reference: string): string {
+  const value = valueBehind(values, reference, name).reveal()
   if (value.includes('\0')) {
     throw new AppError(
       'request.invalid',
@@ -60,10 +43,10 @@ function valueBehind(values: ReadonlyMap<string, Secret>, name: string, referenc
   return value
 }
 
-/** The file's variables; undefined when it does not exist. */
+/** The file's variables: a `.env`, or JSON or YAML by its ending; undefined when it does not exist. */
 export async function readEnvFile(path: string): Promise<Record<string, string> | undefined> {
   try {
-    return parseDotenv(await readFile(path, 'utf8'))
+    return await readVariables(path, await readFile(path, 'utf8'))
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
     throw error

@@ -1,20 +1,16 @@
 import { basename, resolve } from 'node:path'
-import { api } from '@keyward/contract'
 import type { Command } from 'commander'
-import { AppError, Secret } from '../../core/index.ts'
+import { AppError } from '../../core/index.ts'
 import { runChild } from '../child-process.ts'
-import type { Client } from '../client.ts'
 import { type CommonOptions, serverCommand } from '../command.ts'
 import { connect } from '../connect.ts'
-import { type Referring, readEnvFile, referringVariables, resolvedVariables } from '../env-references.ts'
+import { readEnvFile, referringVariables, resolvedVariables } from '../env-references.ts'
 import type { CommandNeeds } from '../needs.ts'
 import type { Environment } from '../places.ts'
+import { resolveReferences } from '../resolve-references.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'cwd' | 'answer'>
 type RunOptions = CommonOptions & { readonly dotenv?: string }
-
-/** As many as one call of `secrets.resolve` takes. */
-const mostPerCall = 200
 
 export function runCommand(needs: Needs): Command {
   const { terminal, env, cwd, answer } = needs
@@ -31,7 +27,10 @@ export function runCommand(needs: Needs): Command {
       examples: ['keyward run -- npm start', 'keyward run --dotenv deploy.env -- ./deploy.sh production'],
     })
       // Not --env-file: Node takes that for itself wherever it stands in the arguments.
-      .option('--dotenv <file>', 'variables to add (default: .env of this folder, when it holds references)')
+      .option(
+        '--dotenv <file>',
+        'variables to add, from a .env, or JSON or YAML by its ending (default: .env of this folder, when it holds references)',
+      )
       .passThroughOptions()
       .action(async (command: string, args: string[], options: RunOptions) => {
         const variables = { ...(await fileVariables(cwd, options.dotenv)), ...env }
@@ -41,7 +40,12 @@ export function runCommand(needs: Needs): Command {
             ? {}
             : resolvedVariables(
                 referring,
-                await resolveAll(await connect(needs, options), referring, command),
+                await resolveReferences(
+                  await connect(needs, options),
+                  referring.flatMap(({ references }) => references),
+                  // Only the program's name: its arguments may hold what no audit entry should.
+                  `keyward run ${basename(command)}`.slice(0, 500),
+                ),
               )
         const { KEYWARD_TOKEN: _, ...childEnv } = { ...variables, ...resolved }
         const code = await runChild(command, args, { env: childEnv, cwd, terminal: terminal.interactive })
@@ -62,21 +66,4 @@ async function fileVariables(cwd: string, named: string | undefined): Promise<En
   }
   const refers = Object.values(variables ?? {}).some((value) => value.includes('keyward://'))
   return variables && refers ? variables : {}
-}
-
-async function resolveAll(
-  client: Client,
-  referring: readonly Referring[],
-  command: string,
-): Promise<Map<string, Secret>> {
-  const references = [...new Set(referring.flatMap((each) => each.references))]
-  const values = new Map<string, Secret>()
-  // Only the program's name: its arguments may hold what no audit entry should.
-  const purpose = `keyward run ${basename(command)}`.slice(0, 500)
-  for (let from = 0; from < references.length; from += mostPerCall) {
-    const part = references.slice(from, from + mostPerCall)
-    const answer = await client.call(api.secrets.resolve, { references: part, purpose })
-    for (const [reference, value] of Object.entries(answer.values)) values.set(reference, new Secret(value))
-  }
-  return values
 }
