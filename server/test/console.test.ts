@@ -134,7 +134,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
     'VAULT-2: the vault shows names; one value is revealed after a question, audited, and hidden again',
     async () => {
       await go(visitor, server, '/vault')
-      await page.getByRole('button', { name: 'payments-api-key', exact: true }).click()
+      await page.getByRole('treeitem', { name: 'payments-api-key', exact: true }).click()
       await page.getByRole('button', { name: 'Reveal… value' }).waitFor()
       await assertGood(visitor, 'vault', planted)
       await page.getByRole('button', { name: 'Reveal… value' }).click()
@@ -326,7 +326,7 @@ test('VAULT-1: a sealed server says so on the page, and the page notices when th
   await page.getByText('Unseal the vault').waitFor()
   await assertGood(visitor, 'sealed', [])
   await go(visitor, server, '/vault')
-  await page.getByText('Vault is sealed').waitFor()
+  await page.getByText('The vault is sealed').waitFor()
   await assertGood(visitor, 'vault-sealed', [])
   await page.getByText('Live', { exact: true }).waitFor()
   await server.stop()

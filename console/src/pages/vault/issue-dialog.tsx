@@ -91,7 +91,7 @@ function Once({ issued, onClose }: { issued: Issued; onClose: () => void }) {
         <Line name="Wrapping token" value={issued.wrappingToken} secret />
         <Line name="Role id" value={issued.roleId} />
       </dl>
-      <p className="mt-4 mb-1.5 text-muted">The program opens it, with the token on its standard input:</p>
+      <p className="mt-4 mb-1.5 text-muted">The program opens it, with the token in VAULT_TOKEN:</p>
       <Command text="bao unwrap -field=secret_id" />
       <div className="mt-5 flex justify-end">
         <Button tone="solid" onClick={onClose}>

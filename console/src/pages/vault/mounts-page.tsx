@@ -71,7 +71,7 @@ function MountLine({ mount }: { mount: MountView }) {
         <p className="font-medium break-all">{path}</p>
         {description ? <p className="text-[0.8125rem] text-pretty text-muted">{description}</p> : null}
       </div>
-      <div className="text-[0.8125rem] sm:w-52">
+      <div className="order-1 basis-full pl-[2.05rem] text-[0.8125rem] sm:order-none sm:w-52 sm:basis-auto sm:pl-0">
         {type}
         {version === null ? '' : ` version ${version}`}
         {lives.length > 0 ? <span className="block text-xs text-muted">lives {lives.join(', ')}</span> : null}

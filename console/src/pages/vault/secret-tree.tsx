@@ -2,7 +2,7 @@ import type { SecretEntry } from '@keyward/contract'
 import { useQueries } from '@tanstack/react-query'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { ChevronRight, Folder, FolderOpen, KeyRound } from 'lucide-react'
-import { type KeyboardEvent, useMemo, useRef, useState } from 'react'
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react'
 import { problemOf } from '../../api/index.ts'
 import { secretsQuery } from '../../api/queries.ts'
 
@@ -25,8 +25,16 @@ const tallest = 560
 
 /** Secrets as a tree that draws only the lines in sight. A folder reads its names when it is opened. */
 export function SecretTree({ entries, selected, onSelect }: Props) {
-  const [open, setOpen] = useState(() => startsOpen(entries, selected))
+  const [open, setOpen] = useState(() => startsOpen(selected))
+  const toggle = (path: string, to?: boolean): void =>
+    setOpen((before) => {
+      const next = new Set(before)
+      if (to ?? !before.has(path)) next.add(path)
+      else next.delete(path)
+      return next
+    })
   const rows = useRows(entries, open)
+  useOnlyFolders(rows, (path) => toggle(path, true))
   const [focused, setFocused] = useState<string>()
   const box = useRef<HTMLDivElement>(null)
   const lines = useVirtualizer({
@@ -40,13 +48,6 @@ export function SecretTree({ entries, selected, onSelect }: Props) {
   const found = rows.findIndex(({ entry }) => entry !== undefined && entry.path === wanted)
   const current = found < 0 ? rows.findIndex(({ entry }) => entry) : found
 
-  const toggle = (path: string, to?: boolean): void =>
-    setOpen((before) => {
-      const next = new Set(before)
-      if (to ?? !before.has(path)) next.add(path)
-      else next.delete(path)
-      return next
-    })
   const goTo = (index: number): void => {
     const entry = rows[index]?.entry
     if (!entry) return
@@ -90,11 +91,22 @@ export function SecretTree({ entries, selected, onSelect }: Props) {
   )
 }
 
-/** The way to the selected secret, or the only folder there is. */
-function startsOpen(entries: readonly SecretEntry[], selected: string | undefined): Set<string> {
-  const only = entries.length === 1 && entries[0]?.folder ? [entries[0].path] : []
+/** The way to the selected secret. */
+function startsOpen(selected: string | undefined): Set<string> {
   const parts = selected?.split('/').slice(0, -1) ?? []
-  return new Set([...only, ...parts.map((_, i) => `${parts.slice(0, i + 1).join('/')}/`)])
+  return new Set(parts.map((_, i) => `${parts.slice(0, i + 1).join('/')}/`))
+}
+
+/** A folder with nothing beside it opens by itself, once. */
+function useOnlyFolders(rows: readonly Row[], open: (path: string) => void): void {
+  const opened = useRef(new Set<string>())
+  useEffect(() => {
+    for (const { entry, place } of rows) {
+      if (!entry?.folder || place?.of !== 1 || opened.current.has(entry.path)) continue
+      opened.current.add(entry.path)
+      open(entry.path)
+    }
+  })
 }
 
 function useRows(entries: readonly SecretEntry[], open: ReadonlySet<string>): Row[] {
