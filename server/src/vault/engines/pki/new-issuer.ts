@@ -3,6 +3,7 @@ import type { Reader, Tx } from '../../../store/index.ts'
 import type { Answer, Body } from '../../engine.ts'
 import { textField } from '../../fields.ts'
 import { invalid } from '../record-fields.ts'
+import { provenPublicKey } from '../transit/material.ts'
 import { allIssuers, allKeys, findIssuer, resolveIssuer } from './authority.ts'
 import { type IssuerRecord, issuerUsages, type KeyRecord, type PkiStore } from './store.ts'
 import type { Certificate } from './x509/certificate.ts'
@@ -46,6 +47,7 @@ export async function addKey(
   const key = privateKeyFrom(pem)
   const kind = key && kindOfKey(key)
   if (!key || !kind) throw invalid('the private key is encrypted, damaged or of a kind that is not supported')
+  provenPublicKey(key)
   const spki = spkiOf(key)
   const known = (await allKeys(store, tx)).find((stored) => spkiOf(stored.key).equals(spki))
   if (known) return { record: known.record, existed: true }

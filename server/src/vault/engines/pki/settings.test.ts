@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type JsonWebKey, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import {
   type Fields,
@@ -231,6 +231,16 @@ test('VAULT-2: issuers and keys are named, tuned and removed', async (t) => {
   assert.equal((await ok('keys/import', { pem_bundle: pem, key_name: 'brought' }))['key_type'], 'ec')
   await refused('keys/import', { pem_bundle: 'x' }, /too short/)
   await refused('keys/import', { pem_bundle: pem + pem }, /only a single key/)
+  // The right modulus, with private parts of another key.
+  const [own = {}, other = {}] = [1, 2].map(() =>
+    generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
+  )
+  const mixed = { ...own, d: other.d, dp: other.dp } as JsonWebKey
+  const contradictory = createPrivateKey({ key: mixed, format: 'jwk' }).export({
+    type: 'pkcs8',
+    format: 'pem',
+  })
+  await refused('keys/import', { pem_bundle: contradictory.toString() }, /the key contradicts itself/)
   const bundle = (path: string, pem_bundle: string, error: RegExp) => refused(path, { pem_bundle }, error)
   await bundle('issuers/import/bundle', '', /parameters were empty/)
   await bundle('issuers/import/bundle', '/etc/ssl/ca.pem', /too short/)

@@ -7,6 +7,7 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { invalid } from '../record-fields.ts'
+import { provenPublicKey } from '../transit/material.ts'
 import { curves, publicBlob } from './public-key.ts'
 import { type Reader, readerOf, string, uint32, withoutLeadingZeros } from './wire.ts'
 
@@ -62,16 +63,24 @@ const refused = () =>
 export function parsePrivateKey(written: string): KeyObject {
   const [, body] =
     /-----BEGIN OPENSSH PRIVATE KEY-----\s*([A-Za-z0-9+/=\s]+?)-----END OPENSSH/.exec(written) ?? []
+  const key = keyFrom(written, body)
+  const known =
+    ['rsa', 'ed25519'].includes(key?.asymmetricKeyType ?? '') ||
+    curves.some(({ node }) => node === key?.asymmetricKeyDetails?.namedCurve)
+  if (!key || !known) throw refused()
+  provenPublicKey(key)
+  return key
+}
+
+function keyFrom(written: string, body: string | undefined): KeyObject | undefined {
   try {
-    const key = createPrivateKey(
+    return createPrivateKey(
       body === undefined ? written : (jwkFrom(Buffer.from(body, 'base64')) as JsonWebKeyInput),
     )
-    if (['rsa', 'ed25519'].includes(key.asymmetricKeyType ?? '')) return key
-    if (curves.some(({ node }) => node === key.asymmetricKeyDetails?.namedCurve)) return key
   } catch {
     // The words of the parser may quote the key.
+    return undefined
   }
-  throw refused()
 }
 
 function jwkFrom(bytes: Buffer): object {
