@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
 import type { Secret } from '../../../../core/index.ts'
@@ -172,7 +173,9 @@ async function candidates({ address, password, tls }: Needs): Promise<pg.ClientC
 /** `allow` and `prefer` try both ways, in their order; only the `verify` modes know with whom they speak. */
 function tlsChoices(mode: TlsMode, host: string, material: ConnectionOptions): (false | ConnectionOptions)[] {
   if (mode === 'disable' || host.startsWith('/')) return [false]
-  const verified = { ...material, servername: host, rejectUnauthorized: true }
+  // An address has no name to ask for, but it is what the certificate has to be for.
+  const name = isIP(host) === 0 ? { servername: host } : { host }
+  const verified = { ...material, ...name, rejectUnauthorized: true }
   if (mode === 'verify-full') return [verified]
   // libpq checks the authority, not the name, when a root certificate is given with `require`.
   if (mode === 'verify-ca' || (mode === 'require' && material.ca))
