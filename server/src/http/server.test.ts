@@ -41,7 +41,8 @@ test('OPS-4: a page of another site, or of another port of this machine, reaches
     asked.push(path)
     return { status: 204, body: undefined }
   }
-  const server = await startHttpServer('127.0.0.1:0', undefined, { ...needs, vault: { handle } } as Needs)
+  const vault = { handle, admits: async () => false }
+  const server = await startHttpServer('127.0.0.1:0', undefined, { ...needs, vault } as Needs)
   t.after(() => server.close())
   const ask = (headers: Record<string, string>) =>
     fetch(`${server.address}/v1/sys/init`, {

@@ -62,6 +62,8 @@ export type Vault = {
   failingRotations(): readonly FailingRotation[]
   /** Everything below `/v1/`, decided and audited here. */
   handle(request: VaultRequest): Promise<VaultResponse>
+  /** Whether a token is valid now, for who has to know before a request is read to its end. */
+  admits(token: Secret | undefined): Promise<boolean>
   /** A request in the name of somebody whom Keyward's own policies have allowed it. */
   act(principal: Principal, act: Act): Promise<Acted>
   /** What would happen to a request, and why. Nobody has been asked whether the caller may know. */
@@ -337,6 +339,7 @@ export function createVault(needs: Needs): Vault {
     leases: { ...leases.pages, idle: leases.idle },
     failingRotations: databases.failingRotations,
     handle: (request) => handleSealed(request) ?? handleOpen(request),
+    admits: async (token) => active && token !== undefined && Boolean(await tokens.authenticate(token)),
     act: createActing(handling),
     overview: createOverview({ mounts, barrier, policies, tokens, isOpen: () => active }),
     async explain(subject, question, seesAll) {

@@ -65,7 +65,7 @@ export async function openUnsealedVault(
 /** Serves the dialect of a vault on a random port of the loopback interface. */
 export async function serveVault(
   t: TestContext,
-  vault: Pick<Vault, 'handle'>,
+  vault: Pick<Vault, 'handle' | 'admits'>,
 ): Promise<{ url: string; port: number }> {
   const front = createVaultFront({ vault, log: silentLog, clock: systemClock, knowsHost: () => true })
   const server = createServer(front.handler)

@@ -11,6 +11,8 @@ import type { Vault, VaultRequest } from '../../vault/index.ts'
 import { acceptList } from './accept-list.ts'
 import { createVaultFront } from './vault-front.ts'
 
+const admits: Vault['admits'] = async () => true
+
 /** More than the buffers of a connection hold. */
 const largeBytes = 16 * 1024 * 1024
 
@@ -35,7 +37,7 @@ function createEcho() {
 
 function frontOf(handle: Vault['handle']) {
   const knowsHost = (host: string): boolean => host !== 'elsewhere'
-  const front = createVaultFront({ vault: { handle }, log: silentLog, clock: systemClock, knowsHost })
+  const front = createVaultFront({ vault: { handle, admits }, log: silentLog, clock: systemClock, knowsHost })
   const server = createServer((request, response) => {
     if (request.url?.startsWith('/v1/')) front.handler(request, response)
     else response.end('not the dialect')
@@ -348,7 +350,7 @@ test('VAULT-2: over TLS the lane and the method LIST work as without', async (t)
   const { key, cert, ca } = newCertificate('localhost')
   const { heard, handle } = createEcho()
   const knowsHost = (): boolean => true
-  const front = createVaultFront({ vault: { handle }, log: silentLog, clock: systemClock, knowsHost })
+  const front = createVaultFront({ vault: { handle, admits }, log: silentLog, clock: systemClock, knowsHost })
   const server = createTlsServer({ key, cert }, front.handler) as unknown as Server
   const lane = front.attach(server)
   const port = await listening(t, server, lane.closeAll)

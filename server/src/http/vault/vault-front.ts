@@ -9,7 +9,7 @@ import { createFastLane } from './fast-lane.ts'
 import { createVaultHandler } from './vault-handler.ts'
 
 type Needs = {
-  vault: Pick<Vault, 'handle'>
+  vault: Pick<Vault, 'handle' | 'admits'>
   log: Log
   clock: Pick<Clock, 'now'>
   /** Whether a request with this Host may be answered; what may not is refused by the server behind the lane. */
@@ -27,7 +27,7 @@ export type VaultFront = {
 export function createVaultFront({ vault, log, clock, knowsHost }: Needs): VaultFront {
   const answer = createDialect({ vault, log })
   return {
-    handler: createVaultHandler({ answer }),
+    handler: createVaultHandler({ answer, admits: (token) => vault.admits(token) }),
     attach(server) {
       // Over TLS, the connection that speaks HTTP is there after the handshake.
       const event = server instanceof TlsServer ? 'secureConnection' : 'connection'

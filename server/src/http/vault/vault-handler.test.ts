@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { openUnsealedVault, serveVault } from '../../../test/support/vault-server.ts'
 
@@ -51,3 +52,39 @@ for (const [what, path, init, status] of [
     const { errors } = (await answer.json()) as { errors: string[] }
     assert.equal(errors.length, 1)
   })
+
+test('VAULT-2: without a valid token no more than 64 KiB of a body is read, and the client is told', async (t) => {
+  const { vault, rootToken } = await openUnsealedVault(t)
+  const { url, port } = await serveVault(t, vault)
+  const body = JSON.stringify({ data: { text: 'x'.repeat(100_000) } })
+  const write = (token: string, path = 'secret/data/a') =>
+    fetch(`${url}/v1/${path}`, { method: 'PUT', body, headers: { 'X-Vault-Token': token } })
+  assert.equal((await write(rootToken)).status, 200)
+  for (const path of ['secret/data/a', 'sys/storage/raft/snapshot', 'auth/approle/login']) {
+    const refused = await write('kwt.nobody', path)
+    assert.equal(refused.status, 403)
+    assert.deepEqual(await refused.json(), { errors: ['permission denied'] })
+  }
+  // One that sends and sends, in pieces of unknown number.
+  const socket = connect(port, '127.0.0.1')
+  socket.write(
+    'PUT /v1/sys/storage/raft/snapshot HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n',
+  )
+  const piece = `10000\r\n${'x'.repeat(65_536)}\r\n`
+  let sent = 0
+  let heard = ''
+  socket.on('data', (chunk) => {
+    heard += String(chunk)
+  })
+  await new Promise<void>((resolve) => {
+    const next = (): void => {
+      sent++
+      if (!socket.destroyed) socket.write(piece, next)
+    }
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve())
+    next()
+  })
+  assert.match(heard, /^HTTP\/1\.1 403 /)
+  assert.ok(sent < 1000)
+})

@@ -1,10 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Secret } from '../../core/index.ts'
 import { methodOf } from './accept-list.ts'
-import { type Answered, type Asked, binaryFieldOf, bodyFrom, refusalOf, refused } from './dialect.ts'
+import { type Answered, type Asked, binaryFieldOf, bodyFrom, refusalOf, refused, tokenOf } from './dialect.ts'
 
-type Needs = { answer: (asked: Asked) => Promise<Answered> }
+type Needs = {
+  answer: (asked: Asked) => Promise<Answered>
+  /** Whether a token is valid now. */
+  admits: (token: Secret | undefined) => Promise<boolean>
+}
+type Read = Secret | 'too large' | 'not admitted' | 'aborted'
 
+/** What anybody may send; more is read only from who has a valid token. */
+const freeBodyBytes = 64 * 1024
+/** How much of a refused body is read and dropped, so that the client hears the refusal instead of a broken pipe. */
+const droppedBytes = 1024 * 1024
 const largestBodyBytes = 32 * 1024 * 1024
 const largestSnapshotBytes = 256 * 1024 * 1024
 
@@ -12,11 +21,11 @@ const largestSnapshotBytes = 256 * 1024 * 1024
  * The vault's dialect on node:http, for requests whose path begins with `/v1/`: for all that the fast lane leaves to it. Without a
  * schema library, because the vault itself checks what is in a body.
  */
-export function createVaultHandler({
-  answer,
-}: Needs): (request: IncomingMessage, response: ServerResponse) => void {
+export function createVaultHandler(
+  needs: Needs,
+): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
-    respond(answer, request).then(
+    respond(needs, request).then(
       (answered) => (answered ? send(response, answered) : response.destroy()),
       () => response.destroy(),
     )
@@ -24,7 +33,7 @@ export function createVaultHandler({
 }
 
 /** Undefined when the client went away. */
-async function respond(answer: Needs['answer'], request: IncomingMessage): Promise<Answered | undefined> {
+async function respond({ answer, admits }: Needs, request: IncomingMessage): Promise<Answered | undefined> {
   const method = methodOf(request)
   const { headers, url = '', socket } = request
   const refusal = refusalOf({ headers, method: request.method ?? '' })
@@ -33,8 +42,9 @@ async function respond(answer: Needs['answer'], request: IncomingMessage): Promi
     return refused(refusal)
   }
   const binary = binaryFieldOf(url, headers)
-  const body = hasBody(request) ? await readBody(request, binary) : undefined
+  const body = hasBody(request) ? await readBody(request, binary, () => admits(tokenOf(headers))) : undefined
   if (body === 'too large') return refused({ status: 413, error: 'http: request body too large' })
+  if (body === 'not admitted') return refused({ status: 403, error: 'permission denied' })
   if (body === 'aborted') return undefined
   return answer({ method, url, headers, body, remoteAddress: socket.remoteAddress })
 }
@@ -47,24 +57,45 @@ function hasBody({ headers }: IncomingMessage): boolean {
 function readBody(
   request: IncomingMessage,
   binaryField: string | undefined,
-): Promise<Secret | 'too large' | 'aborted'> {
+  isAdmitted: () => Promise<boolean>,
+): Promise<Read> {
   const most = binaryField === 'snapshot' ? largestSnapshotBytes : largestBodyBytes
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
-    request.on('data', (chunk: Buffer) => {
+    let limit = freeBodyBytes
+
+    async function askForMore(): Promise<void> {
+      limit = most
+      request.pause()
+      if (await isAdmitted().catch(() => false)) return void request.resume()
+      resolve('not admitted')
+      request.off('data', onData)
+      drop(request)
+    }
+
+    function onData(chunk: Buffer): void {
       size += chunk.length
-      // What comes after is read and dropped, so that the client hears the refusal instead of a broken pipe.
       if (size > most) chunks.length = 0
       else chunks.push(chunk)
-    })
-    request.on('end', () => {
-      if (size > most) return resolve('too large')
-      resolve(bodyFrom(Buffer.concat(chunks), binaryField))
-    })
+      if (size > limit && limit < most) void askForMore()
+    }
+
+    request.on('data', onData)
+    request.on('end', () => resolve(size > most ? 'too large' : bodyFrom(Buffer.concat(chunks), binaryField)))
     request.on('error', () => resolve('aborted'))
     request.on('close', () => resolve('aborted'))
   })
+}
+
+/** Reads what a client still sends without keeping it; one that goes on and on is cut off. */
+function drop(request: IncomingMessage): void {
+  let left = droppedBytes
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) request.socket.destroy()
+  })
+  request.resume()
 }
 
 function send(response: ServerResponse, { status, text, raw }: Answered): void {
