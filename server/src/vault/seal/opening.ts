@@ -2,7 +2,7 @@ import type { Audit } from '../../audit/index.ts'
 import { AppError, type Clock, type Log, reasonOf, type Secret } from '../../core/index.ts'
 import type { Store, Tx } from '../../store/index.ts'
 import { shareBytes } from './new-key.ts'
-import type { VaultStatus } from './seal.ts'
+import type { NewSeal, VaultStatus } from './seal.ts'
 import type { SealOptions } from './seal-config.ts'
 import type { Sealing } from './sealing.ts'
 
@@ -72,6 +72,32 @@ export function createOpening(needs: Needs): Opening {
     await opened()
   }
 
+  async function made(fresh: NewSeal, rootTokenId: Secret | undefined): Promise<Secret> {
+    try {
+      return await store.write(async (tx) => {
+        await seal.initialise(tx, fresh)
+        const token = await setUp(tx, rootTokenId)
+        await audit.record(tx, entry('vault.initialised'))
+        return token
+      })
+    } catch (error) {
+      if (!isActive()) shut()
+      throw error
+    }
+  }
+
+  /** Begins to serve what was made a moment ago; later, where that fails now. */
+  async function served(): Promise<void> {
+    try {
+      await activate()
+      sealing.keepAlive()
+    } catch (error) {
+      shut()
+      problem = reasonOf(error)
+      log.warn({ reason: problem }, 'the new vault is made and does not open')
+    }
+  }
+
   /** Pauses twice as long after each failure. */
   async function tryAgain(pause: number): Promise<void> {
     cancel()
@@ -91,24 +117,11 @@ export function createOpening(needs: Needs): Opening {
     status,
     async initialise(options) {
       const fresh = await seal.prepare(options)
-      try {
-        const rootToken = await store.write(async (tx) => {
-          await seal.initialise(tx, fresh)
-          const token = await setUp(tx, options.rootTokenId)
-          await audit.record(tx, entry('vault.initialised'))
-          return token
-        })
-        if (options.seal === 'shamir') {
-          shut()
-        } else {
-          await activate()
-          sealing.keepAlive()
-        }
-        return { shares: fresh.shares, recoveryShares: fresh.recoveryShares, rootToken }
-      } catch (error) {
-        if (!isActive()) shut()
-        throw error
-      }
+      const rootToken = await made(fresh, options.rootTokenId)
+      // Nothing may go wrong from here on, or nobody would ever see the shares.
+      if (options.seal === 'shamir') shut()
+      else await served()
+      return { shares: fresh.shares, recoveryShares: fresh.recoveryShares, rootToken }
     },
     async unseal(share, migrate) {
       const bytes = shareBytes(share.reveal())

@@ -125,27 +125,50 @@ function decodeToken(body: Body): { token: string } {
   return { token: fromPad(encoded, otp) }
 }
 
-/** An owner gives a share; what it completes is stored before it is answered. */
+/**
+ * An owner gives a share. What it completes is stored with its own entry before it is answered; nothing may go wrong after that,
+ * or nobody would ever see the new keys.
+ */
 function given(needs: Needs, take: (share: Given) => Promise<Step>, shape: Shape = (data) => data): Handler {
-  return recorded(needs, async (request) => {
-    const step = await take(givenBy(bodyOf(request)))
-    return json(200, shape('answer' in step ? step.answer : await needs.store.write(step.store)))
-  })
+  return async (request) => {
+    const record = recorder(needs, request)
+    try {
+      const step = await take(givenBy(bodyOf(request)))
+      if ('store' in step) return json(200, shape(await needs.store.write(step.store)))
+      await record('done')
+      return json(200, shape(step.answer))
+    } catch (error) {
+      await record('failed', error)
+      throw error
+    }
+  }
+}
+
+function recorded(needs: Needs, handle: Handler): Handler {
+  return async (request) => {
+    const record = recorder(needs, request)
+    try {
+      const response = await handle(request)
+      await record('done')
+      return response
+    } catch (error) {
+      await record('failed', error)
+      throw error
+    }
+  }
 }
 
 /** No token says who asks, so what is asked is recorded, and how it ended; so many a minute, because anybody can ask. */
-function recorded({ record }: Needs, handle: Handler): Handler {
-  return async (request) => {
-    const entry = { type: 'vault.request', actor: 'anonymous:', target: `path:${request.path}` } as const
-    const operation = request.method === 'DELETE' ? 'delete' : 'update'
-    try {
-      const response = await handle(request)
-      await record({ ...entry, outcome: 'done', detail: { operation } })
-      return response
-    } catch (error) {
-      const reason = error instanceof AppError ? reasonOf(error) : 'internal error'
-      await record({ ...entry, outcome: 'failed', detail: { operation, reason } })
-      throw error
-    }
+function recorder({ record }: Needs, { method, path }: VaultRequest) {
+  return (outcome: 'done' | 'failed', error?: unknown): Promise<void> => {
+    const operation = method === 'DELETE' ? 'delete' : 'update'
+    const reason = error instanceof AppError ? reasonOf(error) : 'internal error'
+    return record({
+      type: 'vault.request',
+      actor: 'anonymous:',
+      target: `path:${path}`,
+      outcome,
+      detail: outcome === 'done' ? { operation } : { operation, reason },
+    })
   }
 }

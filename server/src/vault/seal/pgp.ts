@@ -7,6 +7,9 @@ export type Recipient = {
   encrypt(text: string): Promise<Buffer>
 }
 
+/** A key with many signatures of others has some kilobytes; anybody may send one. */
+const longestKeyText = 64 * 1024
+
 /**
  * Reads public keys as Vault's clients send them: the binary form, in base64. Each is tried at once, because a key that cannot
  * encrypt must be known before anything is made that only its owner may read.
@@ -18,6 +21,7 @@ export async function readRecipients(keys: readonly string[]): Promise<Recipient
   return Promise.all(
     keys.map(async (text, i) => {
       try {
+        if (text.length > longestKeyText) throw new Error('it is too long')
         const key = await readKey({ binaryKey: new Uint8Array(Buffer.from(text, 'base64')) })
         if (key.isPrivate()) throw new Error('it is a private key')
         const recipient: Recipient = {
