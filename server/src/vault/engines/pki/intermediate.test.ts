@@ -167,6 +167,7 @@ test('VAULT-2: an authority that came from elsewhere with its key', async (t) =>
     'DNS:c.test, IP Address:10.1.2.3',
   )
   assert.equal((await call('DELETE', `pki/issuer/${issuer}`)).status, 200)
+  assert.equal((await call('DELETE', `pki/issuer/${issuer}`)).status, 204)
   assert.equal((await call('GET', 'pki/issuer/default')).status, 400)
 })
 

@@ -231,8 +231,11 @@ function issuerUrls(body: Body, before: Urls | null): Partial<IssuerRecord> {
   return { urls: none ? null : urls }
 }
 
+/** One that is gone already is as deleted as it should be: Terraform's provider deletes both by id and with the whole mount. */
 async function deleteIssuer(store: PkiStore, tx: Tx, { params }: Call): Promise<Answer> {
-  const { record } = await resolveIssuer(store, params['issuer'] ?? '', tx)
+  const found = await findIssuer(store, params['issuer'] ?? '', tx)
+  if (!found) return {}
+  const { record } = found
   await store.issuers.remove(tx, record.id)
   const config = await store.config('issuers', tx)
   const wasDefault = config.default === record.id
