@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { signatureOf, startKms } from '../../../test/support/kms-server.ts'
@@ -243,10 +243,12 @@ test('VAULT-1: who has the key file owns the vault: a root token, recovery keys,
   for (const share of made['keys'] as string[]) await callerOf(third)('PUT', 'sys/unseal', { key: share })
   assert.equal((await third.kv.read('secret/a'))?.data['value']?.reveal(), 'kept')
 
+  unlinkSync(join(dataDir, 'unseal.key'))
   const recovered = await start({ seal: 'keyfile' })
   for (const share of made['keys'] as string[])
     await callerOf(recovered)('PUT', 'sys/unseal', { key: share, migrate: true })
   assert.deepEqual([recovered.status().sealed, recovered.status().threshold], [false, 2])
+  assert.notEqual(readFileSync(join(dataDir, 'unseal.key')).toString('hex'), key, 'a new key file')
   const last = await start()
   assert.deepEqual([last.status().sealed, last.status().seal], [false, 'keyfile'])
 })
