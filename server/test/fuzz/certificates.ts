@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
+import { pemBlocks } from '../../src/vault/engines/pem.ts'
 import { hostnameOf } from '../../src/vault/engines/pki/allowed-names.ts'
 import {
   altNamesIn,
@@ -27,7 +28,6 @@ import { schemeFor, spkiOf } from '../../src/vault/engines/pki/x509/keys.ts'
 import { nameOf, printName, valuesIn } from '../../src/vault/engines/pki/x509/name.ts'
 import { parseOcspQuestion } from '../../src/vault/engines/pki/x509/ocsp.ts'
 import { oids } from '../../src/vault/engines/pki/x509/oids.ts'
-import { pemBlocks } from '../../src/vault/engines/pki/x509/pem.ts'
 import { makeSigningRequest, parseSigningRequest } from '../../src/vault/engines/pki/x509/signing-request.ts'
 import { fitsGlob } from '../../src/vault/engines/record-fields.ts'
 import { parsePrivateKey } from '../../src/vault/engines/ssh/private-key.ts'

@@ -3,7 +3,7 @@ import type { AppError } from '../../../core/index.ts'
 import type { Reader } from '../../../store/index.ts'
 import { invalid } from '../record-fields.ts'
 import type { Issuer, IssuerRecord, IssuerUsage, PkiStore, StoredKey, Urls } from './store.ts'
-import { type Certificate, isIssuedBy, isSelfSigned } from './x509/certificate.ts'
+import type { Certificate } from './x509/certificate.ts'
 import type { AccessUrls } from './x509/extensions.ts'
 import { type SignatureScheme, schemeFor } from './x509/keys.ts'
 
@@ -100,9 +100,9 @@ export async function chainOf(store: PkiStore, issuer: Issuer): Promise<Certific
   }
   const known = await allIssuers(store)
   const chain = [issuer.certificate]
-  for (let last = issuer.certificate; !isSelfSigned(last); ) {
+  for (let last = issuer.certificate; !store.isIssuedBy(last, last); ) {
     const above = known.find(
-      ({ certificate }) => !chain.includes(certificate) && isIssuedBy(last, certificate),
+      ({ certificate }) => !chain.includes(certificate) && store.isIssuedBy(last, certificate),
     )
     if (!above) break
     last = above.certificate

@@ -122,6 +122,7 @@ async function setCluster(store: PkiStore, tx: Tx, body: Body): Promise<Answer> 
 }
 
 const durations = ['expiry', 'ocsp_expiry', 'auto_rebuild_grace_period', 'delta_rebuild_interval'] as const
+const longestSeconds = 10 * 365 * 86_400
 const switches = [
   'disable',
   'ocsp_disable',
@@ -134,7 +135,8 @@ function crlConfigFrom(body: Body, before: CrlConfig): CrlConfig {
   const texts = durations.flatMap((field) => {
     const written = textField(body, field)
     if (written === undefined) return []
-    parseDuration(written, `given ${field} could not be decoded:`)
+    const length = parseDuration(written, `given ${field} could not be decoded:`) ?? 0
+    if (length > longestSeconds) throw invalid(`${field} must be ten years at most`)
     return [[field, written]]
   })
   const flags = switches.flatMap((field) => {

@@ -1,4 +1,5 @@
 import type { Answer, OpenCall, PathSpec } from '../../engine.ts'
+import { pemOf } from '../pem.ts'
 import { chainOf, findIssuer, resolveIssuer } from './authority.ts'
 import { issuerView, revocationTimes } from './issuer-paths.ts'
 import type { Mount } from './mount.ts'
@@ -9,7 +10,6 @@ import { altNamesIn, parseCertificate } from './x509/certificate.ts'
 import { kindOfKey } from './x509/keys.ts'
 import { printName, valuesIn } from './x509/name.ts'
 import { oids } from './x509/oids.ts'
-import { pemOf } from './x509/pem.ts'
 
 /** Certificates and revocation lists, for anybody: that is what they are for. */
 export function fetchPaths(mount: Mount): PathSpec[] {

@@ -1,6 +1,7 @@
 import type { Tx } from '../../../store/index.ts'
 import type { Answer, Call, PathSpec } from '../../engine.ts'
 import { textField } from '../../fields.ts'
+import { pemBlocks } from '../pem.ts'
 import { invalid } from '../record-fields.ts'
 import { familyOf } from './authority.ts'
 import type { Mount } from './mount.ts'
@@ -8,7 +9,6 @@ import { addIssuer, addKey, adoptIssuer, newName } from './new-issuer.ts'
 import { hasUrls, withoutUrls } from './root-paths.ts'
 import type { IssuerRecord } from './store.ts'
 import { parseCertificate } from './x509/certificate.ts'
-import { pemBlocks } from './x509/pem.ts'
 
 /** Issuers and keys that come from elsewhere. */
 export function importPaths(mount: Mount): PathSpec[] {

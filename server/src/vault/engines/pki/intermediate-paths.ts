@@ -1,5 +1,6 @@
 import type { Answer, Call, PathSpec, WriteHandler } from '../../engine.ts'
 import { booleanField, textField } from '../../fields.ts'
+import { derFrom, pemBlocks, pemOf } from '../pem.ts'
 import { invalid } from '../record-fields.ts'
 import { authorityFor } from './authority.ts'
 import { importBundle } from './import-paths.ts'
@@ -16,7 +17,6 @@ import { parseCertificate, signCertificate } from './x509/certificate.ts'
 import { accessExtensions, authorityKeyId, basicConstraints, keyUsage } from './x509/extensions.ts'
 import { keyIdOf, schemeFor } from './x509/keys.ts'
 import { oids } from './x509/oids.ts'
-import { derFrom, pemBlocks, pemOf } from './x509/pem.ts'
 import { makeSigningRequest } from './x509/signing-request.ts'
 
 /** Authorities below another: asked for here, signed there, brought back. */

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Body } from '../../engine.ts'
 import { booleanField, countField, listField, textField } from '../../fields.ts'
+import { derFrom } from '../pem.ts'
 import { invalid } from '../record-fields.ts'
 import type { Authority } from './authority.ts'
 import { type Asked, profileOf } from './profile.ts'
@@ -22,7 +23,6 @@ import {
 import { type KeyKind, keyIdOf, kindOfKey, newPrivateKey, schemeFor, spkiOf } from './x509/keys.ts'
 import { isEmptyName, nameOf } from './x509/name.ts'
 import { oids } from './x509/oids.ts'
-import { derFrom } from './x509/pem.ts'
 import { parseSigningRequest, type SigningRequest } from './x509/signing-request.ts'
 
 export type Application = {

@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto'
+import { pemOf } from '../pem.ts'
 import type { Asked } from './profile.ts'
 import { printSerial } from './serial.ts'
 import { type Certificate, isSelfSigned, parseCertificate } from './x509/certificate.ts'
 import { kindOfKey } from './x509/keys.ts'
-import { pemOf } from './x509/pem.ts'
 
 type Made = {
   readonly der: Buffer

@@ -1,6 +1,7 @@
 import type { Reader, Tx } from '../../../store/index.ts'
 import type { Answer, Call, PathSpec } from '../../engine.ts'
 import { textField } from '../../fields.ts'
+import { derFrom, pemBlocks } from '../pem.ts'
 import { invalid } from '../record-fields.ts'
 import { allIssuers, familyOf } from './authority.ts'
 import { revocationTimes } from './issuer-paths.ts'
@@ -8,7 +9,6 @@ import type { Mount } from './mount.ts'
 import { printSerial, serialName } from './serial.ts'
 import { type Certificate, isIssuedBy, parseCertificate } from './x509/certificate.ts'
 import { privateKeyFrom, spkiOf } from './x509/keys.ts'
-import { derFrom, pemBlocks } from './x509/pem.ts'
 
 /** Certificates that are no longer to be trusted. */
 export function revokePaths(mount: Mount): PathSpec[] {

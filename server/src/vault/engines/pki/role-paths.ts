@@ -16,7 +16,6 @@ export function rolePaths({ roles, ...store }: PkiStore): PathSpec[] {
     },
     {
       pattern: 'roles/{role}',
-      exists: async ({ params }, reader) => (await roles.get(params['role'] ?? '', reader)) !== undefined,
       async read({ params }) {
         const role = await roles.get(params['role'] ?? '')
         return role && { data: role }

@@ -99,6 +99,11 @@ test('VAULT-2: no certificate outlives what the role, the mount and the issuer a
     { common_name: 'a.test', not_before: at(3) },
     /later than the certificate's Not After/,
   )
+  await refused(
+    'root/generate/internal',
+    { common_name: 'x', not_after: '9999-12-31T23:59:59-05:00' },
+    /after the year 9999/,
+  )
   await ok('roles/r', { ...base, ttl: '1h', not_after_bound: 'forbid', not_before_bound: 'forbid' })
   await refused('issue/r', { common_name: 'a.test', not_after: at(1) }, /not_after cannot be provided/)
   await refused('issue/r', { common_name: 'a.test', not_before: at(0) }, /not_before cannot be provided/)
@@ -245,6 +250,9 @@ test('VAULT-2: issuers and keys are named, tuned and removed', async (t) => {
   await bundle('issuers/import/bundle', '', /parameters were empty/)
   await bundle('issuers/import/bundle', '/etc/ssl/ca.pem', /too short/)
   await bundle('issuers/import/bundle', 'x'.repeat(99), /invalid PEM data/)
+  // Texts that a pattern could spend hours on.
+  for (const long of [`-----BEGIN A-----${' '.repeat(4e6)}`, '-----BEGIN A-----'.repeat(2e5)])
+    await bundle('issuers/import/bundle', long, /invalid PEM data/)
   await bundle('issuers/import/cert', pem, /private keys found in the PEM bundle/)
   const leaf = await call('PATCH', 'pki/issuer/first', { usage: 'issuing-certificates,crl-signing' }).then(
     () => ok('issue/r', { common_name: 'a.test' }),
@@ -282,6 +290,7 @@ test('VAULT-2: what a certificate says about where more is found', async (t) => 
   const crl = (body: Fields, error: RegExp) => refused('config/crl', body, error)
   await crl({ expiry: 'x' }, /could not be decoded/)
   await crl({ expiry: '5s' }, /a minute at least/)
+  await crl({ ocsp_expiry: '99999h' }, /ten years at most/)
   await crl({ enable_delta: true }, /delta CRLs are not made/)
   await crl({ auto_rebuild: true, auto_rebuild_grace_period: '80h' }, /must be strictly shorter/)
   assert.equal((await read('config/crl'))['expiry'], '72h')

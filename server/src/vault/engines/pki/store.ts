@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import type { Reader, Tx } from '../../../store/index.ts'
 import type { Barrier } from '../../barrier/barrier.ts'
 import type { Role } from './role.ts'
-import { type Certificate, parseCertificate } from './x509/certificate.ts'
+import { type Certificate, isIssuedBy, parseCertificate } from './x509/certificate.ts'
 import type { KeyType } from './x509/keys.ts'
 
 export type KeyRecord = {
@@ -139,11 +139,14 @@ export type PkiStore = {
   readonly lists: Shelf<ListState>
   config<K extends keyof Configs>(kind: K, reader?: Reader): Promise<Configs[K]>
   setConfig<K extends keyof Configs>(tx: Tx, kind: K, value: Configs[K]): Promise<void>
+  /** As the certificates say; two that stay in memory are checked once. */
+  isIssuedBy(certificate: Certificate, issuer: Certificate): boolean
   wipe(tx: Tx): Promise<void>
 }
 
 export function createPkiStore(barrier: Barrier, mountId: string): PkiStore {
   const root = `pki/${mountId}/`
+  const checked = new WeakMap<Certificate, WeakMap<Certificate, boolean>>()
 
   function shelf<Stored, Seen>(
     folder: string,
@@ -176,6 +179,13 @@ export function createPkiStore(barrier: Barrier, mountId: string): PkiStore {
       return { ...defaults[kind], ...stored }
     },
     setConfig: (tx, kind, value) => configs.put(tx, kind, value),
+    isIssuedBy(certificate, issuer) {
+      const known = checked.get(certificate) ?? new WeakMap<Certificate, boolean>()
+      checked.set(certificate, known)
+      const answer = known.get(issuer) ?? isIssuedBy(certificate, issuer)
+      known.set(issuer, answer)
+      return answer
+    },
     wipe: (tx) => barrier.deleteFolder(tx, root),
   }
 }

@@ -29,12 +29,17 @@ export function validityOf(circumstances: Circumstances): Validity {
     throw invalid(
       `not_after_bound is set to ${role.not_after_bound}. Cannot satisfy request as that would result in notAfter of ${iso(notAfter)} that is beyond the maximum timestamp of ${iso(latest)}`,
     )
+  if (!(notAfter.getTime() <= lastInstant))
+    throw invalid('the certificate would end after the year 9999, which certificates cannot say')
   if (notBefore >= notAfter)
     throw invalid(
       `The certificate's Not Before (${iso(notBefore)}) is later than the certificate's Not After (${iso(notAfter)})`,
     )
   return { notBefore, notAfter, warnings }
 }
+
+/** Times of certificates have four digits for the year. */
+const lastInstant = Date.UTC(9999, 11, 31, 23, 59, 59)
 
 const iso = (at: Date): string => at.toISOString().replace(/\.000Z$/, 'Z')
 /** Certificates know whole seconds. */

@@ -81,11 +81,14 @@ function principalsOf({ role, body }: Application, kind: 'user' | 'host'): strin
 const isHostOf = (role: Role, domain: string, name: string): boolean =>
   (role.allow_bare_domains && name === domain) || (role.allow_subdomains && name.endsWith(`.${domain}`))
 
+/** A hundred years: what is longer is no date any more. */
+const longestSeconds = 100 * 365 * 86_400
+
 function ttlOf({ role, body, limits }: Application): number {
   const asked = durationField(body, 'ttl') ?? 0
   const greatest = role.max_ttl || limits.maxSeconds
   if (asked > greatest) throw invalid(`ttl is larger than maximum allowed ${greatest}`)
-  return asked || Math.min(role.ttl || limits.defaultSeconds, greatest)
+  return Math.min(asked || Math.min(role.ttl || limits.defaultSeconds, greatest), longestSeconds)
 }
 
 function keyIdOf({ role, roleName, body, displayName }: Application, key: PublicKey): string {

@@ -6,6 +6,7 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { promisify } from 'node:util'
+import { pemBlocks } from '../pem.ts'
 import { invalid } from '../record-fields.ts'
 import { provenPublicKey } from '../transit/material.ts'
 import { curves, publicBlob } from './public-key.ts'
@@ -61,9 +62,8 @@ const refused = () =>
 
 /** A key without a passphrase, in PEM or in OpenSSH's own form. */
 export function parsePrivateKey(written: string): KeyObject {
-  const [, body] =
-    /-----BEGIN OPENSSH PRIVATE KEY-----\s*([A-Za-z0-9+/=\s]+?)-----END OPENSSH/.exec(written) ?? []
-  const key = keyFrom(written, body)
+  const own = pemBlocks(written).find(({ label }) => label === 'OPENSSH PRIVATE KEY')
+  const key = keyFrom(written, own?.der)
   const known =
     ['rsa', 'ed25519'].includes(key?.asymmetricKeyType ?? '') ||
     curves.some(({ node }) => node === key?.asymmetricKeyDetails?.namedCurve)
@@ -72,11 +72,9 @@ export function parsePrivateKey(written: string): KeyObject {
   return key
 }
 
-function keyFrom(written: string, body: string | undefined): KeyObject | undefined {
+function keyFrom(written: string, own: Buffer | undefined): KeyObject | undefined {
   try {
-    return createPrivateKey(
-      body === undefined ? written : (jwkFrom(Buffer.from(body, 'base64')) as JsonWebKeyInput),
-    )
+    return createPrivateKey(own ? (jwkFrom(own) as JsonWebKeyInput) : written)
   } catch {
     // The words of the parser may quote the key.
     return undefined

@@ -112,7 +112,6 @@ function rolePaths(barrier: Barrier, folder: string): PathSpec[] {
     },
     {
       pattern: 'roles/{role}',
-      exists: async (call, reader) => (await barrier.get(folder + nameOf(call), reader)) !== undefined,
       async read(call) {
         const role = await barrier.view(folder + nameOf(call), parseRole)
         return role && { data: role }

@@ -172,7 +172,12 @@ function otherNameIn(node: Node): OtherName {
 /** Whether `issuer` signed it, by name and by signature. */
 export function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
   if (!certificate.issuer.equals(issuer.subject)) return false
-  return new X509Certificate(certificate.der).verify(issuer.publicKey)
+  try {
+    return new X509Certificate(certificate.der).verify(issuer.publicKey)
+  } catch {
+    // What OpenSSL does not take for a certificate, nobody has signed.
+    return false
+  }
 }
 
 export const isSelfSigned = (certificate: Certificate): boolean => isIssuedBy(certificate, certificate)
