@@ -28,6 +28,8 @@ type Needs = {
   book: LeaseBook
   engineById: (mountId: string) => Pick<Engine, 'endLease'> | undefined
   isOpen: () => boolean
+  /** A lease of this mount has to be looked at again then. */
+  onDue: (mount: Uint8Array, at: number) => void
   /** From 0 to 1. */
   random: () => number
 }
@@ -40,7 +42,17 @@ const firstRetryMilliseconds = 2_000
 const longestRetryMilliseconds = 15 * 60_000
 const longestReason = 300
 
-export function createEnding({ store, audit, clock, log, book, engineById, isOpen, random }: Needs): Ending {
+export function createEnding({
+  store,
+  audit,
+  clock,
+  log,
+  book,
+  engineById,
+  isOpen,
+  onDue,
+  random,
+}: Needs): Ending {
   const busy = new Map<string, Promise<Outcome>>()
   const actor = actorOf(systemPrincipal('leases'))
 
@@ -64,9 +76,12 @@ export function createEnding({ store, audit, clock, log, book, engineById, isOpe
     forced?: string,
   ): Promise<void> {
     const again = row.stage === 'pending' || row.stage === 'unmade'
+    if (again && !once && forced === undefined) {
+      const dueAt = clock.now().getTime() + checkAfterMilliseconds
+      await store.write((tx) => checkLeaseAgain(tx, row.id, dueAt))
+      return onDue(row.mount, dueAt)
+    }
     await store.write(async (tx) => {
-      if (again && !once && forced === undefined)
-        return checkLeaseAgain(tx, row.id, clock.now().getTime() + checkAfterMilliseconds)
       await book.remove(tx, row)
       await audit.record(tx, {
         type: 'lease.ended',
@@ -96,6 +111,7 @@ export function createEnding({ store, audit, clock, log, book, engineById, isOpe
           detail: { role: record?.role ?? '', attempts, reason },
         })
     })
+    onDue(row.mount, dueAt)
   }
 
   async function run(given: LeaseRow, options: EndOptions): Promise<Outcome> {
@@ -118,7 +134,12 @@ export function createEnding({ store, audit, clock, log, book, engineById, isOpe
       const before = busy.get(key)
       if (before && !options.force) return before
       await before
-      const running = run(row, options).finally(() => busy.get(key) === running && busy.delete(key))
+      const running = run(row, options)
+        .catch((error: unknown) => {
+          onDue(row.mount, clock.now().getTime() + firstRetryMilliseconds)
+          throw error
+        })
+        .finally(() => busy.get(key) === running && busy.delete(key))
       busy.set(key, running)
       return running
     },

@@ -165,13 +165,13 @@ export function createLanes(needs: Needs): Lanes {
   }
 
   function start(lane: Lane): void {
+    lane.cancel()
+    lane.nextAt = never
     if (!mayRun(lane)) return
     if (lane.running) {
       lane.again = true
       return
     }
-    lane.cancel()
-    lane.nextAt = never
     lane.wantedAt = never
     lane.running = work(lane)
       .catch((error: unknown) => {

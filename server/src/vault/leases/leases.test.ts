@@ -294,3 +294,32 @@ test('VAULT-1: a lease whose row was changed ends nothing, shows, and holds up n
   assert.equal((await root('POST', 'sys/leases/revoke-force/books')).status, 204)
   assert.equal(await vault.leases.count(), 0)
 })
+
+test('LEND-1: a lane comes back to a lease that somebody else has tried to end, and to one made after a seal', async (t) => {
+  const { root, ledger, vault, clock } = await openWithLedger(t)
+  const { id } = await granted(root)
+  const tried = Promise.withResolvers<void>()
+  const hang = Promise.withResolvers<void>()
+  ledger.onEnd = () => {
+    tried.resolve()
+    return hang.promise.then(away)
+  }
+  const revoked = root('POST', 'sys/leases/revoke', { lease_id: id })
+  await tried.promise
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  hang.resolve()
+  assert.equal((await revoked).status, 400)
+  await vault.leases.idle()
+  ledger.onEnd = back
+  clock.advance(minute)
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+
+  await root('POST', 'sys/seal')
+  clock.advance(minute)
+  await vault.unsealByItself()
+  await granted(root)
+  clock.advance(10 * minute)
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+})

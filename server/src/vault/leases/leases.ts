@@ -61,7 +61,17 @@ export function createLeases(needs: Needs): Leases {
   /** Mounts that are being disabled. */
   const closing = new Set<string>()
   const engineById = (mountId: string) => mounts.engineById(mountId)
-  const ending = createEnding({ store, audit, clock, log, book, engineById, isOpen, random })
+  const ending = createEnding({
+    store,
+    audit,
+    clock,
+    log,
+    book,
+    engineById,
+    isOpen,
+    onDue: (mount, at) => lanes.dueAt(mount, at),
+    random,
+  })
   const granting = createGranting({
     store,
     audit,
