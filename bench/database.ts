@@ -5,7 +5,7 @@
  *   node bench/database.ts [seconds] [connections,…] [rounds]   (Node 24)
  *
  * Both answer when their lease is on their own disk and the role on PostgreSQL's. Keyward has its lease on disk before the role is
- * made, too, and tells PostgreSQL a verifier in the place of the password.
+ * made, too. PostgreSQL itself spends about 3 ms of processor time on the password of each role.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'

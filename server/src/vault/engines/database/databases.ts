@@ -42,10 +42,12 @@ const longestWaitMilliseconds = 60_000
 export function createDatabases({ barrier, store, audit, passwords, clock, log }: Needs): Databases {
   const mounted = new Map<string, Mounted>()
   let running = false
+  /** What is under way plans the next time when it has ended. */
+  let working = false
   let cancel = (): void => undefined
 
   function schedule(): void {
-    if (!running) return
+    if (!running || working) return
     cancel()
     const times = [...mounted.values()].map(({ rotations, loaded }) => (loaded ? rotations.nextAt() : 0))
     const next = Math.min(...times.map((at) => at ?? Number.POSITIVE_INFINITY))
@@ -61,11 +63,17 @@ export function createDatabases({ barrier, store, audit, passwords, clock, log }
   }
 
   async function work(): Promise<void> {
-    for (const mount of mounted.values()) {
-      if (!running) return
-      if (!mount.loaded) await load(mount)
-      await mount.rotations.runDue()
+    working = true
+    try {
+      await Promise.all([...mounted.values()].map(lookAfter))
+    } finally {
+      working = false
     }
+  }
+
+  async function lookAfter(mount: Mounted): Promise<void> {
+    if (!mount.loaded) await load(mount)
+    await mount.rotations.runDue()
   }
 
   async function load(mount: Mounted): Promise<void> {
@@ -93,6 +101,8 @@ export function createDatabases({ barrier, store, audit, passwords, clock, log }
       mountPath: path,
       onPlan: schedule,
     })
+    // The mount was moved: what its engine had open under the old path is closed.
+    mounted.get(id)?.connections.closeAll()
     mounted.set(id, { connections, rotations, loaded: false })
     schedule()
     const parts = { mountId: id, records, connections, rotations, passwords, store, audit, clock }

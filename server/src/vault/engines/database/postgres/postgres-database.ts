@@ -49,7 +49,7 @@ const defaults = {
 
 function openPostgres({ details, password, secrets }: ConnectionSettings): Database {
   const nameOf = parseNameTemplate(textField(details, 'username_template') || defaultTemplate)
-  const always = usesVerifier(details)
+  const verifies = usesVerifier(details)
   let current = password
   const address = addressOf(details, password)
   const inUrl = address.password
@@ -62,17 +62,11 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
   })
   const lanes = createLanes(sessions, limitsOf(details).most)
 
-  /** Where the server would store the password as a verifier, it is sent as one: so it stands in no log of the server. */
-  async function withPassword(
-    statements: readonly string[],
-    secret: Secret,
-    values: Readonly<Record<string, string>>,
-  ): Promise<string> {
-    const iterations = (await sessions.facts()).scramIterations ?? (always ? standardIterations : undefined)
-    const verifier = iterations === undefined ? undefined : await scramVerifier(secret, iterations)
-    const known = verifier === undefined ? statements : statements.map((text) => withVerifier(text, verifier))
-    const plain = always && verifier !== undefined ? verifier : secret.reveal()
-    return statementText(known, { ...values, password: plain })
+  /** As a verifier it stands in no log of the server; but it is not what every server wants: Neon refuses it. */
+  async function sent(secret: Secret): Promise<string> {
+    if (!verifies) return secret.reveal()
+    const { scramIterations } = await sessions.facts()
+    return scramVerifier(secret, scramIterations ?? standardIterations)
   }
 
   return {
@@ -85,8 +79,8 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
     async createUser({ name, password: secret, expiresAt, statements }) {
       const plain = plainStatements(statements)
       if (plain.length === 0) throw refused('empty creation statements')
-      const values = { ...namesOf(name), expiration: timeOf(expiresAt) }
-      const text = inParts(await withPassword(plain, secret, values))
+      const values = { ...namesOf(name), password: await sent(secret), expiration: timeOf(expiresAt) }
+      const text = inParts(statementText(plain, values))
       await lanes.run({ name, secrets: [secret], text: () => text })
     },
     async extendUser({ name, expiresAt, statements }) {
@@ -96,7 +90,7 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
     },
     async setPassword({ name, password: secret, statements }) {
       const plain = withDefault(plainStatements(statements), defaults.setPassword)
-      const rest = await withPassword(plain, secret, namesOf(name))
+      const rest = statementText(plain, { ...namesOf(name), password: await sent(secret) })
       await lanes.run({ name, secrets: [secret], text: () => ({ rest }) })
     },
     async removeUser({ name, statements }) {
@@ -131,12 +125,6 @@ function inParts(text: string): Statements {
   if (first === undefined || rest.trim() === '') return { rest: text }
   return { first: first.slice(0, -1), rest }
 }
-
-/** Only in `create role … password '…'` and its like: elsewhere the password itself is meant. */
-const withVerifier = (text: string, verifier: string): string =>
-  text.replace(rolePassword, (_, before: string) => `${before}'${verifier}'`)
-const rolePassword =
-  /(\b(?:create|alter)\s+(?:role|user)\s+(?!mapping\b)[^;]*?\bpassword\s+)'\{\{password\}\}'/gi
 
 /**
  * What the role owns goes to Keyward's account, so that no data is lost; what it may do, in this database and on shared objects,
