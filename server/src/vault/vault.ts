@@ -163,6 +163,7 @@ export function createVault(needs: Needs): Vault {
   const leases = createLeases({ store, audit, barrier, clock, log, mounts, isOpen: () => active })
   const serverSystem = createServerSystem({
     store,
+    audit,
     barrier,
     clock,
     log,

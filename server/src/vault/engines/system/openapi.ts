@@ -56,7 +56,7 @@ function describePath(mount: DescribedMount, spec: PathSpec): Described {
   }
 }
 
-const has = (spec: PathSpec, operation: Operation): boolean =>
+export const has = (spec: PathSpec, operation: Operation): boolean =>
   spec[operation] !== undefined ||
   (operation === 'update' && (spec.post !== undefined || spec.open !== undefined)) ||
   (spec.grant !== undefined && (spec.grantsBy ?? ['read']).some((by) => by === operation)) ||

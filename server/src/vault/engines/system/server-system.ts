@@ -1,3 +1,4 @@
+import type { Audit } from '../../../audit/index.ts'
 import type { Clock, Log } from '../../../core/index.ts'
 import type { Store } from '../../../store/index.ts'
 import { createAuditDevices } from '../../audit-devices/audit-devices.ts'
@@ -16,6 +17,7 @@ import { pluginNames } from '../database/kinds.ts'
 import { auditPaths } from './audit-paths.ts'
 import { configPaths } from './config-paths.ts'
 import { internalPaths } from './internal-paths.ts'
+import { createPathHelp } from './path-help.ts'
 import { pluginPaths } from './plugin-paths.ts'
 import { refusedPaths } from './refused-paths.ts'
 import { remountPaths } from './remount-paths.ts'
@@ -24,11 +26,12 @@ import { storagePaths } from './storage-paths.ts'
 
 type Needs = {
   store: Store
+  audit: Pick<Audit, 'recordNow'>
   barrier: Barrier
   clock: Clock
   log: Log
   mounts: Mounts
-  router: Pick<Router, 'routed'>
+  router: Pick<Router, 'match' | 'routed'>
   tokens: Pick<Tokens, 'accessors' | 'authenticate'>
   identity: Pick<Identity, 'countEntities'>
   leases: Pick<Leases, 'closeMount' | 'pages'>
@@ -53,6 +56,7 @@ export function createServerSystem(needs: Needs): ServerSystem {
   const { store, clock, mounts, tokens, leases, identity, version } = needs
   const requests = createRequestCounts(clock)
   const versions = createVersionHistory(needs)
+  const help = createPathHelp({ ...needs, authenticate: tokens.authenticate, now: clock.now })
   const devices = createAuditDevices({ ...needs, folders: needs.auditFolders })
   return {
     paths: [
@@ -79,6 +83,6 @@ export function createServerSystem(needs: Needs): ServerSystem {
       await devices.load()
     },
     shut: devices.forget,
-    around: (handle) => requests.around(devices.around(handle)),
+    around: (handle) => requests.around(devices.around(help(handle))),
   }
 }
