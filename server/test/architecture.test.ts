@@ -255,8 +255,8 @@ describe('what is kept in few places', () => {
         'cli/commands/backup.ts', // a new key of backups, into a file of its user
         'cli/commands/secrets.ts', // to a person who asked for the value
         'cli/commands/session.ts', // a sign-in link, to a person who asked for one
-        'cli/commands/vault-seal.ts', // a share, to the vault that it opens
         'cli/commands/template.ts', // a rendered file, for its user alone
+        'cli/commands/vault-seal.ts', // a share, to the vault that it opens
         'cli/credentials.ts', // into the user's credentials file
         'cli/env-references.ts', // into the environment of `keyward run`
         'cli/templates/render.ts', // values into the text of a template
