@@ -142,17 +142,66 @@ test('VAULT-2: bao login -method=oidc: the browser goes to the provider and come
       'allowed_redirect_uris=http://localhost:8250/oidc/callback',
     ),
   )
-  const shown = await browsed(t, path, url)
+  const shown = await browsed(t, path, url, [], followed)
   assert.match(shown, /Success! You are now authenticated/)
   assert.match(shown, /token_meta_role\s+person/)
 })
 
+test('VAULT-2: bao login -method=oidc: to the server, and with a device', async (t) => {
+  const path = await baoOrSkip(t)
+  if (path === undefined) return
+  const { url, bao, clock } = await setup(t, path)
+  const issuer = await openIssuer(t, [await newSigningKey()], clock)
+  await succeeds(bao('auth', 'enable', 'oidc'))
+  await succeeds(
+    bao(
+      'write',
+      'auth/oidc/config',
+      `oidc_discovery_url=${issuer.url}`,
+      `oidc_client_id=${issuer.client.id}`,
+      `oidc_client_secret=${issuer.client.secret}`,
+    ),
+  )
+  const usual = ['user_claim=sub', 'poll_interval=1']
+  await succeeds(
+    bao(
+      'write',
+      'auth/oidc/role/direct',
+      ...usual,
+      'callback_mode=direct',
+      'oidc_disable_confirmation=true',
+      `allowed_redirect_uris=${url}/v1/auth/oidc/oidc/callback`,
+    ),
+  )
+  await succeeds(bao('write', 'auth/oidc/role/device', ...usual, 'callback_mode=device'))
+  const direct = await browsed(t, path, url, ['callbackmode=direct', 'role=direct'], followed)
+  assert.match(direct, /token_meta_role\s+direct/)
+  const device = await browsed(t, path, url, ['callbackmode=device', 'role=device'], () => {
+    issuer.state.device = 'yes'
+  })
+  assert.match(device, /token_meta_role\s+device/)
+})
+
+/** The page that it ends on is the client's, or the server's. */
+function followed(link: string): void {
+  fetch(link).then(
+    (answer) => answer.text(),
+    () => undefined,
+  )
+}
+
 /** Runs the command, opens the link that it prints as a browser would, and returns what it prints at the end. */
-function browsed(t: TestContext, path: string, url: string): Promise<string> {
+function browsed(
+  t: TestContext,
+  path: string,
+  url: string,
+  more: readonly string[],
+  open: (link: string) => void,
+): Promise<string> {
   const home = mkdtempSync(join(tmpdir(), 'keyward-bao-'))
   t.after(() => rmSync(home, { recursive: true, force: true }))
   const port = 20_000 + (process.pid % 20_000)
-  const args = ['login', '-method=oidc', '-no-store', 'skip_browser=true', `port=${port}`]
+  const args = ['login', '-method=oidc', '-no-store', 'skip_browser=true', `port=${port}`, ...more]
   const child = spawn(path, args, { env: { HOME: home, BAO_ADDR: url, PATH: '/usr/bin:/bin' } })
   t.after(() => void child.kill())
   let [out, err] = ['', '']
@@ -162,14 +211,10 @@ function browsed(t: TestContext, path: string, url: string): Promise<string> {
   let opened = false
   child.stderr.on('data', (part: Buffer) => {
     err += part.toString()
-    const link = /http:\/\/127\.0\.0\.1:\S+\/authorize\S+(?=\s)/.exec(err)?.[0]
+    const link = /http:\/\/127\.0\.0\.1:\S+\/(?:authorize|activate)\S*(?=\s)/.exec(err)?.[0]
     if (!link || opened) return
     opened = true
-    // The page that it ends on is the command's own.
-    fetch(link).then(
-      (answer) => answer.text(),
-      () => undefined,
-    )
+    open(link)
   })
   return new Promise((resolve, reject) => {
     child.on('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`${out}${err}`))))

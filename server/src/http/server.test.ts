@@ -61,4 +61,14 @@ test('OPS-4: a page of another site, or of another port of this machine, reaches
   assert.deepEqual(asked, [])
   assert.equal((await ask({ origin: server.address })).status, 204)
   assert.equal((await ask({})).status, 204)
+  // Except where an identity provider sends people back, with the state that it was given.
+  const back = async (path: string) =>
+    (await fetch(`${server.address}/v1/${path}`, { headers: { 'sec-fetch-site': 'cross-site' } })).status
+  assert.equal(await back('auth/a/b/oidc/callback?state=x'), 204)
+  for (const path of [
+    'auth/oidc/oidc/callback/more',
+    'sys/mounts?x=/v1/auth/oidc/oidc/callback',
+    'x/oidc/callback',
+  ])
+    assert.equal(await back(path), 403, path)
 })

@@ -55,7 +55,7 @@ export async function startHttpServer(
     )
   const secure = tls !== undefined
   const guard = foreignGuard(loopback)
-  const knowsHost = (host: string): boolean => guard({ host }) === undefined
+  const knowsHost = (host: string): boolean => guard({ host }, false) === undefined
   const vaultFront = createVaultFront({ vault: needs.vault, log: needs.log, clock: needs.clock, knowsHost })
   const app = Fastify({
     bodyLimit: largestBodyBytes,
@@ -106,23 +106,26 @@ function createServer(tls: TlsFiles | undefined, handler: NodeHandler): Server {
 
 function dispatch(
   vault: NodeHandler,
-  guard: (headers: IncomingHttpHeaders) => AppError | undefined,
+  guard: (headers: IncomingHttpHeaders, isReturn: boolean) => AppError | undefined,
   rest: NodeHandler,
 ): NodeHandler {
   return (request, response) => {
     if (!request.url?.startsWith('/v1/')) return rest(request, response)
-    const refusal = guard(request.headers)
+    const refusal = guard(request.headers, isReturn(request.url))
     if (!refusal) return vault(request, response)
     response.writeHead(refusal.status, { 'content-type': 'application/json' })
     response.end(JSON.stringify({ errors: [refusal.detail] }))
   }
 }
 
+/** An identity provider sends people back from its own pages; what they bring is worth nothing without the state that we gave. */
+const isReturn = (url: string): boolean => /^\/v1\/auth\/[^?]+\/oidc\/callback(?:\?|$)/.test(url)
+
 function foreignGuard(loopback: boolean) {
-  return (headers: IncomingHttpHeaders): AppError | undefined => {
+  return (headers: IncomingHttpHeaders, isReturn: boolean): AppError | undefined => {
     try {
       refuseForeignHost(headers.host, loopback)
-      refuseForeignPage(headers)
+      if (!isReturn) refuseForeignPage(headers)
     } catch (error) {
       if (error instanceof AppError) return error
       throw error

@@ -47,6 +47,8 @@ export async function openIssuer(
     person: { sub: 'mary' } as JWTPayload,
     userInfo: {} as Fields,
     reachable: true,
+    /** Of a device: whether the person has answered, and how. */
+    device: 'authorization_pending',
     asked: 0,
     issuer: '',
   }
@@ -97,6 +99,7 @@ export async function openIssuer(
 
   async function token(request: IncomingMessage): Promise<{ status: number; body: Fields }> {
     const form = new URLSearchParams(await textOf(request))
+    if (form.has('device_code')) return deviceToken(form)
     const issued = codes.get(form.get('code') ?? '')
     codes.delete(form.get('code') ?? '')
     const basic = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`
@@ -112,12 +115,29 @@ export async function openIssuer(
     }
   }
 
+  /** No nonce: nobody was sent anywhere. */
+  async function deviceToken(form: URLSearchParams): Promise<{ status: number; body: Fields }> {
+    if (form.get('device_code') !== 'the-device') return { status: 400, body: { error: 'invalid_grant' } }
+    if (state.device !== 'yes') return { status: 400, body: { error: state.device } }
+    return { status: 200, body: { id_token: await idTokenFor(''), token_type: 'Bearer' } }
+  }
+
   async function answerTo(request: IncomingMessage, url: URL): Promise<{ status: number; body: Fields }> {
     switch (url.pathname) {
       case '/.well-known/openid-configuration':
         return { status: 200, body: discoveryOf(state.issuer) }
       case '/keys':
         return { status: 200, body: await published() }
+      case '/device':
+        return {
+          status: 200,
+          body: {
+            device_code: 'the-device',
+            user_code: 'ABCD-EFGH',
+            verification_uri: `${state.issuer}/activate`,
+            interval: 1,
+          },
+        }
       case '/token':
         return token(request)
       case '/userinfo':
@@ -155,6 +175,7 @@ const discoveryOf = (issuer: string): Fields => ({
   token_endpoint: `${issuer}/token`,
   jwks_uri: `${issuer}/keys`,
   userinfo_endpoint: `${issuer}/userinfo`,
+  device_authorization_endpoint: `${issuer}/device`,
 })
 
 async function textOf(request: IncomingMessage): Promise<string> {

@@ -32,6 +32,20 @@ export type Answered = {
 
 type Needs = { vault: Pick<Vault, 'handle'>; log: Log }
 
+/** A page for a person's browser is shown in no frame of another page, loads nothing and tells nobody its address. */
+const pageHeaders = [
+  'Content-Security-Policy',
+  "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options',
+  'nosniff',
+  'Referrer-Policy',
+  'no-referrer',
+]
+
+/** Names and values of the fields that an answer of this type needs beside the usual ones. */
+export const headersFor = (contentType: string): readonly string[] =>
+  contentType.startsWith('text/html') ? pageHeaders : []
+
 const prefix = '/v1/'
 const noQuery: Readonly<Record<string, string>> = {}
 const bearer = /^Bearer +(\S+)$/i

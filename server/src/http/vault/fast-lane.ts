@@ -1,7 +1,7 @@
 import { type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../core/index.ts'
-import { type Answered, type Asked, binaryFieldOf, bodyFrom } from './dialect.ts'
+import { type Answered, type Asked, binaryFieldOf, bodyFrom, headersFor } from './dialect.ts'
 import { type HeadFields, parseFields, parseRequestLine } from './request-head.ts'
 
 export type FastLane = {
@@ -186,6 +186,13 @@ function createRequestReader({ knowsHost }: Pick<Needs, 'knowsHost'>, remoteAddr
   }
 }
 
+/** Names and values by turns, each pair a line. */
+function fieldLines(fields: readonly string[]): string {
+  let lines = ''
+  for (let i = 0; i < fields.length; i += 2) lines += `${fields[i]}: ${fields[i + 1]}\r\n`
+  return lines
+}
+
 type ResponseHead = (status: number, bodyBytes: number, contentType?: string) => string
 
 /** The same fields that Node's server sends, with its date of one second's precision. */
@@ -202,6 +209,7 @@ function createResponseHead({ clock, limits }: Pick<Needs, 'clock' | 'limits'>):
     }
     const length = status === 204 ? '' : `Content-Length: ${bodyBytes}\r\n`
     const reason = STATUS_CODES[status] ?? 'Unknown'
-    return `HTTP/1.1 ${status} ${reason}\r\nCache-Control: no-store\r\nContent-Type: ${contentType}\r\n${length}${tail}`
+    const more = fieldLines(headersFor(contentType))
+    return `HTTP/1.1 ${status} ${reason}\r\nCache-Control: no-store\r\nContent-Type: ${contentType}\r\n${more}${length}${tail}`
   }
 }

@@ -9,6 +9,8 @@ export type Provider = {
   readonly tokenUrl: string
   readonly jwksUrl: string
   readonly userInfoUrl: string
+  /** Where a device without a browser begins (RFC 8628). */
+  readonly deviceUrl: string
   /** Whether the client's secret is taken in a header; else it is put into the form. */
   readonly basic: boolean
 }
@@ -52,6 +54,7 @@ async function discover({ discoveryUrl, discoveryCaPem }: JwtConfig): Promise<Pr
     tokenUrl: text('token_endpoint'),
     jwksUrl: text('jwks_uri'),
     userInfoUrl: text('userinfo_endpoint'),
+    deviceUrl: text('device_authorization_endpoint'),
     basic: !Array.isArray(methods) || methods.includes('client_secret_basic'),
   }
 }

@@ -16,12 +16,26 @@ const longestAnswerBytes = 1024 * 1024
 
 /** Reads a JSON object from an identity provider. Redirects are not followed: a provider says where it is. */
 export async function fetchJson(endpoint: Endpoint, sent: Sent = {}): Promise<Record<string, unknown>> {
+  const answer = await fetchAnswer(endpoint, sent)
+  if ('error' in answer)
+    throw unreachable(
+      endpointUrl(endpoint.url),
+      `it answered with status ${answer.status}${answer.error === '' ? '' : ` (${answer.error})`}`,
+    )
+  return answer.body
+}
+
+/** The same, for an answer whose refusal means something: its code, such as `authorization_pending`. */
+export async function fetchAnswer(
+  endpoint: Endpoint,
+  sent: Sent,
+): Promise<{ body: Record<string, unknown> } | { status: number; error: string }> {
   const url = endpointUrl(endpoint.url)
   const { status, text } = await fetchText(url, endpoint.caPem, sent)
-  if (status !== 200) throw unreachable(url, `it answered with status ${status}${errorIn(text)}`)
-  const parsed = parsedObject(text)
-  if (!parsed) throw unreachable(url, 'it did not answer with a JSON object')
-  return parsed
+  if (status !== 200) return { status, error: errorIn(text) }
+  const body = parsedObject(text)
+  if (!body) throw unreachable(url, 'it did not answer with a JSON object')
+  return { body }
 }
 
 export function endpointUrl(written: string): URL {
@@ -89,7 +103,7 @@ function parsedObject(text: string): Record<string, unknown> | undefined {
 /** The provider's own code for what is wrong, such as `invalid_grant`; never its free text. */
 function errorIn(text: string): string {
   const code = parsedObject(text)?.['error']
-  return typeof code === 'string' && /^[a-z_]{1,60}$/.test(code) ? ` (${code})` : ''
+  return typeof code === 'string' && /^[a-z_]{1,60}$/.test(code) ? code : ''
 }
 
 const unreachable = (url: URL, why: string): AppError =>

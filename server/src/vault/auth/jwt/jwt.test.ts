@@ -196,7 +196,7 @@ test('VAULT-2: jwt: roles and settings that would not do what they say are refus
     [{ bound_claims: 'no json' }, /its JSON text/],
     [{ claim_mappings: { a: 'role' } }, /metadata key "role" is reserved/],
     [{ claim_mappings: { a: 'x', b: 'x' } }, /multiple keys are mapped to metadata key "x"/],
-    [{ callback_mode: 'device' }, /invalid 'callback_mode': "device"/],
+    [{ callback_mode: 'server' }, /invalid 'callback_mode': "server"/],
     [{ oauth2_metadata: ['id_token'] }, /'oauth2_metadata' is not supported/],
     [{ token_policies: 'root' }, /root/],
   ] as const) {

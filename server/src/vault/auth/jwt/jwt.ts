@@ -9,9 +9,10 @@ import type { TokenRecord } from '../../tokens/token-record.ts'
 import type { SignInNeeds } from '../login.ts'
 import { configFrom, configView, type JwtConfig } from './config.ts'
 import { createDiscovery } from './discovery.ts'
+import { explained } from './refusals.ts'
 import { roleFrom, roleView } from './role.ts'
 import { createSettings, type Settings } from './settings.ts'
-import { createSignIn, explained } from './sign-in.ts'
+import { createSignIn } from './sign-in.ts'
 import { createSignatures, type Signatures } from './signatures.ts'
 
 type Needs = SignInNeeds & { barrier: Barrier; clock: Pick<Clock, 'now'> }
@@ -31,6 +32,7 @@ export function createJwt(type: 'jwt' | 'oidc', { barrier, clock, tokens, identi
       paths: [
         { pattern: 'login', events: { update: 'token.created' }, open: ways.login },
         { pattern: 'oidc/auth_url', open: ways.begin },
+        { pattern: 'oidc/poll', events: { update: 'token.created' }, open: ways.poll },
         {
           pattern: 'oidc/callback',
           events: { read: 'token.created' },

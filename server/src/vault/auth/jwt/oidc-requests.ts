@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../../core/index.ts'
+import type { Claims } from './claims.ts'
 
 /** A person who was sent to the provider and has not come back yet. */
 export type OidcRequest = {
@@ -14,14 +15,22 @@ export type OidcRequest = {
   readonly expiresAt: number
   /** What the provider sent in a form, before the client came with the state. */
   readonly sent?: { readonly code: string; readonly idToken: string }
+  /** Of a device (RFC 8628): what the provider is asked with. */
+  readonly deviceCode?: string
+  /** Who began, shown to the person who is asked to confirm. */
+  readonly requester?: string | undefined
+  /** What the provider said about the person, until the client fetches its token. */
+  readonly claims?: Claims
 }
+type Begun = Pick<OidcRequest, 'role' | 'redirectUri' | 'clientNonce' | 'deviceCode' | 'requester'>
 
 /** Kept in memory: a restart sends people to the provider once more. Each is taken once. */
 export type OidcRequests = {
-  add(given: Pick<OidcRequest, 'role' | 'redirectUri' | 'clientNonce'>): {
-    state: string
-    request: OidcRequest
-  }
+  add(given: Begun): { state: string; request: OidcRequest }
+  /** Looks at one without taking it. */
+  peek(state: string): OidcRequest | undefined
+  /** Keeps what the provider said; returns whether somebody waits for it who has not got it yet. */
+  settle(state: string, claims: Claims): boolean
   /** Keeps what came in a form until it is taken; returns whether somebody waits for it. */
   keep(state: string, sent: NonNullable<OidcRequest['sent']>): boolean
   take(state: string): OidcRequest | undefined
@@ -49,6 +58,16 @@ export function createOidcRequests(clock: Pick<Clock, 'now'>): OidcRequests {
         requests.delete(oldest)
       }
       return { state, request }
+    },
+    peek(state) {
+      const request = requests.get(state)
+      return request && request.expiresAt > now() ? request : undefined
+    },
+    settle(state, claims) {
+      const request = requests.get(state)
+      if (!request || request.claims || request.expiresAt <= now()) return false
+      requests.set(state, { ...request, claims })
+      return true
     },
     keep(state, sent) {
       const request = requests.get(state)

@@ -245,3 +245,92 @@ test('VAULT-2: oidc: a form is not taken where none is expected', async (t) => {
   const { anybody } = await setup(t)
   assert.equal((await anybody('POST', 'auth/oidc/oidc/callback', { state: 'x', code: 'y' })).status, 405)
 })
+
+const away = { redirect_uri: 'https://vault.example/v1/auth/oidc/oidc/callback', client_nonce: 'mine' }
+
+async function setupAway(t: Parameters<typeof openAuth>[0], role: Fields) {
+  const world = await setup(t, { allowed_redirect_uris: away.redirect_uri, ...role })
+  const { url } = await serveVault(t, world.vault)
+  const ask = async () => dataOf(await world.anybody('POST', 'auth/oidc/oidc/auth_url', away))
+  const poll = (state: unknown, client_nonce = 'mine') =>
+    world.anybody('POST', 'auth/oidc/oidc/poll', { state, client_nonce })
+  const waits = async (state: unknown) =>
+    assert.match(String((await poll(state)).body['errors']), /authorization_pending$/)
+  /** What the browser gets here, when the provider has sent it back. */
+  const browse = async (parameters: URLSearchParams, more: Record<string, string> = {}) => {
+    const query = new URLSearchParams({ ...Object.fromEntries(parameters), ...more })
+    const answer = await fetch(`${url}/v1/auth/oidc/oidc/callback?${query}`)
+    if (answer.headers.get('content-type')?.startsWith('text/html'))
+      assert.match(String(answer.headers.get('content-security-policy')), /frame-ancestors 'none'/)
+    return { status: answer.status, text: await answer.text() }
+  }
+  return { ...world, ask, poll, waits, browse }
+}
+
+test('VAULT-2: oidc: the browser comes back to the server, which asks whose it is; the client polls', async (t) => {
+  const { ask, poll, waits, browse } = await setupAway(t, { callback_mode: 'direct', poll_interval: 1 })
+  const begun = await ask()
+  assert.equal(begun['poll_interval'], '1')
+  await waits(begun['state'])
+  const back = await followed(String(begun['auth_url']))
+  const question = await browse(back, { extra: '"><script>' })
+  assert.match(question.text, /asks to sign in as you, with the role person/)
+  assert.doesNotMatch(question.text, /<script>/)
+  await waits(begun['state'])
+  assert.match((await browse(back, { confirmation: 'yes' })).text, /Signed in/)
+  assert.equal((await browse(back, { confirmation: 'yes' })).status, 400)
+  const reply = await poll(begun['state'])
+  assert.equal(reply.status, 200, JSON.stringify(reply.body))
+  assert.deepEqual(authOf(reply)['metadata'], { role: 'person' })
+  assert.match(String((await poll(begun['state'])).body['errors']), /Expired or missing OAuth state/)
+})
+
+test('VAULT-2: oidc: what goes wrong at the server is said to the person and to the client', async (t) => {
+  const role = { callback_mode: 'direct', oidc_disable_confirmation: true }
+  const { ask, poll, browse, anybody, issuer, callWith } = await setupAway(t, role)
+  const failing = async (words: RegExp, more: Record<string, string> = {}) => {
+    const begun = await ask()
+    const answer = await browse(await followed(String(begun['auth_url'])), more)
+    assert.equal(answer.status, 400)
+    assert.match(answer.text, words)
+    assert.match(String((await poll(begun['state'])).body['errors']), /Expired or missing/)
+  }
+  await failing(/access_denied/, { error: 'access_denied' })
+  await failing(/invalid_grant/, { code: 'guessed' })
+  await failing(/No code/, { code: '' })
+  issuer.state.person = { sub: 'mary', aud: '<b>' }
+  await failing(/invalid audience/)
+  issuer.state.person = { sub: 'mary' }
+  const begun = await ask()
+  await browse(await followed(String(begun['auth_url'])))
+  assert.match(String((await poll(begun['state'], 'another')).body['errors']), /invalid client_nonce/)
+  assert.match(String((await poll(begun['state'])).body['errors']), /Expired or missing/)
+  const nonce = await anybody('POST', 'auth/oidc/oidc/auth_url', { ...away, client_nonce: '' })
+  assert.deepEqual(nonce.body['errors'], ['missing client_nonce'])
+  const right = await ask()
+  assert.equal((await browse(await followed(String(right['auth_url'])))).status, 200)
+  const auth = authOf(await poll(right['state']))
+  assert.equal((await callWith(auth)('GET', 'auth/token/lookup-self')).status, 200)
+})
+
+test('VAULT-2: oidc: a device without a browser', async (t) => {
+  const { ask, poll, waits, issuer } = await setupAway(t, {
+    callback_mode: 'device',
+    allowed_redirect_uris: [],
+  })
+  const begun = await ask()
+  assert.deepEqual(
+    [begun['auth_url'], begun['user_code'], begun['poll_interval']],
+    [`${issuer.url}/activate`, 'ABCD-EFGH', '1'],
+  )
+  await waits(begun['state'])
+  issuer.state.device = 'slow_down'
+  assert.match(String((await poll(begun['state'])).body['errors']), /slow_down$/)
+  issuer.state.device = 'yes'
+  assert.equal((await poll(begun['state'])).status, 200)
+  assert.equal((await poll(begun['state'])).status, 400)
+  const refused = await ask()
+  issuer.state.device = 'access_denied'
+  assert.match(String((await poll(refused['state'])).body['errors']), /authorization failed: access_denied/)
+  assert.match(String((await poll(refused['state'])).body['errors']), /Expired or missing/)
+})

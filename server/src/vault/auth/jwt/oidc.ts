@@ -3,7 +3,7 @@ import { AppError, Secret } from '../../../core/index.ts'
 import { assertTimes, audiencesOf, type Claims } from './claims.ts'
 import type { JwtConfig } from './config.ts'
 import type { Provider } from './discovery.ts'
-import { fetchJson } from './fetch-json.ts'
+import { fetchAnswer, fetchJson } from './fetch-json.ts'
 import type { OidcRequest } from './oidc-requests.ts'
 import type { JwtRole } from './role.ts'
 import type { Signatures } from './signatures.ts'
@@ -54,15 +54,83 @@ export async function exchange(signatures: Signatures, given: Exchange): Promise
   const answer = given.code
     ? await redeem(config, provider, request, given.code)
     : { id_token: given.idToken }
+  const claims = await claimsOf(signatures, { provider, config, role, now }, answer, request.nonce)
+  return withUserInfo(claims, config, provider, answer['access_token'])
+}
+
+type Party = Pick<Exchange, 'provider' | 'config' | 'role' | 'now'>
+
+/** What the ID token of an answer says, once everything about it holds; `nonce` is of the request that it answers. */
+async function claimsOf(
+  signatures: Signatures,
+  { provider, config, role, now }: Party,
+  answer: Record<string, unknown>,
+  nonce: string | undefined,
+): Promise<Claims> {
   const idToken = answer['id_token']
   if (typeof idToken !== 'string') throw new AppError('request.invalid', 'the provider gave no id_token')
   const claims = await signatures.verify(config, idToken)
   assertTimes(claims, role, now)
   assertMeantForUs(claims, config, provider, role)
-  if (claims['nonce'] !== request.nonce) throw new AppError('request.invalid', 'invalid ID token nonce.')
+  if (nonce !== undefined && claims['nonce'] !== nonce)
+    throw new AppError('request.invalid', 'invalid ID token nonce.')
   assertRecent(claims, role, now)
   const { nonce: _, ...rest } = claims
-  return withUserInfo(rest, config, provider, answer['access_token'])
+  return rest
+}
+
+/** What the provider shows to a person whose client has no browser. */
+export type DeviceBegun = {
+  readonly deviceCode: string
+  readonly url: string
+  readonly userCode: string
+  readonly pollSeconds: number
+}
+
+export async function beginDevice(
+  provider: Provider,
+  config: JwtConfig,
+  role: JwtRole,
+): Promise<DeviceBegun> {
+  if (provider.deviceUrl === '')
+    throw new AppError('request.invalid', 'no device auth endpoint url discovered')
+  const scope = [...new Set(['openid', ...role.scopes])].join(' ')
+  const answer = await fetchJson(
+    { url: provider.deviceUrl, caPem: config.discoveryCaPem },
+    clientForm(config, provider, { scope }),
+  )
+  const text = (...names: string[]): string =>
+    names.map((name) => answer[name]).find((value) => typeof value === 'string' && value !== '') as string
+  const whole = text('verification_uri_complete', 'verification_url_complete')
+  return {
+    deviceCode: text('device_code'),
+    url: whole ?? text('verification_uri', 'verification_url') ?? '',
+    userCode: whole === undefined ? (text('user_code') ?? '') : '',
+    pollSeconds: role.pollSeconds || Number(answer['interval']) || 5,
+  }
+}
+
+/** Undefined, with why, as long as the person has not answered. */
+export async function pollDevice(
+  signatures: Signatures,
+  party: Party,
+  deviceCode: string,
+): Promise<{ claims: Claims } | { waiting: string }> {
+  const { provider, config } = party
+  const answer = await fetchAnswer(
+    { url: provider.tokenUrl, caPem: config.discoveryCaPem },
+    clientForm(config, provider, {
+      grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+      device_code: deviceCode,
+    }),
+  )
+  if ('body' in answer) {
+    const claims = await claimsOf(signatures, party, answer.body, undefined)
+    return { claims: await withUserInfo(claims, config, provider, answer.body['access_token']) }
+  }
+  if (answer.error === 'authorization_pending' || answer.error === 'slow_down')
+    return { waiting: answer.error }
+  throw new AppError('request.invalid', `authorization failed: ${answer.error || answer.status}`)
 }
 
 function redeem(
@@ -71,18 +139,27 @@ function redeem(
   { redirectUri, verifier }: OidcRequest,
   code: string,
 ): Promise<Record<string, unknown>> {
-  const { clientId, clientSecret } = config
-  const fields = new URLSearchParams({
-    grant_type: 'authorization_code',
-    code,
-    redirect_uri: redirectUri,
-    code_verifier: verifier,
-    ...(provider.basic ? {} : { client_id: clientId, client_secret: clientSecret }),
-  })
   return fetchJson(
     { url: provider.tokenUrl, caPem: config.discoveryCaPem },
-    { fields, ...(provider.basic ? { basic: { id: clientId, password: new Secret(clientSecret) } } : {}) },
+    clientForm(config, provider, {
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: redirectUri,
+      code_verifier: verifier,
+    }),
   )
+}
+
+/** A form with the proof that we are the client: in a header where the provider takes it. */
+function clientForm(
+  { clientId, clientSecret }: JwtConfig,
+  { basic }: Provider,
+  fields: Record<string, string>,
+) {
+  const password = new Secret(clientSecret)
+  if (basic) return { fields: new URLSearchParams(fields), basic: { id: clientId, password } }
+  const proof = { client_id: clientId, client_secret: password.reveal() }
+  return { fields: new URLSearchParams({ ...fields, ...proof }) }
 }
 
 /** OpenID Connect Core, 3.1.3.7: from this provider, for this client. */

@@ -1,10 +1,13 @@
 import { AppError } from '../../../core/index.ts'
 import { parseDuration } from '../../duration.ts'
 import type { Body } from '../../engine.ts'
-import { booleanField, isObject, listField, textField, textMapField } from '../../fields.ts'
+import { booleanField, countField, isObject, listField, textField, textMapField } from '../../fields.ts'
 import { plainTerms, type TokenTerms, termsFrom, termsView } from '../token-terms.ts'
 
 export type ClaimValue = string | number | boolean
+
+const callbackModes = ['client', 'direct', 'device'] as const
+type CallbackMode = (typeof callbackModes)[number]
 
 /** Which tokens of the provider are let in, as whom, and what they get. */
 export type JwtRole = {
@@ -30,6 +33,12 @@ export type JwtRole = {
   readonly maxAgeSeconds: number
   /** Kept for clients that read it back; tokens and claims are never logged. */
   readonly verboseLogging: boolean
+  /** How a person comes back: to the client, to this server, or not at all (RFC 8628). Absent: to the client. */
+  readonly callbackMode?: CallbackMode
+  /** How often a client that waits may ask; 0: as the provider says. */
+  readonly pollSeconds?: number
+  /** A person who comes back to this server is not asked whether it was they who began. */
+  readonly unconfirmed?: boolean
   readonly terms: TokenTerms
 }
 
@@ -73,6 +82,7 @@ export function roleFrom(body: Body, current: JwtRole = plainRole): JwtRole {
     scopes: listField(body, 'oidc_scopes') ?? current.scopes,
     maxAgeSeconds: parseDuration(body['max_age'], 'max_age') ?? current.maxAgeSeconds,
     verboseLogging: booleanField(body, 'verbose_oidc_logging') ?? current.verboseLogging,
+    ...waysBack(body, current),
     terms: termsFrom(body, current.terms),
   }
   assertSupported(body)
@@ -84,6 +94,25 @@ function typeFrom(written = ''): JwtRole['type'] {
   if (written === '' || written === 'oidc') return 'oidc'
   if (written === 'jwt') return 'jwt'
   throw new AppError('request.invalid', `invalid 'role_type': ${written}`)
+}
+
+/** How people come back from the provider. */
+function waysBack(
+  body: Body,
+  current: JwtRole,
+): Required<Pick<JwtRole, 'callbackMode' | 'pollSeconds' | 'unconfirmed'>> {
+  return {
+    callbackMode: modeFrom(textField(body, 'callback_mode')) ?? current.callbackMode ?? 'client',
+    pollSeconds: countField(body, 'poll_interval') ?? current.pollSeconds ?? 0,
+    unconfirmed: booleanField(body, 'oidc_disable_confirmation') ?? current.unconfirmed ?? false,
+  }
+}
+
+function modeFrom(written = ''): CallbackMode | undefined {
+  if (written === '') return undefined
+  const found = callbackModes.find((mode) => mode === written)
+  if (!found) throw new AppError('request.invalid', `invalid 'callback_mode': "${written}"`)
+  return found
 }
 
 function claimsTypeFrom(written = ''): JwtRole['boundClaimsType'] {
@@ -147,12 +176,6 @@ function leeway(body: Body, field: string): number | undefined {
 }
 
 function assertSupported(body: Body): void {
-  const mode = textField(body, 'callback_mode') || 'client'
-  if (mode !== 'client')
-    throw new AppError(
-      'request.invalid',
-      `invalid 'callback_mode': "${mode}"; this server takes "client" alone`,
-    )
   for (const field of ['token_policies_template_claims'])
     if (booleanField(body, field))
       throw new AppError('request.invalid', `'${field}' is not supported by this server`)
@@ -163,9 +186,9 @@ function assertSupported(body: Body): void {
     )
 }
 
-function assertUsable({ type, userClaim, redirectUris, terms, ...bounds }: JwtRole): void {
+function assertUsable({ type, userClaim, redirectUris, callbackMode, terms, ...bounds }: JwtRole): void {
   if (userClaim === '') throw new AppError('request.invalid', 'a user claim must be defined on the role')
-  if (type === 'oidc' && redirectUris.length === 0)
+  if (type === 'oidc' && callbackMode !== 'device' && redirectUris.length === 0)
     throw new AppError(
       'request.invalid',
       "'allowed_redirect_uris' must be set if 'role_type' is 'oidc' or unspecified.",
@@ -196,7 +219,9 @@ export const roleView = (role: JwtRole): Record<string, unknown> => ({
   expiration_leeway: role.expirationSeconds,
   not_before_leeway: role.notBeforeSeconds,
   allowed_redirect_uris: role.redirectUris,
-  callback_mode: 'client',
+  callback_mode: role.callbackMode ?? 'client',
+  ...(role.pollSeconds ? { poll_interval: role.pollSeconds } : {}),
+  oidc_disable_confirmation: role.unconfirmed ?? false,
   oidc_scopes: role.scopes,
   max_age: role.maxAgeSeconds,
   verbose_oidc_logging: role.verboseLogging,

@@ -1,13 +1,15 @@
 import { AppError, type Clock } from '../../../core/index.ts'
 import type { Tx } from '../../../store/index.ts'
-import type { Answer, Body, OpenCall, RawAnswer } from '../../engine.ts'
+import type { Answer, Body, OpenCall } from '../../engine.ts'
 import { textField } from '../../fields.ts'
 import { assertAddress, type LoginMount, type SignInNeeds, signIn } from '../login.ts'
+import { createAway } from './away.ts'
 import { assertBoundClaims, assertToken, type Claims, groupsOf, metadataOf, userOf } from './claims.ts'
 import type { JwtConfig } from './config.ts'
 import type { Discovery } from './discovery.ts'
-import { authorizationUrl, exchange, isAllowedRedirect } from './oidc.ts'
+import { authorizationUrl, beginDevice, exchange, isAllowedRedirect } from './oidc.ts'
 import { createOidcRequests, type OidcRequest } from './oidc-requests.ts'
+import { assertNotRefused, explained, failed, loginFailed, page } from './refusals.ts'
 import type { JwtRole } from './role.ts'
 import type { Settings } from './settings.ts'
 import type { Signatures } from './signatures.ts'
@@ -22,8 +24,9 @@ type Needs = SignInNeeds & {
   readonly path: string
 }
 type Finish = (tx: Tx) => Promise<Answer>
+type Begun = Pick<OidcRequest, 'role' | 'clientNonce' | 'requester'>
 
-const loginFailed = 'Vault login failed.'
+const usualPollSeconds = 5
 
 /** The three ways in: with a token at hand, to the provider, and back from it. */
 export function createSignIn(needs: Needs) {
@@ -55,6 +58,8 @@ export function createSignIn(needs: Needs) {
     }
   }
 
+  const away = createAway({ settings, signatures, discovery, requests, admit })
+
   async function login(call: OpenCall): Promise<Finish> {
     const config = await settings.configured()
     const { name, role } = await wantedRole(call, config)
@@ -76,24 +81,51 @@ export function createSignIn(needs: Needs) {
     if (config.clientId === '')
       throw new AppError('request.invalid', 'OIDC login is not configured for this mount')
     const { name, role } = await wantedRole(call, config)
-    const redirectUri = textField(call.body, 'redirect_uri')
-    if (!redirectUri) throw new AppError('request.invalid', 'missing redirect_uri')
-    const answered = (url: string, result: string) => async (): Promise<Answer> => ({
-      data: { auth_url: url },
-      note: { role: name, result },
-    })
-    if (role.type !== 'oidc') return answered('', 'the role is not for people')
-    if (!isAllowedRedirect(redirectUri, role)) return answered('', 'the redirect_uri is not allowed')
-    const provider = await discovery.of(config)
+    if (role.type !== 'oidc') return sentTo(name, '', 'the role is not for people')
     const clientNonce = textField(call.body, 'client_nonce') ?? ''
-    const { state, request } = requests.add({ role: name, redirectUri, clientNonce })
-    return answered(authorizationUrl(provider, config, role, state, request), 'sent to the provider')
+    const away = role.callbackMode === 'direct' || role.callbackMode === 'device'
+    if (away && clientNonce === '') throw new AppError('request.invalid', 'missing client_nonce')
+    const begun = { role: name, clientNonce, requester: call.remoteAddress }
+    return role.callbackMode === 'device'
+      ? beginWithDevice(config, role, begun)
+      : beginWithBrowser(config, role, begun, textField(call.body, 'redirect_uri'))
+  }
+
+  async function beginWithDevice(config: JwtConfig, role: JwtRole, begun: Begun): Promise<Finish> {
+    const { deviceCode, url, userCode, pollSeconds } = await beginDevice(
+      await discovery.of(config),
+      config,
+      role,
+    )
+    const { state } = requests.add({ ...begun, redirectUri: '', deviceCode })
+    return sentTo(begun.role, url, 'sent to the provider with a device', {
+      ...(userCode === '' ? {} : { user_code: userCode }),
+      state,
+      poll_interval: String(pollSeconds),
+    })
+  }
+
+  async function beginWithBrowser(
+    config: JwtConfig,
+    role: JwtRole,
+    begun: Begun,
+    redirectUri = '',
+  ): Promise<Finish> {
+    if (redirectUri === '') throw new AppError('request.invalid', 'missing redirect_uri')
+    if (!isAllowedRedirect(redirectUri, role))
+      return sentTo(begun.role, '', 'the redirect_uri is not allowed')
+    const provider = await discovery.of(config)
+    const { state, request } = requests.add({ ...begun, redirectUri })
+    const url = authorizationUrl(provider, config, role, state, request)
+    const polled = { state, poll_interval: String(role.pollSeconds || usualPollSeconds) }
+    return sentTo(begun.role, url, 'sent to the provider', role.callbackMode === 'direct' ? polled : {})
   }
 
   /** The person is back with a code. Whatever happens, the request that they began is over. */
   async function finish(call: OpenCall): Promise<Finish> {
     const said = { ...call.query, ...call.body }
     const config = await settings.configured()
+    if (await away.isDirect(said)) return away.finish(config, call)
     const request = requests.take(textField(said, 'state') ?? '')
     if (!request) throw failed('Expired or missing OAuth state.')
     const role = await settings.role(request.role)
@@ -121,21 +153,20 @@ export function createSignIn(needs: Needs) {
   return {
     login,
     begin,
+    poll: away.poll,
     back: (call: OpenCall): Promise<Finish> => (call.operation === 'update' ? keep(call) : finish(call)),
   }
 }
 
-const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
+function sentTo(role: string, url: string, result: string, more = {}): Finish {
+  return async () => ({ data: { auth_url: url, ...more }, note: { role, result } })
+}
 
-const page = (words: string): RawAnswer => ({
-  contentType: 'text/html; charset=utf-8',
-  bytes: Buffer.from(`<!doctype html><html lang="en"><title>Keyward</title><p>${words}</p></html>\n`),
-})
+const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
 
 /** What the client brings from the provider, or what came in a form. Refuses what the provider refuses, and who did not begin. */
 function proofIn(said: Body, { clientNonce, sent }: OidcRequest): { code: string; idToken: string } {
-  const refusal = textField(said, 'error')
-  if (refusal) throw failed(/^[a-z_]{1,60}$/.test(refusal) ? refusal : 'The provider refused.')
+  assertNotRefused(said)
   if (clientNonce !== '' && textField(said, 'client_nonce') !== clientNonce)
     throw new AppError('request.invalid', 'invalid client_nonce')
   const given = textField(said, 'code') ?? ''
@@ -143,17 +174,4 @@ function proofIn(said: Body, { clientNonce, sent }: OidcRequest): { code: string
   const idToken = sent?.idToken ?? ''
   if (code === '' && idToken === '') throw failed('No code or id_token received.')
   return { code, idToken }
-}
-
-const failed = (why: string): AppError => new AppError('request.invalid', `${loginFailed} ${why}`)
-
-/** A refusal with the words that Vault's clients know before ours. */
-export async function explained<T>(words: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'request.invalid')
-      throw new AppError('request.invalid', `${words} ${error.detail ?? ''}`)
-    throw error
-  }
 }
