@@ -154,8 +154,11 @@ export function createLanes(needs: Needs): Lanes {
 
   async function plan(lane: Lane): Promise<void> {
     const next = await readNextDue(store, lane.mount, now())
+    // What somebody else has in hand: they tell when they are done; and should they not, it is not forgotten.
+    const inHand = (await readDueLeases(store, lane.mount, now(), 1)).length > 0
+    const lookAt = inHand ? now() + longestRestMilliseconds : never
     const restEnd = lane.restsUntil > now() ? lane.restsUntil : never
-    wake(lane, Math.min(next ?? never, restEnd, lane.wantedAt))
+    wake(lane, Math.min(next ?? never, restEnd, lookAt, lane.wantedAt))
   }
 
   function wake(lane: Lane, at: number): void {

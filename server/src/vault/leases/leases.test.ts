@@ -298,6 +298,9 @@ test('VAULT-1: a lease whose row was changed ends nothing, shows, and holds up n
 test('LEND-1: a lane comes back to a lease that somebody else has tried to end, and to one made after a seal', async (t) => {
   const { root, ledger, vault, clock } = await openWithLedger(t)
   const { id } = await granted(root)
+  ledger.onEnd = away
+  assert.equal((await root('POST', 'sys/leases/revoke', { lease_id: id })).status, 400)
+  await vault.leases.idle()
   const tried = Promise.withResolvers<void>()
   const hang = Promise.withResolvers<void>()
   ledger.onEnd = () => {
@@ -306,7 +309,8 @@ test('LEND-1: a lane comes back to a lease that somebody else has tried to end, 
   }
   const revoked = root('POST', 'sys/leases/revoke', { lease_id: id })
   await tried.promise
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  clock.advance(5_000)
+  await vault.leases.idle()
   hang.resolve()
   assert.equal((await revoked).status, 400)
   await vault.leases.idle()
