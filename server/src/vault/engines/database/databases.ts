@@ -38,12 +38,15 @@ type Mounted = { readonly connections: Connections; readonly rotations: Rotation
 
 /** Timers cannot be set further ahead than some weeks, and a clock can be set. */
 const longestWaitMilliseconds = 60_000
+/** After what should not happen, such as a record that cannot be read. */
+const retryMilliseconds = 10_000
 
 export function createDatabases({ barrier, store, audit, passwords, clock, log }: Needs): Databases {
   const mounted = new Map<string, Mounted>()
   let running = false
   /** What is under way plans the next time when it has ended. */
   let working = false
+  let notBefore = 0
   let cancel = (): void => undefined
 
   function schedule(): void {
@@ -52,12 +55,13 @@ export function createDatabases({ barrier, store, audit, passwords, clock, log }
     const times = [...mounted.values()].map(({ rotations, loaded }) => (loaded ? rotations.nextAt() : 0))
     const next = Math.min(...times.map((at) => at ?? Number.POSITIVE_INFINITY))
     if (!Number.isFinite(next)) return
-    const wait = Math.min(Math.max(next - clock.now().getTime(), 0), longestWaitMilliseconds)
-    cancel = clock.after(wait, () => {
+    const wait = Math.max(next, notBefore) - clock.now().getTime()
+    cancel = clock.after(Math.min(Math.max(wait, 0), longestWaitMilliseconds), () => {
       work()
-        .catch((error: unknown) =>
-          log.error({ reason: reasonOf(error) }, 'passwords of databases could not be looked after'),
-        )
+        .catch((error: unknown) => {
+          notBefore = clock.now().getTime() + retryMilliseconds
+          log.error({ reason: reasonOf(error) }, 'passwords of databases could not be looked after')
+        })
         .finally(schedule)
     })
   }
