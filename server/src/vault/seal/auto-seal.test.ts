@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { newCertificate } from '../../../test/support/certificate.ts'
 import { signatureOf, startKms } from '../../../test/support/kms-server.ts'
 import { openSealWorld } from '../../../test/support/sealed-vault.ts'
 import { callerOf, openUnsealedVault, serveVault } from '../../../test/support/vault-server.ts'
@@ -357,4 +359,35 @@ test("VAULT-1: settings are taken under HashiCorp's names too, and what is missi
   assert.throws(() => sealWrappers('transit', { ...hashiCorp, VAULT_SKIP_VERIFY: '1' }, needs), {
     code: 'request.invalid',
   })
+})
+
+test('VAULT-1: a root key goes to no vault whose certificate is not of the authority that was named', async (t) => {
+  const { dataDir, clock } = await openSealWorld(t)
+  const { cert, key, ca } = newCertificate('localhost')
+  const asked: string[] = []
+  const server = createServer({ cert, key }, (request, response) => {
+    asked.push(request.url ?? '')
+    request.resume()
+    response.end('{"data":{"ciphertext":"vault:v1:x"}}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const address = server.address()
+  const settings = {
+    VAULT_ADDR: `https://localhost:${typeof address === 'object' ? address?.port : 0}`,
+    VAULT_TOKEN: randomBytes(12).toString('hex'),
+    VAULT_TRANSIT_SEAL_KEY_NAME: 'unseal',
+    VAULT_TRANSIT_SEAL_MOUNT_PATH: '/seals/',
+  }
+  const needs = { clock, log: silentLog }
+  const [stranger] = sealWrappers('transit', settings, needs)
+  await assert.rejects(stranger?.wrap(randomBytes(32)) ?? Promise.resolve(), (error: { detail?: string }) =>
+    /cannot be reached: .*certificate/.test(error.detail ?? ''),
+  )
+  assert.deepEqual(asked, [])
+  const authority = join(dataDir, 'authority.pem')
+  writeFileSync(authority, ca)
+  const [known] = sealWrappers('transit', { ...settings, VAULT_CACERT: authority }, needs)
+  assert.equal((await known?.wrap(randomBytes(32)))?.toString(), 'vault:v1:x')
+  assert.deepEqual(asked, ['/v1/seals/encrypt/unseal'])
 })

@@ -53,3 +53,14 @@ test('OPS-4: a root key that opens nothing is wiped at once', async (t) => {
   const vault = await start({ seal: 'transit', wrappers: [wrapper] })
   assert.deepEqual([vault.status().sealed, isWiped(1)], [true, true])
 })
+
+test('VAULT-1: a service that would not open the vault again is told while the vault is open', async (t) => {
+  const { wrapper } = watchingWrapper()
+  let problem: string | undefined
+  const { start } = await openSealWorld(t)
+  const vault = await start({ seal: 'transit', wrappers: [{ ...wrapper, problem: () => problem }] })
+  await callerOf(vault)('PUT', 'sys/init', {})
+  assert.deepEqual([vault.status().sealed, vault.status().problem], [false, undefined])
+  problem = 'the token cannot be renewed'
+  assert.deepEqual([vault.status().sealed, vault.status().problem], [false, problem])
+})

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createMessage, decrypt, generateKey, readMessage } from 'openpgp'
+import { postgresBinaries, startPostgres } from '../../../test/support/postgres.ts'
 import { callerOf, openUnsealedVault } from '../../../test/support/vault-server.ts'
 import { Secret, systemPrincipal } from '../../core/index.ts'
 
 const by = systemPrincipal('test')
 
-async function shamirVault(t: TestContext, shares = 3, threshold = 2) {
-  const world = await openUnsealedVault(t, { seal: { seal: 'shamir', shares, threshold } })
+async function shamirVault(
+  t: TestContext,
+  shares = 3,
+  threshold = 2,
+  options: { databaseUrl?: string } = {},
+) {
+  const world = await openUnsealedVault(t, { ...options, seal: { seal: 'shamir', shares, threshold } })
   await world.store.write((tx) => world.vault.kv.write(tx, 'secret/a', { value: new Secret('kept') }))
   return { ...world, anybody: callerOf(world.vault), root: callerOf(world.vault, world.rootToken) }
 }
@@ -239,8 +245,8 @@ test('VAULT-1: new shares are answered even when nothing more can be recorded af
   assert.deepEqual([done.status, done.body['complete']], [200, true])
 })
 
-test('VAULT-1: writes and rotations that share a commit with a rekey keep their keys', async (t) => {
-  const world = await shamirVault(t, 1, 1)
+async function rekeyUnderLoad(t: TestContext, options: { databaseUrl?: string } = {}): Promise<void> {
+  const world = await shamirVault(t, 1, 1, options)
   const { anybody, root, store, vault } = world
   let keys = world.shares
   for (let round = 0; round < 3; round++) {
@@ -258,6 +264,14 @@ test('VAULT-1: writes and rotations that share a commit with a rekey keep their 
   assert.equal(await opensWith(world, keys), true)
   for (let i = 1; i < 20; i += 5)
     assert.equal((await vault.kv.read(`secret/r/1-${i}`))?.data['value']?.reveal(), 'v')
+}
+
+test('VAULT-1: writes and rotations that share a commit with a rekey keep their keys', (t) =>
+  rekeyUnderLoad(t))
+
+test('VAULT-1: the same holds on PostgreSQL', async (t) => {
+  if (!postgresBinaries()) return t.skip('PostgreSQL is not installed')
+  await rekeyUnderLoad(t, { databaseUrl: (await startPostgres(t)).url })
 })
 
 test('VAULT-1: the same is done with a token at sys/rotate/root, and without one it is refused', async (t) => {
