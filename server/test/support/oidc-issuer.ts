@@ -1,5 +1,6 @@
 import { hash, randomBytes, type webcrypto } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
@@ -38,6 +39,7 @@ export async function openIssuer(
   t: TestContext,
   keys: SigningKey[],
   clock: Pick<Clock, 'now'> = systemClock,
+  tls?: { readonly cert: string; readonly key: string },
 ) {
   const client = { id: 'keyward', secret: `test-${randomBytes(12).toString('hex')}` }
   const codes = new Map<string, Issued>()
@@ -72,7 +74,10 @@ export async function openIssuer(
       nonce: url.searchParams.get('nonce') ?? '',
     }
     codes.set(code, issued)
-    if (url.searchParams.get('response_mode') === 'form_post') return void posted(url, code, answer)
+    if (url.searchParams.get('response_mode') === 'form_post') {
+      posted(url, code, answer).catch(() => answer.writeHead(500).end())
+      return
+    }
     const back = new URL(redirectUri)
     back.searchParams.set('code', code)
     back.searchParams.set('state', url.searchParams.get('state') ?? '')
@@ -149,23 +154,24 @@ export async function openIssuer(
     }
   }
 
-  const server = createServer((request, answer) => {
+  const serve = (request: IncomingMessage, answer: ServerResponse): void => {
     const url = new URL(request.url ?? '/', state.issuer)
-    if (!state.reachable) return void answer.writeHead(503).end()
-    if (url.pathname === '/authorize') return authorize(url, answer)
-    answerTo(request, url).then(
-      ({ status, body }) =>
-        answer.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
-      () => answer.writeHead(500).end(),
-    )
-    return undefined
-  })
+    if (!state.reachable) answer.writeHead(503).end()
+    else if (url.pathname === '/authorize') authorize(url, answer)
+    else
+      answerTo(request, url).then(
+        ({ status, body }) =>
+          answer.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
+        () => answer.writeHead(500).end(),
+      )
+  }
+  const server = tls ? createTlsServer(tls, serve) : createServer(serve)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
     server.closeAllConnections()
     server.close()
   })
-  state.issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  state.issuer = `${tls ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}`
   return { url: state.issuer, client, state }
 }
 

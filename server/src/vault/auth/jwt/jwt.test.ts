@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
+import { newCertificate } from '../../../../test/support/certificate.ts'
 import { newSigningKey, openIssuer, pemOf, signed } from '../../../../test/support/oidc-issuer.ts'
 import { authOf, dataOf, openAuth } from '../../../../test/support/vault-auth.ts'
 
@@ -290,4 +291,30 @@ test('VAULT-2: jwt: keys of an address: rotated ones are found, unknown ones do 
   assert.equal(await enter(third, usual()), 200)
   clock.advance(60 * 60_000)
   assert.equal(await enter(third, usual()), 400)
+})
+
+test('VAULT-2: jwt: keys come over TLS only from whom the given authority vouches for', async (t) => {
+  const { configure, login, usual } = await setup(t)
+  const { cert, key: privateKey, ca } = newCertificate('localhost')
+  const key = await newSigningKey()
+  const issuer = await openIssuer(t, [key], undefined, { cert, key: privateKey })
+  const other = newCertificate('localhost').ca
+  const jwks = (jwks_ca_pem?: string) =>
+    configure({
+      jwt_validation_pubkeys: [],
+      jwks_url: `${issuer.url}/keys`,
+      ...(jwks_ca_pem ? { jwks_ca_pem } : {}),
+    })
+  const discovery = (oidc_discovery_ca_pem?: string) =>
+    configure({
+      jwt_validation_pubkeys: [],
+      oidc_discovery_url: issuer.url,
+      ...(oidc_discovery_ca_pem ? { oidc_discovery_ca_pem } : {}),
+    })
+  for (const configuring of [jwks, discovery]) {
+    for (const wrong of [undefined, other])
+      assert.match(String((await configuring(wrong)).body['errors']), /cannot be used: .*certificate/)
+    assert.equal((await configuring(ca)).status, 204)
+    assert.equal((await login(await signed(key, usual()))).status, 200)
+  }
 })
