@@ -27,8 +27,10 @@ const shorthands: Readonly<Record<string, string>> = {
 }
 /** 29 February comes back after eight years at the latest. */
 const searchedDays = 9 * 366
+const longestText = 256
 
 export function parseSchedule(text: string): Schedule {
+  if (text.length > longestText) throw invalid('…', `it has more than ${longestText} characters`)
   const fields = (shorthands[text.trim().toLowerCase()] ?? text).trim().split(/\s+/)
   if (fields.length !== ranges.length)
     throw invalid(text, 'it has five fields, or is one of @hourly, @daily, …')

@@ -10,7 +10,8 @@ export function withoutSecrets(message: string, secrets: readonly Secret[]): str
   for (const value of values) clean = clean.replaceAll(value, '[password]')
   return clean.replace(/"([^"]+)"|'([^']+)'/g, (all, double?: string, single?: string) => {
     const quoted = double ?? single ?? ''
-    return values.some((value) => value.includes(quoted)) ? '"[password]"' : all
+    // One or two letters are in many a password, and tell nothing of it.
+    return quoted.length > 2 && values.some((value) => value.includes(quoted)) ? '"[password]"' : all
   })
 }
 

@@ -13,9 +13,11 @@ type Pieces = readonly (string | Term)[]
 /** The most that PostgreSQL keeps of a name, in bytes. */
 const longestName = 63
 const longestRandom = 256
+const longestTemplate = 1024
 
 /** Reads a template; one that would make the same name twice is refused, because a name belongs to one lease. */
 export function parseNameTemplate(text: string): NameTemplate {
+  if (text.length > longestTemplate) throw invalid(`it has more than ${longestTemplate} characters`)
   const pieces = parsePieces(text)
   const template: NameTemplate = (parts) => {
     const clean = { ...parts, displayName: plainPart(parts.displayName), roleName: plainPart(parts.roleName) }

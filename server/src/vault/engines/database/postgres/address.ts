@@ -30,6 +30,7 @@ type Account = {
 }
 
 const defaultPort = 5432
+const longestText = 4096
 const connectSeconds = 10
 
 /**
@@ -37,6 +38,7 @@ const connectSeconds = 10
  * of the account. The environment and files of the server's own account are never asked for what is missing.
  */
 export function parsePostgresAddress(text: string, account: Account): PostgresAddress {
+  if (text.length > longestText) throw invalid(`it has more than ${longestText} characters`)
   const isUrl = /^postgres(?:ql)?:\/\//.test(text)
   const values = {
     username: account.username,
