@@ -64,7 +64,7 @@ function acted({ status, body }: VaultResponse): Acted {
   const answer = isObject(parsed) ? parsed : {}
   if (status < 300) return answer
   const [detail = ''] = Array.isArray(answer['errors']) ? answer['errors'].map(String) : []
-  if (status === 404 && !detail.startsWith('no handler for route')) return undefined
+  if (status === 404 && !/^no handler for route|unsupported path/.test(detail)) return undefined
   throw failureFor(status, detail)
 }
 

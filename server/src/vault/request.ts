@@ -59,7 +59,7 @@ type Needs = {
   store: Pick<Store, 'write' | 'get' | 'all'>
   audit: Pick<Audit, 'record' | 'recordNow'>
   tokens: Tokens
-  router: Pick<Router, 'match'>
+  router: Pick<Router, 'match' | 'routed'>
   wrapping: Pick<Wrapping, 'wrap'>
   leases: Pick<Leases, 'grant'>
   clock: Pick<Clock, 'now'>
@@ -112,10 +112,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     const { request, operation, live, matched } = context
     if (!matched) {
       authorise(context, operation === 'update' ? ['create', 'update'] : [operation], 'some')
-      throw new AppError(
-        'request.not_found',
-        `no handler for route "${request.path}". route entry not found.`,
-      )
+      throw nothingServed(router, request.path)
     }
     const call: Call = {
       ...openCallOf(context, matched, clock.now()),
@@ -327,4 +324,15 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
       return failureOf(error)
     }
   }
+}
+
+/** A mount that does not know a path says so in other words than a vault that does not know the mount. */
+function nothingServed(router: Pick<Router, 'routed'>, path: string): AppError {
+  const mounted = router.routed().some((mount) => `${path}/`.startsWith(mount.path))
+  return new AppError(
+    'request.not_found',
+    mounted
+      ? '1 error occurred:\n\t* unsupported path\n\n'
+      : `no handler for route "${path}". route entry not found.`,
+  )
 }

@@ -307,6 +307,11 @@ test('VAULT-2: mounts come and go with what they hold', async (t) => {
 test('VAULT-2: unknown paths and operations are told apart', async (t) => {
   const { root, withRules } = await setup(t)
   assert.match(JSON.stringify((await root('GET', 'nope/x')).body), /no handler for route/)
+  const unknown = await root('GET', 'sys/no-such-path')
+  assert.deepEqual(unknown, {
+    status: 404,
+    body: { errors: ['1 error occurred:\n\t* unsupported path\n\n'] },
+  })
   assert.equal((await root('GET', 'sys/policies/acl')).status, 405)
   assert.equal((await root('GET', 'secret/a')).status, 404)
   const { call } = await withRules('path "secret/*" { capabilities = ["read"] }')
