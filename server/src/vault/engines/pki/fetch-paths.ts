@@ -32,7 +32,9 @@ export function fetchPaths(mount: Mount): PathSpec[] {
     list('crl/pem', 'pem'),
     list('cert/crl/raw', 'der'),
     list('cert/crl/raw/pem', 'pem'),
-    list('issuer/{issuer}/crl', 'der'),
+    open('issuer/{issuer}/crl', async ({ params }) => ({
+      data: { crl: pemOf('X509 CRL', await mount.lists.listOf(params['issuer'] ?? '')) },
+    })),
     list('issuer/{issuer}/crl/der', 'der'),
     list('issuer/{issuer}/crl/pem', 'pem'),
     open('issuer/{issuer}/der', ({ params }) => rawAuthority(store, params['issuer'] ?? '', 'der')),

@@ -378,6 +378,8 @@ test('VAULT-2: what anybody may read, and what nobody may without a token', asyn
     root['certificate'],
   )
   assert.equal((await anybody('GET', 'pki/issuer/default/json')).status, 200)
+  const list = (await anybody('GET', 'pki/issuer/default/crl')).body['data'] as Fields
+  assert.equal(list['crl'], (await rawOf(world, 'pki/crl/pem')).bytes.toString())
   assert.equal((await anybody('GET', 'pki/cert/00:01')).status, 404)
   for (const path of ['roles/web', 'issuer/default', 'key/default', 'config/urls', 'tidy-status'])
     assert.equal((await anybody('GET', `pki/${path}`)).status, 403, path)
