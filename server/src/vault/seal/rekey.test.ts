@@ -126,7 +126,7 @@ test('VAULT-1: a rekey that cannot be is refused when it begins', async (t) => {
 })
 
 test('VAULT-1: in its first ten minutes a rekey is cancelled by its nonce, or by a token that may', async (t) => {
-  const { anybody, root, clock } = await shamirVault(t)
+  const { anybody, root, clock, vault } = await shamirVault(t)
   const begin = async () =>
     (await anybody('PUT', 'sys/rekey/init', { secret_shares: 1, secret_threshold: 1 })).body['nonce']
   const started = async () => (await anybody('GET', 'sys/rekey/init')).body['started']
@@ -137,6 +137,9 @@ test('VAULT-1: in its first ten minutes a rekey is cancelled by its nonce, or by
   assert.equal((await anybody('DELETE', 'sys/rekey/init', { nonce })).status, 204)
   assert.equal(await started(), false)
   await begin()
+  const limited = await root('PUT', 'auth/token/create', { num_uses: 5, policies: ['root'] })
+  const { client_token } = limited.body['auth'] as { client_token: string }
+  assert.equal((await callerOf(vault, client_token)('DELETE', 'sys/rekey/init')).status, 400)
   assert.equal((await root('DELETE', 'sys/rekey/init')).status, 204)
   await begin()
   clock.advance(600_000)
