@@ -55,6 +55,7 @@ async function photograph(server: Server, browser: Browser, dataDir: string): Pr
   const shots: Shot[] = [
     { name: 'run', path: `/runs/${runId}`, height: 1240 },
     { name: 'audit', path: `/audit?correlation=${runId}` },
+    { name: 'vault', path: `/vault?secret=${encodeURIComponent(await someSecret(server))}`, height: 940 },
   ]
   await take(server, browser, dataDir, shots)
   await server.keyward('findings', 'undo', runId)
@@ -65,6 +66,19 @@ async function photograph(server: Server, browser: Browser, dataDir: string): Pr
     { name: 'findings', path: '/findings' },
     { name: 'approval', path: `/approvals/${approvalId}` },
   ])
+}
+
+/** The path of a secret that the first run has moved. */
+async function someSecret(server: Server): Promise<string> {
+  const read = async (path: string): Promise<List<{ path: string; folder: boolean }>> =>
+    JSON.parse(await server.keyward('secrets', 'list', path, '--json'))
+  for (let folder = 'secret/'; ; ) {
+    const { items } = await read(folder)
+    const secret = items.find((item) => !item.folder)
+    if (secret) return secret.path
+    folder = items[0]?.path ?? ''
+    if (folder === '') throw new Error('the vault holds no secret')
+  }
 }
 
 async function firstPending(server: Server): Promise<string> {

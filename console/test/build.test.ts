@@ -74,12 +74,12 @@ describe('UI-1: what the browser downloads', () => {
   const sizeOf = (names: string[]): number =>
     names.reduce((sum, name) => sum + gzipSync(readFileSync(join(assets, name))).length, 0)
 
-  test('the first page needs less than 200 kB of script, all pages together less than 300 kB', () => {
+  test('the first page needs less than 200 kB of script, all pages together less than 330 kB', () => {
     const html = readFileSync(join(assets, '../index.html'), 'utf8')
     const first = scripts.filter((name) => html.includes(name))
     assert.ok(first.length > 0)
     assert.ok(sizeOf(first) < 200_000, `${sizeOf(first)} bytes at first`)
-    assert.ok(sizeOf(scripts) < 300_000, `${sizeOf(scripts)} bytes in all`)
+    assert.ok(sizeOf(scripts) < 330_000, `${sizeOf(scripts)} bytes in all`)
   })
 
   test('the validator stays on the server', () => {

@@ -133,7 +133,7 @@ describe('UI-1: approving', () => {
     await picture(seen.page, 'approval-grave')
     await seen.page.keyboard.press('Escape')
     assert.equal(callsOf('approvals.approve').length, 0)
-    assert.equal(await focused(seen.page), 'Approve…')
+    await seen.page.waitForFunction(() => document.activeElement?.textContent === 'Approve…')
   })
 
   test('APPR-1: an answer that is refused shows why, and what is true now', async (t) => {

@@ -46,7 +46,7 @@ export const secretsApi = {
     name: 'secrets.list',
     method: 'GET',
     path: '/secrets',
-    summary: 'Names below a path of the vault; never values',
+    summary: 'Names below a path of the vault, or its mounts; never values',
     query: { path: z.string().max(512).default('') },
     result: z.object({ path: z.string(), items: z.array(secretEntry) }),
     fails: ['vault.sealed'],

@@ -104,6 +104,14 @@ test('UI-1: the vault, looked at and changed through the API', async (t) => {
       description: 'Team',
     })
     assert.deepEqual([made.path, made.kind, made.version, made.fixed], ['team/kv/', 'secret', 2, false])
+    const { items: top } = await call(api.secrets.list, {})
+    assert.deepEqual(
+      top.map((entry) => [entry.path, entry.folder]),
+      [
+        ['secret/', true],
+        ['team/kv/', true],
+      ],
+    )
     await call(api.mounts.enable, { path: 'auth/apps', type: 'approle' })
     const tuned = await call(api.mounts.tune, {
       path: 'auth/apps/',

@@ -330,7 +330,10 @@ export function emptyVault(): Handlers {
   const builtIn = mounts.filter((mount) => mount.fixed)
   return {
     ...fullVault(),
-    'secrets.list': ({ path }) => ({ path, items: [] }),
+    'secrets.list': ({ path }) => ({
+      path,
+      items: path === '' ? [{ name: 'secret/', path: 'secret/', folder: true }] : [],
+    }),
     'secrets.search': () => ({ items: [], complete: true, looked: 0 }),
     'mounts.list': () => ({ items: builtIn, types: { secret: ['kv'], auth: ['approle'] } }),
     'acl.list': () => ({ items: ['default', 'root'] }),

@@ -1,3 +1,4 @@
+import type { SecretEntry } from '@keyward/contract'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { KeyRound, Plus, SearchX } from 'lucide-react'
@@ -28,7 +29,7 @@ export function VaultPage() {
   const sought = useDeferredValue(words.trim())
   const select = (path: string | undefined): void =>
     void navigate({ search: { secret: path }, resetScroll: false })
-  const nothing = top.data?.items.length === 0
+  const nothing = useNothing(top.data?.items)
   return (
     <VaultFrame
       title="Vault"
@@ -74,6 +75,13 @@ export function VaultPage() {
       <SecretEditor open={writing} onClose={() => setWriting(false)} onWritten={select} />
     </VaultFrame>
   )
+}
+
+/** No mount, or only one with nothing in it: known once the mount has been read. */
+function useNothing(mounts: readonly SecretEntry[] | undefined): boolean {
+  const only = mounts?.length === 1 ? mounts[0] : undefined
+  const inside = useQuery({ ...secretsQuery(only?.path ?? ''), enabled: only !== undefined })
+  return mounts?.length === 0 || (only !== undefined && inside.data?.items.length === 0)
 }
 
 type FoundProps = { words: string; selected: string | undefined; onSelect: (path: string) => void }

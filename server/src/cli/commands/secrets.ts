@@ -23,7 +23,7 @@ function listCommand(needs: Needs): Command {
     summary: 'Names below a path of the vault; never values',
     examples: ['keyward secrets list', 'keyward secrets list secret/shop'],
   }).action(async (path: string | undefined, options: CommonOptions) => {
-    const answer = await (await connect(needs, options)).call(api.secrets.list, { path: path ?? '' })
+    const answer = await (await connect(needs, options)).call(api.secrets.list, { path: path ?? 'secret' })
     if (options.json) return terminal.json(answer)
     if (answer.items.length === 0) return terminal.note('None.')
     terminal.write(answer.items.map((item) => `${printable(item.path)}\n`).join(''))

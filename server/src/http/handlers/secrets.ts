@@ -93,7 +93,8 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
 
 export const secretAt = (path: string): Resource => ({ type: 'Secret', id: path, attributes: { path } })
 
-const folderOf = (path: string): string => (path === '' ? 'secret/' : path.replace(/\/*$/, '/'))
+/** The root holds the mounts. */
+const folderOf = (path: string): string => (path === '' ? '' : path.replace(/\/*$/, '/'))
 
 function pathOf(reference: string): string {
   const { mount, path } = parseReference(reference)

@@ -254,9 +254,17 @@ const rows: Row[] = [
   {
     name: 'what every token may ask',
     policies: [rule('old/a', 'read')],
-    request: ['GET', 'sys/internal/ui/mounts'],
+    request: ['GET', 'sys/internal/ui/feature-flags'],
     codes: ['any-token'],
     words: /Every valid token may ask/,
+  },
+  {
+    name: 'a template that is not known of the token',
+    policies: [rule('secret/data/{{identity.entity.name}}/*', 'read')],
+    request: ['GET', 'secret/data/grace/key'],
+    codes: ['no-rule', 'no-mount', 'template'],
+    words: /is for secret\/data\/\{\{identity\.entity\.name\}\}\/\*: that is not known of this token/,
+    remedy: rule('secret/data/grace/key', 'read'),
   },
   {
     name: 'a policy that is gone',

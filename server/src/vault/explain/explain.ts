@@ -116,17 +116,7 @@ export function createExplain(needs: Needs): Explain {
     matched: Match | undefined,
   ): Further[] {
     if (verdict.kind === 'open') return []
-    const further: Further[] = read
-      .filter(({ name, rules }) => rules === undefined && name !== 'root')
-      .map(({ name }) => ({
-        stops: false,
-        reason: {
-          code: 'policy-missing',
-          text: `The policy "${name}" does not exist, so it allows nothing.`,
-        },
-      }))
-    for (const { name, unfilled } of read)
-      for (const rule of unfilled) further.push({ stops: false, reason: templateReason(name, rule) })
+    const further = read.flatMap((policy) => policyFurther(policy, asked.path, verdict.kind === 'refused'))
     if (!live) return further
     const target = matched?.spec.target?.(callOf(asked, matched, live, now())) ?? ''
     const secretPath = target.startsWith('secret:') ? target.slice('secret:'.length) : asked.path
@@ -198,6 +188,22 @@ export function createExplain(needs: Needs): Explain {
 
 /** Every vault has it, so that it exists is no news. */
 const isEverywhere = ({ id, type }: Mount): boolean => id === type
+
+/** A policy that does not exist, and rules of one that do not count. */
+function policyFurther({ name, rules, unfilled }: ReadPolicy, path: string, refused: boolean): Further[] {
+  const missing = {
+    code: 'policy-missing',
+    text: `The policy "${name}" does not exist, so it allows nothing.`,
+  } as const
+  const reasons: Reason[] = rules === undefined && name !== 'root' ? [missing] : []
+  const meant = refused ? unfilled.filter((rule) => couldMean(rule, path)) : []
+  reasons.push(...meant.map((rule) => templateReason(name, rule)))
+  return reasons.map((reason) => ({ stops: false, reason }))
+}
+
+/** What stands before the template is how the path begins. */
+const couldMean = ({ path }: PathRule, asked: string): boolean =>
+  asked.startsWith(path.slice(0, path.indexOf('{{')))
 
 const templateReason = (policy: string, rule: PathRule): Reason => ({
   code: 'template',
