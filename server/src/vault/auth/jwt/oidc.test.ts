@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { newSigningKey, openIssuer } from '../../../../test/support/oidc-issuer.ts'
 import { authOf, dataOf, openAuth } from '../../../../test/support/vault-auth.ts'
 import { serveVault } from '../../../../test/support/vault-server.ts'
+import { sql } from '../../../store/index.ts'
 
 type Fields = Record<string, unknown>
 const redirectUri = 'http://localhost:8250/oidc/callback'
@@ -333,4 +334,28 @@ test('VAULT-2: oidc: a device without a browser', async (t) => {
   issuer.state.device = 'access_denied'
   assert.match(String((await poll(refused['state'])).body['errors']), /authorization failed: access_denied/)
   assert.match(String((await poll(refused['state'])).body['errors']), /Expired or missing/)
+})
+
+test('GOV-1: oidc: neither the secret of the client, nor what the provider sent, is in the audit log or readable in the store', async (t) => {
+  const { issuer, begin, back, audit, store } = await setup(t, { claim_mappings: { email: 'mail' } })
+  issuer.state.person = { sub: 'mary', email: 'mary@shop.example' }
+  const parameters = Object.fromEntries(await followed(await begin()))
+  assert.equal((await back(parameters)).status, 200)
+  assert.equal((await back({ ...parameters, code: String(parameters['code']) })).status, 400)
+  const { items } = await audit.page({ limit: 100, order: 'desc' })
+  const made = items.find(({ type, actor }) => type === 'token.created' && actor.startsWith('token:'))
+  assert.equal(made?.target, 'path:auth/oidc/oidc/callback')
+  assert.ok(items.some(({ outcome, actor }) => outcome === 'denied' && actor === 'anonymous:'))
+  const log = JSON.stringify(items)
+  const rows = await store.all<Record<string, unknown>>(sql`select * from vault_entries`)
+  const stored = Buffer.concat(
+    rows.flatMap((row) => Object.values(row).filter((cell) => cell instanceof Uint8Array)),
+  ).toString('latin1')
+  for (const text of [
+    issuer.client.secret,
+    String(parameters['code']),
+    String(parameters['state']),
+    'shop.example',
+  ])
+    assert.equal(log.includes(text) || stored.includes(text), false, text)
 })
