@@ -226,7 +226,8 @@ test('VAULT-7: backups are made when they are due, as many are kept as was said,
   await backups.configure(owner, { ...settings, everySeconds: 3600, recipients: [recipient] })
   const folder = join(dataDir, 'backups')
   writeFileSync(join(folder, 'keyward-x.backup.age.part'), '')
-  t.after(await backups.run())
+  const stop = await backups.run()
+  t.after(stop)
   assert.deepEqual(readdirSync(folder), [])
   const waitFor = async (count: number): Promise<void> => {
     while ((await backups.status()).items.length < count) {
@@ -245,6 +246,21 @@ test('VAULT-7: backups are made when they are due, as many are kept as was said,
   assert.equal(before.has(name), false)
   const { items } = await world.audit.page({ limit: 1, order: 'desc', type: 'backup.removed' })
   assert.equal(items[0]?.target, `backup:${first?.name}`)
+})
+
+test('VAULT-7: a backup that a killed server had finished and not recorded is taken in at the next start', async (t) => {
+  const world = await setup(t)
+  const file = await made(world)
+  const [row] = (await world.backups.status()).items
+  await world.store.write((tx) => tx.run({ text: 'delete from backups', values: [] }))
+  writeFileSync(join(world.dataDir, 'backups', 'keyward-of-another-kind.backup.age'), '')
+  t.after(await world.backups.run())
+  const { items } = await world.backups.status()
+  assert.deepEqual(
+    items.map(({ name, bytes, sha256, startedAt }) => [name, bytes, sha256, startedAt]),
+    [[row?.name, row?.bytes, row?.sha256, row?.startedAt]],
+  )
+  assert.ok(file.endsWith(items[0]?.name ?? 'none'))
 })
 
 test('VAULT-7: a backup that fails is recorded, shows, and leaves no file', async (t) => {

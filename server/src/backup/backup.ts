@@ -27,15 +27,25 @@ import {
 } from './backup-store.ts'
 import { unsealKeyFile } from './check-archive.ts'
 import { checkRecipients, encryptTo } from './encryption.ts'
-import { backupPrefix, makeBackupFolder, removeParts, writeBackupFile } from './files.ts'
+import {
+  backupFilesIn,
+  backupName,
+  makeBackupFolder,
+  measureBackupFile,
+  removeParts,
+  writeBackupFile,
+} from './files.ts'
 
 export type Backups = {
   /** Writes one now. */
   create(by: Principal): Promise<BackupRow>
   configure(by: Principal, settings: Settings): Promise<void>
   status(): Promise<BackupStatus>
-  /** Removes what a killed server left half written, and makes those that are due from now on. Returns what ends it. */
-  run(): Promise<() => void>
+  /**
+   * Removes what a killed server left half written, takes in what it had finished and not recorded, and makes those that are due
+   * from now on. Returns what ends it, after the one that is being written.
+   */
+  run(): Promise<() => Promise<void>>
 }
 
 type Needs = {
@@ -67,7 +77,7 @@ const defaultSettings: Settings = {
  */
 export function createBackups(needs: Needs): Backups {
   const { store, audit, clock, log } = needs
-  let running = false
+  let running: Promise<unknown> | undefined
   const settingsOf = async (): Promise<Settings> => (await readSettings(store)) ?? defaultSettings
   const folderOf = ({ folder }: Pick<Settings, 'folder'>): string => folder ?? join(needs.dataDir, 'backups')
 
@@ -77,7 +87,7 @@ export function createBackups(needs: Needs): Backups {
     return key ? { [unsealKeyFile]: key.toString('base64') } : {}
   }
 
-  async function write(name: string, settings: Settings): Promise<{ bytes: number; sha256: string }> {
+  async function writeFileOf(name: string, settings: Settings): Promise<{ bytes: number; sha256: string }> {
     const head: AuditHead | null = needs.isSealed() ? null : await audit.head()
     const folder = folderOf(settings)
     await makeBackupFolder(folder)
@@ -133,15 +143,24 @@ export function createBackups(needs: Needs): Backups {
     const settings = await settingsOf()
     if (settings.recipients.length === 0) throw new AppError('backup.unconfigured')
     if (running) throw new AppError('request.conflict', 'a backup is being written. Wait for it')
-    running = true
+    const made = write(by, settings)
+    running = made
+      .catch(() => undefined)
+      .finally(() => {
+        running = undefined
+      })
+    return made
+  }
+
+  async function write(by: Principal, settings: Settings): Promise<BackupRow> {
     const startedAt = clock.now()
-    const name = `${backupPrefix}${startedAt.toISOString().replaceAll(/[:.]/g, '-')}.backup.age`
+    const name = backupName(startedAt)
     const base = { name, folder: folderOf(settings), startedAt: startedAt.getTime() }
     try {
       const entry = { type: 'backup.started', actor: actorOf(by), target: `backup:${name}` } as const
       await audit.recordNow({ ...entry, outcome: 'intent', detail: { folder: base.folder } })
       const auditSeq = audit.health().seq
-      const file = await write(name, settings)
+      const file = await writeFileOf(name, settings)
       const row: BackupRow = {
         ...base,
         ...file,
@@ -160,8 +179,25 @@ export function createBackups(needs: Needs): Backups {
         log.error({ reason: reasonOf(failure) }, 'a failed backup could not be recorded'),
       )
       throw error
-    } finally {
-      running = false
+    }
+  }
+
+  /** Whole files under a final name that no row tells of: the server was killed before it could write one. */
+  async function adopt(folder: string): Promise<void> {
+    const known = new Set((await readDoneBackups(store)).map(({ name }) => name))
+    for (const { name, at } of await backupFilesIn(folder)) {
+      if (known.has(name)) continue
+      const file = await measureBackupFile(folder, name)
+      const times = { startedAt: at.getTime(), finishedAt: at.getTime() }
+      await finish(systemPrincipal('backup'), {
+        name,
+        folder,
+        ...file,
+        ...times,
+        auditSeq: 0,
+        state: 'done',
+        reason: null,
+      })
     }
   }
 
@@ -207,11 +243,17 @@ export function createBackups(needs: Needs): Backups {
       }
     },
     async run() {
-      await removeParts(folderOf(await settingsOf()))
-      return repeat(
+      const folder = folderOf(await settingsOf())
+      await removeParts(folder)
+      await adopt(folder)
+      const stop = repeat(
         { clock, log },
         { name: 'backup', milliseconds: lookEveryMilliseconds, work: createWhenDue },
       )
+      return async () => {
+        stop()
+        await running
+      }
     },
   }
 }

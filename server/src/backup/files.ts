@@ -63,6 +63,33 @@ export async function removeParts(folder: string): Promise<void> {
       await rm(join(folder, name), { force: true })
 }
 
-export const backupPrefix = 'keyward-'
+const backupPrefix = 'keyward-'
+const backupSuffix = '.backup.age'
+
+export const backupName = (at: Date): string =>
+  `${backupPrefix}${at.toISOString().replaceAll(/[:.]/g, '-')}${backupSuffix}`
+
+/** Those of a folder that have a name of ours, with the time that it tells. */
+export async function backupFilesIn(folder: string): Promise<{ name: string; at: Date }[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names.flatMap((name) => {
+    const [, date, hour, minute, second, fraction] =
+      /^keyward-(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)-(\d{3})Z\.backup\.age$/.exec(name) ?? []
+    return date ? [{ name, at: new Date(`${date}T${hour}:${minute}:${second}.${fraction}Z`) }] : []
+  })
+}
+
+export async function measureBackupFile(
+  folder: string,
+  name: string,
+): Promise<{ bytes: number; sha256: string }> {
+  const digest = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of readBackupFile(join(folder, name))) {
+    digest.update(chunk)
+    bytes += chunk.length
+  }
+  return { bytes, sha256: digest.digest('hex') }
+}
 
 export const readBackupFile = (path: string): AsyncIterable<Uint8Array> => createReadStream(path)
