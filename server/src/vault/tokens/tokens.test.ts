@@ -162,7 +162,7 @@ test('VAULT-1: neither a token nor its accessor is readable in the store, and a 
   for (const text of [made.token, String(made.auth['accessor']), 'default'])
     assert.equal(stored.includes(text), false)
   vault.close()
-  await vault.unsealWithKeyFile()
+  await vault.unsealByItself()
   await store.write((tx) => tx.run(sql`update vault_tokens set expires_at = ${4e12}`))
   await assert.rejects(works(made.token), { code: 'vault.entry_corrupt' })
 })

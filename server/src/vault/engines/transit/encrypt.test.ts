@@ -347,6 +347,6 @@ test('VAULT-4: nothing is done for a sealed vault or a foreign token, and keys a
   assert.equal(stranger.status, 403)
   await vault.seal({ kind: 'system', id: 'test', name: 'test', role: 'owner' } as never)
   assert.equal((await call('POST', 'transit/encrypt/k', { plaintext })).status, 503)
-  await vault.unsealWithKeyFile()
+  await vault.unsealByItself()
   assert.deepEqual(await ok('decrypt/k', { ciphertext }), { plaintext })
 })
