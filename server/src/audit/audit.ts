@@ -159,7 +159,28 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd')
 
 /** Canonical, and as it will be read again: what JSON leaves out must not be hashed. */
-const storedJson = (value: Json): string => canonicalJson(JSON.parse(JSON.stringify(value)) as Json)
+const storedJson = (value: Json): string =>
+  canonicalJson(isPlain(value) ? value : (JSON.parse(JSON.stringify(value)) as Json))
+
+/** Whether it has only what JSON keeps as it is. */
+function isPlain(value: unknown): boolean {
+  if (value === null) return true
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true
+    case 'number':
+      return Number.isFinite(value)
+    case 'object': {
+      if (Array.isArray(value)) return value.every(isPlain)
+      return (
+        Object.getPrototypeOf(value) === Object.prototype && Object.values(value as object).every(isPlain)
+      )
+    }
+    default:
+      return false
+  }
+}
 
 /**
  * SHA-256, hex, over the canonical JSON of everything in the entry but its own hash: what `canonicalJson` makes of it, written out because

@@ -59,6 +59,7 @@ function createRecorded() {
       if (statement === 'commit' || statement === 'rollback') inTransaction = false
     },
     all: async () => [],
+    get: async () => undefined,
     run: async () => 0,
     inTransaction: () => inTransaction,
     sync: () => new Promise((resolve) => void syncs.push(resolve)),

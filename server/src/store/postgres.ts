@@ -268,6 +268,9 @@ function writeConnection(owner: Owner, numbered: Numbered): WriteConnection {
     async all<Row>(query: Sql) {
       return (await guarded(() => must().query(numbered(query)))).rows as Row[]
     },
+    async get<Row>(query: Sql) {
+      return (await guarded(() => must().query(numbered(query)))).rows[0] as Row | undefined
+    },
     async run(query) {
       return (await guarded(() => must().query(numbered(query)))).rowCount ?? 0
     },

@@ -10,7 +10,11 @@ import { sql } from './sql.ts'
 import type { CopiedTable, Store } from './store.ts'
 
 const largestCheckedAtStartBytes = 64 * 1024 * 1024
-const checkpointPages = 2000
+/**
+ * 32 MB of log. A checkpoint stops the process while it copies pages into the database and syncs it; the longer the log, the more often
+ * a page in it is a newer version of one that was copied otherwise, and the fewer requests meet a checkpoint.
+ */
+const checkpointPages = 8000
 /** Rows are found by keyed digests, which lie anywhere in the file. Memory is taken only as it fills. */
 const cacheKilobytes = 16 * 1024
 
@@ -30,7 +34,7 @@ export function openSqliteStore(file: string): Store {
       return readAll.all<Row>(query)
     },
     async get<Row>(query: Sql) {
-      return readAll.all<Row>(query)[0]
+      return readAll.get<Row>(query)
     },
     write: (work, durability = 'disk') => commits.write(work, durability),
     migrate: (migrations) => migrateWith(store, { bytes: 'blob', int8: 'integer' }, migrations),
@@ -210,19 +214,24 @@ function statementCache(db: DatabaseSync, file: string) {
   }
   return {
     all: <Row>({ text, values }: Sql): Row[] => guarded(() => statement(text).all(...values) as Row[]),
+    get: <Row>({ text, values }: Sql): Row | undefined =>
+      guarded(() => statement(text).get(...values) as Row | undefined),
     run: ({ text, values }: Sql): number => guarded(() => Number(statement(text).run(...values).changes)),
     exec: (text: string): void => guarded(() => void statement(text).run()),
   }
 }
 
 function writeConnection(db: DatabaseSync, file: string, sync: () => Promise<void>): WriteConnection {
-  const { all, run, exec } = statementCache(db, file)
+  const { all, get, run, exec } = statementCache(db, file)
   return {
     async exec(text) {
       exec(text === 'begin' ? 'begin immediate' : text)
     },
     async all<Row>(query: Sql) {
       return all<Row>(query)
+    },
+    async get<Row>(query: Sql) {
+      return get<Row>(query)
     },
     async run(query) {
       return run(query)
