@@ -1,6 +1,5 @@
 export type { Engine } from './engine.ts'
 export type { SealedStorage } from './keyward-storage.ts'
-export type { CredentialLease, LeaseBacklog, LeasePages } from './leases/lease-pages.ts'
 export { vaultMigrations } from './migrations.ts'
 export type { Ceiling } from './request.ts'
 export type { VaultRequest, VaultResponse } from './request-context.ts'
