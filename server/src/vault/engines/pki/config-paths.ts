@@ -48,7 +48,7 @@ const noAcme = {
   allow_role_ext_key_usage: false,
   default_directory_policy: 'sign-verbatim',
   dns_resolver: '',
-  eab_policy: 'always-required',
+  eab_policy: 'not-required',
 }
 
 /** Tools that look a mount over ask for it. */

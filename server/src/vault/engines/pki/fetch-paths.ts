@@ -113,6 +113,7 @@ async function certificateOf(store: PkiStore, serial: string): Promise<Answer | 
     data: {
       certificate: certificatePem(der),
       ...(revoked ? revocationTimes(revoked.at) : notRevoked),
+      ...(revoked?.issuerId ? { issuer_id: revoked.issuerId } : {}),
     },
   }
 }

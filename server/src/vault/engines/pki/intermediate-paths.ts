@@ -113,7 +113,11 @@ async function signBelowUs(mount: Mount, call: Call): Promise<WriteHandler> {
     await store.certificates.put(tx, made.serial.toString('hex'), made.der)
     return {
       data: certificateData({ der: made.der, chain: found.chain }, asked),
-      warnings: [...made.warnings, ...(pathLength === 0 ? [withoutIntermediates] : [])],
+      warnings: [
+        ...made.warnings,
+        ...((await hasUrls(store)) ? [] : [withoutUrls]),
+        ...(pathLength === 0 ? [withoutIntermediates] : []),
+      ],
       note: { serial: printSerial(made.serial), issuer: found.issuer.record.id },
     }
   }

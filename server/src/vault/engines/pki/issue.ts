@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Body } from '../../engine.ts'
 import { booleanField, countField, listField, textField } from '../../fields.ts'
-import { derFrom } from '../pem.ts'
+import { derFrom, pemBlocks } from '../pem.ts'
 import { invalid } from '../record-fields.ts'
 import type { Authority } from './authority.ts'
 import { type Asked, profileOf } from './profile.ts'
@@ -92,6 +92,7 @@ export async function signIntermediate(
 export function requestFrom(body: Body): SigningRequest {
   const written = textField(body, 'csr') ?? ''
   if (written === '') throw invalid('"csr" is empty')
+  if (pemBlocks(written).length === 0) throw invalid('csr contains no data')
   return parseSigningRequest(derFrom(written, ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST']))
 }
 

@@ -94,7 +94,7 @@ export async function issuerView(
     crl_distribution_points: urls?.crl_distribution_points ?? [],
     delta_crl_distribution_points: urls?.delta_crl_distribution_points ?? [],
     ocsp_servers: urls?.ocsp_servers ?? [],
-    enable_aia_url_templating: urls?.enable_templating ?? false,
+    ...(urls ? { enable_aia_url_templating: urls.enable_templating } : {}),
   }
 }
 
@@ -259,13 +259,16 @@ async function revokeIssuer(mount: Mount, tx: Tx, { params, now }: Call): Promis
     const usage = issuer.record.usage.filter((name) => name !== 'issuing-certificates')
     const revoked: IssuerRecord = { ...issuer.record, revokedAt: now.getTime(), usage }
     await store.issuers.put(tx, revoked.id, revoked)
-    const above = (await chainOf(store, issuer)).at(1)
-    if (above) {
-      const family = familyOf(above)
+    const [, above] = await chainOf(store, issuer)
+    const parent =
+      above && (await allIssuers(store, tx)).find((known) => known.certificate.der.equals(above.der))
+    if (parent) {
+      const family = familyOf(parent.certificate)
       await store.revoked.put(tx, certificate.serial.toString('hex'), {
         at: now.getTime(),
         notAfter: certificate.notAfter.getTime(),
         family,
+        issuerId: parent.record.id,
       })
       await mount.lists.touch(tx, family, now)
     }

@@ -97,7 +97,13 @@ async function renameKey(store: PkiStore, tx: Tx, { params, body }: Call): Promi
 }
 
 async function deleteKey(store: PkiStore, tx: Tx, { params }: Call): Promise<Answer> {
-  const { record } = await resolveKey(store, params['key'] ?? '', tx)
+  const reference = params['key'] ?? ''
+  const found = (await allKeys(store, tx)).find(
+    ({ record: { id, name } }) => id === reference || name === reference,
+  )
+  // Gone already is as good as gone.
+  if (!found && reference !== 'default') return {}
+  const { record } = found ?? (await resolveKey(store, reference, tx))
   const user = (await allIssuers(store, tx)).find((issuer) => issuer.record.keyId === record.id)
   if (user) throw invalid(`Failed to Delete Key.  Key in Use by Issuer: ${user.record.id}`)
   await store.keys.remove(tx, record.id)

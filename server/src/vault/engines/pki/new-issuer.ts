@@ -4,7 +4,7 @@ import type { Answer, Body } from '../../engine.ts'
 import { textField } from '../../fields.ts'
 import { invalid } from '../record-fields.ts'
 import { provenPublicKey } from '../transit/material.ts'
-import { allIssuers, allKeys, findIssuer, resolveIssuer } from './authority.ts'
+import { allIssuers, allKeys, findIssuer } from './authority.ts'
 import { type IssuerRecord, issuerUsages, type KeyRecord, type PkiStore } from './store.ts'
 import type { Certificate } from './x509/certificate.ts'
 import { kindOfKey, privateKeyFrom, spkiOf } from './x509/keys.ts'
@@ -117,7 +117,10 @@ export async function setDefaultIssuer(
 ): Promise<Answer> {
   if (reference === '' || reference === 'default')
     throw invalid("Invalid issuer specification; must be non-empty and can't be 'default'.")
-  const { record } = await resolveIssuer(store, reference, tx)
+  const found = await findIssuer(store, reference, tx)
+  if (!found)
+    throw invalid(`Error resolving issuer reference: unable to find PKI issuer for reference: ${reference}`)
+  const { record } = found
   const before = await store.config('issuers', tx)
   const config = {
     default: record.id,

@@ -106,7 +106,8 @@ async function revoke({ store, lists }: Mount, tx: Tx, certificate: Certificate,
   const issuer = issuers.find((known) => isIssuedBy(certificate, known.certificate))
   const family = issuer ? familyOf(issuer.certificate) : ''
   const at = now.getTime()
-  await store.revoked.put(tx, name, { at, notAfter: certificate.notAfter.getTime(), family })
+  const issuerId = issuer?.record.id ?? ''
+  await store.revoked.put(tx, name, { at, notAfter: certificate.notAfter.getTime(), family, issuerId })
   if (family !== '') await lists.touch(tx, family, now)
   return { data: { ...revocationTimes(at), state: 'revoked' }, note: { serial } }
 }

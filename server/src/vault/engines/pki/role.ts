@@ -68,12 +68,7 @@ export function roleFrom(body: Body, before?: Role): { role: Role; warnings: str
   const written = recordFrom(roleFields, body, before)
   const role = { ...written, ...keySettings(written) }
   assertRole(role)
-  const both = role.no_store && role.generate_lease
-  const warnings = both
-    ? [
-        'mutually exclusive values no_store=true and generate_lease=true were both specified; no_store=true takes priority',
-      ]
-    : []
+  const warnings = role.generate_lease ? [role.no_store ? leaseWithoutStore : leaseForEach] : []
   return {
     role: {
       ...role,
@@ -84,6 +79,11 @@ export function roleFrom(body: Body, before?: Role): { role: Role; warnings: str
     warnings,
   }
 }
+
+const leaseWithoutStore =
+  'mutually exclusive values no_store=true and generate_lease=true were both specified; no_store=true takes priority'
+const leaseForEach =
+  "it is encouraged to disable generate_lease and rely on PKI's native capabilities when possible; this option can cause instance-wide issues with large numbers of issued certificates"
 
 /** A role that allows everything, for roots and intermediates: whoever may make these needs no further rule. */
 export function freeRole(body: Body, more: Partial<Role> = {}): Role {
@@ -130,13 +130,12 @@ const subjectFields = [
 const pick = (body: Body, names: readonly string[]): Body =>
   Object.fromEntries(names.flatMap((name) => (name in body ? [[name, body[name]]] : [])))
 
-function keySettings(role: Role): Pick<Role, 'key_bits' | 'signature_bits'> {
-  if (role.key_type === 'any') return role
+function keySettings(role: Role): Pick<Role, 'key_bits'> {
+  if (role.key_type === 'any') return { key_bits: role.key_bits }
   const { bits } = keyKindOf(role.key_type, role.key_bits)
-  const hashBits = role.key_type === 'rsa' ? role.signature_bits || 256 : role.signature_bits
-  if (role.key_type === 'rsa' && ![256, 384, 512].includes(hashBits))
-    throw invalid(`unsupported hash signature algorithm: ${hashBits}`)
-  return { key_bits: bits, signature_bits: hashBits }
+  if (role.key_type === 'rsa' && ![0, 256, 384, 512].includes(role.signature_bits))
+    throw invalid(`unsupported hash signature algorithm: ${role.signature_bits}`)
+  return { key_bits: bits }
 }
 
 function assertRole(role: Role): void {
@@ -161,11 +160,13 @@ function assertUsages(role: Role): void {
     if (!keyUsageNamed(usage)) throw invalid(`"${usage}" is no key usage: use one of ${keyUsages.join(', ')}`)
   for (const usage of role.ext_key_usage)
     if (!extendedKeyUsageNamed(usage)) throw invalid(`"${usage}" is no extended key usage`)
-  const [first, ...more] = role.cn_validations
-  if (role.cn_validations.some((name) => !['email', 'hostname', 'disabled'].includes(name)))
-    throw invalid(`cn_validations value incorrect: "${role.cn_validations.join(',')}"`)
-  if (more.length > 0 && role.cn_validations.includes('disabled'))
-    throw invalid(`cn_validations value incorrect: "disabled" excludes "${first}" and the others`)
+  const kinds = role.cn_validations
+  const unknown = kinds.find((kind) => !['email', 'hostname', 'disabled'].includes(kind))
+  if (unknown !== undefined) throw invalid(`cn_validations value incorrect: unknown type: \`${unknown}\``)
+  if (kinds.length > 1 && kinds.includes('disabled'))
+    throw invalid(
+      'cn_validations value incorrect: cannot specify `disabled` along with `email` or `hostname`',
+    )
 }
 
 function assertBounds(role: Role): void {

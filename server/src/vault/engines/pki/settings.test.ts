@@ -146,7 +146,7 @@ test('VAULT-2: requests for keys that a role does not take, and requests that ar
   )
   await refused('sign/r', { csr: ec }, 'role requires keys of type rsa')
   await refused('sign/r', {}, '"csr" is empty')
-  await refused('sign/r', { csr: 'x' }, /no PEM block/)
+  await refused('sign/r', { csr: 'x' }, 'csr contains no data')
   await refused(
     'sign/r',
     { csr: csrOf('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp256k1') },
@@ -199,7 +199,7 @@ test('VAULT-2: issuers and keys are named, tuned and removed', async (t) => {
   assert.equal((await read('config/issuers'))['default'], first['issuer_id'])
   await ok('config/issuers', { default: 'second' })
   await refused('config/issuers', { default: 'default' }, /can't be 'default'/)
-  await refused('config/issuers', { default: 'none' }, 'unable to find PKI issuer for reference: none')
+  await refused('config/issuers', { default: 'none' }, /unable to find PKI issuer for reference: none/)
   assert.equal((await read('issuer/default'))['issuer_id'], second['issuer_id'])
   const issuer = (body: Fields, error: string | RegExp) => refused('issuer/first', body, error)
   await issuer({ issuer_name: 'second' }, 'issuer name already in use')

@@ -48,7 +48,13 @@ export type IssuerRecord = {
 export type Issuer = { readonly record: IssuerRecord; readonly certificate: Certificate }
 
 /** All times in milliseconds. `family` is the issuer's name and key, which several certificates of it share. */
-export type RevokedRecord = { readonly at: number; readonly notAfter: number; readonly family: string }
+export type RevokedRecord = {
+  readonly at: number
+  readonly notAfter: number
+  readonly family: string
+  /** Empty: none of this mount. */
+  readonly issuerId: string
+}
 /** The revocation list of a family: its number, and when its content was last as it is now. */
 export type ListState = { readonly number: number; readonly at: number }
 

@@ -58,6 +58,19 @@ const inactive = {
   revoked_cert_deleted_count: null,
   current_cert_store_count: null,
   current_revoked_cert_count: null,
+  revoked_safety_buffer: null,
+  tidy_invalid_certs: null,
+  tidy_move_legacy_ca_bundle: null,
+  tidy_acme: null,
+  acme_account_safety_buffer: null,
+  acme_account_deleted_count: null,
+  acme_account_revoked_count: null,
+  acme_orders_deleted_count: null,
+  total_acme_account_count: null,
+  missing_issuer_cert_count: null,
+  pause_duration: null,
+  page_size: null,
+  last_auto_tidy_finished: null,
 }
 
 async function tidyNow(mount: Mount, { body, now }: Call): Promise<WriteHandler> {

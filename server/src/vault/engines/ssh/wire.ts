@@ -37,7 +37,7 @@ export type Reader = {
 export function readerOf(bytes: Buffer): Reader {
   let at = 0
   function take(count: number): Buffer {
-    if (at + count > bytes.length) throw invalid('the SSH key ends too early')
+    if (at + count > bytes.length) throw invalid('failed to parse public_key as SSH key: it ends too early')
     at += count
     return bytes.subarray(at - count, at)
   }
