@@ -63,7 +63,12 @@ async function readConfig({ records }: Parts, call: Call): Promise<Answer | unde
 async function writeConfig(parts: Parts, call: Call): Promise<WriteHandler> {
   const { records, connections, mountId } = parts
   const name = checkedName(call)
-  const before = await records.configs.read(name)
+  let before = await records.configs.read(name)
+  if (before?.nextPassword !== undefined && call.body['password'] === undefined) {
+    // Which of two passwords holds is found out first, or what is right would be refused.
+    await connections.use(name)
+    before = await records.configs.read(name)
+  }
   const { config, ignored } = await configFrom(call.body, before)
   const database = await openDatabase(`${mountId}/${name}`, config).catch(rejected)
   try {
