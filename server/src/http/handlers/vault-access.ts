@@ -8,12 +8,11 @@ import {
   tokensApi,
 } from '@keyward/contract'
 import { AppError, type Principal } from '../../core/index.ts'
-import type { Vault } from '../../vault/index.ts'
+import type { CredentialLease, Vault } from '../../vault/index.ts'
 import { type Resource, type Route, route } from '../route.ts'
 
 type Needs = { vault: Pick<Vault, 'act' | 'overview' | 'leases' | 'status'> }
 type TokenInfo = Awaited<ReturnType<Vault['overview']['tokens']>>['items'][number]
-type CredentialLease = Awaited<ReturnType<Vault['leases']['page']>>['items'][number]
 type Fields = Readonly<Record<string, unknown>>
 
 /** How many secret ids of a role are shown. */

@@ -74,7 +74,7 @@ function distanceTo({ path, glob }: PathRule, asked: string): number {
 }
 
 /** Letters to change, add, drop or swap with their neighbour. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {

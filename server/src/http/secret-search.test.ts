@@ -1,0 +1,75 @@
+// VAULT-2: searching the vault: what is found, what policy keeps back, and where a search ends.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import Fastify from 'fastify'
+import { callerOf, openUnsealedVault } from '../../test/support/vault-server.ts'
+import { type Principal, silentLog, systemClock } from '../core/index.ts'
+import { createPolicy } from '../policy/index.ts'
+import { mountApi } from './api.ts'
+import { secretVersionRoutes } from './handlers/secret-versions.ts'
+
+const auditor: Principal = { kind: 'person', id: 'psn_1', name: 'auditor', roles: ['auditor'] }
+const noPayroll = `@id("no-payroll")
+forbid (principal, action == Action::"secrets.read", resource is Secret)
+when { resource has path && resource.path like "secret/payroll/*" };`
+
+async function serve(t: TestContext, custom = '') {
+  const { vault, audit, rootToken } = await openUnsealedVault(t)
+  const root = callerOf(vault, rootToken)
+  const policy = createPolicy({ clock: systemClock })
+  if (custom) policy.prepare([policy.compile({ name: 'custom', text: custom })])()
+  const app = Fastify()
+  const routes = secretVersionRoutes({ vault, audit, policy })
+  const authenticate = async () => auditor
+  mountApi(app, routes, {
+    authenticate,
+    policy,
+    audit,
+    circumstances: async () => ({}),
+    log: silentLog,
+    secure: false,
+  })
+  t.after(() => app.close())
+  const search = async (words: string, limit = 50) => {
+    const url = `/api/v1/secrets/search?words=${encodeURIComponent(words)}&limit=${limit}`
+    const reply = await app.inject({ method: 'GET', url, headers: { authorization: 'Bearer x' } })
+    const { items, complete, looked } = reply.json()
+    return { paths: items?.map(({ path }: { path: string }) => path), complete, looked }
+  }
+  return { root, search, routes, vault }
+}
+
+test('VAULT-2: every word must be in the path, in whichever mount and case; folders are no answer', async (t) => {
+  const { root, search } = await serve(t)
+  await root('POST', 'sys/mounts/team', { type: 'kv', options: { version: '2' } })
+  for (const path of ['secret/data/shop/Stripe', 'secret/data/shop/smtp', 'team/data/a/b/stripe-test'])
+    await root('POST', path, { data: { key: 'made-up' } })
+  assert.deepEqual((await search('stripe')).paths, ['secret/shop/Stripe', 'team/a/b/stripe-test'])
+  assert.deepEqual((await search('STRIPE shop')).paths, ['secret/shop/Stripe'])
+  assert.deepEqual((await search('made-up')).paths, [])
+  assert.deepEqual(await search('shop smtp'), { paths: ['secret/shop/smtp'], complete: true, looked: 6 })
+})
+
+test('POL-1: a search tells no name that policy keeps back', async (t) => {
+  const { root, search } = await serve(t, noPayroll)
+  for (const path of ['payroll/bank', 'shop/bank'])
+    await root('POST', `secret/data/${path}`, { data: { key: 'made-up' } })
+  assert.deepEqual((await search('bank')).paths, ['secret/shop/bank'])
+})
+
+test('VAULT-2: a search ends at its limit and says so; when nobody waits any more it ends at once', async (t) => {
+  const { root, search, routes } = await serve(t)
+  for (let i = 0; i < 12; i++) await root('POST', `secret/data/folder-${i}/x`, { data: { key: 'made-up' } })
+  const some = await search('x', 3)
+  assert.deepEqual([some.paths.length, some.complete], [3, false])
+  const route = routes.find(({ operation }) => operation.name === 'secrets.search')
+  let asked = 0
+  const isGone = (): boolean => ++asked > 2
+  const call = { principal: auditor, requestId: '', token: '', setCookie: () => undefined, isGone }
+  const left = await route?.handle({ words: 'x', limit: 50 } as never, call)
+  assert.deepEqual(left, {
+    items: [{ name: 'x', path: 'secret/folder-0/x', folder: false }],
+    complete: false,
+    looked: 13,
+  })
+})
