@@ -35,7 +35,7 @@ type Needs = {
 }
 
 /** A destination that says nothing for so long has failed; ending is safe to repeat. */
-const patienceMilliseconds = 60_000
+export const patienceMilliseconds = 60_000
 /** What a dead maker had sent may still arrive: a lease that never was live is ended once more after this. */
 const checkAfterMilliseconds = 30_000
 const firstRetryMilliseconds = 2_000

@@ -7,7 +7,7 @@ import { latestEndOf } from '../tokens/lifetime.ts'
 import type { LiveToken } from '../tokens/token-record.ts'
 import { randomText } from '../tokens/tokens.ts'
 import { readToken } from '../vault-store.ts'
-import { within } from './ending.ts'
+import { patienceMilliseconds, within } from './ending.ts'
 import type { LeaseBook, LeaseRecord } from './lease-book.ts'
 import { confirmLease, countRole, markLeases } from './lease-store.ts'
 import { endOfLease } from './lease-terms.ts'
@@ -49,8 +49,6 @@ type Needs = {
 type Made = Readonly<Record<string, unknown>>
 type Begun = { readonly id: Buffer; readonly record: LeaseRecord; readonly asked: AskedLease }
 
-/** After so long the caller is refused; the lease ends as soon as whatever hangs lets go. */
-const patienceMilliseconds = 60_000
 const idLength = 24
 
 export function createGranting({
@@ -161,6 +159,7 @@ export function createGranting({
       await store.write((tx) => begin(tx, begun))
       stored = true
       maker = asked.grant.make(new Date(record.expiresAt))
+      // A caller who waits too long is refused; the lease ends as soon as whatever hangs lets go.
       const data = await within(clock, patienceMilliseconds, maker)
       const answer = await store.write((tx) => confirm(tx, begun, data, finish))
       onGranted(book.mountOf(record.mountId), record.expiresAt)

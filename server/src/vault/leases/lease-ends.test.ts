@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { away, back, granted, openWithLedger, tokenFrom } from '../../../test/support/ledger.ts'
 import { callerOf } from '../../../test/support/vault-server.ts'
+import { sql } from '../../store/index.ts'
 
 const minute = 60_000
 
@@ -219,4 +220,58 @@ test('VAULT-3: a mount goes also when one of its leases, never given out, was to
   assert.equal(await vault.leases.count(), 1)
   assert.equal((await root('DELETE', 'sys/mounts/books')).status, 204)
   assert.equal(await vault.leases.count(), 0)
+})
+
+test('GOV-1: without a record nothing is made; made and not recorded, it is not told and ends', async (t) => {
+  const { root, ledger, vault, store, clock } = await openWithLedger(t)
+  const stopAudit = () =>
+    store.write((tx) =>
+      tx.run(sql`create trigger no_audit before insert on audit_entries
+        begin select raise(abort, 'no entry'); end`),
+    )
+  const startAudit = () => store.write((tx) => tx.run(sql`drop trigger no_audit`))
+  await stopAudit()
+  assert.notEqual((await root('GET', 'books/creds/shop')).status, 200)
+  assert.deepEqual(ledger.calls, [])
+  await startAudit()
+  ledger.onMake = async () => void (await stopAudit())
+  const { status, body } = await root('GET', 'books/creds/shop')
+  assert.notEqual(status, 200)
+  assert.doesNotMatch(JSON.stringify(body), /made-up/)
+  await startAudit()
+  await vault.leases.idle()
+  for (let i = 0; i < 3; i++) {
+    clock.advance(2 * minute)
+    await vault.leases.idle()
+  }
+  assert.equal(ledger.accounts.size, 0)
+  assert.equal(await vault.leases.count(), 0)
+})
+
+test('VAULT-3: whoever revokes does not wait for ever for a maker that hangs', async (t) => {
+  const { root, ledger, vault, clock } = await openWithLedger(t)
+  const begun = Promise.withResolvers<void>()
+  const hang = Promise.withResolvers<void>()
+  ledger.onMake = () => {
+    begun.resolve()
+    return hang.promise
+  }
+  const asked = root('GET', 'books/creds/shop')
+  await begun.promise
+  const disabled = root('DELETE', 'sys/mounts/books')
+  for (let done = false; !done; ) {
+    await new Promise((resolve) => setImmediate(resolve))
+    clock.advance(minute)
+    done = await Promise.race([disabled.then(() => true), new Promise<false>((r) => setImmediate(r, false))])
+  }
+  assert.equal((await disabled).status, 400)
+  assert.notEqual((await asked).status, 200)
+  hang.resolve()
+  ledger.onMake = back
+  for (let i = 0; i < 3; i++) {
+    clock.advance(minute)
+    await vault.leases.idle()
+  }
+  assert.equal(ledger.accounts.size, 0)
+  assert.equal((await root('DELETE', 'sys/mounts/books')).status, 204)
 })

@@ -4,7 +4,7 @@ import type { Reader, Store, Tx } from '../../store/index.ts'
 import type { Barrier } from '../barrier/barrier.ts'
 import type { Answer, Call } from '../engine.ts'
 import type { Mount, Mounts } from '../mounts.ts'
-import { createEnding, type EndOptions } from './ending.ts'
+import { createEnding, type EndOptions, patienceMilliseconds, within } from './ending.ts'
 import { type AskedLease, createGranting, type FinishGrant } from './granting.ts'
 import { createLanes, inParallel } from './lanes.ts'
 import { createLeaseBook, type StoredLease } from './lease-book.ts'
@@ -141,7 +141,7 @@ export function createLeases(needs: Needs): Leases {
       after = last.id
       const marked = rows.filter(({ stage }) => stage !== 'live')
       await inParallel(marked, atOnce, async (row) => {
-        await granting.whenMade(row.id)
+        await within(clock, patienceMilliseconds, granting.whenMade(row.id))
         const outcome = await ending.end(row, options)
         if (outcome.ended) lanes.worked(row.mount)
         else if (!options.force) throw notEnded(row, outcome.reason)
