@@ -268,6 +268,21 @@ test('VAULT-2: tidy removes what has expired long enough ago', async (t) => {
   assert.equal((await call('LIST', 'pki/certs/revoked')).status, 404)
 })
 
+test('VAULT-2: a sealed vault shows nothing, and goes on where it was when it is opened', async (t) => {
+  const { world, ok, rootFile, issue, vault } = await openIssuing(t)
+  const leaf = await issue('a.test')
+  await ok('revoke', { serial_number: leaf['serial_number'] })
+  const before = await listOf(world, rootFile)
+  await vault.seal({ kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] })
+  for (const path of ['pki/ca', 'pki/crl', 'pki/ocsp/AAAA'])
+    assert.equal((await rawOf(world, path)).status, 503, path)
+  await vault.unsealByItself()
+  const serial = text(leaf, 'serial_number').replaceAll(':', '').toUpperCase()
+  assert.ok((await listOf(world, rootFile)).includes(serial))
+  await ok('revoke', { serial_number: (await issue('b.test'))['serial_number'] })
+  assert.ok(numberIn(await listOf(world, rootFile)) > numberIn(before))
+})
+
 test('VAULT-2: tidy runs by itself when it was told to', async (t) => {
   const clock = createTestClock(new Date())
   const { ok, read, call, issue, refused, vault } = await openIssuing(t, clock)

@@ -27,7 +27,7 @@ export function tidyPaths(mount: Mount): PathSpec[] {
     },
     {
       pattern: 'config/auto-tidy',
-      read: async () => ({ data: await mount.store.config('autoTidy') }),
+      read: async () => ({ data: { ...never, ...(await mount.store.config('autoTidy')) } }),
       update: (tx, call) => setAutoTidy(mount, tx, call),
     },
     {
@@ -39,6 +39,17 @@ export function tidyPaths(mount: Mount): PathSpec[] {
       update: async () => ({ data: { ...inactive, ...(await mount.store.config('tidy')) } }),
     },
   ]
+}
+
+/** What a client may look for and this server has no use for. */
+const never = {
+  tidy_acme: false,
+  tidy_invalid_certs: false,
+  tidy_move_legacy_ca_bundle: false,
+  maintain_stored_certificate_counts: false,
+  publish_stored_certificate_count_metrics: false,
+  pause_duration: '0s',
+  page_size: 0,
 }
 
 /** A run is over before its caller is answered, so what is seen is always the last one, or none. */
@@ -110,7 +121,7 @@ async function setAutoTidy({ store }: Mount, tx: Tx, { body }: Call): Promise<An
       'Auto-tidy enabled but no tidy operations were requested. Enable at least one tidy operation to be run (tidy_cert_store / tidy_revoked_certs / tidy_expired_issuers).',
     )
   await store.setConfig(tx, 'autoTidy', config)
-  return { data: config, note: config }
+  return { data: { ...never, ...config }, note: config }
 }
 
 /** What was asked for once and for all, when its time has come. */
