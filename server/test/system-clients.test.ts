@@ -65,7 +65,7 @@ test('VAULT-2: bao moves mounts, manages audit devices, lists plugins and helps'
     for (const [args, words] of [
       [['namespace', 'create', 'x'], /namespaces are not supported/],
       [['operator', 'raft', 'remove-peer', 'x'], /there is one server/],
-      [['write', 'sys/quotas/rate-limit/x', 'rate=1'], /rate limits belong in front/],
+      [['write', 'sys/quotas/lease-count/x', 'max_leases=1'], /a setting of the role/],
     ] as const) {
       const { code, err } = await bao(...args)
       assert.equal(code, 2, args.join(' '))
@@ -74,12 +74,12 @@ test('VAULT-2: bao moves mounts, manages audit devices, lists plugins and helps'
   })
 })
 
-test('VAULT-2: hvac moves mounts, manages audit devices, saves and restores the storage', async (t) => {
+test('VAULT-2: hvac moves mounts, manages audit devices, saves and restores the storage, limits rates', async (t) => {
   const packages = await hvacOrSkip(t)
   if (packages === undefined) return
   const { vault, rootToken, dataDir } = await openUnsealedVault(t)
   const { url } = await serveVault(t, vault)
   const input = `${rootToken}\n${join(dataDir, 'audit')}`
   const printed = await runHvac(packages, 'hvac_system.py', url, input)
-  assert.deepEqual(printed.trim().split('\n'), ['move', 'audit', 'status', 'snapshot'])
+  assert.deepEqual(printed.trim().split('\n'), ['move', 'audit', 'status', 'snapshot', 'limits'])
 })

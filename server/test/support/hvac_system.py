@@ -49,3 +49,15 @@ while client.sys.is_sealed():
 read = client.secrets.kv.v2.read_secret_version("a", raise_on_deleted_version=True)
 assert read["data"]["data"] == {"n": "1"}, read
 print("snapshot")
+
+client.sys.create_or_update_quota(name="shop", path="secret/", rate=1, interval="1h")
+assert client.sys.read_quota("shop")["data"]["rate"] == 1
+assert client.sys.list_quotas()["data"]["keys"] == ["shop"]
+client.secrets.kv.v2.read_secret_version("a", raise_on_deleted_version=True)
+try:
+    client.secrets.kv.v2.read_secret_version("a", raise_on_deleted_version=True)
+    raise AssertionError("the limit does not hold")
+except hvac.exceptions.RateLimitExceeded as error:
+    assert "rate limit quota exceeded" in str(error), error
+client.sys.delete_quota("shop")
+print("limits")

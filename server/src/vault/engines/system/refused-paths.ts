@@ -23,8 +23,7 @@ const refused: Readonly<Record<string, string>> = {
   'plugins/runtimes/{rest...}': 'plugins cannot be registered: this server runs what is built in',
   'pprof/{rest...}': 'profiles of a running server are not given out',
   pprof: 'profiles of a running server are not given out',
-  'quotas/{rest...}':
-    'rate limits belong in front of this server; how many leases a role may have is a setting of the role',
+  'quotas/{rest...}': 'how many leases a role may have is a setting of the role',
   raw: 'storage is not given out raw',
   'raw/{rest...}': 'storage is not given out raw',
   'replication/dr/{rest...}': 'there is no replication',

@@ -7,6 +7,7 @@ import type { PathSpec } from '../../engine.ts'
 import type { Identity } from '../../identity/identity.ts'
 import type { Leases } from '../../leases/leases.ts'
 import type { Mounts } from '../../mounts.ts'
+import { createRateLimits } from '../../rate-limits/rate-limits.ts'
 import type { VaultRequest, VaultResponse } from '../../request-context.ts'
 import { createRequestCounts } from '../../request-counts.ts'
 import type { Router } from '../../router.ts'
@@ -19,6 +20,7 @@ import { configPaths } from './config-paths.ts'
 import { internalPaths } from './internal-paths.ts'
 import { createPathHelp } from './path-help.ts'
 import { pluginPaths } from './plugin-paths.ts'
+import { quotaPaths } from './quota-paths.ts'
 import { refusedPaths } from './refused-paths.ts'
 import { remountPaths } from './remount-paths.ts'
 import { serverPaths } from './server-paths.ts'
@@ -57,11 +59,13 @@ export function createServerSystem(needs: Needs): ServerSystem {
   const requests = createRequestCounts(clock)
   const versions = createVersionHistory(needs)
   const help = createPathHelp({ ...needs, authenticate: tokens.authenticate, now: clock.now })
+  const limits = createRateLimits({ barrier: needs.barrier, now: clock.now })
   const devices = createAuditDevices({ ...needs, folders: needs.auditFolders })
   return {
     paths: [
       ...remountPaths(mounts, leases),
       ...auditPaths(devices),
+      ...quotaPaths(limits, mounts),
       ...pluginPaths({ mounts, version, databases: pluginNames }),
       ...internalPaths({ ...needs, authenticate: tokens.authenticate }),
       ...serverPaths({
@@ -81,8 +85,12 @@ export function createServerSystem(needs: Needs): ServerSystem {
     async opened() {
       await versions.note()
       await devices.load()
+      await limits.load()
     },
-    shut: devices.forget,
-    around: (handle) => requests.around(devices.around(help(handle))),
+    shut() {
+      devices.forget()
+      limits.forget()
+    },
+    around: (handle) => requests.around(limits.around(devices.around(help(handle)))),
   }
 }
