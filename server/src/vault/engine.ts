@@ -136,8 +136,8 @@ export type PathSpec = {
   readonly tokenRefusal?: string
   /** Tells `create` from `update`; without it, writing is always `update`. */
   readonly exists?: (call: Call, reader?: Reader) => Promise<boolean>
-  /** Needs the capability `sudo` too. */
-  readonly sudo?: boolean
+  /** Needs the capability `sudo` too: always, or for these operations. */
+  readonly sudo?: boolean | readonly Operation[]
   /** Every valid token may ask; the handler shows each only what its policies touch. */
   readonly anyToken?: boolean
   /** Vault has it and this server does not: the reason. */

@@ -49,6 +49,10 @@ export type OpenContext = Omit<Context, 'live'>
 /** What an entry says beside its outcome. */
 export type About = { readonly type: EventName; readonly actor: string; readonly target: string }
 
+/** Whether an operation of a path needs `sudo` beside its own capability. */
+export const needsSudo = ({ sudo }: PathSpec, operation: Operation): boolean =>
+  sudo === true || (Array.isArray(sudo) && sudo.includes(operation))
+
 export function readHandlerOf(spec: PathSpec, operation: Operation): PathSpec['read'] {
   if (operation === 'update') return spec.post
   return operation === 'list' ? spec.list : spec.read

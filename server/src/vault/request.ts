@@ -27,6 +27,7 @@ import {
   type Context,
   entryOf,
   hasSucceeded,
+  needsSudo,
   noteOf,
   type OpenContext,
   openCallOf,
@@ -245,14 +246,14 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
 
   function readCapabilities(spec: PathSpec, operation: Operation): Capability[] {
     if (spec.anyToken) return []
-    return spec.sudo ? [operation as Capability, 'sudo'] : [operation as Capability]
+    return needsSudo(spec, operation) ? [operation as Capability, 'sudo'] : [operation as Capability]
   }
 
   const capabilitiesOf = async (spec: PathSpec, call: Call): Promise<Capability[]> =>
     call.operation === 'update' ? writeCapabilities(spec, call) : readCapabilities(spec, call.operation)
 
   async function writeCapabilities(spec: PathSpec, call: Call, reader?: Reader): Promise<Capability[]> {
-    const sudo: Capability[] = spec.sudo ? ['sudo'] : []
+    const sudo: Capability[] = needsSudo(spec, call.operation) ? ['sudo'] : []
     if (call.operation !== 'update' || !spec.exists || call.token.acl.root)
       return [...sudo, call.operation as Capability]
     return [...sudo, (await spec.exists(call, reader)) ? 'update' : 'create']

@@ -127,6 +127,14 @@ const rows: Row[] = [
     remedy: rule('sys/auth/people', 'create', 'update', 'sudo'),
   },
   {
+    name: 'a path that is protected for one operation alone',
+    policies: [rule('sys/leases/lookup', 'list', 'update')],
+    request: ['LIST', 'sys/leases/lookup'],
+    codes: ['sudo'],
+    words: /sys\/leases\/lookup\/ is protected: it needs sudo as well/,
+    remedy: rule('sys/leases/lookup/', 'update', 'list', 'sudo'),
+  },
+  {
     name: 'KV 2: the request lacks data/',
     policies: [rule('secret/data/shop/*', 'read')],
     request: ['GET', 'secret/shop/stripe'],

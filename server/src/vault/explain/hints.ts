@@ -152,6 +152,8 @@ function nearMissHints({ asked, rules, deciding, verdict }: Facts): Reason[] {
 
 function operationHints({ asked, spec, mount }: Facts): Reason[] {
   if (!spec || !mount) return []
+  if (spec.refused !== undefined)
+    return [{ code: 'unsupported', text: `${asked.path} is not supported here: ${spec.refused}` }]
   const answered = operationsOf(spec)
   if (answered.includes(asked.operation)) return []
   const list = answered.map((operation) => methods[operation]).join(', ')

@@ -2,6 +2,7 @@ import type { Acl } from '../acl/acl.ts'
 import { type Violation, violationOf } from '../acl/limits.ts'
 import type { Capability } from '../acl/policy-document.ts'
 import type { Body, Operation, PathSpec } from '../engine.ts'
+import { needsSudo } from '../request-context.ts'
 
 /** One request, without the token that makes it. */
 export type Asked = {
@@ -35,7 +36,7 @@ export async function wantedBy(
   }
   if (spec.anyToken && (operation === 'read' || operation === 'list'))
     return { capabilities: [], mode: 'every' }
-  const sudo: Capability[] = spec.sudo ? ['sudo'] : []
+  const sudo: Capability[] = needsSudo(spec, operation) ? ['sudo'] : []
   if (operation !== 'update' || !spec.exists || acl.root)
     return { capabilities: [operation as Capability, ...sudo], mode: 'every' }
   const mayCreate = acl.allows(path, 'create')

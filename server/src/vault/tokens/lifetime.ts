@@ -67,7 +67,8 @@ export function renewed(
 /** The latest that a token can live until, renewed as often as may be; null: for ever. */
 export function latestEndOf(record: TokenRecord): number | null {
   if (!record.renewable) return record.expiresAt
-  const usual = record.periodSeconds > 0 ? null : Math.min(record.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
+  const usual =
+    record.periodSeconds > 0 ? null : Math.min(record.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
   const greatestAge = record.explicitMaxTtlSeconds || usual
   return greatestAge === null ? null : record.createdAt + greatestAge * 1000
 }
