@@ -90,6 +90,7 @@ export async function runRestore({ file, identities, dataDir, databaseUrl, repla
       {
         dataDir,
         openStore: () => openStore({ dataDir, databaseUrl }),
+        elsewhere: databaseUrl !== undefined,
         migrations,
         clock: systemClock,
         replace,

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { launcher } from './support/keyward-command.ts'
+import { createDatabase, postgresBinaries, startPostgres } from './support/postgres.ts'
 import {
   eventually,
   fromJson,
@@ -128,6 +129,28 @@ test('VAULT-7: a restore that is killed in the middle starts no server, and is r
   assert.equal(repeated.code, 0, repeated.stderr)
   const copy = await startServer(t, { token, dataDir })
   assert.equal(((await read(copy, 'big/14')) as Fields)['v'], 'x'.repeat(200_000))
+})
+
+test('VAULT-7: the way from the embedded database to PostgreSQL is a backup', async (t) => {
+  if (!postgresBinaries()) return t.skip('PostgreSQL is not installed')
+  const token = newRootToken()
+  const home = scratchFolder(t, 'home')
+  const server = await startServer(t, { token })
+  const { key } = await configured(server, home)
+  await write(server, 'shop', { n: 1 })
+  const file = await createBackup(server)
+  await server.stop()
+  const env = { KEYWARD_DATABASE_URL: await createDatabase(await startPostgres(t)) }
+  const dataDir = scratchFolder(t)
+  const args = ['backup', 'restore', file, '--identity', key, '--data', dataDir]
+  const restored = await keywardCommand(home, args, { env })
+  assert.equal(restored.code, 0, restored.stderr)
+  const used = await keywardCommand(home, [...args, '--replace'], { env })
+  assert.match(used.stderr, /not empty/)
+  const copy = await startServer(t, { token, dataDir, env })
+  assert.deepEqual(await read(copy, 'shop'), { n: 1 })
+  await write(copy, 'shop', { n: 2 })
+  assert.equal((await copy.keyward(['audit', 'verify'])).code, 0)
 })
 
 test('VAULT-7: a key file is not written over, and who may not make backups is refused', async (t) => {

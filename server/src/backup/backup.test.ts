@@ -65,7 +65,15 @@ const plain = (rows: Record<string, SqlValue>[]): unknown[] =>
 function target(t: TestContext, world: Pick<World, 'clock'>, databaseUrl?: string) {
   const dataDir = temporaryFolder(t)
   const place = { dataDir, databaseUrl }
-  return { dataDir, openStore: () => openStore(place), migrations, clock: world.clock, replace: false }
+  const elsewhere = databaseUrl !== undefined
+  return {
+    dataDir,
+    openStore: () => openStore(place),
+    elsewhere,
+    migrations,
+    clock: world.clock,
+    replace: false,
+  }
 }
 
 const refusedWith = (code: string) => (error: unknown) => error instanceof AppError && error.code === code

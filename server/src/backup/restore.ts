@@ -25,6 +25,8 @@ type Target = {
   /** Locked by this process. */
   readonly dataDir: string
   readonly openStore: () => Promise<Store>
+  /** The database is no file of the data folder. */
+  readonly elsewhere: boolean
   readonly migrations: readonly Migration[]
   readonly clock: Pick<Clock, 'now'>
   /** Moves aside what lies in the data folder, instead of refusing. Never a database of PostgreSQL. */
@@ -49,14 +51,15 @@ export async function restoreBackup(source: Source, target: Target): Promise<Che
   const { dataDir, clock } = target
   const checked = await verifyBackup(source)
   const again = existsSync(join(dataDir, marker))
+  // Before anything is moved: what lies elsewhere is never moved aside.
+  if (target.elsewhere) await assertEmpty(target)
   if (again) for (const name of databaseFiles) rmSync(join(dataDir, name), { force: true })
   else if (target.replace) await moveAside(dataDir, clock.now())
   const archive = await opened(source)
   assertNoOtherKey(dataDir, archive.header.files[unsealKeyFile])
   const store = await target.openStore()
   try {
-    if (!(await isEmptyStore(store)))
-      throw new AppError('backup.target_used', `the database of ${dataDir} is in use`)
+    await assertEmptyStore(store, dataDir)
     await writeWhole(dataDir, marker, Buffer.from(`${source.file}\n`))
     const { migrations } = archive.header
     const counts = await fillStore(store, target.migrations, { migrations, parts: archive.parts })
@@ -77,12 +80,22 @@ export async function restoreBackup(source: Source, target: Target): Promise<Che
   return checked
 }
 
-/** Nothing of ours is in it: it is new, or a restore into it was rolled back. */
-function isEmptyStore(store: Pick<Store, 'copy'>): Promise<boolean> {
-  return store.copy(async (tables) => {
-    for (const { rows } of tables) for await (const chunk of rows()) if (chunk.length > 0) return false
-    return true
+async function assertEmpty({ openStore, dataDir }: Target): Promise<void> {
+  const store = await openStore()
+  try {
+    await assertEmptyStore(store, dataDir)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Nothing of ours may be in it: it is new, or a restore into it was rolled back. */
+async function assertEmptyStore(store: Pick<Store, 'copy'>, dataDir: string): Promise<void> {
+  const used = await store.copy(async (tables) => {
+    for (const { rows } of tables) for await (const chunk of rows()) if (chunk.length > 0) return true
+    return false
   })
+  if (used) throw new AppError('backup.target_used', `the database of ${dataDir} is in use`)
 }
 
 /** The restored chain goes on with the entry of its restore, and the anchor is set to it. */
