@@ -279,10 +279,41 @@ test('UI-1: the vault, looked at and changed through the API', async (t) => {
     },
   )
 
-  await t.test('VAULT-3: leases: none yet, and what is none is refused', async () => {
+  await t.test('VAULT-3: leases: listed below a path, revoked, and what is none is refused', async () => {
     assert.deepEqual(await call(api.credentials.list, {}), { items: [], next: null })
-    const { total, count } = await call(api.credentials.backlog, {})
-    assert.deepEqual([total, count], [0, 0])
+    const write = (path: string, body: unknown) => server.ask('POST', `/v1/${path}`, { body })
+    await call(api.mounts.enable, { path: 'pki', type: 'pki' })
+    await write('pki/root/generate/internal', { common_name: 'example', ttl: '24h', key_type: 'ec' })
+    await write('pki/roles/shop', {
+      allow_any_name: true,
+      generate_lease: true,
+      key_type: 'ec',
+      max_ttl: '1h',
+    })
+    for (const name of ['a', 'b'])
+      assert.equal((await write('pki/issue/shop', { common_name: `${name}.example` })).status, 200)
+    const { items } = await call(api.credentials.list, { prefix: 'pki/issue' })
+    assert.deepEqual(
+      items.map(({ state, mount, role, error }) => [state, mount, role, error]),
+      [
+        ['live', 'pki/', 'shop', null],
+        ['live', 'pki/', 'shop', null],
+      ],
+    )
+    assert.deepEqual((await call(api.credentials.list, { prefix: 'database' })).items, [])
+    assert.deepEqual((await call(api.credentials.list, { failing: 'true' })).items, [])
+    assert.equal((await call(api.credentials.backlog, {})).total, 2)
+    const [first, second] = items.map(({ id }) => id)
+    assert.deepEqual(await refusal(server, 'POST', '/vault/leases/renew', { leaseId: first }), [
+      400,
+      'request.invalid',
+    ])
+    await call(api.credentials.revoke, { leaseId: first ?? '' })
+    const left = await call(api.credentials.list, { prefix: 'pki/issue/shop/' })
+    assert.deepEqual(
+      left.items.map(({ id }) => id),
+      [second],
+    )
     assert.deepEqual(
       await refusal(server, 'POST', '/vault/leases/renew', { leaseId: 'database/creds/x/none' }),
       [400, 'request.invalid'],
