@@ -46,8 +46,7 @@ export function BackupsPage() {
 }
 
 function State({ status: { state, settings, lastDoneAt, items } }: { status: BackupStatus }) {
-  const every =
-    settings.everySeconds === null ? 'only when asked' : `every ${secondsText(settings.everySeconds)}`
+  const every = everyText(settings.everySeconds)
   return (
     <>
       {state === 'failing' ? (
@@ -91,6 +90,10 @@ function State({ status: { state, settings, lastDoneAt, items } }: { status: Bac
     </>
   )
 }
+
+const singles: Record<number, string> = { 3600: 'every hour', 86400: 'every day', 604800: 'every week' }
+const everyText = (seconds: number | null): string =>
+  seconds === null ? 'only when asked' : (singles[seconds] ?? `every ${secondsText(seconds)}`)
 
 const looks: Record<Backup['state'], Look> = {
   done: { hue: 'ok', icon: CircleCheck, text: 'Written' },
