@@ -5,8 +5,30 @@ import type { CopiedTable, Migration, Store, Tx } from './store.ts'
 /** What each database keeps for itself; a copy holds nothing of it. */
 export const ownTables: ReadonlySet<string> = new Set(['schema_migrations', 'store_probe', 'store_owner'])
 
-/** As many rows as are read, or written, at once. */
-export const rowsAtOnce = 200
+/** As many rows as are read, or written, at once; fewer when they are large. */
+const rowsAtOnce = 200
+const mostBytesAtOnce = 4 * 1024 * 1024
+
+/** Collects rows until there are enough for a chunk. */
+export function createChunk() {
+  let rows: SqlValue[][] = []
+  let bytes = 0
+  return {
+    /** True when the chunk is full. */
+    add(row: SqlValue[]): boolean {
+      rows.push(row)
+      for (const value of row)
+        bytes += value instanceof Uint8Array || typeof value === 'string' ? value.length : 8
+      return rows.length >= rowsAtOnce || bytes >= mostBytesAtOnce
+    },
+    take(): SqlValue[][] {
+      const taken = rows
+      rows = []
+      bytes = 0
+      return taken
+    },
+  }
+}
 /** SQLite takes this many values in a statement; PostgreSQL takes more. */
 const mostValues = 32_000
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { AppError, reasonOf } from '../core/index.ts'
-import { ownTables, rowsAtOnce } from './copy.ts'
+import { createChunk, ownTables } from './copy.ts'
 import { createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
 import { type Sql, type SqlValue, sql } from './sql.ts'
@@ -97,12 +97,17 @@ function tableOf(client: pg.Client, { name, columns }: { name: string; columns: 
       await client.query(
         `declare rows_of_table no scroll cursor for select ${columns.join(', ')} from ${name} order by 1`,
       )
-      const fetch = { text: `fetch ${rowsAtOnce} from rows_of_table`, rowMode: 'array' } as const
+      // How large rows are is not known before they are here.
+      const fetch = { text: 'fetch 20 from rows_of_table', rowMode: 'array' } as const
+      const chunk = createChunk()
       try {
         for (;;) {
           const { rows } = await client.query<SqlValue[]>(fetch)
+          const full = rows.map(chunk.add).some(Boolean)
+          if (!full && rows.length > 0) continue
+          const taken = chunk.take()
+          if (taken.length > 0) yield taken
           if (rows.length === 0) return
-          yield rows
         }
       } finally {
         await client.query('close rows_of_table')

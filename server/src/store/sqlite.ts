@@ -2,7 +2,7 @@ import { closeSync, fdatasync, fsyncSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { AppError, reasonOf } from '../core/index.ts'
-import { ownTables, rowsAtOnce } from './copy.ts'
+import { createChunk, ownTables } from './copy.ts'
 import { createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
 import type { Sql, SqlValue } from './sql.ts'
@@ -97,16 +97,15 @@ function tableOf(db: DatabaseSync, name: string): CopiedTable {
     async *rows() {
       const statement = db.prepare(`select ${columns.join(', ')} from ${name} order by 1`)
       statement.setReturnArrays(true)
-      let chunk: SqlValue[][] = []
+      const chunk = createChunk()
       for (const row of statement.iterate() as Iterable<unknown>) {
-        chunk.push(row as SqlValue[])
-        if (chunk.length < rowsAtOnce) continue
-        yield chunk
-        chunk = []
+        if (!chunk.add(row as SqlValue[])) continue
+        yield chunk.take()
         // Reading stops the process; between two chunks others have their turn.
         await new Promise((resolve) => setImmediate(resolve))
       }
-      if (chunk.length > 0) yield chunk
+      const last = chunk.take()
+      if (last.length > 0) yield last
     },
   }
 }
