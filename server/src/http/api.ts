@@ -107,9 +107,13 @@ function parse(shapes: Shapes, method: string, request: FastifyRequest): unknown
   const results = (['body', 'query', 'params'] as const).map((place) => shapes[place].safeParse(given[place]))
   const issues = results.flatMap((result) => result.error?.issues ?? [])
   if (issues.length === 0) return Object.assign({}, ...results.map((result) => result.data))
-  const places = issues.map((issue) => `${issue.path.join('.') || 'request'}: ${issue.message}`)
+  // A field that is not known comes first: misspelt, it is why another one is missing.
+  const order = [...issues].sort((a, b) => Number(isUnknown(b)) - Number(isUnknown(a)))
+  const places = order.map((issue) => `${issue.path.join('.') || 'request'}: ${issue.message}`)
   throw new AppError('request.invalid', places.slice(0, 5).join('; '))
 }
+
+const isUnknown = ({ code }: { code?: string | undefined }): boolean => code === 'unrecognized_keys'
 
 function anyOf(action: string, policy: ApiNeeds['policy']): Resource {
   return { type: policy.resourceTypeOf(action) ?? 'Server', id: '*' }
