@@ -250,6 +250,14 @@ test('VAULT-2: a body that comes after its head is waited for in the lane', asyn
   assert.deepEqual(lane, await talk(false, pieces))
 })
 
+test('VAULT-2: a body that comes byte by byte is read by the complete server', async () => {
+  const at = putAscii.length - 9
+  const pieces = [putAscii.slice(0, at), ...putAscii.slice(at), get].map((text) => Buffer.from(text))
+  const lane = await talk(true, pieces)
+  assert.equal(lane.heard.length, 2)
+  assert.deepEqual(lane, await talk(false, pieces))
+})
+
 async function listening(t: TestContext, server: Server, close: () => void): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {

@@ -26,6 +26,8 @@ const endOfHead = '\r\n\r\n'
 const longestHeadBytes = 8 * 1024
 /** A request with its body; and what a client may have sent ahead of its answers. */
 const longestRequestBytes = 64 * 1024
+/** Into how many packets a body may fall: each is put together with what came before. */
+const mostPieces = 8
 const requestTimeout = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n'
 
 /**
@@ -53,6 +55,7 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
   /** What has come and is not dealt with: a request that is not whole yet, or those behind the one in work. */
   let pending: Buffer | undefined
   let partialSince = 0
+  let pieces = 0
   let busy = false
   let answered = false
   let ended = false
@@ -62,12 +65,14 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
   function consume(chunk: Buffer): void {
     const request = read(chunk)
     if (request === 'partial') {
+      if (ended) return void socket.end()
+      if (++pieces > mostPieces) return leave(chunk)
       pending = chunk
       partialSince ||= now()
-      if (ended) socket.end()
     } else if (request) {
       pending = request.rest
       partialSince = 0
+      pieces = 0
       busy = true
       needs.answer(request.asked).then(send, () => socket.destroy())
     } else if (ended) socket.end()
