@@ -16,7 +16,7 @@ const largestCheckedAtStartBytes = 64 * 1024 * 1024
  */
 const checkpointPages = 8000
 /** Rows are found by keyed digests, which lie anywhere in the file. Memory is taken only as it fills. */
-const cacheKilobytes = 16 * 1024
+const cacheKilobytes = 8 * 1024
 
 /**
  * SQLite in WAL mode. The connection commits with `synchronous = normal`, which leaves the log unsynced; `write` then syncs the
