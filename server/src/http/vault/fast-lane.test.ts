@@ -258,6 +258,41 @@ test('VAULT-2: a body that comes byte by byte is read by the complete server', a
   assert.deepEqual(lane, await talk(false, pieces))
 })
 
+test('VAULT-2: who sends requests faster than they are answered is read no further than that', async () => {
+  const { heard, handle } = createEcho()
+  const { front, server } = frontOf(handle)
+  front.attach(server)
+  const line = new Line()
+  server.emit('connection', line)
+  const packet = Buffer.from(get.repeat(Math.ceil((64 * 1024) / get.length)))
+  for (let sent = 0; sent < 40; sent++) line.push(packet)
+  await turns(100)
+  const taken = 40 * packet.length - line.readableLength
+  assert.ok(heard.length > 60, 'it goes on')
+  assert.ok(taken - heard.length * get.length <= 3 * packet.length, `${taken} bytes were read`)
+  line.destroy()
+})
+
+test('VAULT-2: who sent ahead goes on to the complete server', async () => {
+  const ahead = Buffer.from(get.repeat(Math.ceil((80 * 1024) / get.length)))
+  const pieces = [Buffer.from(get), ahead, Buffer.from(`${chunked}${get}`)]
+  const { heard } = await talkLong(pieces)
+  assert.equal(heard.length, ahead.length / get.length + 3)
+})
+
+async function talkLong(pieces: readonly Buffer[]) {
+  const { heard, handle } = createEcho()
+  const { front, server } = frontOf(handle)
+  front.attach(server)
+  const line = new Line()
+  server.emit('connection', line)
+  for (const piece of pieces) line.push(piece)
+  for (let rounds = 0; rounds < 100 && !heard.some((entry) => entry.includes('"c"')); rounds++) await turns(100)
+  await turns(10)
+  line.destroy()
+  return { heard }
+}
+
 async function listening(t: TestContext, server: Server, close: () => void): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {

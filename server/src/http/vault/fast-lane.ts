@@ -64,12 +64,8 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
 
   function consume(chunk: Buffer): void {
     const request = read(chunk)
-    if (request === 'partial') {
-      if (ended) return void socket.end()
-      if (++pieces > mostPieces) return leave(chunk)
-      pending = chunk
-      partialSince ||= now()
-    } else if (request) {
+    if (request === 'partial') awaitRest(chunk)
+    else if (request) {
       pending = request.rest
       partialSince = 0
       pieces = 0
@@ -77,6 +73,15 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
       needs.answer(request.asked).then(send, () => socket.destroy())
     } else if (ended) socket.end()
     else leave(chunk)
+  }
+
+  function awaitRest(chunk: Buffer): void {
+    if (ended) socket.end()
+    else if (++pieces > mostPieces) leave(chunk)
+    else {
+      pending = chunk
+      partialSince ||= now()
+    }
   }
 
   function send(answer: Answered): void {
@@ -102,7 +107,8 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
     busy = false
     const chunk = pending
     pending = undefined
-    if (socket.isPaused()) socket.resume()
+    // What has come already is dealt with before more is read: each answer would else let in more than it dealt with.
+    if (socket.isPaused() && (chunk?.length ?? 0) <= longestRequestBytes) socket.resume()
     if (chunk) consume(chunk)
     else if (ended) socket.end()
   }
@@ -137,6 +143,7 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
   function leave(bytes: Buffer): void {
     for (const [event, listener] of listeners) socket.off(event, listener)
     socket.setTimeout(0)
+    if (socket.isPaused()) socket.resume()
     needs.handOver(socket, bytes)
   }
 
