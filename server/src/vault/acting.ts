@@ -25,7 +25,10 @@ export function createActing(needs: Needs): (principal: Principal, act: Act) => 
   return async (principal, { method, path, body, wrapTtl }) => {
     const live = liveOf(principal)
     const tokens = { ...needs.tokens, authenticate: async () => live, spendUse: async () => null }
-    const answer = await createRequestHandler({ ...needs, tokens })({
+    const answer = await createRequestHandler(
+      { ...needs, tokens },
+      rethrow,
+    )({
       method,
       path: method === 'LIST' && !path.endsWith('/') ? `${path}/` : path,
       query: {},
@@ -59,24 +62,18 @@ function liveOf(principal: Principal): LiveToken {
   return { row: '', record, principal, acl: rootAcl, endsAt: Number.POSITIVE_INFINITY, revoked: false }
 }
 
+function rethrow(error: unknown): never {
+  throw error
+}
+
+/** A refusal has been thrown; what is left are answers, among them those that say in words why there is none. */
 function acted({ status, body }: VaultResponse): Acted {
   const parsed: unknown = body ? JSON.parse(body.reveal()) : {}
   const answer = isObject(parsed) ? parsed : {}
   if (status < 300) return answer
-  const [detail = ''] = Array.isArray(answer['errors']) ? answer['errors'].map(String) : []
-  if (status === 404 && !/^no handler for route|unsupported path/.test(detail)) return undefined
-  throw failureFor(status, detail)
-}
-
-const policyWords = 'failed to parse policy: '
-
-/** The dialect's refusals as the failures that they were rendered from. */
-function failureFor(status: number, detail: string): Error {
-  if (status === 503) return new AppError('vault.sealed')
-  if (status === 403)
-    return new AppError('policy.denied', detail.replace(/^permission denied:? ?/, '') || undefined)
-  if (status >= 500) return new Error(`the vault answered ${status}`)
-  if (detail.startsWith(policyWords)) return new AppError('policy.invalid', detail.slice(policyWords.length))
-  if (detail.startsWith('check-and-set parameter')) return new AppError('secret.cas_mismatch', detail)
-  return new AppError('request.invalid', detail)
+  if (status === 404) return undefined
+  const [detail = `the vault answered ${status}`] = Array.isArray(answer['errors'])
+    ? answer['errors'].map(String)
+    : []
+  throw new AppError('request.invalid', detail)
 }

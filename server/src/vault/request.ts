@@ -85,7 +85,11 @@ const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsu
 const isOpenTo = ({ open, opens = ['update'] }: PathSpec, operation: Operation): boolean =>
   open !== undefined && opens.some((each) => each === operation)
 
-export function createRequestHandler(needs: Needs): (request: VaultRequest) => Promise<VaultResponse> {
+export function createRequestHandler(
+  needs: Needs,
+  /** What is made of a refusal or failure, after it has been recorded. */
+  refused: (error: unknown) => VaultResponse = failureOf,
+): (request: VaultRequest) => Promise<VaultResponse> {
   const { store, audit, tokens, router, clock, log } = needs
   const readLog = createReadLog({ store, audit, durability: needs.readDurability })
 
@@ -322,7 +326,7 @@ export function createRequestHandler(needs: Needs): (request: VaultRequest) => P
     } catch (error) {
       if (!(error instanceof AppError))
         log.error({ path: request.path, reason: reasonOf(error) }, 'a vault request failed')
-      return failureOf(error)
+      return refused(error)
     }
   }
 }
