@@ -287,7 +287,8 @@ async function talkLong(pieces: readonly Buffer[]) {
   const line = new Line()
   server.emit('connection', line)
   for (const piece of pieces) line.push(piece)
-  for (let rounds = 0; rounds < 100 && !heard.some((entry) => entry.includes('"c"')); rounds++) await turns(100)
+  for (let rounds = 0; rounds < 100 && !heard.some((entry) => entry.includes('"c"')); rounds++)
+    await turns(100)
   await turns(10)
   line.destroy()
   return { heard }
