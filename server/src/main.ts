@@ -203,7 +203,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend }),
       ...leaseRoutes({ store, lend }),
-      ...secretRoutes({ vault, audit }),
+      ...secretRoutes({ vault, audit, policy }),
       ...vaultRoutes({ vault, audit, policy }),
     ],
   })

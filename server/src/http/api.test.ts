@@ -51,7 +51,11 @@ forbid (principal, action == Action::"secrets.resolve", resource is Secret)
 when { resource has path && resource.path like "secret/production/*" };`
 
 test('POL-1: a rule about a path holds for each secret that is resolved, and one refusal gives out nothing', async (t) => {
-  const { app, entries } = serve(t, (audit) => secretRoutes({ vault: { kv }, audit }), noProduction)
+  const { app, entries } = serve(
+    t,
+    (audit) => secretRoutes({ vault: { kv }, audit, policy: createPolicy({ clock: systemClock }) }),
+    noProduction,
+  )
   const allowed = 'keyward://secret/staging/db#value'
   const refused = 'keyward://secret/production/db#value'
   const purpose = 'a test'
@@ -67,7 +71,9 @@ test('POL-1: a rule about a path holds for each secret that is resolved, and one
 })
 
 test('VAULT-9: what every object has is no field of a secret', async (t) => {
-  const { app, entries } = serve(t, (audit) => secretRoutes({ vault: { kv }, audit }))
+  const { app, entries } = serve(t, (audit) =>
+    secretRoutes({ vault: { kv }, audit, policy: createPolicy({ clock: systemClock }) }),
+  )
   for (const field of ['constructor', '__proto__', 'toString']) {
     const references = [`keyward://secret/staging/db#${field}`]
     const answer = await ask(app, '/secrets/resolve', { references, purpose: 'a test' })

@@ -7,6 +7,7 @@ import { type Principal, silentLog, systemClock } from '../core/index.ts'
 import { createPolicy } from '../policy/index.ts'
 import { mountApi } from './api.ts'
 import { secretVersionRoutes } from './handlers/secret-versions.ts'
+import { secretRoutes } from './handlers/secrets.ts'
 
 const auditor: Principal = { kind: 'person', id: 'psn_1', name: 'auditor', roles: ['auditor'] }
 const noPayroll = `@id("no-payroll")
@@ -19,7 +20,7 @@ async function serve(t: TestContext, custom = '') {
   const policy = createPolicy({ clock: systemClock })
   if (custom) policy.prepare([policy.compile({ name: 'custom', text: custom })])()
   const app = Fastify()
-  const routes = secretVersionRoutes({ vault, audit, policy })
+  const routes = [...secretVersionRoutes({ vault, audit, policy }), ...secretRoutes({ vault, audit, policy })]
   const authenticate = async () => auditor
   mountApi(app, routes, {
     authenticate,
@@ -30,13 +31,18 @@ async function serve(t: TestContext, custom = '') {
     secure: false,
   })
   t.after(() => app.close())
+  const list = async (path: string): Promise<string[]> => {
+    const url = `/api/v1/secrets?path=${encodeURIComponent(path)}`
+    const reply = await app.inject({ method: 'GET', url, headers: { authorization: 'Bearer x' } })
+    return reply.json().items.map((item: { path: string }) => item.path)
+  }
   const search = async (words: string, limit = 50) => {
     const url = `/api/v1/secrets/search?words=${encodeURIComponent(words)}&limit=${limit}`
     const reply = await app.inject({ method: 'GET', url, headers: { authorization: 'Bearer x' } })
     const { items, complete, looked } = reply.json()
     return { paths: items?.map(({ path }: { path: string }) => path), complete, looked }
   }
-  return { root, search, routes, vault }
+  return { root, search, list, routes }
 }
 
 test('VAULT-2: every word must be in the path, in whichever mount and case; folders are no answer', async (t) => {
@@ -50,11 +56,14 @@ test('VAULT-2: every word must be in the path, in whichever mount and case; fold
   assert.deepEqual(await search('shop smtp'), { paths: ['secret/shop/smtp'], complete: true, looked: 6 })
 })
 
-test('POL-1: a search tells no name that policy keeps back', async (t) => {
-  const { root, search } = await serve(t, noPayroll)
+test('POL-1: neither a search nor a list tells a name that policy keeps back', async (t) => {
+  const { root, search, list } = await serve(t, noPayroll)
   for (const path of ['payroll/bank', 'shop/bank'])
     await root('POST', `secret/data/${path}`, { data: { key: 'made-up' } })
   assert.deepEqual((await search('bank')).paths, ['secret/shop/bank'])
+  assert.deepEqual(await list('secret/shop'), ['secret/shop/bank'])
+  assert.deepEqual(await list('secret/payroll'), [])
+  assert.deepEqual(await list(''), ['secret/'])
 })
 
 test('VAULT-2: a search ends at its limit and says so; when nobody waits any more it ends at once', async (t) => {

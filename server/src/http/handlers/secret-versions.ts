@@ -4,7 +4,7 @@ import { AppError, actorOf } from '../../core/index.ts'
 import type { Policy } from '../../policy/index.ts'
 import type { Vault } from '../../vault/index.ts'
 import { type Call, type Route, route } from '../route.ts'
-import { secretAt } from './secrets.ts'
+import { mayKnow, secretAt } from './secrets.ts'
 
 type Needs = {
   vault: Pick<Vault, 'kv' | 'act'>
@@ -131,8 +131,6 @@ async function search(
 ) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean)
   const fits = (path: string): boolean => wanted.every((word) => path.toLowerCase().includes(word))
-  const mayRead = (path: string): boolean =>
-    policy.decide({ principal, action: 'secrets.read', resource: secretAt(path) }).allow
   const items: { name: string; path: string; folder: boolean }[] = []
   const folders = await kv.list('')
   let looked = 0
@@ -141,8 +139,9 @@ async function search(
     for (const name of await kv.list(folder)) {
       looked++
       const path = folder + name
-      if (name.endsWith('/')) folders.push(path)
-      else if (items.length < limit && fits(path) && mayRead(path)) items.push({ name, path, folder: false })
+      const entry = { name, path, folder: name.endsWith('/') }
+      if (entry.folder) folders.push(path)
+      else if (items.length < limit && fits(path) && mayKnow(policy, principal, entry)) items.push(entry)
     }
   }
   return { items, complete: true, looked }

@@ -1,12 +1,24 @@
 import { secretsApi } from '@keyward/contract'
 import type { Audit } from '../../audit/index.ts'
-import { AppError, actorOf, formatReference, parseReference, type Secret } from '../../core/index.ts'
+import {
+  AppError,
+  actorOf,
+  formatReference,
+  type Principal,
+  parseReference,
+  type Secret,
+} from '../../core/index.ts'
+import type { Policy } from '../../policy/index.ts'
 import type { Vault } from '../../vault/index.ts'
 import { type Call, type Resource, type Route, route } from '../route.ts'
 
-type Needs = { vault: Pick<Vault, 'kv'>; audit: Pick<Audit, 'recordNow'> }
+type Needs = {
+  vault: Pick<Vault, 'kv'>
+  audit: Pick<Audit, 'recordNow'>
+  policy: Pick<Policy, 'decide'>
+}
 
-export function secretRoutes({ vault, audit }: Needs): Route[] {
+export function secretRoutes({ vault, audit, policy }: Needs): Route[] {
   async function found(path: string, version?: number) {
     const secret = await (version === undefined ? vault.kv.read(path) : vault.kv.readVersion(path, version))
     const which = version === undefined ? '' : `version ${version} of `
@@ -45,13 +57,11 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
   return [
     route(
       secretsApi.list,
-      async ({ path }) => {
+      async ({ path }, { principal }) => {
         const folder = folderOf(path)
         const names = await vault.kv.list(folder)
-        return {
-          path: folder,
-          items: names.map((name) => ({ name, path: folder + name, folder: name.endsWith('/') })),
-        }
+        const items = names.map((name) => ({ name, path: folder + name, folder: name.endsWith('/') }))
+        return { path: folder, items: items.filter((entry) => mayKnow(policy, principal, entry)) }
       },
       ({ path }) => secretAt(folderOf(path)),
     ),
@@ -89,6 +99,16 @@ export function secretRoutes({ vault, audit }: Needs): Route[] {
       ({ references }) => [...new Set(references.map(pathOf))].map(secretAt),
     ),
   ]
+}
+
+/** A name is told to who may read about it; a folder's, to who may list it. */
+export function mayKnow(
+  policy: Needs['policy'],
+  principal: Principal,
+  { path, folder }: { path: string; folder: boolean },
+): boolean {
+  const action = folder ? 'secrets.list' : 'secrets.read'
+  return policy.decide({ principal, action, resource: secretAt(path) }).allow
 }
 
 export const secretAt = (path: string): Resource => ({ type: 'Secret', id: path, attributes: { path } })
