@@ -1,4 +1,4 @@
-import { reasonOf } from '../../core/index.ts'
+import { AppError, reasonOf } from '../../core/index.ts'
 import { type Fields, fieldsOf, type VaultApi } from './api.ts'
 import type { Conflict, Outcome, Progress } from './report.ts'
 
@@ -14,14 +14,15 @@ export async function importPolicies(
 ): Promise<void> {
   for (const name of await source.list('sys/policies/acl')) {
     if (name === 'root') continue
-    const theirs = (await source.read(`sys/policies/acl/${name}`))?.['policy']
-    const ours = (await target.read(`sys/policies/acl/${name}`))?.['policy']
-    if (everyVaultHas.has(name) && ours !== theirs) {
-      progress.remark(`The policy "${name}" is another there. Every vault has its own; compare them.`)
-      continue
-    }
-    const outcome = outcomeOf(ours, ours === theirs, options)
     try {
+      assertName(name)
+      const theirs = (await source.read(`sys/policies/acl/${name}`))?.['policy']
+      const ours = (await target.read(`sys/policies/acl/${name}`))?.['policy']
+      if (everyVaultHas.has(name) && ours !== theirs) {
+        progress.remark(`The policy "${name}" is another there. Every vault has its own; compare them.`)
+        continue
+      }
+      const outcome = outcomeOf(ours, ours === theirs, options)
       if (outcome === 'created' || outcome === 'replaced')
         await target.write(`sys/policies/acl/${name}`, { policy: theirs })
       progress.add({ kind: 'policy', path: name, outcome })
@@ -29,6 +30,11 @@ export async function importPolicies(
       progress.add({ kind: 'policy', path: name, outcome: 'failed', detail: reasonOf(error) })
     }
   }
+}
+
+/** One with a slash in it would be an address below another's. */
+function assertName(name: string): void {
+  if (name.includes('/')) throw new AppError('request.invalid', 'this cannot be a name')
 }
 
 function outcomeOf(ours: unknown, equal: boolean, { dryRun, conflict }: Options): Outcome {
@@ -48,6 +54,7 @@ export async function importAppRoles(
   for (const name of await source.list(`${mount}role`)) {
     const path = `${mount}role/${name}`
     try {
+      assertName(name)
       const theirs = { role: await source.read(path), id: await source.read(`${path}/role-id`) }
       const ours = await target.read(path)
       const id = fieldsOf(await target.read(`${path}/role-id`))['role_id']

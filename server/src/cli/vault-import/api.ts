@@ -29,6 +29,7 @@ export function createVaultApi({ address, token, namespace }: Needs): VaultApi {
   }
 
   async function ask(method: string, path: string, query = '', body?: unknown): Promise<Answer> {
+    if (!isPlain(path)) throw new AppError('request.invalid', 'a name in it would lead out of its folder')
     const url = new URL(`/v1/${path.split('/').map(encodeURIComponent).join('/')}${query}`, address)
     const sent = body === undefined ? {} : { body: JSON.stringify(body) }
     try {
@@ -83,6 +84,12 @@ export function createVaultApi({ address, token, namespace }: Needs): VaultApi {
       if (answer.status >= 300 && answer.status !== 404) throw refused(answer, path)
     },
   }
+}
+
+/** Names come from the other vault, whoever that is. Some would be taken for a way to another place, in either vault. */
+export const isPlain = (path: string): boolean => {
+  const segments = path.replace(/\/$/, '').split('/')
+  return segments.every((segment) => !['', '.', '..'].includes(segment))
 }
 
 export const fieldsOf = (value: unknown): Fields =>

@@ -9,6 +9,8 @@ export type KvMount = { readonly path: string; readonly version: 1 | 2 }
 /** More empty versions than this are not made only so that numbers stay the same. */
 const mostFillers = 200
 const secretsAtOnce = 6
+/** A vault that means it has no longer paths; one that does not could go on for ever. */
+const longestPath = 1024
 
 /** All secrets below a mount, with their versions where there are versions. Done again, it goes on where it stopped. */
 export async function importKv(
@@ -17,7 +19,10 @@ export async function importKv(
   options: Options,
   progress: Progress,
 ): Promise<void> {
-  const names = walk(sides.source, mount.version === 2 ? `${mount.path}metadata/` : mount.path)
+  const root = mount.version === 2 ? `${mount.path}metadata/` : mount.path
+  const names = walk(sides.source, root, '', (folder, detail) =>
+    progress.add({ kind: 'secret', path: mount.path + folder, outcome: 'failed', detail }),
+  )
   const worker = async (): Promise<void> => {
     for await (const name of names) {
       const path = mount.path + name
@@ -31,10 +36,35 @@ export async function importKv(
   await Promise.all(Array.from({ length: secretsAtOnce }, worker))
 }
 
-async function* walk(source: VaultApi, root: string, folder = ''): AsyncGenerator<string> {
-  for (const name of await source.list(root + folder)) {
-    if (name.endsWith('/')) yield* walk(source, root, folder + name)
+async function* walk(
+  source: VaultApi,
+  root: string,
+  folder: string,
+  onFailure: (folder: string, reason: string) => void,
+): AsyncGenerator<string> {
+  for (const name of await namesIn(source, root, folder, onFailure)) {
+    if (name.endsWith('/')) yield* walk(source, root, folder + name, onFailure)
     else yield folder + name
+  }
+}
+
+async function namesIn(
+  source: VaultApi,
+  root: string,
+  folder: string,
+  onFailure: (folder: string, reason: string) => void,
+): Promise<string[]> {
+  if (folder.length > longestPath) {
+    onFailure(`${folder.slice(0, 40)}…`, `its path has more than ${longestPath} characters`)
+    return []
+  }
+  try {
+    return await source.list(root + folder)
+  } catch (error) {
+    // The mount itself: nothing of it can be had.
+    if (folder === '') throw error
+    onFailure(folder, reasonOf(error))
+    return []
   }
 }
 

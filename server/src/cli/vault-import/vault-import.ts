@@ -1,6 +1,6 @@
 import { AppError, reasonOf } from '../../core/index.ts'
 import { importAppRoles, importPolicies, nameUsers } from './access.ts'
-import { type Fields, fieldsOf, type VaultApi } from './api.ts'
+import { type Fields, fieldsOf, isPlain, type VaultApi } from './api.ts'
 import { importKv, type KvMount } from './kv.ts'
 import type { Conflict, ImportReport, Item, Progress } from './report.ts'
 
@@ -58,6 +58,10 @@ async function importSecrets(options: Options, progress: Progress): Promise<void
     const mount = fieldsOf(value)
     const type = String(mount['type'])
     if (own.has(type) || !path.endsWith('/') || !isWanted(options, path)) continue
+    if (!isPlain(path)) {
+      progress.add(notAPath(path))
+      continue
+    }
     const kv = kvOf(path, mount)
     if (!kv) {
       progress.remark(`${path} is of type ${type}: its keys stay in it, so it is not imported.`)
@@ -68,6 +72,13 @@ async function importSecrets(options: Options, progress: Progress): Promise<void
       await importKv(options, kv, options, progress)
   }
 }
+
+const notAPath = (path: string): Item => ({
+  kind: 'mount',
+  path,
+  outcome: 'failed',
+  detail: 'this cannot be the path of a mount',
+})
 
 function kvOf(path: string, mount: Fields): KvMount | undefined {
   const type = String(mount['type'])
@@ -84,6 +95,10 @@ async function importAuth(options: Options, progress: Progress): Promise<void> {
     const type = String(mount['type'])
     const path = `auth/${name}`
     if (own.has(type) || !name.endsWith('/') || !isWanted(options, path)) continue
+    if (!isPlain(path)) {
+      progress.add(notAPath(path))
+      continue
+    }
     if (type === 'userpass') await nameUsers(source, path, progress)
     else if (type !== 'approle') {
       progress.remark(`${path} is of type ${type}: set it up here by hand.`)
