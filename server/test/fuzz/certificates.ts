@@ -29,10 +29,10 @@ import { nameOf, printName, valuesIn } from '../../src/vault/engines/pki/x509/na
 import { parseOcspQuestion } from '../../src/vault/engines/pki/x509/ocsp.ts'
 import { oids } from '../../src/vault/engines/pki/x509/oids.ts'
 import { makeSigningRequest, parseSigningRequest } from '../../src/vault/engines/pki/x509/signing-request.ts'
-import { fitsGlob } from '../../src/vault/engines/record-fields.ts'
 import { parsePrivateKey } from '../../src/vault/engines/ssh/private-key.ts'
 import { parsePublicKey, printPublicKey, publicBlob } from '../../src/vault/engines/ssh/public-key.ts'
 import { fromBase32, toBase32 } from '../../src/vault/engines/totp/one-time-code.ts'
+import { fitsGlob } from '../../src/vault/glob.ts'
 import { type Fuzzed, mutated, refusesInWords } from './fuzzed.ts'
 
 const refusal = ['request.invalid'] as const

@@ -1,4 +1,5 @@
 import type { Operation } from '../engine.ts'
+import { fitsGlob } from '../glob.ts'
 
 /** What a rule allows of a request beyond its capability. Names of parameters are in lower case. */
 export type Limits = {
@@ -105,23 +106,6 @@ function isListed(values: readonly ParameterValue[], value: unknown): boolean {
     if (typeof pattern === 'string' && typeof value === 'string') return fitsGlob(pattern, value)
     return typeof value !== 'object' && String(pattern) === String(value)
   })
-}
-
-function fitsGlob(pattern: string, value: string): boolean {
-  if (!pattern.includes('*')) return pattern === value
-  const parts = pattern.split('*')
-  const first = parts.shift() ?? ''
-  const last = parts.pop() ?? ''
-  if (!value.startsWith(first) || !value.endsWith(last) || value.length < first.length + last.length)
-    return false
-  let at = first.length
-  const end = value.length - last.length
-  for (const part of parts) {
-    const found = value.indexOf(part, at)
-    if (found < 0 || found + part.length > end) return false
-    at = found + part.length
-  }
-  return true
 }
 
 function uniteValues(a: ValuesByName | undefined, b: ValuesByName | undefined): ValuesByName | undefined {

@@ -29,20 +29,3 @@ export function recordFrom<F extends Fields>(fields: F, body: Body, before?: Rec
 }
 
 export const invalid = (detail: string): AppError => new AppError('request.invalid', detail)
-
-/** `*` stands for any characters, also none; everything else for itself. */
-export function fitsGlob(pattern: string, value: string): boolean {
-  const parts = pattern.split('*')
-  const [first = '', ...rest] = parts
-  const last = rest.pop()
-  if (last === undefined) return pattern === value
-  if (!value.startsWith(first) || value.length < first.length + last.length) return false
-  const end = value.length - last.length
-  let at = first.length
-  for (const part of rest) {
-    const found = value.indexOf(part, at)
-    if (found < 0 || found + part.length > end) return false
-    at = found + part.length
-  }
-  return value.endsWith(last)
-}

@@ -3,8 +3,9 @@ import type { Tx } from '../../store/index.ts'
 import type { Policies } from '../acl/policies.ts'
 import type { Answer, Body, Call } from '../engine.ts'
 import { booleanField, countField, durationField, listField, textField, textMapField } from '../fields.ts'
+import { fitsGlob } from '../glob.ts'
 import type { Identity } from '../identity/identity.ts'
-import { fits, policiesFor } from '../tokens/token-policies.ts'
+import { policiesFor } from '../tokens/token-policies.ts'
 import type { TokenRole, TokenRoles } from '../tokens/token-roles.ts'
 import { authView } from '../tokens/token-view.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
@@ -82,7 +83,7 @@ async function entityOf(
   }
   if (!role)
     throw new AppError('request.invalid', "'entity_alias' is only allowed in combination with token role")
-  if (!role.allowedEntityAliases?.some((glob) => fits(glob, alias)))
+  if (!role.allowedEntityAliases?.some((glob) => fitsGlob(glob, alias)))
     throw new AppError('request.invalid', "invalid 'entity_alias' value")
   const { entity } = await identity.enter(tx, { mountAccessor: accessor, name: alias, metadata: {} })
   return { entityId: entity.id }

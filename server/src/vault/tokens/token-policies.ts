@@ -1,5 +1,6 @@
 import { AppError } from '../../core/index.ts'
 import { assertGivable } from '../acl/policies.ts'
+import { fitsGlob } from '../glob.ts'
 import type { TokenRecord } from './token-record.ts'
 import type { TokenRole } from './token-roles.ts'
 
@@ -52,13 +53,13 @@ function byParent({ parent, role, noDefaultPolicy, mighty }: Wanted, asked: read
 /** A role with rules of its own allows what they allow, whatever the parent has. */
 function byRole({ parent, noDefaultPolicy }: Wanted, role: TokenRole, asked: readonly string[]): string[] {
   const isDisallowed = (name: string): boolean =>
-    role.disallowedPolicies.includes(name) || role.disallowedPoliciesGlob.some((glob) => fits(glob, name))
+    role.disallowedPolicies.includes(name) || role.disallowedPoliciesGlob.some((glob) => fitsGlob(glob, name))
   const withDefault = !noDefaultPolicy && !role.noDefaultPolicy && !isDisallowed('default')
   const limited = role.allowedPolicies.length > 0 || role.allowedPoliciesGlob.length > 0
   const isAllowed = (name: string): boolean =>
     (withDefault && name === 'default') ||
     role.allowedPolicies.includes(name) ||
-    role.allowedPoliciesGlob.some((glob) => fits(glob, name))
+    role.allowedPoliciesGlob.some((glob) => fitsGlob(glob, name))
   const usual = limited ? role.allowedPolicies : parent.policies
   const chosen = asked.length > 0 ? asked : usual
   const wrong = limited ? chosen.find((name) => !isAllowed(name)) : undefined
@@ -74,9 +75,3 @@ function byRole({ parent, noDefaultPolicy }: Wanted, role: TokenRole, asked: rea
 }
 
 const quoted = (names: readonly string[]): string => JSON.stringify(names)
-
-/** `*` stands for anything, anywhere. */
-export function fits(glob: string, name: string): boolean {
-  const pattern = glob.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
-  return new RegExp(`^${pattern.join('.*')}$`).test(name)
-}

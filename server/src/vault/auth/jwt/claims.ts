@@ -1,6 +1,6 @@
 import { AppError } from '../../../core/index.ts'
 import { isObject } from '../../fields.ts'
-import { fits } from '../../tokens/token-policies.ts'
+import { fitsGlob } from '../../glob.ts'
 import type { JwtConfig } from './config.ts'
 import type { ClaimValue, JwtRole } from './role.ts'
 
@@ -81,7 +81,7 @@ export function assertBoundClaims(claims: Claims, { boundClaims, boundClaimsType
 
 function isMatch(expected: ClaimValue, item: unknown, type: JwtRole['boundClaimsType']): boolean {
   if (type === 'string') return expected === item
-  return typeof expected === 'string' && typeof item === 'string' && fits(expected, item)
+  return typeof expected === 'string' && typeof item === 'string' && fitsGlob(expected, item)
 }
 
 /** The name for good of whom the token is about. */

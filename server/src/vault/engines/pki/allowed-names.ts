@@ -1,5 +1,6 @@
 import { domainToASCII } from 'node:url'
-import { fitsGlob, invalid } from '../record-fields.ts'
+import { fitsGlob } from '../../glob.ts'
+import { invalid } from '../record-fields.ts'
 import type { Role } from './role.ts'
 
 const label = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])'

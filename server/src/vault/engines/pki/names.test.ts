@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { type Fields, makeRoot, mountCaller, openMount, openssl, text } from '../../../../test/support/pki.ts'
 import { callerOf } from '../../../../test/support/vault-server.ts'
-import { fitsGlob } from '../record-fields.ts'
+import { fitsGlob } from '../../glob.ts'
 
 type Names = { readonly good?: readonly string[]; readonly bad?: readonly string[] }
 
