@@ -104,6 +104,12 @@ test('OPS-1: who comes while the disk is busy shares the next commit; who does n
   assert.deepEqual(done, ['first', 'urgent', 'second', 'third', 'fourth'])
 })
 
+test('OPS-1: what nobody waits for reaches the disk too, now and then', async () => {
+  const { syncs, commits } = createRecorded()
+  for (let i = 0; i < 250; i++) await commits.write(async () => undefined, 'kernel')
+  assert.equal(syncs.length, 2)
+})
+
 test('OPS-1: of a job that fails alone nothing is stored, and the next one is', async (t) => {
   const store = await open(t)
   const failing = store.write(async (tx) => {

@@ -25,6 +25,7 @@ type Job = {
 }
 
 const largestBatch = 128
+const commitsPerSync = 100
 const isUrgent = ({ durability }: Pick<Job, 'durability'>): boolean => durability === 'kernel'
 const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -37,6 +38,8 @@ export function createGroupCommit(connection: WriteConnection) {
   let draining: Promise<void> | undefined
   /** The newest sync of the disk, while it is under way. */
   let syncing: Promise<void> | undefined
+  /** Commits since the last sync. */
+  let unsynced = 0
   /** How many of those that wait do not wait for the disk; `hurry` tells that one has come. */
   let urgent = 0
   let hurry = (): void => undefined
@@ -147,12 +150,27 @@ export function createGroupCommit(connection: WriteConnection) {
     }
   }
 
+  /**
+   * When nobody waits for the disk, the log is synced all the same, in the background: else a checkpoint would have to do it, and the
+   * process stands still for that.
+   */
+  function syncNowAndThen(): void {
+    if (++unsynced < commitsPerSync) return
+    unsynced = 0
+    // A log that cannot be synced tells so to the next who waits for it.
+    connection.sync().catch(() => undefined)
+  }
+
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
       const done = await commitBatch(await gather())
       for (const job of done) if (isUrgent(job)) settle(job)
       const toSync = done.filter((job) => !isUrgent(job))
-      if (toSync.length === 0) continue
+      if (toSync.length === 0) {
+        syncNowAndThen()
+        continue
+      }
+      unsynced = 0
       // Not awaited: work that does not wait for the disk goes on while this batch reaches it.
       const reached = settleOnDisk(toSync).finally(() => {
         if (syncing === reached) syncing = undefined
