@@ -109,7 +109,7 @@ export async function createKeyward(needs: Needs) {
   }
   const actions = [
     ...leakedKeyActions(findings),
-    agentTaskAction({ store, audit, identity, lend, proxy, sandbox }),
+    agentTaskAction({ store, audit, bus, identity, lend, proxy, sandbox }),
   ]
   const workflow = createWorkflow({
     store,

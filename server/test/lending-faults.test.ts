@@ -177,6 +177,35 @@ test('IDENT-2: an agent with a key of its own sees its leases and nothing else, 
   assert.equal(vault.status, 403)
 })
 
+test('LEND-2: who is quarantined stops working at once, and begins nothing', async (t) => {
+  const server = await startServer(t)
+  if (!(await isolated(t, server))) return
+  const told: string[] = []
+  const upstream = await openUpstream(
+    t,
+    (request, response) => {
+      told.push(request.url ?? '')
+      response.end('go on')
+    },
+    host,
+  )
+  const { id } = await register(server, 'runaway')
+  const endless = `await fetch('https://${host}/begun'); setInterval(() => {}, 1000)`
+  const running = runTask(t, server, id, endless, upstream)
+  await eventually(async () => told.length > 0, 'the agent to begin')
+  await server.call(api.agents.quarantine, { agentId: id, reason: 'it does not end' })
+  const run = await running
+  assert.equal(run.state, 'Failed', JSON.stringify(run.tasks.at(-1)))
+  assert.match(JSON.stringify(run.tasks.at(-1)), /agent\.inactive/)
+  const [finished] = await entriesOf(server, 'sandbox.finished')
+  assert.equal(finished?.outcome, 'failed')
+
+  const next = await runTask(t, server, id, endless, upstream)
+  assert.equal(next.state, 'Failed')
+  assert.equal((await entriesOf(server, 'sandbox.started')).length, 1)
+  assert.deepEqual(told, ['/begun'])
+})
+
 test('IDENT-2: quarantined, an agent is refused with its right key, until it is activated', async (t) => {
   const server = await startServer(t)
   const { id, apiKey } = await register(server, 'suspect')

@@ -9,6 +9,7 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
   const action = agentTaskAction({
     store: { write: unused },
     audit: { recordNow: unused },
+    bus: { subscribe: unused },
     identity: { agent: unused },
     lend: {
       grant: unused,

@@ -1,6 +1,7 @@
 import { destination, type Json } from '@keyward/contract'
 import { z } from 'zod'
 import type { Audit } from '../audit/index.ts'
+import type { Bus } from '../bus/index.ts'
 import { AppError, actorOf, type Principal, systemPrincipal } from '../core/index.ts'
 import { type AgentPrincipal, agentPrincipal, type Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
@@ -31,6 +32,7 @@ export type AgentTask = z.output<typeof agentTask>
 type Needs = {
   store: Pick<Store, 'write'>
   audit: Pick<Audit, 'recordNow'>
+  bus: Pick<Bus, 'subscribe'>
   identity: Pick<Identity, 'agent'>
   lend: Pick<Lend, 'grant' | 'issue' | 'endForTask'>
   proxy: Pick<EgressProxy, 'open' | 'close'>
@@ -55,45 +57,70 @@ export function agentTaskAction(needs: Needs): Action {
   return {
     name: 'agent.task',
     idempotent: true,
-    async execute(context) {
-      const task = agentTask.parse(context.args)
-      const agent = await agentOf(needs.identity, task.agentId)
-      const entry = {
-        actor: actorOf(agent),
-        target: `task:${context.runId}:${context.taskId}`,
-        correlation: context.runId,
-      }
-      await needs.audit.recordNow({
-        type: 'sandbox.started',
-        outcome: 'intent',
-        ...entry,
-        detail: { command: [...task.command] },
-      })
+    async execute(given) {
+      const task = agentTask.parse(given.args)
+      const trust = trustIn(needs.bus, task.agentId)
+      const context = { ...given, signal: AbortSignal.any([given.signal, trust.lost]) }
       try {
-        const result = await runWithLease(needs, context, task, agent)
-        await needs.audit.recordNow({
-          type: 'sandbox.finished',
-          outcome: outcomeOf(result),
-          ...entry,
-          detail: factsOf(result),
-        })
-        if (result.exitCode !== 0) throw new AppError('task.failed', failureOf(result))
-        return { output: { ...factsOf(result), output: result.stdoutTail } }
-      } catch (error) {
-        if (error instanceof AppError && error.code === 'sandbox.unavailable')
-          await needs.audit.recordNow({
-            type: 'sandbox.refused',
-            outcome: 'denied',
-            ...entry,
-            detail: { reason: error.detail ?? '' },
-          })
-        throw error
+        return await runTask(needs, context, task, trust.lost)
+      } finally {
+        trust.end()
       }
     },
     async ended(tx, { runId, taskId, reason }) {
       const words = reason === 'Succeeded' ? 'its task succeeded' : `its task ended: ${reason}`
       await needs.lend.endForTask(tx, runId, taskId, words)
     },
+  }
+}
+
+/** Aborts when the agent is quarantined: what runs for it then is not waited for. */
+function trustIn(bus: Needs['bus'], agentId: string): { lost: AbortSignal; end: () => void } {
+  const controller = new AbortController()
+  const end = bus.subscribe(({ type, subject }) => {
+    if (type === 'agent.quarantined' && subject === `agent:${agentId}`) controller.abort(quarantined(agentId))
+  })
+  return { lost: controller.signal, end }
+}
+
+async function runTask(
+  needs: Needs,
+  context: TaskContext,
+  task: AgentTask,
+  trustLost: AbortSignal,
+): ReturnType<Action['execute']> {
+  const agent = await agentOf(needs.identity, task.agentId)
+  const entry = {
+    actor: actorOf(agent),
+    target: `task:${context.runId}:${context.taskId}`,
+    correlation: context.runId,
+  }
+  await needs.audit.recordNow({
+    type: 'sandbox.started',
+    outcome: 'intent',
+    ...entry,
+    detail: { command: [...task.command] },
+  })
+  try {
+    const result = await runWithLease(needs, context, task, agent)
+    await needs.audit.recordNow({
+      type: 'sandbox.finished',
+      outcome: outcomeOf(result),
+      ...entry,
+      detail: factsOf(result),
+    })
+    trustLost.throwIfAborted()
+    if (result.exitCode !== 0) throw new AppError('task.failed', failureOf(result))
+    return { output: { ...factsOf(result), output: result.stdoutTail } }
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'sandbox.unavailable')
+      await needs.audit.recordNow({
+        type: 'sandbox.refused',
+        outcome: 'denied',
+        ...entry,
+        detail: { reason: error.detail ?? '' },
+      })
+    throw error
   }
 }
 
@@ -149,8 +176,12 @@ async function lendPlaceholder(
 async function agentOf(identity: Needs['identity'], agentId: string): Promise<AgentPrincipal> {
   const agent = await identity.agent(agentId)
   if (!agent) throw new AppError('agent.not_found', `there is no agent '${agentId}'`)
+  if (agent.state !== 'active') throw quarantined(agentId)
   return agentPrincipal(agent)
 }
+
+const quarantined = (agentId: string): AppError =>
+  new AppError('agent.inactive', `${agentId} is quarantined; what ran for it was ended`)
 
 const outcomeOf = (result: SandboxResult): 'done' | 'failed' => (result.exitCode === 0 ? 'done' : 'failed')
 
