@@ -10,7 +10,7 @@ import type { Subject as Identified } from '../identity/records.ts'
 import type { Mount, Mounts } from '../mounts.ts'
 import type { Ceiling } from '../request.ts'
 import { operations, type VaultRequest } from '../request-context.ts'
-import type { Match, Router } from '../router.ts'
+import type { Match } from '../router.ts'
 import type { LiveToken, TokenRecord } from '../tokens/token-record.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { Explanation, Reason } from './explanation.ts'
@@ -42,7 +42,7 @@ export type Subject =
 export type Explain = (subject: Subject, question: Question, seesAll: boolean) => Promise<Explanation>
 
 type Needs = {
-  router: Pick<Router, 'match'>
+  router: { match(path: string, list?: boolean): Match | undefined }
   mounts: Pick<Mounts, 'of' | 'all'>
   policies: Pick<Policies, 'read'>
   tokens: Pick<Tokens, 'authenticate' | 'findByAccessor' | 'aclOf'>
@@ -131,7 +131,7 @@ export function createExplain(needs: Needs): Explain {
   const explain: Explain = async (subject, question, seesAll) => {
     const asked = askedOf(question)
     const holder = await holderOf(subject)
-    const matched = router.match(asked.path)
+    const matched = router.match(asked.path, asked.operation === 'list')
     const visibleMounts = visible(holder, seesAll)
     const mount = visibleMounts.find(({ path }) => path === mounts.of(asked.path)?.path)
     // What the token cannot see is not told apart from what is not there.
