@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { constants, mkdirSync, realpathSync } from 'node:fs'
 import { appendFile, open } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 import { AppError, reasonOf } from '../../core/index.ts'
@@ -7,6 +7,9 @@ export type DeviceFile = {
   /** Resolves when the operating system has the line. */
   write(line: string): Promise<void>
 }
+
+/** A link in the place of the file is not followed, whoever has put it there: it would lead out of the folder. */
+const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
 
 /** What stands in `file_path`; other files only in folders that the server's owner has named. */
 export async function openDeviceFile(
@@ -18,7 +21,7 @@ export async function openDeviceFile(
   if (written === 'stdout') return { write: async (line) => void process.stdout.write(line) }
   const path = allowedPath(written, folders)
   try {
-    const handle = await open(path, 'a', mode)
+    const handle = await open(path, appending, mode)
     await handle.close()
   } catch (error) {
     throw new AppError('request.invalid', `sanity check failed; unable to open "${path}": ${reasonOf(error)}`)
@@ -39,7 +42,7 @@ function createAppender(path: string, mode: number): (line: string) => Promise<v
         const lines = waiting
         waiting = []
         next = undefined
-        running = appendFile(path, lines.join(''), { mode })
+        running = appendFile(path, lines.join(''), { mode, flag: appending })
         return running
       })
     return next
