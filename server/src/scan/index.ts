@@ -7,3 +7,4 @@ export {
 } from './finding.ts'
 export { type Format, formatFindings, formats } from './formats/index.ts'
 export { createScanner, type Scanner } from './scan.ts'
+export { createSources, type Sources } from './sources/index.ts'

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import Ajv from 'ajv-draft-04'
+import addFormats from 'ajv-formats'
 import { type GroupedFinding, groupByFingerprint, type RawFinding } from '../finding.ts'
 import { createScanner } from '../scan.ts'
 import { formatFindings, formats } from './index.ts'
 
 const scanner = createScanner({ fingerprintKey: randomBytes(32) })
 const value = `hvs.${randomBytes(18).toString('hex')}Qz7`
+const sarifSchema = new URL('../../../test/support/sarif/sarif-schema-2.1.0.json', import.meta.url)
 const hostileName = '=HYPERLINK("x")\u001b[2Jb\u202e.txt'
 
 async function grouped(): Promise<GroupedFinding[]> {
@@ -48,7 +52,7 @@ for (const format of formats) {
     const text = formatFindings(format, [])
     if (format === 'json') assert.deepEqual(JSON.parse(text), [])
     else if (format === 'sarif') assert.deepEqual(JSON.parse(text).runs[0].results, [])
-    else if (format === 'jsonl') assert.equal(text, '')
+    else if (format === 'jsonl' || format === 'github') assert.equal(text, '')
     else assert.ok(text.endsWith('\n'))
   })
 }
@@ -100,7 +104,42 @@ test('DISC-4: the table lets no control character of a file name through', async
   assert.match(text, /1 secret in 2 files\./)
 })
 
-/** The parts of the SARIF 2.1.0 schema that code scanning requires. */
+test('DISC-4: junit has a failed case for each place, and one that passed when there is none', async () => {
+  const text = formatFindings('junit', await grouped())
+  assert.equal(text.match(/<testcase /g)?.length, 3)
+  assert.equal(text.match(/<failure /g)?.length, 3)
+  assert.match(text, /<testsuites name="Keyward" tests="3" failures="3" errors="0">/)
+  assert.match(text, /file="=HYPERLINK\(&quot;x&quot;\)/)
+  assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]|&(?!amp;|lt;|gt;|quot;|apos;)/u)
+  assert.match(formatFindings('junit', []), /tests="1" failures="0".*<testcase [^>]*\/>/s)
+})
+
+test('DISC-4: github annotations stand on one line each, and no file name ends their properties', async () => {
+  const text = formatFindings('github', await grouped())
+  const lines = text.trimEnd().split('\n')
+  assert.equal(lines.length, 3)
+  assert.match(lines[1] ?? '', /^::error file=src\/b%2C c\.ts,line=1,endLine=1,col=\d+,title=[^:]+::/)
+  assert.match(lines[2] ?? '', /^::error title=[^:]+::.* old\.txt:\d+ in commit c{40}$/)
+})
+
+test('DISC-3: a baseline has one line a finding, sorted, without the value', async () => {
+  const text = formatFindings('baseline', await grouped())
+  const lines = text.trimEnd().split('\n')
+  assert.equal(lines.length, 2)
+  assert.match(lines[1] ?? '', /^kf1_[0-9a-f]{32} vault-token /)
+})
+
+test('DISC-4: sarif is valid by the schema of the standard', async () => {
+  const schema: object = JSON.parse(readFileSync(sarifSchema, 'utf8'))
+  const checker = new Ajv.default({ strict: false, allErrors: true })
+  addFormats.default(checker)
+  const check = checker.compile(schema)
+  for (const findings of [await grouped(), []]) {
+    assert.ok(check(JSON.parse(formatFindings('sarif', findings))), JSON.stringify(check.errors))
+  }
+  assert.equal(check({ version: '2.1.0', runs: [{}] }), false)
+})
+
 test('DISC-4: sarif has the shape that code scanning requires', async () => {
   const log = JSON.parse(formatFindings('sarif', await grouped()))
   assert.equal(log.version, '2.1.0')
