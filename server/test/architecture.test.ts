@@ -272,6 +272,7 @@ describe('what is kept in few places', () => {
         'identity/sessions.ts', // hashed
         'lend/issue.ts', // a placeholder's token, hashed
         'main.ts', // the owner's files, and the sign-in link
+        'scan/threads/message.ts', // a finding's value, to the thread that asked for the scan
         'proxy/gate.ts',
         'proxy/proxy.ts', // to the child that puts it into the request
         'proxy/redact.ts', // looked for in answers

@@ -21,8 +21,11 @@ export type Place = {
   readonly syntax: Syntax
   /** The quote that stands right before the value; empty for none. */
   readonly quote: string
-  /** `base64`: the bytes at [start, end) are an encoding that holds the value, so they cannot be replaced by a reference. */
-  readonly wrapping: 'none' | 'base64'
+  /**
+   * What the value was taken out of. Other than `none`, a reference cannot replace it: the bytes at [start, end) are an
+   * encoding that holds it, or the file is no text, or a file inside an archive, named `archive!inner`.
+   */
+  readonly wrapping: 'none' | 'base64' | 'hex' | 'url' | 'binary' | 'archive'
   readonly commit: string | null
   readonly author: string | null
   readonly committedAt: Date | null
@@ -34,6 +37,8 @@ export type RawFinding = {
   readonly provider: string
   readonly title: string
   readonly confidence: Confidence
+  /** Why it is taken for a secret, in words for people; without the value. */
+  readonly reasons?: readonly string[]
   readonly masked: string
   readonly fingerprint: string
   readonly value: Secret

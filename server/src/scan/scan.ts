@@ -1,9 +1,12 @@
 import type { Detector } from './detector.ts'
-import { detectors } from './detectors/index.ts'
-import { createEngine } from './engine.ts'
-import type { Encoding, Place, RawFinding, ScanEvent } from './finding.ts'
-import { type DirectoryOptions, detectIn, scanDirectory } from './sources/directory.ts'
+import type { Engine } from './engine.ts'
+import type { Place, RawFinding, ScanEvent } from './finding.ts'
+import { createFullEngine } from './full-engine.ts'
+import { type DirectoryOptions, scanDirectory } from './sources/directory.ts'
 import { type HistoryOptions, scanHistory } from './sources/git-history.ts'
+import { detectIn } from './sources/look-file.ts'
+import { encodingOf } from './sources/read-file.ts'
+import { type Crew, createGrowingCrew, createLoneCrew, createThreadedCrew } from './threads/crew.ts'
 
 type Needs = {
   /** Keys the fingerprints: 32 random bytes that stay the same as long as findings are to be recognised. */
@@ -12,6 +15,11 @@ type Needs = {
   readonly rules?: { readonly detectors: readonly Detector[]; readonly only?: boolean }
   /** Where git is looked for; `PATH` by default. */
   readonly searchPath?: string
+  /**
+   * `always`: folders and histories are looked through on other threads, so that the thread of a server is free. By
+   * default only when there is enough to do; `never` for one thread.
+   */
+  readonly threads?: 'always' | 'never'
 }
 
 export type Scanner = {
@@ -36,16 +44,22 @@ export type Scanner = {
 }
 
 export function createScanner(needs: Needs): Scanner {
-  const extra = needs.rules?.detectors ?? []
-  const engine = createEngine({
-    detectors: needs.rules?.only ? extra : [...detectors, ...extra],
-    fingerprintKey: needs.fingerprintKey,
-  })
+  const { fingerprintKey, rules } = needs
+  const blueprint = {
+    fingerprintKey,
+    rules: { detectors: rules?.detectors ?? [], only: rules?.only ?? false },
+  }
+  let built: Engine | undefined
+  const engine = (): Engine => {
+    built ??= createFullEngine(blueprint)
+    return built
+  }
+  const crew = crewFor(needs, blueprint, engine)
   const searchPath = needs.searchPath ?? process.env['PATH'] ?? ''
 
   const gitHistory: Scanner['gitHistory'] = (path, options = {}) =>
-    scanHistory(engine, path, { ...options, searchPath })
-  const directory: Scanner['directory'] = (path, options) => scanDirectory(engine, path, options)
+    scanHistory(crew, path, { ...options, searchPath })
+  const directory: Scanner['directory'] = (path, options) => scanDirectory(crew, path, options)
 
   return {
     directory,
@@ -70,7 +84,7 @@ export function createScanner(needs: Needs): Scanner {
     },
     async *text(name, text, options = {}) {
       const bytes = Buffer.from(text)
-      for (const finding of engine.detect({ bytes, file: name })) {
+      for (const finding of detectIn(engine(), { file: name, bytes })) {
         if (!options.baseline?.has(finding.fingerprint)) yield { kind: 'finding', finding }
       }
       yield {
@@ -81,18 +95,25 @@ export function createScanner(needs: Needs): Scanner {
         commitsScanned: 0,
       }
     },
-    contents: (contents, file) => detectIn(engine, file, contents, encodingOf(contents)),
+    contents: (contents, file) =>
+      detectIn(engine(), { file, bytes: contents, encoding: encodingOf(contents) }),
     locate(contents, file, fingerprint) {
       const bytes = Buffer.from(contents)
-      return detectIn(engine, file, bytes, encodingOf(bytes))
+      return detectIn(engine(), { file, bytes, encoding: encodingOf(bytes) })
         .filter((finding) => finding.fingerprint === fingerprint)
         .map((finding) => finding.place)
     },
   }
 }
 
-/** By the byte order mark. */
-function encodingOf(bytes: Buffer): Encoding {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf16le'
-  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf16be' : 'utf8'
+function crewFor(
+  { threads }: Needs,
+  blueprint: Parameters<typeof createThreadedCrew>[0]['blueprint'],
+  engine: () => Engine,
+): Crew {
+  const lone = createLoneCrew(engine)
+  // A function cannot be sent to another thread, and a judge is one.
+  if (threads === 'never' || blueprint.rules.detectors.some(({ judge }) => judge)) return lone
+  const threaded = createThreadedCrew({ blueprint })
+  return threads === 'always' ? threaded : createGrowingCrew(lone, threaded)
 }

@@ -1,8 +1,11 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { AppError } from '../../core/index.ts'
-import type { Engine } from '../engine.ts'
 import type { ScanEvent } from '../finding.ts'
+import type { Crew } from '../threads/crew.ts'
+import type { Job, Part } from '../threads/job.ts'
+import { gitEnvironment, harmless } from './git.ts'
+import { eventsOf } from './looked-events.ts'
 import { createPatchReader } from './patch.ts'
 
 export type HistoryOptions = {
@@ -14,30 +17,6 @@ export type HistoryOptions = {
   readonly baseline?: ReadonlySet<string>
   readonly signal?: AbortSignal
 }
-
-/**
- * Settings of the scanned repository can name programs to run, and it may not be ours: everything that could start one
- * is switched off, by the command line, which stands above the repository's own configuration.
- */
-const harmless = [
-  'core.fsmonitor=false',
-  'core.hooksPath=/dev/null',
-  'core.attributesFile=/dev/null',
-  'core.pager=cat',
-  'core.quotePath=false',
-  'core.sshCommand=false',
-  'core.alternateRefsCommand=true',
-  'protocol.allow=never',
-  'gpg.program=false',
-  'gpg.ssh.program=false',
-  'log.showSignature=false',
-  'log.showRoot=true',
-  'core.bigFileThreshold=512m',
-  'diff.external=',
-  'diff.orderFile=/dev/null',
-  'diff.interHunkContext=0',
-  'safe.directory=*',
-].flatMap((setting) => ['-c', setting])
 
 const logArguments = [
   'log',
@@ -62,61 +41,38 @@ const logArguments = [
   '--format=tformat:%x00%H%x00%ct%x00%an',
 ]
 
-/** Nothing of our own environment reaches git but where to find it. */
-const environment = (searchPath: string): NodeJS.ProcessEnv => ({
-  PATH: searchPath,
-  HOME: '/nonexistent',
-  LC_ALL: 'C',
-  GIT_CONFIG_NOSYSTEM: '1',
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_ATTR_NOSYSTEM: '1',
-  GIT_TERMINAL_PROMPT: '0',
-  GIT_OPTIONAL_LOCKS: '0',
-  GIT_NO_LAZY_FETCH: '1',
-  GIT_NO_REPLACE_OBJECTS: '1',
-  GIT_ALLOW_PROTOCOL: 'none',
-  GIT_PAGER: 'cat',
-})
-
 type Child = ChildProcessByStdio<null, Readable, Readable>
 
 /** Scans every line that any commit of the repository at `path` added, and that lies below `path`. */
 export async function* scanHistory(
-  engine: Engine,
+  crew: Crew,
   path: string,
   options: HistoryOptions & { searchPath: string },
 ): AsyncGenerator<ScanEvent> {
   const from = options.commit === undefined ? ['--all'] : ['--max-count=1', oneCommit(options.commit)]
   const reflog = options.dangling ? ['--reflog'] : []
-  const child = spawn(
-    'git',
-    [...harmless, '--no-pager', '-C', path, ...logArguments, ...from, ...reflog, '--', '.'],
-    {
-      env: environment(options.searchPath),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const child = spawn('git', [...harmless, '-C', path, ...logArguments, ...from, ...reflog, '--', '.'], {
+    env: gitEnvironment(options.searchPath),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const ended = endOf(child)
   const abort = (): void => void child.kill('SIGKILL')
   options.signal?.addEventListener('abort', abort, { once: true })
   const state = { bytesScanned: 0, commitsScanned: 0 }
+  const progress = (): ScanEvent => ({ kind: 'progress', filesScanned: 0, filesTotal: null, ...state })
   try {
-    const reader = createPatchReader()
-    for await (const chunk of child.stdout) {
-      state.bytesScanned += (chunk as Buffer).length
-      yield* detectIn(engine, reader.push(chunk as Buffer), options.baseline)
-      if (reader.commits() - state.commitsScanned >= 100) {
-        state.commitsScanned = reader.commits()
-        yield { kind: 'progress', filesScanned: 0, filesTotal: null, ...state }
-      }
+    let told = 0
+    for await (const looked of crew.look(jobsOf(child.stdout, state), options.signal)) {
+      yield* eventsOf(looked, options.baseline)
+      if (state.commitsScanned - told < 100) continue
+      told = state.commitsScanned
+      yield progress()
     }
-    yield* detectIn(engine, reader.end(), options.baseline)
-    state.commitsScanned = reader.commits()
     const end = await ended
     options.signal?.throwIfAborted()
     const reason = end && problemOf(end)
     if (reason) yield { kind: 'problem', file: '.git', reason }
-    yield { kind: 'progress', filesScanned: 0, filesTotal: null, ...state }
+    yield progress()
   } finally {
     options.signal?.removeEventListener('abort', abort)
     abort()
@@ -132,16 +88,43 @@ function oneCommit(hash: string): string {
 
 type Added = ReturnType<ReturnType<typeof createPatchReader>['push']>
 
-function* detectIn(
-  engine: Engine,
-  added: Added,
-  baseline: ReadonlySet<string> | undefined,
-): Generator<ScanEvent> {
-  for (const { bytes, file, line, commit } of added) {
-    for (const finding of engine.detect({ bytes, file, line, commit })) {
-      if (!baseline?.has(finding.fingerprint)) yield { kind: 'finding', finding }
+const jobBytes = 1024 * 1024
+
+/** What git prints, as jobs of about a megabyte. */
+async function* jobsOf(
+  chunks: AsyncIterable<Buffer>,
+  state: { bytesScanned: number; commitsScanned: number },
+): AsyncGenerator<Job> {
+  const reader = createPatchReader()
+  let gathered: Added = []
+  let sizeBytes = 0
+  for await (const chunk of chunks) {
+    state.bytesScanned += chunk.length
+    for (const added of reader.push(chunk)) {
+      gathered.push(added)
+      sizeBytes += added.bytes.length
     }
+    if (sizeBytes < jobBytes) continue
+    yield jobOf(gathered)
+    state.commitsScanned = reader.commits()
+    gathered = []
+    sizeBytes = 0
   }
+  gathered.push(...reader.end())
+  if (gathered.length > 0) yield jobOf(gathered)
+  state.commitsScanned = reader.commits()
+}
+
+function jobOf(gathered: Added): Job {
+  const bytes = new Uint8Array(gathered.reduce((sum, added) => sum + added.bytes.length, 0))
+  const items: Part[] = []
+  let at = 0
+  for (const { bytes: part, ...about } of gathered) {
+    bytes.set(part, at)
+    items.push({ ...about, start: at, end: at + part.length })
+    at += part.length
+  }
+  return { kind: 'passages', bytes, items }
 }
 
 type End = { missing: boolean; status: number | null; words: string }

@@ -77,7 +77,8 @@ function readAt(descriptor: number, position: number, length: number): Buffer {
   return buffer.subarray(0, filled)
 }
 
-function encodingOf(head: Buffer): Encoding {
+/** By the byte order mark. */
+export function encodingOf(head: Buffer): Encoding {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf16le'
   if (head[0] === 0xfe && head[1] === 0xff) return 'utf16be'
   return 'utf8'

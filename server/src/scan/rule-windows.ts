@@ -1,0 +1,156 @@
+import type { Budget } from './budget.ts'
+import type { Candidate } from './candidate.ts'
+import type { Detector } from './detector.ts'
+import { longestMatch } from './pattern-length.ts'
+import { isSample } from './plausible.ts'
+
+/** A detector as it is run: near its keywords, in windows that no match outgrows. */
+export type Rule = {
+  readonly detector: Detector
+  readonly pattern: RegExp
+  readonly before: number
+  readonly after: number
+  readonly rank: number
+  /** The credential begins with the keyword, so its neighbours can be looked at before any pattern runs. */
+  readonly anchored: boolean
+  readonly leadsTo: number | undefined
+}
+
+/** A stretch of bytes in which a rule's pattern is worth running: windows around hits, joined where they overlap. */
+type Window = { from: number; to: number }
+
+/** The bytes that are looked through, and what was seen so far. */
+export type Field = {
+  readonly bytes: Buffer
+  readonly budget: Budget
+  readonly candidates: Candidate[]
+  readonly windows: Map<Rule, Window>
+}
+
+/** No value is longer: what a pattern without an end could match beyond it is no credential. */
+const longestValueBytes = 16_384
+const defaultReach = 200
+
+export function ruleFor(detector: Detector): Rule {
+  const source = detector.pattern.source
+  const named = source.includes('(?<value>')
+  const before = named ? '' : '(?<=^|[^A-Za-z0-9_]|\\\\[nrt])'
+  const longestWord = Math.max(0, ...detector.keywords.map((keyword) => keyword.length))
+  const longest = Math.min(longestValueBytes, longestMatch(source))
+  return {
+    detector,
+    pattern: new RegExp(
+      `${before}(?:${source})(?![A-Za-z0-9])`,
+      `${detector.pattern.flags.replace(/[gd]/g, '')}gd`,
+    ),
+    // More bytes than the match needs, so that what stands before and after it is seen.
+    before: (detector.reach?.before ?? 0) + 4,
+    after: Math.max(detector.reach?.after ?? defaultReach, longest) + longestWord + 4,
+    rank: detector.rank ?? 3,
+    anchored: detector.prefixed === true && !named && detector.reach?.before === undefined,
+    leadsTo: detector.leadsTo?.charCodeAt(0),
+  }
+}
+
+export const isWordByte = (byte: number | undefined): boolean =>
+  byte !== undefined &&
+  ((byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122) || byte === 95)
+
+/** Whether the bytes around an anchored keyword can be the beginning of a token: most hits end here. */
+function mayBegin(bytes: Buffer, start: number, end: number): boolean {
+  if (start > 0 && isWordByte(bytes[start - 1]) && bytes[start - 2] !== 92) return false
+  for (let i = end; i < end + 8; i++) {
+    const byte = bytes[i]
+    // Printable ASCII without quotes and brackets: letters, digits, and `$ % + - . / : = _`.
+    if (byte === undefined || !(isWordByte(byte) || byte === 36 || byte === 37 || (byte >= 43 && byte <= 61)))
+      return false
+  }
+  return true
+}
+
+/** Whether `byte` stands in [from, to) before any blank, control character or quote. */
+function comesBefore(bytes: Buffer, from: number, to: number, byte: number): boolean {
+  for (let i = from; i < to; i++) {
+    const here = bytes[i]
+    if (here === byte) return true
+    if (here === undefined || here <= 32 || here === 34 || here === 39 || here === 96) return false
+  }
+  return false
+}
+
+/** A keyword of the rule stands at [start, end). */
+export function noteHit(field: Field, rule: Rule, start: number, end: number): void {
+  const { bytes, windows } = field
+  if (rule.anchored && !mayBegin(bytes, start, end)) return
+  if (rule.leadsTo !== undefined && !comesBefore(bytes, end, end + rule.after, rule.leadsTo)) return
+  const from = Math.max(0, start - rule.before)
+  const to = Math.min(bytes.length, end + rule.after)
+  const open = windows.get(rule)
+  if (open && from <= open.to) {
+    open.to = Math.max(open.to, to)
+    return
+  }
+  if (open) runPattern(field, rule, open)
+  windows.set(rule, { from, to })
+}
+
+export function runOpenWindows(field: Field): void {
+  for (const [rule, window] of field.windows) runPattern(field, rule, window)
+}
+
+function runPattern(field: Field, rule: Rule, window: Window): void {
+  let { from, to } = window
+  if (!field.budget.spend(to - from)) return
+  let matches = matchesIn(field.bytes, rule, from, to)
+  // What was cut by the window's edge is looked at again with more around it.
+  if (matches.some((match) => touchesEdge(match, from, to, field.bytes.length))) {
+    from = Math.max(0, from - defaultReach)
+    to = Math.min(field.bytes.length, to + longestValueBytes)
+    if (!field.budget.spend(to - from)) return
+    matches = matchesIn(field.bytes, rule, from, to)
+  }
+  for (const match of matches) {
+    const candidate = candidateOf(rule, match, from)
+    if (candidate) field.candidates.push(candidate)
+  }
+}
+
+function matchesIn(bytes: Buffer, { pattern }: Rule, from: number, to: number): RegExpExecArray[] {
+  return [...bytes.toString('latin1', from, to).matchAll(pattern)]
+}
+
+function touchesEdge(match: RegExpExecArray, from: number, to: number, sizeBytes: number): boolean {
+  return (
+    (match.index === 0 && from > 0) ||
+    (to < sizeBytes && match.index + match[0].length === match.input.length)
+  )
+}
+
+function candidateOf({ detector, rank }: Rule, match: RegExpExecArray, from: number): Candidate | undefined {
+  const [start, end] = match.indices?.groups?.['value'] ?? match.indices?.[0] ?? [0, 0]
+  const value = match.input.slice(start, end)
+  if (rank >= 3 && !value.startsWith('-----') && isSample(value)) return
+  const judged = detector.judge?.(value)
+  if (judged === false) return
+  const { rule, provider, title } = detector
+  return {
+    rule,
+    provider,
+    title,
+    confidence: judged ?? detector.confidence,
+    start: from + start,
+    end: from + end,
+    rank,
+    wrapping: 'none',
+    ...(value.startsWith('-----BEGIN') && { value: plainPem(value) }),
+  }
+}
+
+/** A private key as its file would hold it: escaped line ends undone, indentation and quoting marks dropped. */
+function plainPem(text: string): string {
+  const lines = text.replace(/\\r/g, '').replace(/\\n/g, '\n').split(/\r?\n/)
+  return `${lines
+    .map((line) => line.replace(/^[\s|>#*"'+]+|[\s"'+,\\]+$/g, ''))
+    .filter((line) => line !== '')
+    .join('\n')}\n`
+}

@@ -1,0 +1,100 @@
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Job, Looked } from './job.ts'
+import { type Blueprint, type Order, type Report, unpacked, type WorkerData } from './message.ts'
+
+/** One thread that looks through what it is given. When it dies, another takes its place. */
+export type Hand = {
+  /** One job at a time. Rejects when the hand is dismissed meanwhile, or cannot work at all. */
+  look(job: Job): Promise<Looked[]>
+  dismiss(): Promise<void>
+}
+
+export type HandNeeds = {
+  readonly blueprint: Blueprint
+  readonly heapMegabytes: number
+  /** Without a sign of life for so long, a thread is ended. Work is counted, so only an endless pattern comes to this. */
+  readonly silentSeconds: number
+  /** The module that the thread runs; another one only where a thread's death is tested. */
+  readonly main?: URL
+}
+
+type Task = Order & { resolve(looked: Looked[]): void; reject(error: Error): void }
+
+/** A source file when run from source, a compiled one when installed. */
+const workerModule = new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
+const notBegun = -1
+
+export function hire({ blueprint, heapMegabytes, silentSeconds, main = workerModule }: HandNeeds): Hand {
+  const signs = new Int32Array(new SharedArrayBuffer(8))
+  let task: Task | undefined
+  let dismissed = false
+  let reason = ''
+  let worker = start()
+  const watch = setInterval(endIfSilent(), silentSeconds * 1000)
+  watch.unref()
+
+  function start(): Worker {
+    reason = 'the thread that looked through it ended'
+    const begun = new Worker(main, {
+      workerData: { ...blueprint, signs: signs.buffer } satisfies WorkerData,
+      env: {},
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: heapMegabytes, maxYoungGenerationSizeMb: 16 },
+    })
+    begun.on('message', (report: Report) => {
+      const done = task
+      task = undefined
+      done?.resolve(unpacked(report))
+    })
+    begun.on('error', (error: NodeJS.ErrnoException) => {
+      reason = error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it needs more memory than a scan may use' : reason
+    })
+    begun.on('exit', fell)
+    return begun
+  }
+
+  /** What it was looking at is told and passed over; the rest of the job begins again on a new thread. */
+  function fell(): void {
+    const at = Atomics.load(signs, 0)
+    if (dismissed || (task && at === notBegun)) {
+      task?.reject(new Error('the thread of a scan ended before it began'))
+      task = undefined
+      return
+    }
+    const passedOver = new Map(task?.passedOver).set(at, reason)
+    worker = start()
+    if (task) give({ ...task, passedOver })
+  }
+
+  function give(next: Task): void {
+    task = next
+    Atomics.store(signs, 0, notBegun)
+    worker.postMessage({ job: next.job, passedOver: next.passedOver } satisfies Order)
+  }
+
+  function endIfSilent(): () => void {
+    let last: { task: Task | undefined; life: number } = { task: undefined, life: 0 }
+    return () => {
+      const now = { task, life: Atomics.load(signs, 1) }
+      const silent = now.task && now.task === last.task && now.life === last.life
+      last = now
+      if (!silent || Atomics.load(signs, 0) === notBegun) return
+      reason = `looking through it took more than ${silentSeconds} seconds`
+      void worker.terminate()
+    }
+  }
+
+  return {
+    look: (job) =>
+      new Promise((resolve, reject) => {
+        if (dismissed) reject(new Error('the scan was ended'))
+        else give({ job, passedOver: new Map(), resolve, reject })
+      }),
+    async dismiss() {
+      dismissed = true
+      clearInterval(watch)
+      await worker.terminate()
+    },
+  }
+}

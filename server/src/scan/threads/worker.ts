@@ -1,0 +1,25 @@
+// One thread of a scan: looks through what it is given, one job after the other, and ends with the thread that began it.
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Engine } from '../engine.ts'
+import { createFullEngine } from '../full-engine.ts'
+import { lookThrough } from './job.ts'
+import { type Order, packed, type WorkerData } from './message.ts'
+
+const { signs, ...blueprint } = workerData as WorkerData
+const [index, life] = [0, 1]
+const shared = new Int32Array(signs)
+const full = createFullEngine(blueprint)
+
+/** Each passage is a sign of life. */
+const engine: Engine = {
+  detect(passage) {
+    Atomics.add(shared, life, 1)
+    return full.detect(passage)
+  },
+}
+
+parentPort?.on('message', async ({ job, passedOver }: Order) => {
+  const begin = (at: number): void => void Atomics.store(shared, index, at)
+  const looked = await lookThrough(engine, job, { passedOver, begin })
+  parentPort?.postMessage(packed(looked))
+})
