@@ -36,7 +36,7 @@ export const tokensApi = {
     summary: 'End a token, its children and what they were lent',
     body: { accessor: z.string().min(1).max(128) },
     result: z.object({ accessor: z.string() }),
-    fails: ['vault.sealed', 'request.invalid'],
+    fails: ['vault.sealed', 'vault.not_found', 'request.invalid'],
   }),
 }
 

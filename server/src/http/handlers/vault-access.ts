@@ -30,7 +30,11 @@ function tokenRoutes({ vault }: Needs): Route[] {
       return { items: items.map(tokenView), next }
     }),
     route(tokensApi.revoke, async ({ accessor }, { principal }) => {
-      await vault.act(principal, { method: 'POST', path: 'auth/token/revoke-accessor', body: { accessor } })
+      const path = 'auth/token/revoke-accessor'
+      const answer = await vault.act(principal, { method: 'POST', path, body: { accessor } })
+      // Vault answers a revocation that found nothing with a warning.
+      if (texts(answer?.['warnings']).length > 0)
+        throw new AppError('vault.not_found', `no token has the accessor ${accessor}`)
       return { accessor }
     }),
   ]
