@@ -272,10 +272,10 @@ describe('what is kept in few places', () => {
         'identity/sessions.ts', // hashed
         'lend/issue.ts', // a placeholder's token, hashed
         'main.ts', // the owner's files, and the sign-in link
-        'scan/threads/message.ts', // a finding's value, to the thread that asked for the scan
         'proxy/gate.ts',
         'proxy/proxy.ts', // to the child that puts it into the request
         'proxy/redact.ts', // looked for in answers
+        'scan/threads/message.ts', // a finding's value, to the thread that asked for the scan
         'vault/', // the barrier, the tokens and the answers of the Vault dialect
       ],
     )
