@@ -150,7 +150,11 @@ export const credentialsApi = {
     method: 'GET',
     path: '/vault/leases',
     summary: 'Leases of credentials that engines gave out, below a path; never the credentials',
-    query: { ...paging, prefix: z.string().max(512).default(''), failing: z.enum(['true', 'false']).default('false') },
+    query: {
+      ...paging,
+      prefix: z.string().max(512).default(''),
+      failing: z.enum(['true', 'false']).default('false'),
+    },
     result: page(credentialView),
     fails: ['vault.sealed'],
   }),
