@@ -17,6 +17,7 @@ import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
 import type { Answer, Call, GrantHandler, Operation, PathSpec, WriteHandler } from './engine.ts'
 import type { Leases } from './leases/leases.ts'
+import { pageOf } from './list-page.ts'
 import { createPublicAnswers } from './public-answers.ts'
 import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
@@ -85,6 +86,9 @@ const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsu
 const isOpenTo = ({ open, opens = ['update'] }: PathSpec, operation: Operation): boolean =>
   open !== undefined && opens.some((each) => each === operation)
 
+const servesHolders = (spec: PathSpec, operation: Operation): boolean =>
+  Boolean(spec.grant ?? readHandlerOf(spec, operation) ?? writeHandlerOf(spec, operation))
+
 export function createRequestHandler(
   needs: Needs,
   /** What is made of a refusal or failure, after it has been recorded. */
@@ -152,6 +156,15 @@ export function createRequestHandler(
     answer: Answer | WriteHandler | undefined,
   ): Promise<Answer | undefined> {
     if (typeof answer === 'function') return write(context, spec, call, answer)
+    return concluded(context, spec, call, call.operation === 'list' ? pageOf(answer, call.query) : answer)
+  }
+
+  async function concluded(
+    context: Context,
+    spec: PathSpec,
+    call: Call,
+    answer: Answer | undefined,
+  ): Promise<Answer | undefined> {
     const about = aboutOf(context, spec, call)
     if (wantsWrapping(context, answer)) return store.write((tx) => recorded(tx, context, about, answer))
     await readLog.record(entryOf(context, about, hasSucceeded(answer) ? 'done' : 'failed', answer?.note))
@@ -304,15 +317,32 @@ export function createRequestHandler(
     })
   }
 
+  /** At a path for signing in, what it does not do is no question of a token. */
+  async function refusedToAll(context: OpenContext): Promise<VaultResponse> {
+    await refuse('anonymous:', context, 'failed', 'unsupported operation', recordAnonymous)
+    return renderAnswer(unsupported, context.requestId)
+  }
+
+  /** What asks for no token; undefined for the rest. */
+  function withoutToken(context: OpenContext, matched: Match): Promise<VaultResponse> | undefined {
+    const { spec } = matched
+    const { operation, requestId } = context
+    if (spec.anybody?.operations.includes(operation))
+      return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
+    if (isOpenTo(spec, operation)) return open(context, matched)
+    return spec.open && !servesHolders(spec, operation) ? refusedToAll(context) : undefined
+  }
+
   async function handle(request: VaultRequest): Promise<VaultResponse> {
     if (!needs.isOpen()) throw new AppError('vault.sealed')
     const operation = operations[request.method]
+    if (operation === 'update' && request.path.endsWith('/'))
+      throw new AppError('request.invalid', "cannot write to a path ending in '/'")
     const requestId = newUuid(clock.now())
-    const matched = router.match(request.path)
+    const matched = router.match(request.path, operation === 'list')
     const context = { requestId, request, operation, matched, wrapSeconds: wrapSecondsOf(request) }
-    if (matched?.spec.anybody?.operations.includes(operation))
-      return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
-    if (matched && isOpenTo(matched.spec, operation)) return open(context, matched)
+    const answered = matched && withoutToken(context, matched)
+    if (answered) return answered
     const live = request.token && (await tokens.authenticate(request.token))
     if (live && containsAddress(live.record.boundCidrs ?? [], request.remoteAddress))
       return authenticated({ ...context, live })

@@ -11,7 +11,8 @@ export type Match = {
 export type Router = {
   /** Takes the place of what was routed before. */
   replace(mounts: readonly Routed[]): void
-  match(path: string): Match | undefined
+  /** `list`: the path is a folder's, with a slash at its end. Any other path with one is not the path without it. */
+  match(path: string, list?: boolean): Match | undefined
   /** What is served where. */
   routed(): readonly Routed[]
 }
@@ -40,12 +41,12 @@ export function createRouter(): Router {
       current = mounts
       byPath = new Map(mounts.map(({ path, engine }) => [path, engine.paths.map(compile)]))
     },
-    match(path) {
+    match(path, list = false) {
       const mountPath = mountOf(path)
       if (mountPath === undefined) return undefined
       const rest = path.slice(mountPath.length)
       for (const { segments, spec } of byPath.get(mountPath) ?? []) {
-        const params = fit(segments, rest)
+        const params = fit(segments, rest, list)
         if (params) return { mountPath, spec, params }
       }
       return undefined
@@ -62,7 +63,7 @@ function compile(spec: PathSpec): CompiledPath {
   return { segments, spec }
 }
 
-function fit(segments: readonly Segment[], path: string): Record<string, string> | undefined {
+function fit(segments: readonly Segment[], path: string, list: boolean): Record<string, string> | undefined {
   const params: Record<string, string> = {}
   let at = 0
   for (const { name, kind } of segments) {
@@ -77,5 +78,5 @@ function fit(segments: readonly Segment[], path: string): Record<string, string>
     if (kind === 'one') params[name] = part
     at = Math.min(end + 1, path.length)
   }
-  return at >= path.length ? params : undefined
+  return at >= path.length && (list || !path.endsWith('/')) ? params : undefined
 }

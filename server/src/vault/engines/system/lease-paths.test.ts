@@ -146,7 +146,7 @@ test('VAULT-3: a prefix revokes what lies below it, and nothing beside it', asyn
   const kept = await granted(root, 'books/creds/shopping')
   assert.equal((await root('PUT', 'sys/leases/revoke-prefix/books/creds/shop')).status, 204)
   assert.deepEqual([...ledger.accounts], [kept.name])
-  assert.equal((await root('PUT', 'sys/leases/revoke-prefix/books/', { sync: false })).status, 202)
+  assert.equal((await root('PUT', 'sys/leases/revoke-prefix/books', { sync: false })).status, 202)
   await vault.leases.idle()
   assert.equal(ledger.accounts.size, 0)
   const { id } = await granted(root)
