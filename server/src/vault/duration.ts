@@ -15,30 +15,42 @@ const shape = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+$/
 const longestSeconds = 9_223_372_036
 const part = /(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g
 
+/** What Vault's clients are told of a value that cannot be what it should. */
+export const unreadable = (field: string, why: string): AppError =>
+  new AppError(
+    'request.invalid',
+    `Field validation failed: error converting input for field "${field}": ${why}`,
+  )
+
 /** Seconds from a number, `"90"`, `"1h30m"` or `"7d"`, as Vault's clients write durations; whole seconds, rounded down. */
-export function parseDuration(value: unknown, field: string): number | undefined {
+export function parseDuration(
+  value: unknown,
+  field: string,
+  refuse: (why: string) => AppError = (why) => unreadable(field, why),
+): number | undefined {
   if (value === undefined || value === null || value === '') return undefined
   // An object may have a `toString` of its own making.
   const text = typeof value === 'object' ? '' : String(value).trim()
-  if (/^\d+(\.\d+)?$/.test(text)) return wholeSeconds(Number(text), field)
-  if (text.startsWith('-')) throw new AppError('request.invalid', `${field} must be positive`)
-  if (!shape.test(text))
-    throw new AppError(
-      'request.invalid',
-      `${field} is no duration: write seconds, or for example 30m, 1h30m or 7d`,
-    )
+  if (/^\d+(\.\d+)?$/.test(text)) return wholeSeconds(Number(text), refuse)
+  if (text.startsWith('-')) throw refuse('a duration cannot be negative')
+  if (!shape.test(text)) throw refuse('no duration: write seconds, or for example 30m, 1h30m or 7d')
   let seconds = 0
   for (const [, amount = '0', unit = 's'] of text.matchAll(part))
     seconds += Number(amount) * (unitSeconds[unit] ?? 0)
-  return wholeSeconds(seconds, field)
+  return wholeSeconds(seconds, refuse)
 }
 
-function wholeSeconds(seconds: number, field: string): number {
-  if (seconds > longestSeconds)
-    throw new AppError('request.invalid', `${field} is too long: 292 years are the most`)
+function wholeSeconds(seconds: number, refuse: (why: string) => AppError): number {
+  if (seconds > longestSeconds) throw refuse('too long: 292 years are the most')
   // 1.15 minutes are 69 seconds, and a little less in binary fractions.
   return Math.floor(Number(seconds.toFixed(6)))
 }
+
+/** `2h` instead of `2h0m0s`, as Vault names durations in sentences. */
+export const terseDuration = (seconds: number): string =>
+  formatDuration(seconds)
+    .replace(/(?<=[hm])0s$/, '')
+    .replace(/(?<=h)0m$/, '')
 
 /** `3h25m19s`, as Vault prints a duration; `0s` for none. */
 export function formatDuration(seconds: number): string {

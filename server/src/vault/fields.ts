@@ -1,5 +1,5 @@
 import { AppError, type Secret } from '../core/index.ts'
-import { parseDuration } from './duration.ts'
+import { parseDuration, unreadable } from './duration.ts'
 import type { Body } from './engine.ts'
 
 // Clients send numbers and booleans as text now and then, and lists as comma-separated text: Vault takes both.
@@ -61,12 +61,16 @@ export function booleanField(body: Body, name: string): boolean | undefined {
   throw invalid(name, 'true or false')
 }
 
-export function countField(body: Body, name: string): number | undefined {
+export function countField(
+  body: Body,
+  name: string,
+  negativeWords = `${name} cannot be negative`,
+): number | undefined {
   const value = plainNumber(body[name])
   if (value === undefined || value === null || value === '') return undefined
   const count = typeof value === 'string' ? Number(value) : value
-  if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0)
-    throw invalid(name, 'a whole number')
+  if (typeof count !== 'number' || !Number.isSafeInteger(count)) throw invalid(name, 'a whole number')
+  if (count < 0) throw new AppError('request.invalid', negativeWords)
   return count
 }
 
@@ -92,8 +96,8 @@ export function textMapField(body: Body, name: string): Record<string, string> |
   if (!isObject(value)) throw invalid(name, 'an object')
   const map: Record<string, string> = {}
   for (const [key, item] of Object.entries(value)) {
-    if (typeof item === 'object') throw invalid(`${name}.${key}`, 'text')
-    map[key] = String(item)
+    if (typeof item === 'object' && item !== null) throw invalid(name, `text, also for "${key}"`)
+    map[key] = String(item ?? '')
   }
   return map
 }
@@ -104,5 +108,4 @@ export const durationField = (body: Body, name: string): number | undefined =>
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !exact.isRawJSON(value)
 
-const invalid = (name: string, wanted: string): AppError =>
-  new AppError('request.invalid', `field validation failed: "${name}" must be ${wanted}`)
+const invalid = (name: string, wanted: string): AppError => unreadable(name, `it must be ${wanted}`)

@@ -25,7 +25,7 @@ function envelope({ dataText, data, ...answer }: Answer, requestId: string): str
   const text = dataText ? dataText.reveal() : jsonOf(data)
   const repeated = answer.flat && data ? `${text.slice(1, -1)}${text.length > 2 ? ',' : ''}` : ''
   return (
-    `{${repeated}"request_id":"${requestId}","lease_id":${JSON.stringify(answer.lease?.id ?? '')},` +
+    `{${repeated}"request_id":"${answer.wrapped ? '' : requestId}","lease_id":${JSON.stringify(answer.lease?.id ?? '')},` +
     `"renewable":${answer.lease?.renewable ?? false},` +
     `"lease_duration":${answer.leaseSeconds ?? 0},"data":${text},` +
     `"wrap_info":${jsonOf(answer.wrapped && wrapView(answer.wrapped))},` +
@@ -54,7 +54,9 @@ export function failureOf(error: unknown): VaultResponse {
     case 'token.invalid':
       return failure(403, [error.detail ?? 'permission denied'])
     case 'policy.denied':
-      return failure(403, [error.detail ? `permission denied: ${error.detail}` : 'permission denied'])
+      return failure(403, [
+        oneError(error.detail ? `permission denied: ${error.detail}` : 'permission denied'),
+      ])
     case 'policy.invalid':
       return failure(400, [`failed to parse policy: ${error.detail}`])
     case 'vault.already_initialised':
@@ -62,11 +64,14 @@ export function failureOf(error: unknown): VaultResponse {
     case 'database.refused':
     case 'database.sign_in':
     case 'database.unreachable':
-      return failure(error.status, [`1 error occurred:\n\t* ${error.detail ?? error.message}\n\n`])
+      return failure(error.status, [oneError(error.detail ?? error.message)])
     default:
       return failure(error.status, [error.detail ?? error.message])
   }
 }
+
+/** As Vault wraps what went wrong within it. */
+const oneError = (words: string): string => `1 error occurred:\n\t* ${words}\n\n`
 
 function failure(status: number, errors: readonly string[]): VaultResponse {
   return { status, body: new Secret(`${JSON.stringify({ errors })}\n`) }

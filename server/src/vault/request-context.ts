@@ -100,7 +100,9 @@ export const textOrNothing = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined
 
 export function wrapSecondsOf({ wrapTtl }: VaultRequest): number | undefined {
-  return (wrapTtl && parseDuration(wrapTtl, 'X-Vault-Wrap-TTL')) || undefined
+  const refuse = (why: string): AppError =>
+    new AppError('request.invalid', `error parsing X-Vault-Wrap-TTL header: ${why}`)
+  return (wrapTtl && parseDuration(wrapTtl, 'X-Vault-Wrap-TTL', refuse)) || undefined
 }
 
 export function openCallOf(

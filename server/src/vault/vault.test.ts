@@ -190,7 +190,7 @@ test('IDENT-3: a rule above the ACL can refuse what the ACL allows, and never th
   const refused = await root('POST', 'secret/data/prod', { data: {} })
   assert.deepEqual(
     [refused.status, refused.body['errors']],
-    [403, ['permission denied: production is closed']],
+    [403, ['1 error occurred:\n\t* permission denied: production is closed\n\n']],
   )
   assert.equal((await callerOf(vault, generated())('GET', 'secret/data/dev')).status, 403)
 })

@@ -123,7 +123,7 @@ test('VAULT-2: every refusal of one-time codes', async (t) => {
   await create({ ...generated, key_size: 0 }, 'the key_size value must be greater than zero')
   await create({ ...generated, key_size: 9999 }, /must not be greater/)
   await create({ ...generated, qr_size: 9999 }, /must not be greater/)
-  await create({ ...generated, qr_size: -1 }, /whole number/)
+  await create({ ...generated, qr_size: -1 }, /cannot be negative/)
   await create({}, 'the key value is required')
   await create({ key: 'not base 32: 018' }, 'invalid key value: it is no base 32')
   await create({ key, digits: 7 }, 'the digits value can only be 6 or 8')

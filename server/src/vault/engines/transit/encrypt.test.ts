@@ -151,7 +151,7 @@ test('VAULT-4: every refusal of encrypt', async (t) => {
   await refused('encrypt/k', {}, 400, 'missing plaintext to encrypt')
   await refused('encrypt/k', { plaintext: '*' }, 400, 'illegal base64 data at input byte 0')
   await refused('encrypt/k', { plaintext: 'aGVsbG8' }, 400, 'illegal base64 data at input byte 7')
-  await refused('encrypt/k', { plaintext: {} }, 400, /"plaintext" must be text/)
+  await refused('encrypt/k', { plaintext: {} }, 400, /"plaintext": it must be text/)
   await refused(
     'encrypt/k',
     { plaintext, nonce: base64('abcabcabcabc') },
@@ -170,7 +170,7 @@ test('VAULT-4: every refusal of encrypt', async (t) => {
     400,
     'requested version for encryption is negative',
   )
-  await refused('encrypt/k', { plaintext, key_version: 'x' }, 400, /"key_version" must be a whole number/)
+  await refused('encrypt/k', { plaintext, key_version: 'x' }, 400, /"key_version": it must be a whole number/)
   for (const type of ['ed25519', 'ecdsa-p256', 'hmac'])
     await refused(
       `encrypt/${type}`,
@@ -325,13 +325,13 @@ test('VAULT-4: who may only update does not make keys; who may only create does 
   await ok('keys/k')
   const updater = await withRules('path "transit/encrypt/*" { capabilities = ["update"] }')
   await updater.ok('encrypt/k', { plaintext })
-  await updater.refused('encrypt/new', { plaintext }, 403, 'permission denied')
-  await updater.refused('decrypt/k', { ciphertext: 'vault:v1:aaaa' }, 403, 'permission denied')
-  await updater.refused('keys/k', undefined, 403, 'permission denied')
+  await updater.refused('encrypt/new', { plaintext }, 403, /permission denied/)
+  await updater.refused('decrypt/k', { ciphertext: 'vault:v1:aaaa' }, 403, /permission denied/)
+  await updater.refused('keys/k', undefined, 403, /permission denied/)
   const creator = await withRules('path "transit/encrypt/*" { capabilities = ["create"] }')
-  await creator.refused('encrypt/k', { plaintext }, 403, 'permission denied')
+  await creator.refused('encrypt/k', { plaintext }, 403, /permission denied/)
   await creator.ok('encrypt/new', { plaintext })
-  await creator.refused('encrypt/new', { plaintext }, 403, 'permission denied')
+  await creator.refused('encrypt/new', { plaintext }, 403, /permission denied/)
 })
 
 test('VAULT-4: nothing is done for a sealed vault or a foreign token, and keys are gone from memory at seal', async (t) => {

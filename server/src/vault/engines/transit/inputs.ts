@@ -1,4 +1,5 @@
 import { AppError } from '../../../core/index.ts'
+import { unreadable } from '../../duration.ts'
 import type { Body } from '../../engine.ts'
 import { textField } from '../../fields.ts'
 
@@ -27,6 +28,6 @@ export function integerField(body: Body, name: string): number | undefined {
   const text = textField(body, name)
   if (text === undefined || text === '') return undefined
   const value = Number(text)
-  if (!Number.isSafeInteger(value)) throw invalid(`field validation failed: "${name}" must be a whole number`)
+  if (!Number.isSafeInteger(value)) throw unreadable(name, 'it must be a whole number')
   return value
 }
