@@ -26,4 +26,4 @@ export function assertCustomMetadata(metadata: Readonly<Record<string, string>>)
 const isUnprintable = (text: string): boolean => /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u.test(text)
 
 const invalid = (what: string): AppError =>
-  new AppError('request.invalid', `custom_metadata validation failed: ${what}`)
+  new AppError('request.invalid', `1 error occurred:\n\t* custom_metadata validation failed: ${what}\n\n`)

@@ -1,6 +1,8 @@
 import { AppError, Secret } from '../../core/index.ts'
 import type { Barrier } from '../barrier/barrier.ts'
+import { parseDuration } from '../duration.ts'
 import type { Call, Engine, PathSpec } from '../engine.ts'
+import { isObject } from '../fields.ts'
 import { defaultTtlSeconds } from '../tokens/lifetime.ts'
 import { folderName, listed } from './kv2.ts'
 
@@ -16,11 +18,11 @@ type Options = {
 /** Unversioned secrets: KV version 1, and the cubbyhole, which differs only in where it keeps them. */
 function createPlainKv(barrier: Barrier, mountPath: string, options: Options): Engine {
   const { root, leaseSeconds } = options
+  const nameOf = ({ params }: Call): string => params['name'] ?? ''
+  const isFolder = (call: Call): boolean => nameOf(call) === '' || nameOf(call).endsWith('/')
   const place = (call: Call): string => {
-    const name = call.params['name'] ?? ''
-    if (name === '' || name.endsWith('/'))
-      throw new AppError('request.invalid', "a secret's path is not empty and does not end in '/'")
-    return root(call) + name
+    if (isFolder(call)) throw new AppError('request.invalid', 'missing path')
+    return root(call) + nameOf(call)
   }
   const path: PathSpec = {
     pattern: '{name...}',
@@ -33,8 +35,11 @@ function createPlainKv(barrier: Barrier, mountPath: string, options: Options): E
     },
     exists: async (call, reader) => (await barrier.get(place(call), reader)) !== undefined,
     async read(call) {
-      const bytes = await barrier.get(place(call))
-      return bytes && { dataText: new Secret(bytes.toString('utf8')), leaseSeconds }
+      const bytes = isFolder(call) ? undefined : await barrier.get(place(call))
+      const text = bytes?.toString('utf8')
+      return text === undefined
+        ? undefined
+        : { dataText: new Secret(text), leaseSeconds: ownLeaseOf(text) ?? leaseSeconds }
     },
     list: async (call) => listed(await barrier.list(root(call) + folderName(call))),
     async update(tx, call) {
@@ -43,11 +48,23 @@ function createPlainKv(barrier: Barrier, mountPath: string, options: Options): E
       return {}
     },
     async delete(tx, call) {
-      await barrier.delete(tx, place(call))
+      if (!isFolder(call)) await barrier.delete(tx, place(call))
       return {}
     },
   }
   return { type: options.type, paths: [path], wipe: (tx) => barrier.deleteFolder(tx, options.wipeRoot) }
+}
+
+/** A secret may say itself how long its readers should keep it, as `ttl` or `lease`; what is no duration is passed over. */
+function ownLeaseOf(text: string): number | undefined {
+  if (!text.includes('"ttl"') && !text.includes('"lease"')) return undefined
+  const secret: unknown = JSON.parse(text)
+  if (!isObject(secret)) return undefined
+  try {
+    return parseDuration(secret['ttl'] ?? secret['lease'], 'ttl')
+  } catch {
+    return undefined
+  }
 }
 
 export const createKv1 = (barrier: Barrier, mountId: string, mountPath: string): Engine =>

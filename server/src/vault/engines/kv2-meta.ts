@@ -95,12 +95,16 @@ export function changeVersions(
   return { ...meta, versions, updatedAt: now }
 }
 
+/** Nothing written is null, whether it was ever written. */
+export const customOf = ({ custom }: Kv2Meta): Kv2Meta['custom'] =>
+  custom && Object.keys(custom).length > 0 ? custom : null
+
 /** One version as Vault shows it beside its values. */
 export const versionView = (meta: Kv2Meta, number: number): Record<string, unknown> => {
   const version = meta.versions[number]
   return {
     created_time: timeText(version?.createdAt),
-    custom_metadata: meta.custom,
+    custom_metadata: customOf(meta),
     deletion_time: timeText(version?.deletedAt),
     destroyed: version?.destroyed ?? false,
     version: number,

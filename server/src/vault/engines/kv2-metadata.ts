@@ -1,10 +1,10 @@
 import { AppError } from '../../core/index.ts'
 import type { Tx } from '../../store/index.ts'
 import { assertCustomMetadata } from '../custom-metadata.ts'
-import { formatDuration, parseDuration } from '../duration.ts'
+import { formatDuration, parseDuration, unreadable } from '../duration.ts'
 import type { Answer, Body, Call, PathSpec } from '../engine.ts'
 import { booleanField, countField, isObject, textMapField } from '../fields.ts'
-import { type Kv2Config, type Kv2Meta, newMeta, timeText } from './kv2-meta.ts'
+import { customOf, type Kv2Config, type Kv2Meta, newMeta, timeText } from './kv2-meta.ts'
 import type { Kv2Store } from './kv2-store.ts'
 import { mergePatch } from './merge-patch.ts'
 
@@ -17,7 +17,8 @@ const fields = [
 ]
 
 export async function readMetadata(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
-  const meta = await kv.meta(call.params['name'] ?? '')
+  const name = call.params['name'] ?? ''
+  const meta = name === '' || name.endsWith('/') ? undefined : await kv.meta(name)
   return meta && { data: metadataView(meta) }
 }
 
@@ -28,7 +29,7 @@ export async function listDetails(kv: Kv2Store, folder: string): Promise<Answer 
   const info: Record<string, unknown> = {}
   for (const key of keys) {
     const meta = key.endsWith('/') ? undefined : await kv.meta(folder + key)
-    if (meta) info[key] = metadataView(meta)
+    info[key] = meta ? metadataView(meta) : {}
   }
   return { data: { keys, key_info: info }, note: { count: keys.length } }
 }
@@ -47,7 +48,7 @@ function metadataView(meta: Kv2Meta): Record<string, unknown> {
     created_time: timeText(meta.createdAt),
     current_metadata_version: meta.metadataVersion ?? 0,
     current_version: meta.current,
-    custom_metadata: meta.custom,
+    custom_metadata: customOf(meta),
     delete_version_after: afterText(meta.deleteAfterSeconds),
     max_versions: meta.maxVersions,
     metadata_cas_required: meta.metadataCasRequired ?? false,
@@ -82,7 +83,7 @@ export async function patchMetadata(
   if (!fields.some((field) => field in body)) return {}
   const config = await kv.config(tx)
   const known = await kv.meta(name, tx)
-  if (!known) return undefined
+  if (!known) return { status: 404 }
   assertMetadataCas(body, known, config)
   const custom = 'custom_metadata' in body ? patchedCustom(known, body['custom_metadata']) : known.custom
   const fresh = newMeta(0)
@@ -98,11 +99,10 @@ export async function patchMetadata(
 }
 
 function patchedCustom(known: Kv2Meta, patch: unknown): Kv2Meta['custom'] {
-  if (patch !== null && !isObject(patch))
-    throw new AppError('request.invalid', '"custom_metadata" must be an object')
+  if (patch !== null && !isObject(patch)) throw unreadable('custom_metadata', 'it must be an object')
   const merged = mergePatch(known.custom, patch)
   if (merged === null) return null
-  const custom = textMapField({ custom: merged }, 'custom') ?? {}
+  const custom = textMapField({ custom_metadata: merged }, 'custom_metadata') ?? {}
   assertCustomMetadata(custom)
   return custom
 }
@@ -151,9 +151,19 @@ function warned(body: Body, config: Kv2Config): Answer {
   return warnings.length > 0 ? { warnings } : {}
 }
 
+/** Asked like an unversioned mount; said in words, because the answer would otherwise look like a missing secret. */
+export const wrongPath = async (_call: Call): Promise<Answer> => ({
+  status: 404,
+  warnings: [
+    'Invalid path for a versioned K/V secrets engine. Use data/<name> or metadata/<name> below the mount, or a client that does.',
+  ],
+})
+
 export function configPath(kv: Kv2Store): PathSpec {
   return {
     pattern: 'config',
+    list: wrongPath,
+    delete: (_, call) => wrongPath(call),
     async read() {
       const config = await kv.config()
       return {

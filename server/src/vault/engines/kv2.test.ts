@@ -40,7 +40,7 @@ test('VAULT-2: KV 2: metadata is written in part, and patched', async (t) => {
   assert.equal((await metadata())['delete_version_after'], '0s')
   assert.equal((await root('PATCH', 'secret/metadata/none', { max_versions: 1 })).status, 404)
   assert.equal((await patch({})).status, 204)
-  await refused(patch({ custom_metadata: 'owner' }), /"custom_metadata" must be an object/)
+  await refused(patch({ custom_metadata: 'owner' }), /"custom_metadata": it must be an object/)
   await refused(patch({ custom_metadata: { a: { b: 1 } } }), /must be text/)
 })
 
@@ -133,6 +133,7 @@ test('VAULT-2: KV 2: a folder with the metadata of what is in it', async (t) => 
   const listed = dataOf(await root('LIST', 'secret/detailed-metadata/x'))
   assert.deepEqual(listed['keys'], ['a', 'b', 'y/'])
   const info = listed['key_info'] as Record<string, Fields>
-  assert.deepEqual([Object.keys(info), info['a']?.['current_version']], [['a', 'b'], 1])
+  assert.deepEqual([Object.keys(info), info['a']?.['current_version']], [['a', 'b', 'y/'], 1])
+  assert.deepEqual(info['y/'], {})
   assert.equal((await root('LIST', 'secret/detailed-metadata/none')).status, 404)
 })

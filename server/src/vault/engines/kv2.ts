@@ -1,9 +1,17 @@
 import { AppError, Secret } from '../../core/index.ts'
 import type { Tx } from '../../store/index.ts'
+import { unreadable } from '../duration.ts'
 import type { Answer, Call, Engine, PathSpec } from '../engine.ts'
 import { countField, isObject, listField } from '../fields.ts'
 import { changeVersions, type Kv2Meta, versionView } from './kv2-meta.ts'
-import { configPath, listDetails, patchMetadata, readMetadata, writeMetadata } from './kv2-metadata.ts'
+import {
+  configPath,
+  listDetails,
+  patchMetadata,
+  readMetadata,
+  writeMetadata,
+  wrongPath,
+} from './kv2-metadata.ts'
 import type { Kv2Store } from './kv2-store.ts'
 import { mergePatch } from './merge-patch.ts'
 
@@ -61,7 +69,7 @@ export function createKv2(kv: Kv2Store, mountPath: string): Engine {
         target,
         events: { update: 'secret.deleted' },
         async update(tx, call) {
-          const versions = versionsOf(call)
+          const versions = versionsOf(call, 'no version number provided')
           await kv.destroy(tx, nameOf(call), versions, call.now.getTime())
           return { note: { destroyed: versions } }
         },
@@ -79,7 +87,13 @@ export function createKv2(kv: Kv2Store, mountPath: string): Engine {
         list: (call) => listDetails(kv, folderName(call)),
       },
       configPath(kv),
-      { pattern: '{name...}', read: wrongPath, list: wrongPath, update: (_, call) => wrongPath(call) },
+      {
+        pattern: '{name...}',
+        read: wrongPath,
+        list: wrongPath,
+        update: (_, call) => wrongPath(call),
+        delete: (_, call) => wrongPath(call),
+      },
     ],
     wipe: (tx) => kv.wipe(tx),
   }
@@ -100,21 +114,13 @@ export function folderName({ params }: Call): string {
   return name === '' || name.endsWith('/') ? name : `${name}/`
 }
 
-/** Asked like an unversioned mount; said in words, because the answer would otherwise look like a missing secret. */
-const wrongPath = async (_call: Call): Promise<Answer> => ({
-  status: 404,
-  warnings: [
-    'Invalid path for a versioned K/V secrets engine. Use data/<name> or metadata/<name> below the mount, or a client that does.',
-  ],
-})
-
 function versionOf(call: Call, meta: Kv2Meta): number {
   return countField(call.query, 'version') || meta.current
 }
 
 async function readData(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
   const name = call.params['name'] ?? ''
-  const meta = await kv.meta(name)
+  const meta = name === '' || name.endsWith('/') ? undefined : await kv.meta(name)
   if (!meta) return undefined
   const version = versionOf(call, meta)
   if (!meta.versions[version]) return undefined
@@ -129,7 +135,7 @@ async function readData(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
 
 async function readSubkeys(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
   const name = call.params['name'] ?? ''
-  const meta = await kv.meta(name)
+  const meta = name === '' || name.endsWith('/') ? undefined : await kv.meta(name)
   if (!meta) return undefined
   const version = versionOf(call, meta)
   if (!meta.versions[version]) return undefined
@@ -156,14 +162,20 @@ function keysOnly(value: unknown, depth: number): unknown {
 }
 
 function casOf({ body }: Call): number | undefined {
-  const options = body['options']
-  return isObject(options) ? countField(options, 'cas') : undefined
+  const options = body['options'] ?? undefined
+  if (options === undefined) return undefined
+  if (!isObject(options)) throw unreadable('options', 'it must be an object')
+  if (!('cas' in options)) return undefined
+  const cas = Number(options['cas'] ?? 0)
+  if (!Number.isSafeInteger(cas))
+    throw new AppError('request.invalid', 'error parsing check-and-set parameter')
+  return cas
 }
 
 function dataOf({ body }: Call): Record<string, unknown> | null {
   if (!('data' in body)) throw new AppError('request.invalid', 'no data provided')
   const { data } = body as { data: unknown }
-  if (data !== null && !isObject(data)) throw new AppError('request.invalid', '"data" must be an object')
+  if (data !== null && !isObject(data)) throw unreadable('data', 'it must be an object')
   return data
 }
 
@@ -178,18 +190,19 @@ async function patchData(kv: Kv2Store, tx: Tx, call: Call): Promise<Answer | und
   const name = nameOf(call)
   const now = call.now.getTime()
   const meta = await kv.meta(name, tx)
-  const text = meta && (await kv.text(name, meta, meta.current, now, tx))
-  if (!text) return undefined
+  if (!meta?.versions[meta.current]) return { status: 404 }
+  const text = await kv.text(name, meta, meta.current, now, tx)
+  if (!text) return { status: 404, data: versionView(meta, meta.current) }
   const merged = mergePatch(JSON.parse(text.toString('utf8')), dataOf(call))
   const written = await kv.write(tx, name, JSON.stringify(merged), now, casOf(call))
   return { data: versionView(written.meta, written.version), note: { version: written.version } }
 }
 
-function versionsOf(call: Call): number[] {
+function versionsOf(call: Call, missing = 'No version number provided'): number[] {
   const versions = listField(call.body, 'versions')?.map(Number) ?? []
-  if (versions.length === 0) throw new AppError('request.invalid', 'no version number provided')
-  if (!versions.every((version) => Number.isSafeInteger(version) && version >= 0))
-    throw new AppError('request.invalid', '"versions" must be whole numbers')
+  if (versions.length === 0) throw new AppError('request.invalid', missing)
+  if (!versions.every((version) => Number.isSafeInteger(version)))
+    throw unreadable('versions', 'they must be whole numbers')
   return versions
 }
 
