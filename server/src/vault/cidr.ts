@@ -6,10 +6,16 @@ export function checkedCidrs(written: readonly string[], field: string): string[
   return written.map((text) => {
     const cidr = text.trim()
     if (!partsOf(cidr))
-      throw new AppError('request.invalid', `${field}: "${cidr}" is neither an address nor a CIDR block`)
+      throw new AppError(
+        'request.invalid',
+        `error parsing address "${cidr}": ${field} takes addresses and CIDR blocks`,
+      )
     return cidr
   })
 }
+
+/** As Vault shows it: a block of one address is that address. */
+export const shownCidr = (cidr: string): string => cidr.replace(cidr.includes(':') ? /\/128$/ : /\/32$/, '')
 
 /** Whether an address lies in one of the blocks. An address that is not known lies in none. */
 export function containsAddress(cidrs: readonly string[], address: string | undefined): boolean {

@@ -48,6 +48,14 @@ path "sys/wrapping/unwrap" {
   capabilities = ["update"]
 }
 
+# Hash data, which is not kept
+path "sys/tools/hash" {
+  capabilities = ["update"]
+}
+path "sys/tools/hash/*" {
+  capabilities = ["update"]
+}
+
 # Keep things that nobody else can read
 path "cubbyhole/*" {
   capabilities = ["create", "read", "update", "delete", "list"]

@@ -1,6 +1,6 @@
 import { AppError } from '../../core/index.ts'
 import { assertGivable } from '../acl/policies.ts'
-import { checkedCidrs } from '../cidr.ts'
+import { checkedCidrs, shownCidr } from '../cidr.ts'
 import type { Body } from '../engine.ts'
 import { booleanField, countField, durationField, listField, textField } from '../fields.ts'
 
@@ -51,7 +51,7 @@ export function termsFrom(body: Body, current: TokenTerms): TokenTerms {
     policies: policies ? policyNames(policies) : current.policies,
     noDefaultPolicy: booleanField(body, 'token_no_default_policy') ?? current.noDefaultPolicy,
     boundCidrs: cidrs ? checkedCidrs(cidrs, 'token_bound_cidrs') : current.boundCidrs,
-    uses: countField(body, 'token_num_uses') ?? current.uses,
+    uses: countField(body, 'token_num_uses', "'token_num_uses' cannot be negative") ?? current.uses,
     type: typeFrom(textField(body, 'token_type')) ?? current.type,
     olderNames: olderNames.filter((name) => isWrittenOlder(body, name, current)),
   }
@@ -77,7 +77,7 @@ const isSomething = (value: unknown): boolean => (Array.isArray(value) ? value.l
 
 function viewOf(terms: TokenTerms): Record<string, unknown> {
   return {
-    token_bound_cidrs: terms.boundCidrs,
+    token_bound_cidrs: terms.boundCidrs.map(shownCidr),
     token_explicit_max_ttl: terms.explicitMaxTtlSeconds,
     token_max_ttl: terms.maxTtlSeconds,
     token_no_default_policy: terms.noDefaultPolicy,

@@ -27,7 +27,7 @@ export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: 
   assertMayCreate(call, mighty)
   const orphan = orphanPath || role?.orphan === true || booleanField(body, 'no_parent') === true
   const policies = policiesFor({
-    asked: listField(body, 'policies') ?? [],
+    asked: namesIn(body),
     parent: parent.record,
     role,
     noDefaultPolicy: booleanField(body, 'no_default_policy') === true,
@@ -61,10 +61,14 @@ export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: 
   }
 }
 
+/** A text is one name, commas and all: as a list it could hold more than its writer meant. */
+const namesIn = ({ policies }: Body): string[] =>
+  listField({ policies: typeof policies === 'string' ? [policies] : policies }, 'policies') ?? []
+
 async function roleOf({ roles }: Needs, tx: Tx, name: string | undefined): Promise<TokenRole | undefined> {
   if (name === undefined) return undefined
   const role = await roles.read(name, tx)
-  if (!role) throw new AppError('request.invalid', `unknown role "${name}"`)
+  if (!role) throw new AppError('request.invalid', `unknown role ${name}`)
   return role
 }
 
@@ -95,7 +99,7 @@ function limitsOf(
   role: TokenRole | undefined,
 ): Pick<NewToken, 'usesLeft' | 'renewable' | 'explicitMaxTtlSeconds' | 'periodSeconds' | 'role'> {
   return {
-    usesLeft: narrower(countField(body, 'num_uses'), role?.uses) || null,
+    usesLeft: narrower(countField(body, 'num_uses', 'number of uses cannot be negative'), role?.uses) || null,
     renewable: (booleanField(body, 'renewable') ?? true) && role?.renewable !== false,
     explicitMaxTtlSeconds: narrower(durationField(body, 'explicit_max_ttl'), role?.explicitMaxTtlSeconds),
     periodSeconds: narrower(durationField(body, 'period'), role?.periodSeconds),
@@ -126,17 +130,17 @@ function assertMayCreate({ body, token }: Call, mighty: boolean): void {
 function isBatch(body: Body, role: TokenRole | undefined): boolean {
   const asked = textField(body, 'type') || ''
   if (asked !== '' && asked !== 'service' && asked !== 'batch')
-    throw new AppError('request.invalid', `invalid 'type' value "${asked}"; use "service" or "batch"`)
+    throw new AppError('request.invalid', `invalid 'token_type' value "${asked}": "service" or "batch"`)
   if (role?.type === 'service' || role?.type === 'batch') return role.type === 'batch'
   return asked === '' ? role?.type === 'default-batch' : asked === 'batch'
 }
 
 function assertBatchable(wanted: NewToken): void {
   const wrong = [
-    [wanted.periodSeconds, 'batch tokens cannot be periodic'],
-    [wanted.usesLeft, 'batch tokens cannot have a limited use count'],
-    [wanted.explicitMaxTtlSeconds, 'batch tokens cannot have an explicit max TTL'],
-    [wanted.value, 'batch tokens cannot have a chosen ID'],
+    [wanted.periodSeconds, 'batch tokens cannot have "period" set'],
+    [wanted.usesLeft, 'batch tokens cannot have "num_uses" set'],
+    [wanted.explicitMaxTtlSeconds, 'batch tokens cannot have "explicit_max_ttl" set'],
+    [wanted.value, 'batch tokens cannot have "id" set'],
     [wanted.policies.includes('root'), 'batch tokens cannot be root tokens'],
   ].find(([holds]) => holds)
   if (wrong) throw new AppError('request.invalid', String(wrong[1]))
@@ -145,7 +149,11 @@ function assertBatchable(wanted: NewToken): void {
 function customId(body: Body): Secret | undefined {
   const id = textField(body, 'id')
   if (!id) return undefined
-  if (/[\s.]/.test(id)) throw new AppError('request.invalid', 'a custom ID has neither spaces nor dots')
+  if (id.startsWith('s.'))
+    throw new AppError('request.invalid', "custom token ID cannot have the 's.' prefix")
+  if (id.includes('.'))
+    throw new AppError('request.invalid', "custom token ID cannot have a '.' in the value")
+  if (/\s/.test(id)) throw new AppError('request.invalid', 'custom token ID cannot have spaces')
   return new Secret(id)
 }
 

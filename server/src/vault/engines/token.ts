@@ -54,8 +54,8 @@ export function createTokenEngine(needs: Needs): Engine {
       },
       {
         pattern: 'lookup',
-        read: async (call) => lookupSelf(call),
-        update: async (tx, call) => lookup(tokens, tx, call),
+        read: (call) => lookup(tokens, undefined, call, textField(call.query, 'token')),
+        update: (tx, call) => lookup(tokens, tx, call, textField(call.body, 'token')),
       },
       {
         pattern: 'lookup-accessor',
@@ -92,15 +92,21 @@ export function createTokenEngine(needs: Needs): Engine {
       {
         pattern: 'revoke-accessor',
         events,
-        update: async (tx, { body }) =>
-          revoked(await tokens.revoke(tx, (await byAccessor(tokens, body, tx)).row)),
+        async update(tx, { body }) {
+          const found = await tokens.findByAccessor(requiredAccessor(body), tx)
+          if (!found) return { warnings: ['No token found with this accessor'] }
+          return revoked(await tokens.revoke(tx, found.row))
+        },
       },
       {
         pattern: 'revoke-orphan',
         events,
         sudo: true,
-        update: async (tx, { body }) =>
-          revoked(await tokens.revokeOrphan(tx, revocable(await named(tokens, body, tx)).row)),
+        async update(tx, { body }) {
+          const found = await tokens.find(requiredToken(body), tx)
+          if (!found) throw new AppError('request.invalid', 'token to revoke not found')
+          return revoked(await tokens.revokeOrphan(tx, revocable(found).row))
+        },
       },
       {
         pattern: 'accessors',
@@ -121,7 +127,7 @@ export function createTokenEngine(needs: Needs): Engine {
 
 function requiredToken(body: Body): Secret {
   const token = textField(body, 'token')
-  if (!token) throw new AppError('request.invalid', 'missing token')
+  if (!token) throw new AppError('request.invalid', 'missing token ID')
   return new Secret(token)
 }
 
@@ -131,10 +137,14 @@ async function named(tokens: Tokens, body: Body, reader: Reader): Promise<Stored
   return found
 }
 
-async function byAccessor(tokens: Tokens, body: Body, reader: Reader): Promise<StoredToken> {
+function requiredAccessor(body: Body): string {
   const accessor = textField(body, 'accessor')
   if (!accessor) throw new AppError('request.invalid', 'missing accessor')
-  const found = await tokens.findByAccessor(accessor, reader)
+  return accessor
+}
+
+async function byAccessor(tokens: Tokens, body: Body, reader: Reader): Promise<StoredToken> {
+  const found = await tokens.findByAccessor(requiredAccessor(body), reader)
   if (!found) throw new AppError('request.invalid', 'invalid accessor')
   return found
 }
@@ -143,12 +153,19 @@ const lookupSelf = ({ token, presented, now }: Call): Answer => ({
   data: tokenView(token.record, now, presented.reveal(), token.subject?.policies),
 })
 
-async function lookup(tokens: Tokens, reader: Reader, { body, now }: Call): Promise<Answer> {
-  const token = requiredToken(body)
+/** Who names no token asks about their own. */
+async function lookup(
+  tokens: Tokens,
+  reader: Reader | undefined,
+  call: Call,
+  named: string | undefined,
+): Promise<Answer> {
+  if (!named) return lookupSelf(call)
+  const token = new Secret(named)
   const found = await tokens.find(token, reader)
   if (!found) throw new AppError('token.invalid', 'bad token')
   const identityPolicies = await tokens.identityPoliciesOf(found.record)
-  return { data: tokenView(found.record, now, token.reveal(), identityPolicies) }
+  return { data: tokenView(found.record, call.now, token.reveal(), identityPolicies) }
 }
 
 function revocable(token: StoredToken): StoredToken {

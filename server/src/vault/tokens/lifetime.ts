@@ -1,4 +1,5 @@
 import { AppError } from '../../core/index.ts'
+import { terseDuration } from '../duration.ts'
 import type { RenewalTerms } from '../engine.ts'
 import type { TokenRecord } from './token-record.ts'
 
@@ -34,8 +35,10 @@ export function lifetimeOf(asked: LifetimeRequest, now: number): { lifetime: Lif
   const wanted = periodSeconds || ttlSeconds || asked.defaultTtlSeconds || defaultTtlSeconds
   const ceiling = periodSeconds > 0 ? explicitMaxTtlSeconds || periodSeconds : limit
   const seconds = Math.min(wanted, ceiling)
-  if (ttlSeconds > seconds)
-    warnings.push(`TTL of ${ttlSeconds} seconds is longer than allowed; capped to ${seconds} seconds`)
+  if (wanted > seconds && periodSeconds === 0)
+    warnings.push(
+      `TTL of "${terseDuration(wanted)}" exceeded the effective max_ttl of "${terseDuration(seconds)}"; TTL value is capped accordingly`,
+    )
   return {
     lifetime: {
       creationTtlSeconds: seconds,

@@ -32,7 +32,7 @@ export function policiesFor(wanted: Wanted): string[] {
 }
 
 const clean = (names: readonly string[]): string[] =>
-  [...new Set(names.map((name) => name.toLowerCase()))].sort()
+  [...new Set(names.map((name) => name.trim().toLowerCase()))].filter((name) => name !== '').sort()
 
 const hasRules = (role: TokenRole): boolean =>
   role.allowedPolicies.length +
@@ -62,11 +62,12 @@ function byRole({ parent, noDefaultPolicy }: Wanted, role: TokenRole, asked: rea
     role.allowedPoliciesGlob.some((glob) => fitsGlob(glob, name))
   const usual = limited ? role.allowedPolicies : parent.policies
   const chosen = asked.length > 0 ? asked : usual
+  const full = (names: readonly string[]): string[] => clean(withDefault ? ['default', ...names] : names)
   const wrong = limited ? chosen.find((name) => !isAllowed(name)) : undefined
   if (wrong !== undefined)
     throw new AppError(
       'request.invalid',
-      `token policies (${quoted(chosen)}) must be subset of the role's allowed policies (${quoted(role.allowedPolicies)}) or glob policies (${quoted(role.allowedPoliciesGlob)})`,
+      `token policies (${quoted(full(chosen))}) must be subset of the role's allowed policies (${quoted(full(role.allowedPolicies))}) or glob policies (${quoted(role.allowedPoliciesGlob)})`,
     )
   const disallowed = chosen.find(isDisallowed)
   if (disallowed !== undefined)
@@ -74,4 +75,5 @@ function byRole({ parent, noDefaultPolicy }: Wanted, role: TokenRole, asked: rea
   return withDefault && !chosen.includes('root') ? ['default', ...chosen] : [...chosen]
 }
 
-const quoted = (names: readonly string[]): string => JSON.stringify(names)
+const quoted = (names: readonly string[]): string =>
+  `[${names.map((name) => JSON.stringify(name)).join(' ')}]`

@@ -2,7 +2,7 @@ import { AppError } from '../../core/index.ts'
 import type { Reader, Tx } from '../../store/index.ts'
 import { assertGivable } from '../acl/policies.ts'
 import type { Barrier } from '../barrier/barrier.ts'
-import { checkedCidrs } from '../cidr.ts'
+import { checkedCidrs, shownCidr } from '../cidr.ts'
 import type { Body } from '../engine.ts'
 import { booleanField, countField, durationField, listField, textField } from '../fields.ts'
 
@@ -24,7 +24,11 @@ export type TokenRole = {
   readonly uses: number
   readonly periodSeconds: number
   readonly type: 'service' | 'batch' | 'default-service' | 'default-batch'
+  /** What was last written by its older name, without `token_`: it is shown by both, for the clients that wrote it so. */
+  readonly olderNames?: readonly OlderName[]
 }
+const olderNames = ['explicit_max_ttl', 'period'] as const
+type OlderName = (typeof olderNames)[number]
 
 export type TokenRoles = {
   names(): Promise<string[]>
@@ -78,7 +82,13 @@ const plainRole = (name: string): TokenRole => ({
 })
 
 function roleFrom(body: Body, current: TokenRole): TokenRole {
-  const role: TokenRole = { ...policyRules(body, current), ...tokenLimits(body, current) }
+  const isOlder = (name: OlderName): boolean =>
+    body[`token_${name}`] === undefined && (name in body || current.olderNames?.includes(name) === true)
+  const role: TokenRole = {
+    ...policyRules(body, current),
+    ...tokenLimits(body, current),
+    olderNames: olderNames.filter(isOlder),
+  }
   assertBatchable(role)
   return role
 }
@@ -114,7 +124,7 @@ function tokenLimits(
       durationField(body, 'token_explicit_max_ttl') ??
       durationField(body, 'explicit_max_ttl') ??
       current.explicitMaxTtlSeconds,
-    uses: countField(body, 'token_num_uses') ?? current.uses,
+    uses: countField(body, 'token_num_uses', "'token_num_uses' cannot be negative") ?? current.uses,
     periodSeconds:
       durationField(body, 'token_period') ?? durationField(body, 'period') ?? current.periodSeconds,
     type: typeFrom(textField(body, 'token_type')) ?? current.type,
@@ -163,27 +173,31 @@ function typeFrom(written: string | undefined): TokenRole['type'] | undefined {
 
 function suffixFrom(written: string | undefined): string | undefined {
   if (written !== undefined && written !== '' && !/^\w(?:[\w.-]*\w)?$/.test(written))
-    throw new AppError('request.invalid', 'given role path suffix contains invalid characters')
+    throw new AppError(
+      'request.invalid',
+      'given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w',
+    )
   return written
 }
 
 export function tokenRoleView(role: TokenRole): Record<string, unknown> {
+  const isOlder = (name: OlderName): boolean => role.olderNames?.includes(name) ?? false
   return {
-    allowed_entity_aliases: role.allowedEntityAliases ?? [],
+    allowed_entity_aliases: role.allowedEntityAliases?.length ? role.allowedEntityAliases : null,
     allowed_policies: role.allowedPolicies,
     allowed_policies_glob: role.allowedPoliciesGlob,
     disallowed_policies: role.disallowedPolicies,
     disallowed_policies_glob: role.disallowedPoliciesGlob,
-    explicit_max_ttl: role.explicitMaxTtlSeconds,
+    explicit_max_ttl: isOlder('explicit_max_ttl') ? role.explicitMaxTtlSeconds : 0,
     name: role.name,
     orphan: role.orphan,
     path_suffix: role.pathSuffix,
-    period: role.periodSeconds,
+    period: isOlder('period') ? role.periodSeconds : 0,
     renewable: role.renewable,
-    token_bound_cidrs: role.boundCidrs,
+    ...(role.boundCidrs.length > 0 ? { token_bound_cidrs: role.boundCidrs.map(shownCidr) } : {}),
     token_explicit_max_ttl: role.explicitMaxTtlSeconds,
     token_no_default_policy: role.noDefaultPolicy,
-    token_num_uses: role.uses,
+    ...(role.uses > 0 ? { token_num_uses: role.uses } : {}),
     token_period: role.periodSeconds,
     token_type: role.type,
   }

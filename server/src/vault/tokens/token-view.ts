@@ -1,3 +1,4 @@
+import { shownCidr } from '../cidr.ts'
 import { ttlOf } from './lifetime.ts'
 import type { TokenRecord } from './token-record.ts'
 
@@ -12,7 +13,7 @@ export function tokenView(
     milliseconds === null ? null : new Date(milliseconds).toISOString()
   return {
     accessor: record.accessor,
-    ...(record.boundCidrs ? { bound_cidrs: record.boundCidrs } : {}),
+    ...(record.boundCidrs ? { bound_cidrs: record.boundCidrs.map(shownCidr) } : {}),
     creation_time: Math.floor(record.createdAt / 1000),
     creation_ttl: record.creationTtlSeconds,
     display_name: record.displayName,
@@ -24,7 +25,12 @@ export function tokenView(
       : {}),
     id: value,
     issue_time: time(record.createdAt),
-    ...(record.lastRenewedAt === null ? {} : { last_renewal_time: Math.floor(record.lastRenewedAt / 1000) }),
+    ...(record.lastRenewedAt === null
+      ? {}
+      : {
+          last_renewal: time(record.lastRenewedAt),
+          last_renewal_time: Math.floor(record.lastRenewedAt / 1000),
+        }),
     meta: record.metadata,
     num_uses: record.usesLeft ?? 0,
     orphan: record.parent === null,

@@ -141,7 +141,10 @@ test('VAULT-2: lookups by token and by accessor, and what is wrong with them', a
   const byAccessor = (await root('POST', 'auth/token/lookup-accessor', { accessor })).body['data'] as Fields
   assert.equal(byAccessor['id'], '')
   assert.equal((await root('POST', 'auth/token/lookup', { token: 'nobody' })).status, 403)
-  assert.equal((await root('POST', 'auth/token/lookup', {})).status, 400)
+  const own = (await root('POST', 'auth/token/lookup', {})).body['data'] as Fields
+  assert.deepEqual(own['policies'], ['root'])
+  const asked = (await root('GET', `auth/token/lookup?token=${made.token}`)).body['data'] as Fields
+  assert.equal(asked['accessor'], accessor)
   assert.equal((await root('POST', 'auth/token/lookup-accessor', { accessor: 'x' })).status, 400)
   assert.equal((await root('POST', 'auth/token/revoke', { token: 'nobody' })).status, 204)
   assert.equal((await root('POST', 'auth/token/renew', { token: 'nobody' })).status, 400)

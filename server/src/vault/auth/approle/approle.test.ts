@@ -57,7 +57,10 @@ test('VAULT-2: AppRole: what does not prove who one is, is refused', async (t) =
     [{ role_id: randomUUID(), secret_id: value }, 'invalid role or secret ID'],
     [{ role_id: roleId, secret_id: randomUUID() }, 'invalid role or secret ID'],
     [{ role_id: other, secret_id: value }, 'invalid role or secret ID'],
-    [{ role_id: { a: 1 }, secret_id: value }, 'field validation failed: "role_id" must be text'],
+    [
+      { role_id: { a: 1 }, secret_id: value },
+      'Field validation failed: error converting input for field "role_id": it must be text',
+    ],
   ] as const) {
     const reply = await login(body)
     assert.deepEqual([reply.status, reply.body], [400, { errors: [words] }])
@@ -283,7 +286,7 @@ for (const [segment, name, value, reset] of [
   ['token-max-ttl', 'token_max_ttl', 72, 0],
   ['token-num-uses', 'token_num_uses', 3, 0],
   ['period', 'token_period', 73, 0],
-  ['token-bound-cidrs', 'token_bound_cidrs', ['10.0.0.0/8'], []],
+  ['token-bound-cidrs', 'token_bound_cidrs', ['10.0.0.0/8'], null],
   ['secret-id-bound-cidrs', 'secret_id_bound_cidrs', ['10.0.0.0/8'], null],
   ['bound-cidr-list', 'bound_cidr_list', ['10.0.0.0/8'], null],
 ] as const)
@@ -292,7 +295,8 @@ for (const [segment, name, value, reset] of [
     const at = `${roleAt}/${segment}`
     assert.equal((await root('POST', at, { [name]: value })).status, 204)
     assert.deepEqual(dataOf(await root('GET', at))[name], value)
-    assert.equal((await root('POST', at, { unknown: 1 })).status, 400)
+    assert.equal((await root('POST', at, { unknown: 1 })).status, name.includes('cidr') ? 204 : 400)
+    assert.deepEqual(dataOf(await root('GET', at))[name], value)
     assert.equal((await root('DELETE', at)).status, 204)
     assert.deepEqual(dataOf(await root('GET', at))[name], reset)
     const missing = `auth/approle/role/none/${segment}`

@@ -129,12 +129,18 @@ async function writeRole(roles: RoleStore, tx: Tx, { params, body }: Call): Prom
   return {}
 }
 
+const deprecated: Answer = {
+  warnings: [
+    'The "bound_cidr_list" field is deprecated and will be removed. Please use "secret_id_bound_cidrs" instead.',
+  ],
+}
+
 function fieldPath(roles: RoleStore, segment: string, field: RoleField): PathSpec {
   return {
     pattern: `role/{role}/${segment}`,
     async read({ params }) {
       const role = await roles.read(roleNameFrom(params))
-      return role && { data: fieldView(role, field) }
+      return role && { data: fieldView(role, field), ...(field.also === 'bound_cidr_list' ? deprecated : {}) }
     },
     async update(tx, call) {
       const role = await existingRole(roles, tx, call)

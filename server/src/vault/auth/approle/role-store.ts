@@ -41,7 +41,7 @@ export function createRoleStore(
     async save(tx, role) {
       const owner = await nameOf(role.roleId, tx)
       if (owner !== undefined && owner !== role.name)
-        throw new AppError('request.invalid', 'the given role_id is already in use by another role')
+        throw new AppError('request.invalid', 'role_id already in use by another role')
       const before = await read(role.name, tx)
       if (before && before.roleId !== role.roleId) await barrier.delete(tx, idPlace(before.roleId))
       if (owner === undefined) await barrier.put(tx, idPlace(role.roleId), role.name)

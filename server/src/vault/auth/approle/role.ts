@@ -99,15 +99,20 @@ function withoutCidrs(role: Role): Role {
   return { ...role, secretIdCidrs: [] }
 }
 
-/** The field alone, under its name and its older one. */
+/** The field alone, under its name, and under its older one where it was written so. */
 export function fieldView(role: Role, { name, also }: RoleField): Record<string, unknown> {
-  const value = roleView(role)[name]
-  return also === undefined ? { [name]: value } : { [name]: value, [also]: value }
+  const view = roleView(role)
+  if (name === 'token_bound_cidrs' && role.terms.boundCidrs.length === 0) return { [name]: null }
+  if (also === 'bound_cidr_list') return { [also]: view[name] }
+  return also !== undefined && also in view
+    ? { [name]: view[name], [also]: view[also] }
+    : { [name]: view[name] }
 }
 
 /** Of a body only what belongs to the field; without it the request is refused. */
 export function fieldBody(body: Body, { name, also = name }: RoleField): Body {
   const found = [name, also].find((key) => body[key] !== undefined && body[key] !== null)
+  if (found === undefined && name.endsWith('_cidrs')) return {}
   if (found === undefined) throw new AppError('request.invalid', `missing ${name}`)
   return { [found]: body[found] }
 }

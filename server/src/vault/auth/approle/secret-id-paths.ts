@@ -28,16 +28,14 @@ export function secretIdPaths(roles: RoleStore, secretIds: SecretIds): PathSpec[
     return { role, kept: await secretIds.find(role, new Secret(givenText(call, 'secret_id')), tx) }
   }
 
-  async function byAccessor(tx: Tx, call: Call): Promise<{ role: Role; kept: KeptSecretId }> {
+  async function byAccessor(
+    tx: Tx,
+    call: Call,
+  ): Promise<{ role: Role; accessor: string; kept: KeptSecretId | undefined }> {
     const role = await existingRole(roles, tx, call)
     const accessor = givenText(call, 'secret_id_accessor')
     const kept = await secretIds.byAccessor(role, accessor, tx)
-    if (!kept)
-      throw new AppError(
-        'request.not_found',
-        `failed to find accessor entry for secret_id_accessor: "${accessor}"`,
-      )
-    return { role, kept }
+    return { role, accessor, kept }
   }
 
   /** Nothing there is no failure: what was asked for holds already. */
@@ -50,13 +48,21 @@ export function secretIdPaths(roles: RoleStore, secretIds: SecretIds): PathSpec[
     return { note: { accessor: kept.secretId.accessor } }
   }
 
+  async function endByAccessor(tx: Tx, call: Call): Promise<Answer> {
+    const found = await byAccessor(tx, call)
+    if (!found.kept) throw new AppError('request.not_found', noEntry(found.accessor))
+    return end(tx, found)
+  }
+
   return [
     {
       pattern: 'role/{role}/secret-id',
       update: (tx, call) => create(tx, call),
       async list({ params }) {
         const role = await roles.read(roleNameFrom(params))
-        return role ? listed(await secretIds.accessors(role)) : undefined
+        if (!role)
+          throw new AppError('request.invalid', `role ${JSON.stringify(params['role'])} does not exist`)
+        return listed(await secretIds.accessors(role))
       },
     },
     {
@@ -81,15 +87,24 @@ export function secretIdPaths(roles: RoleStore, secretIds: SecretIds): PathSpec[
     },
     {
       pattern: 'role/{role}/secret-id-accessor/lookup',
-      update: async (tx, call) => ({ data: secretIdView((await byAccessor(tx, call)).kept.secretId) }),
+      async update(tx, call) {
+        const { kept, accessor } = await byAccessor(tx, call)
+        // In Vault's shape of it, which Terraform's provider reads.
+        return kept
+          ? { data: secretIdView(kept.secretId) }
+          : { status: 404, data: { error: noEntry(accessor) } }
+      },
     },
     {
       pattern: 'role/{role}/secret-id-accessor/destroy',
-      update: async (tx, call) => end(tx, await byAccessor(tx, call)),
-      delete: async (tx, call) => end(tx, await byAccessor(tx, call)),
+      update: endByAccessor,
+      delete: endByAccessor,
     },
   ]
 }
+
+const noEntry = (accessor: string): string =>
+  `failed to find accessor entry for secret_id_accessor: ${JSON.stringify(accessor)}`
 
 /** Text of a body; with DELETE, which has none in some clients, of the query. */
 const givenText = ({ body, query }: Pick<Call, 'body' | 'query'>, name: string): string => {

@@ -168,7 +168,7 @@ function metadataFrom(body: Body): Record<string, string> {
   if (!isObject(parsed))
     throw new AppError(
       'request.invalid',
-      'metadata must be a JSON object of text, for example {"team":"shop"}',
+      'failed to parse metadata: it must be a JSON object of text, for example {"team":"shop"}',
     )
   return textMapField({ metadata: parsed }, 'metadata') ?? {}
 }

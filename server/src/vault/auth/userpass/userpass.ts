@@ -127,8 +127,8 @@ export function createUserpass({ barrier, tokens, identity, lockouts }: Needs): 
         async update(tx, call) {
           const name = nameOf(call)
           const user = await existing(name, tx)
-          const { policies } = termsFrom(call.body, user.terms)
-          await save(tx, name, { ...user, terms: { ...user.terms, policies } })
+          const { policies, olderNames = [] } = termsFrom(call.body, user.terms)
+          await save(tx, name, { ...user, terms: { ...user.terms, policies, olderNames } })
           return {}
         },
       },
