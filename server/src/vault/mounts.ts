@@ -18,6 +18,8 @@ export type Mount = {
   readonly description: string
   /** KV only. */
   readonly version: 1 | 2 | null
+  /** KV whose version nobody has said: clients are shown what they wrote. */
+  readonly unversioned?: boolean
   readonly config?: MountConfig
 }
 
@@ -156,8 +158,7 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
         (mount) => path.startsWith(mount.path) || mount.path.startsWith(path),
       )
       if (taken) throw new AppError('request.invalid', `path is already in use at ${taken.path}`)
-      const number = type === 'kv-v2' || version === '2' ? 2 : 1
-      const mount = kv ? newMount(path, 'kv', number, description) : newMount(path, type, null, description)
+      const mount = kv ? newKv(path, type, version, description) : newMount(path, type, null, description)
       await save(tx, [...current, config ? { ...mount, config } : mount])
     },
     async disable(tx, written) {
@@ -204,6 +205,11 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
       )
     },
   }
+}
+
+function newKv(path: string, type: string, version: string, description: string): Mount {
+  const mount = newMount(path, 'kv', type === 'kv-v2' || version === '2' ? 2 : 1, description)
+  return type === 'kv' && version === '' ? { ...mount, unversioned: true } : mount
 }
 
 function newMount(path: string, type: string, version: 1 | 2 | null, description: string): Mount {

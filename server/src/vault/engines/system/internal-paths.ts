@@ -53,7 +53,7 @@ export function internalPaths(needs: Needs): PathSpec[] {
     const mount = mounts.of(path)
     if (!mount || !sees(live, mount))
       throw new AppError(
-        'policy.denied',
+        'token.invalid',
         `preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`,
       )
     return { data: { ...shown(live, mount), path: mount.path } }

@@ -1,3 +1,4 @@
+import { dialect } from '../../dialect-version.ts'
 import { authPrefix, mountConfigView } from '../../mount-config.ts'
 import type { Mount } from '../../mounts.ts'
 
@@ -6,6 +7,9 @@ export type Kind = 'secret' | 'auth'
 
 export const kindOf = (path: string): Kind => (path.startsWith(authPrefix) ? 'auth' : 'secret')
 
+/** What is always there is no plugin that could grow old. */
+const own: ReadonlySet<string> = new Set(['system', 'identity', 'cubbyhole', 'token'])
+
 export function mountView({
   path,
   type,
@@ -13,15 +17,20 @@ export function mountView({
   accessor,
   description,
   version,
+  unversioned = false,
   config,
 }: Mount): Record<string, unknown> {
   return {
     accessor,
     config: mountConfigView(config, kindOf(path) === 'auth'),
+    ...(own.has(type) ? {} : { deprecation_status: 'supported' }),
     description,
     external_entropy_access: false,
     local: type === 'cubbyhole',
-    options: version === null ? null : { version: String(version) },
+    options: version === null ? null : unversioned ? {} : { version: String(version) },
+    plugin_version: '',
+    running_plugin_version: `v${dialect}+builtin.keyward`,
+    running_sha256: '',
     seal_wrap: false,
     type,
     uuid: id,
