@@ -47,6 +47,8 @@ export const headersFor = (contentType: string): readonly string[] =>
   contentType.startsWith('text/html') ? pageHeaders : []
 
 const prefix = '/v1/'
+/** What a client may write for true in a query. */
+const yes: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'])
 const noQuery: Readonly<Record<string, string>> = {}
 const bearer = /^Bearer +(\S+)$/i
 const mergePatchType = 'application/merge-patch+json'
@@ -61,7 +63,7 @@ export function createDialect({ vault, log }: Needs): (asked: Asked) => Promise<
       const response = await vault.handle({
         ...target,
         token: tokenOf(asked.headers),
-        body: asked.body,
+        body: jsonOf(asked),
         remoteAddress: asked.remoteAddress,
         wrapTtl: typeof wrapTtl === 'string' ? wrapTtl : undefined,
       })
@@ -109,7 +111,10 @@ export function refusalOf({ headers, method }: Pick<Asked, 'headers' | 'method'>
   if (headers['x-vault-wrap-format'] && headers['x-vault-wrap-format'] !== 'uuid')
     return { status: 400, error: 'wrapping tokens in the form of a JWT are not supported by this server' }
   if (method === 'PATCH' && !String(headers['content-type'] ?? '').startsWith(mergePatchType))
-    return { status: 415, error: `PATCH requires Content-Type of ${mergePatchType}` }
+    return {
+      status: 415,
+      error: `PATCH requires Content-Type of ${mergePatchType}, provided ${headers['content-type'] ?? 'none'}`,
+    }
   return undefined
 }
 
@@ -121,10 +126,25 @@ export function tokenOf(headers: AskedHeaders): Secret | undefined {
   return token ? new Secret(token) : undefined
 }
 
+/** `curl` says that a body is a form unless it is told otherwise: only one that is no JSON is read as a form. */
+function jsonOf({ headers, body }: Asked): Secret | undefined {
+  const type = headers['content-type']
+  if (!body || typeof type !== 'string' || !type.startsWith('application/x-www-form-urlencoded')) return body
+  const text = body.reveal()
+  if (/^\s*(?:[[{]|$)/.test(text)) return body
+  const fields = new URLSearchParams(text)
+  const values = [...new Set(fields.keys())].map((name) => {
+    const [first, ...others] = fields.getAll(name)
+    return [name, others.length > 0 ? [first, ...others] : first]
+  })
+  return new Secret(JSON.stringify(Object.fromEntries(values)))
+}
+
 function targetOf({ method: sent, url }: Asked): Pick<VaultRequest, 'method' | 'path' | 'query'> | Refusal {
   const mark = url.indexOf('?')
   const path = pathOf(mark < 0 ? url.slice(prefix.length) : url.slice(prefix.length, mark))
   if (path === undefined) return { status: 400, error: 'the path is not valid' }
+  if (/(?:^|\/)\.\.?(?:\/|$)/.test(path)) return { status: 400, error: 'relative paths not supported' }
   const query = mark < 0 ? noQuery : Object.fromEntries(new URLSearchParams(url.slice(mark + 1)))
   const method = methodFrom(sent, query)
   if (method === undefined) return { status: 405, error: `the method ${sent} is not supported` }
@@ -137,7 +157,7 @@ function methodFrom(
 ): VaultRequest['method'] | undefined {
   switch (method) {
     case 'GET':
-      return query['list'] === 'true' || query['list'] === '1' ? 'LIST' : 'GET'
+      return yes.has(query['list'] ?? '') ? 'LIST' : 'GET'
     case 'HEAD':
     case 'LIST':
     case 'PUT':
@@ -150,7 +170,7 @@ function methodFrom(
   }
 }
 
-/** Decoded, without doubled slashes; undefined for what could mean another place than it says. */
+/** Decoded, without doubled slashes; undefined for what cannot be decoded or shown. */
 function pathOf(encoded: string): string | undefined {
   let path = encoded
   if (encoded.includes('%')) {
@@ -161,5 +181,5 @@ function pathOf(encoded: string): string | undefined {
     }
   }
   if (path.includes('//') || path.startsWith('/')) path = path.replace(/\/{2,}/g, '/').replace(/^\//, '')
-  return /(?:^|\/)\.\.?(?:\/|$)|\p{Cc}/u.test(path) ? undefined : path
+  return /\p{Cc}/u.test(path) ? undefined : path
 }
