@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import { AppError, Secret } from '../../../core/index.ts'
 import { parseSchedule } from './cron.ts'
 import { parsePostgresAddress, withoutPassword } from './postgres/address.ts'
+import { postgresKind } from './postgres/postgres-database.ts'
+import { redisKind } from './redis/redis-database.ts'
 import { plainStatements } from './statements.ts'
 import { parseNameTemplate } from './username-template.ts'
 
@@ -114,4 +116,23 @@ test('VAULT-3: what is much too long is refused at once', () => {
     assert.throws(() => parseSchedule(piece.repeat(100_000)), { code: 'request.invalid' })
     assert.throws(() => parsePostgresAddress(piece.repeat(100_000), account), { code: 'request.invalid' })
   }
+})
+
+test('VAULT-3: statements that are long for no reason are read once', async () => {
+  // Nobody listens there; before they ask, the statements have been read.
+  const password = new Secret('p')
+  const settings = { id: 'a', password, secrets: {} }
+  const url = 'postgres://u:{{password}}@127.0.0.1:1/d?sslmode=disable'
+  const postgres = await postgresKind.open({ ...settings, details: { connection_url: url } })
+  const redis = await redisKind.open({ ...settings, details: { host: '127.0.0.1', port: 1, username: 'u' } })
+  const space = ' '.repeat(1_000_000)
+  const user = { name: 'n', password, expiresAt: now }
+  for (const [database, statements] of [
+    [postgres, [`create role${space}x`, `create role x${space};${space}y`]],
+    [redis, [`(${space})`, `~*${space}(+get${space}~a) +@read`]],
+  ] as const)
+    for (const statement of statements)
+      await assert.rejects(database.createUser({ ...user, statements: [statement] }), {
+        code: 'database.unreachable',
+      })
 })

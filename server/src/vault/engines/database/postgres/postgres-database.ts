@@ -118,9 +118,10 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
 
 /** A statement at the beginning that makes the role, as far as it is certain where it ends. */
 function inParts(text: string): Statements {
-  const first = /^\s*create\s+(?:role|user)\s+(?!mapping\b)(?:[^'";$/-]|"[^"]*"|'[^'\\]*'|-(?!-))*;/i.exec(
-    text,
-  )?.[0]
+  const first =
+    /^\s*create\s+(?:role|user)\s+(?=\S)(?!mapping\b)(?:[^'";$/-]|"[^"]*"|'[^'\\]*'|-(?!-))*;/i.exec(
+      text,
+    )?.[0]
   const rest = text.slice(first?.length)
   if (first === undefined || rest.trim() === '') return { rest: text }
   return { first: first.slice(0, -1), rest }
@@ -144,7 +145,14 @@ const withDefault = (statements: readonly string[], standard: string): readonly 
 
 /** One message, so that the server itself tells where a statement ends; a comment at the end of one swallows nothing of the next. */
 const statementText = (statements: readonly string[], values: Readonly<Record<string, string>>): string =>
-  `${statements.map((text) => filled(text, values).replace(/[;\s]+$/, '')).join('\n;\n')}\n`
+  `${statements.map((text) => withoutEnd(filled(text, values))).join('\n;\n')}\n`
+
+/** Without the semicolons and white space at its end. */
+function withoutEnd(text: string): string {
+  let end = text.length
+  while (end > 0 && /[;\s]/.test(text.charAt(end - 1))) end--
+  return text.slice(0, end)
+}
 
 const namesOf = (name: string) => ({ name, username: name })
 /** `2026-01-02 03:04:05+0000` */

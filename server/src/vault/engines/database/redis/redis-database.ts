@@ -152,9 +152,21 @@ function userName({ displayName, roleName, now }: NameParts): string {
     .slice(0, longestName - tail.length - 1)}_${tail}`.toUpperCase()
 }
 
+/** At white space, but for what stands in parentheses, which is one rule. */
+function splitRules(text: string): string[] {
+  const rules: string[][] = []
+  let isInside = false
+  for (const word of text.split(/\s+/).filter((each) => each !== '')) {
+    if (isInside) rules.at(-1)?.push(word)
+    else rules.push([word])
+    isInside = (isInside || word.startsWith('(')) && !word.endsWith(')')
+  }
+  return rules.map((words) => words.join(' '))
+}
+
 /** A JSON list in one text, or one rule a text. */
 function rulesOf(statements: readonly string[]): readonly string[] {
-  const rules = plainStatements(statements).flatMap((rule) => rule.split(/\s+(?![^(]*\))/))
+  const rules = plainStatements(statements).flatMap(splitRules)
   const harmful = rules.find((rule) => /^(?:[>#<!]|on$|off$|reset$|resetpass$|nopass$)/i.test(rule))
   if (harmful !== undefined)
     throw refused(
