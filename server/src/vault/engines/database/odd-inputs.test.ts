@@ -136,3 +136,13 @@ test('VAULT-3: statements that are long for no reason are read once', async () =
         code: 'database.unreachable',
       })
 })
+
+test('VAULT-3: what a connection names as a file of keys is read only if it is a file', async () => {
+  for (const parameter of ['sslrootcert', 'sslcert', 'sslkey'])
+    for (const file of ['/dev/zero', '/dev', '/no/such/file']) {
+      const url = `postgres://u:{{password}}@127.0.0.1:1/d?sslmode=verify-full&${parameter}=${file}`
+      const settings = { id: 'a', password: new Secret('p'), secrets: {}, details: { connection_url: url } }
+      const database = await postgresKind.open(settings)
+      await assert.rejects(database.check(), { code: 'database.refused' }, `${parameter} ${file}`)
+    }
+})

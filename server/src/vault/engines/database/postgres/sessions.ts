@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open as openFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
@@ -34,6 +35,7 @@ type Needs = {
 }
 
 const idleMilliseconds = 300_000
+const longestFileBytes = 1024 * 1024
 /** Longer than the statement timeout that the server is told, so that normally the server gives up first. */
 const queryMilliseconds = 45_000
 
@@ -192,9 +194,17 @@ async function tlsMaterial({ files }: PostgresAddress, tls: Needs['tls']): Promi
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) }
 }
 
+/** Only of a file: whoever configures a connection could name a device that never ends, or a pipe that never answers. */
 async function fileText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8')
+    const file = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const about = await file.stat()
+      if (!about.isFile() || about.size > longestFileBytes) throw new Error('it is no file of keys')
+      return await file.readFile('utf8')
+    } finally {
+      await file.close()
+    }
   } catch {
     throw refused('a certificate or key file that connection_url names cannot be read on the server')
   }
