@@ -1,38 +1,41 @@
 /** What the name of a key says about its value. */
 export type KeyKind = 'password' | 'token' | 'none'
 
-const passwordWords = new Set(
-  'password passwd passphrase passcode passwort contrasena motdepasse senha'.split(' '),
+const setOf = (words: string): ReadonlySet<string> => new Set(words.split(' '))
+
+const passwordWords = setOf(
+  'password passwords passwd passphrase passcode pwd pass pw passwort kennwort contrasena contrasenya contraseña motdepasse senha ' +
+    'wachtwoord heslo haslo parola losenord adgangskode salasana',
 )
-const shortPasswordWords = new Set('pwd pass pw'.split(' '))
-const tokenWords = new Set(
-  'secret secrets token tokens credential credentials apikey apikeys accesskey secretkey privatekey authkey masterkey authtoken accesstoken bearer apitoken clientsecret'.split(
-    ' ',
-  ),
+const tokenWords = setOf(
+  'secret secrets token tokens credential credentials cred creds apikey apikeys accesskey secretkey privatekey authkey masterkey authtoken ' +
+    'accesstoken bearer apitoken clientsecret',
 )
 /** Words before `key` that make it a secret. */
-const keyedWords = new Set(
-  (
-    'api access secret private auth authentication authorization encryption encrypt decryption signing sign signature master account ' +
+const keyedWords = setOf(
+  'api access secret private auth authentication authorization encryption encrypt decryption signing sign signature master account ' +
     'shared deploy session app application consumer client subscription storage admin jwt hmac aes crypto cipher license root ' +
-    'write ingest integration server webhook rest service ssh fernet cookie symmetric root developer dev functions function host connection'
-  ).split(' '),
+    'write ingest integration server webhook rest service ssh fernet cookie symmetric developer dev functions function host connection ' +
+    'secrets apim maps payment gateway bot routing',
 )
 /** Words that make even a token harmless: it pages, it parses, it is public. */
-const harmlessWords = new Set(
-  (
-    'public publishable next previous prev page pagination continuation continue cursor sync csrf xsrf cancel cancellation eos bos pad unk mask ' +
+const harmlessWords = setOf(
+  'public publishable next previous prev page pagination continuation continue cursor sync csrf xsrf cancel cancellation eos bos pad unk mask ' +
     'sep cls max min num number count limit total input output prompt completion special stop start end example sample fake dummy placeholder ' +
     'type kind name label field header param parameter hash hashed digest checksum fingerprint length size expiry expires ttl url uri endpoint path file filename dir ' +
-    'pattern regex regexp title message error hint help description tooltip foreign primary sort partition cache idempotency'
-  ).split(' '),
+    'pattern regex regexp title message error hint help description tooltip foreign primary sort partition cache idempotency ' +
+    'site verifying verification verify thumbprint host_key column row index lookup translation i18n locale',
+)
+/** Words before a password that make its value a rule, a text or a switch. */
+const harmlessBefore = setOf(
+  'min max fake dummy example sample placeholder hashed forgot forgotten reset change confirm confirmation repeat retype no show hide toggle ' +
+    'invalid wrong missing require requires required is has use with without validate check label hint help error message verify enter ' +
+    'encrypted input',
 )
 /** Words after the noun that do not change what it is. */
-const trailingWords = new Set(
-  (
-    'prod production dev development test testing staging stage live sandbox local value string str text default base base64 b64 hex raw plain old new ' +
-    'current primary secondary main backup v1 v2 v3 1 2 3 4 5 01 02 a b env var'
-  ).split(' '),
+const trailingWords = setOf(
+  'prod production dev development test testing staging stage live sandbox local value string str text default base base64 b64 hex raw plain old new ' +
+    'current primary secondary main backup v1 v2 v3 1 2 3 4 5 01 02 a b env var plaintext',
 )
 
 /** `dbPassword`, `DB_PASSWORD`, `db-password`, `db.password` → db, password. */
@@ -52,20 +55,23 @@ function nounOf(key: string): { noun: string; before: string; words: readonly st
   return { noun: words.at(-1) ?? '', before: words.at(-2) ?? '', words }
 }
 
+const isPasswordNoun = (noun: string): boolean =>
+  passwordWords.has(noun) ||
+  /[a-z](?:password|passwd|passphrase|passwort|pwd)$/.test(noun) ||
+  /^(?:user|db|root|my|ftp|mail|smtp|admin|sql|mysql|pg|ldap|redis)pass$/.test(noun)
+
 export function kindOfKey(key: string): KeyKind {
-  const { noun, words } = nounOf(key)
-  if (words.some((word) => harmlessWords.has(word))) return 'none'
-  if (
-    passwordWords.has(noun) ||
-    shortPasswordWords.has(noun) ||
-    /[a-z](?:password|passwd|passphrase)$/.test(noun)
-  ) {
-    return 'password'
+  const { noun, before, words } = nounOf(key)
+  if (isPasswordNoun(noun) || /mot_de_passe$/i.test(key)) {
+    return words.some((word) => harmlessBefore.has(word)) || /^(?:public|hash)$/.test(before)
+      ? 'none'
+      : 'password'
   }
+  if (words.some((word) => harmlessWords.has(word))) return 'none'
   const isToken =
     tokenWords.has(noun) ||
     /[a-z](?:secret|token|apikey|secretkey|accesskey)$/.test(noun) ||
-    (noun === 'key' && words.length > 1) ||
+    ((noun === 'key' || noun === 'keys' || noun === 'auth') && words.length > 1) ||
     key === '_auth'
   return isToken ? 'token' : 'none'
 }
@@ -73,5 +79,7 @@ export function kindOfKey(key: string): KeyKind {
 /** Whether a key is named so loosely (`region_key`) that the value has to be convincing by itself. */
 export function isLoose(key: string): boolean {
   const { noun, before } = nounOf(key)
-  return noun === 'key' && !keyedWords.has(before)
+  return (
+    ((noun === 'key' || noun === 'keys') && !keyedWords.has(before)) || (noun === 'auth' && key !== '_auth')
+  )
 }

@@ -3,7 +3,8 @@ import { entropyOf } from './checks.ts'
 /** A value that only points to where the secret is. */
 const references = [
   /^keyward:\/\//i,
-  /^(?:vault|op|secret|ssm|awssm|gcpsm|doppler|bws|ref\+[a-z]{1,20}):/i,
+  /^(?:vault|op|secret|ssm|awssm|aws|gcpsm|gcp|doppler|bws|azkv|akv|sops|conjur|keyring|keychain|secretref|secret-ref|env|file|k8s|kube|ref\+[a-z]{1,20}):/i,
+  /^@Microsoft\.KeyVault\(|^\$env:|^\$[A-Za-z_]\w{0,40}(?:->|::|\[|\.)/i,
   /^(?:arn:aws|projects\/[\w-]{1,60}\/secrets\/|resolve:)/i,
   /^[$%@#]\{|\$\{[^}]{1,200}\}|^\$\(|\$\([A-Za-z_]/,
   /\{\{[^}]{0,200}\}\}|<%|%\}|^\{[\w.-]{1,80}\}$|#\{[^}]{1,100}\}/,
@@ -35,10 +36,11 @@ const placeholders = [
 /** What a hash, a public key, an id or a version looks like. */
 const publicForms = [
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
+  /^6L[A-Za-z0-9_-]{38}$/,
   /^urn:/i,
   /^(?:sha(?:1|224|256|384|512)|md5)[-:=]/i,
   /^\$(?:2[abxy]|argon2(?:id|i|d)|5|6|y|scrypt|pbkdf2[\w-]{0,10}|apr1|1)\$/,
-  /^(?:\{(?:SSHA|SHA|MD5|CRYPT|PBKDF2)[^}]{0,12}\}|pbkdf2_|scrypt:|SCRAM-SHA-)/i,
+  /^(?:\{(?:SSHA|SHA|MD5|SMD5|CRYPT|PBKDF2|ARGON2|bcrypt|noop)[^}]{0,12}\}|pbkdf2[_:$]|(?:scrypt|bcrypt|argon2[id]{0,2}|hmac)[:$]|SCRAM-SHA-)/i,
   /^(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2|age1[a-z0-9]{20,}|pk_(?:live|test)_|-----BEGIN (?:PUBLIC|CERTIFICATE|RSA PUBLIC))/,
   /^v?\d{1,4}\.\d{1,4}(?:\.\d{1,6})?(?:[-+][\w.]{1,30})?$/,
   /^\d{4}-\d{2}-\d{2}(?:[T ][\d:.Z+-]{4,20})?$/,

@@ -1,0 +1,81 @@
+import { entropyOf, mixOf } from '../checks.ts'
+import type { Confidence, Syntax } from '../finding.ts'
+import { isLoose } from '../key-name.ts'
+import { isHarmless } from '../plausible.ts'
+import { isTestOrExample } from '../syntax.ts'
+import { likelihoodOf } from './model.ts'
+import type { Found } from './read-value.ts'
+import { isCode, isPathOrAddress, isUuid, looksLikeName, namesItself, saysNothing } from './words.ts'
+
+type Assigned = Found & { readonly key: string; readonly kind: 'password' | 'token' }
+type Context = { readonly syntax: Syntax; readonly file: string }
+
+export type Verdict = { readonly confidence: Confidence; readonly reasons: readonly string[] }
+
+/** How sure one can be that a value assigned to such a key is a secret; `undefined` when it is not one. */
+export function judgeAssigned(assigned: Assigned, value: string, context: Context): Verdict | undefined {
+  const { key, kind } = assigned
+  if (value.length < 6 || value.length > 600 || /\s/.test(value)) return
+  if (isUuid(value)) return judgeUuid(assigned)
+  if (isHarmless(value) || saysNothing(value) || namesItself(key, value)) return
+  if (isPathOrAddress(value) || isCode(value)) return
+  const settled = kind === 'password' ? judgePassword(assigned, value, context) : judgeToken(key, value)
+  if (!settled) return
+  const shown = isTestOrExample(context.file)
+  return {
+    confidence: shown ? 'low' : settled.confidence,
+    reasons: [
+      `its key \`${key}\` names a ${kind === 'password' ? 'password' : isLoose(key) ? 'key of some kind' : 'secret'}`,
+      settled.reason,
+      ...(shown ? ['its file is a test, an example or documentation'] : []),
+    ],
+  }
+}
+
+type Settled = { readonly confidence: Confidence; readonly reason: string }
+
+const configuration: ReadonlySet<Syntax> = new Set(['env', 'ini', 'yaml', 'toml', 'shell', 'xml', 'json'])
+const percent = (likelihood: number): string => `${Math.round(likelihood * 100)} %`
+
+function judgePassword(assigned: Assigned, value: string, { syntax }: Context): Settled | undefined {
+  // More than an accent or two is a sentence in another script.
+  if (value.length > 128 || value.replace(/[\x21-\x7e]/g, '').length > 4) return
+  const likelihood = likelihoodOf({ value, kind: 'password' })
+  const inConfiguration = configuration.has(syntax)
+  const reason = `the value looks like a password, not like a name (${percent(likelihood)})`
+  if (/^[A-Za-z]+$/.test(value)) {
+    // One kind of letters: a word. Only configuration holds such a password.
+    const chosen = inConfiguration && assigned.way !== 'text' && likelihood >= 0.35 && !looksLikeName(value)
+    return chosen || likelihood >= 0.97 ? { confidence: 'low', reason: `${reason}; it is a word` } : undefined
+  }
+  const least = looksLikeName(value) ? 0.9 : syntax === 'other' ? 0.8 : 0.5
+  if (likelihood < least) return
+  return { confidence: likelihood >= 0.9 && value.length >= 8 ? 'medium' : 'low', reason }
+}
+
+function judgeToken(key: string, value: string): Settled | undefined {
+  if (value.length < 8 || !/^[\x21-\x7e]+$/.test(value) || /[<>{}()[\],;]/.test(value)) return
+  if (looksLikeName(value)) return
+  const loose = isLoose(key)
+  const likelihood = likelihoodOf({ value, kind: loose ? 'loose' : 'token' })
+  const entropy = entropyOf(value)
+  const reason = `the value looks random, not like a name (${percent(likelihood)}; ${entropy.toFixed(1)} bits a character)`
+  const digits = value.replace(/\D/g, '').length
+  if (loose) {
+    const convincing = value.length >= 20 && entropy >= 3.4 && mixOf(value) >= 0.25 && digits >= 2
+    return convincing && likelihood >= 0.9 ? { confidence: 'low', reason } : undefined
+  }
+  if (likelihood < 0.6 || entropy < 2.5) return
+  return { confidence: value.length >= 20 && likelihood >= 0.97 ? 'medium' : 'low', reason }
+}
+
+/** An id, unless its key says that it is used as a key: some services issue such. */
+function judgeUuid({ key, kind }: Assigned): Verdict | undefined {
+  const strong =
+    /(?:api|secret|access|auth|private|master|account|subscription|license)[-_.]?(?:key|token)s?$|secret$|password$/i
+  if (kind !== 'password' && !strong.test(key)) return
+  return {
+    confidence: 'low',
+    reasons: [`its key \`${key}\` names a secret`, 'the value is a UUID, which some services issue as keys'],
+  }
+}

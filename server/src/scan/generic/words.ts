@@ -1,0 +1,88 @@
+const setOf = (words: string): ReadonlySet<string> => new Set(words.split(' '))
+
+/** Words of which people put together values that stand for no secret: `mysecretpassword`, `test-api-key-1`. */
+const empty = setOf(
+  'my your our the an some super top very ultra really secret secrets password passwords passwd pass pwd phrase passphrase token tokens key keys api auth ' +
+    'access client server app application service user username admin root test testing tests tester demo dev local example sample dummy fake mock foo bar baz qux ' +
+    'value values string here default change changed me this please temp tmp placeholder random long strong secure insecure real insert enter put add set fill new old ' +
+    'current confirm db database guest login word hello world goes in prod production not for used only valid invalid wrong correct bad good ' +
+    'private public shared session jwt oauth bearer basic cookie signing encryption with to be replace replaced required optional field input name ' +
+    'text type id data code of is and or no none some any abc xyz abcd efgh xxx yyy todo tbd fixme credential credentials master account registry refresh webhook bot',
+)
+const longest = 12
+
+/** Whether a value is made of such words and small numbers only. */
+export function saysNothing(value: string): boolean {
+  if (value.length > 60) return false
+  const parts = value
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z]+/)
+    .filter((part) => part !== '')
+  const digits = value.replace(/\D/g, '')
+  if (parts.length === 0 || digits.length > 4 || /[^\w\-. :!?]/.test(value)) return false
+  return (
+    (digits.length < 3 || /^(?:0123|123|1234|321|000|111|2\d{3}|999)$/.test(digits)) &&
+    parts.every(isPutTogether)
+  )
+}
+
+/** Whether letters can be cut into such words without a rest; the work is bounded by length × longest word. */
+function isPutTogether(letters: string): boolean {
+  const reachable = new Set([0])
+  for (let from = 0; from < letters.length; from++) {
+    if (!reachable.has(from)) continue
+    for (let to = from + 2; to <= Math.min(letters.length, from + longest); to++) {
+      if (empty.has(letters.slice(from, to))) reachable.add(to)
+    }
+  }
+  return reachable.has(letters.length)
+}
+
+export const isUuid = (value: string): boolean =>
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value) && !/^(.)\1{7}-/.test(value)
+
+/** `password: passwordField`, `token = TOKEN_NAME`: the value repeats the key, or is a name of such a thing. */
+export function namesItself(key: string, value: string): boolean {
+  const bare = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]/g, '')
+  return (
+    bare(key) === bare(value) ||
+    (/^[A-Za-z_.:/@-]+\d{0,2}$/.test(value) &&
+      /pass(?:word|wd|phrase|code)|secret|token|(?:^|[^a-z])key(?:$|[^a-z])|api_?key|credential|cookie|oauth/i.test(
+        value,
+      ))
+  )
+}
+
+const fileEnding =
+  /\.(?:pem|key|crt|cer|der|jks|p12|pfx|keystore|json|ya?ml|txt|env|conf|cfg|ini|xml|properties|toml|[cm]?[jt]sx?|py|go|rb|php|java|cs|sh|html?|css|md|png|svg|sql|db|log|gpg|asc)$/i
+
+/** An address without a password in it, or the name of a file. */
+export function isPathOrAddress(value: string): boolean {
+  if (/^[a-z][a-z0-9+.-]{0,20}:\/\//i.test(value)) return !/:\/\/[^/@\s]{0,80}:[^/@\s]{1,200}@/.test(value)
+  if (/^(?:\.{1,2}[\\/]|~[\\/]|[A-Za-z]:[\\/]|%[A-Za-z]+%[\\/]|\\\\\w)/.test(value)) return true
+  if (/^\/[\w.@-]{1,64}(?:\/[\w.@{}:*-]{0,64}){0,16}$/.test(value) && value.split('/').some(isWordLike))
+    return true
+  return fileEnding.test(value) && /^[\w./\\@ -]+$/.test(value)
+}
+
+/** A piece of a program: a call, an access, an expression. */
+export const isCode = (value: string): boolean =>
+  /[A-Za-z_]\w*\(|^\(|\)$|=>|->|\]\.|\)\.|^[A-Za-z_]\w*\[|^[a-z_]\w*(?:\.[A-Za-z_]\w*)+\(|^&?[a-z]\w*(?:::\w+)+|^@[\w.]+\(/.test(
+    value,
+  )
+
+/** Words joined by dots, dashes, underscores, slashes or capitals: a variable, a path, a class, a setting. */
+export function looksLikeName(value: string): boolean {
+  if (/^[A-Za-z]{1,20}(?:[._:/-][A-Za-z0-9]{1,20}){1,8}$/.test(value))
+    return value.split(/[._:/-]/).every(isWordLike)
+  const camel = /^[?!$]?(?:[a-z]{2,15}|[A-Z][a-z]{1,15})(?:[A-Z][a-z]{1,15}){1,6}\d{0,3}$/
+  return camel.test(value) || /^[A-Z]+(?:_[A-Z0-9]{1,20}){1,8}$/.test(value)
+}
+
+/** One case throughout, or a capital first, and vowels where a word has them; or a version. */
+function isWordLike(part: string): boolean {
+  if (/^v?\d{1,3}$/.test(part)) return true
+  const letters = part.replace(/\d{1,3}$/, '')
+  return /^(?:[a-z]+|[A-Z][a-z]*|[A-Z]+)$/.test(letters) && (letters.length < 5 || /[aeiouy]/i.test(letters))
+}
