@@ -22,7 +22,7 @@ export type Statements = { readonly first?: string; readonly rest: string }
 /**
  * Changes of roles. PostgreSQL refuses two that touch the rights on one table at the same time, so those parts go one after the
  * other, while roles are made side by side. What comes together shares a transaction, and so one sync of the server's disk;
- * when that fails, each has one of its own.
+ * when that fails, or one of them has statements that others would feel, each has one of its own.
  */
 export type Lanes = { run(change: Change): Promise<void> }
 
@@ -32,24 +32,27 @@ const mostTogether = 8
 const statementMilliseconds = 30_000
 const lockMilliseconds = 10_000
 const tries = 5
+/** What holds for whoever comes after it in the transaction, or in the session: the role, the search path, a transaction's end. */
+const lasting = /\b(?:set|set_config|reset|discard|commit|rollback|abort)\b/i
 
 export function createLanes(sessions: Pick<Sessions, 'run'>, count: number): Lanes {
   let waiting: Waiting[] = []
   let busy = 0
 
-  const perform = (changes: readonly Change[]): Promise<void> =>
+  const perform = (changes: readonly Change[]): Promise<Outcome> =>
     sessions.run(
       changes.flatMap(({ secrets }) => secrets),
       (session) => performed(session, changes),
     )
 
   async function performEach(batch: readonly Waiting[]): Promise<void> {
-    for (const { change, resolve, reject } of batch) await perform([change]).then(resolve, reject)
+    for (const { change, resolve, reject } of batch) await perform([change]).then(() => resolve(), reject)
   }
 
   async function performBatch(batch: readonly Waiting[]): Promise<void> {
     try {
-      await perform(batch.map(({ change }) => change))
+      const outcome = await perform(batch.map(({ change }) => change))
+      if (outcome === 'apart') return performEach(batch)
       for (const { resolve } of batch) resolve()
     } catch (error) {
       // Certainly none of it is stored: whoever is not to blame shall not suffer.
@@ -77,7 +80,10 @@ export function createLanes(sessions: Pick<Sessions, 'run'>, count: number): Lan
   }
 }
 
-async function performed(session: Session, changes: readonly Change[]): Promise<void> {
+/** `apart`: nothing was done, because they have to be done one by one. */
+type Outcome = 'done' | 'apart'
+
+async function performed(session: Session, changes: readonly Change[]): Promise<Outcome> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await once(session, changes)
@@ -93,13 +99,18 @@ async function performed(session: Session, changes: readonly Change[]): Promise<
  * Who makes a role and who removes it take the same lock first, and what they do is sent when they have it: so removing waits for
  * a role that a process, dead by now, had just asked for, and none comes into being afterwards.
  */
-async function once(session: Session, changes: readonly Change[]): Promise<void> {
+async function once(session: Session, changes: readonly Change[]): Promise<Outcome> {
   const roles = await lockRoles(session, changes)
   const wanted = changes.flatMap((change) => {
     const role = roles.get(change.name)
     const text = change.text(role)
     return text === undefined ? [] : [{ change, role, text }]
   })
+  const isLasting = wanted.some(({ text: { first = '', rest } }) => lasting.test(first) || lasting.test(rest))
+  if (isLasting && changes.length > 1) {
+    await session('rollback')
+    return 'apart'
+  }
   const ending = wanted.flatMap(({ change, role }) => (change.endsSessions && role ? [role.oid] : []))
   const statements = [
     ...wanted.flatMap(({ text: { first } }) => (first === undefined ? [] : [first])),
@@ -110,12 +121,15 @@ async function once(session: Session, changes: readonly Change[]): Promise<void>
   ]
   try {
     await session(statements.join(';\n'))
+    // The session is used by others after this.
+    if (isLasting) await session('discard all')
   } catch (error) {
     const [only] = wanted
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (wanted.length !== 1 || !only?.change.isGone?.(code, only.role)) throw error
     await session('rollback')
   }
+  return 'done'
 }
 
 async function lockRoles(session: Session, changes: readonly Change[]): Promise<Map<string, Role>> {
