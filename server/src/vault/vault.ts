@@ -62,8 +62,8 @@ export type Vault = {
   failingRotations(): readonly FailingRotation[]
   /** Everything below `/v1/`, decided and audited here. */
   handle(request: VaultRequest): Promise<VaultResponse>
-  /** Whether a token is valid now, for who has to know before a request is read to its end. */
-  admits(token: Secret | undefined): Promise<boolean>
+  /** Whether a token is valid now, and may write to `path` if one is named, for who has to know before a request is read. */
+  admits(token: Secret | undefined, path?: string): Promise<boolean>
   /** A request in the name of somebody whom Keyward's own policies have allowed it. */
   act(principal: Principal, act: Act): Promise<Acted>
   /** What would happen to a request, and why. Nobody has been asked whether the caller may know. */
@@ -342,7 +342,10 @@ export function createVault(needs: Needs): Vault {
     leases: { ...leases.pages, idle: leases.idle },
     failingRotations: databases.failingRotations,
     handle: (request) => handleSealed(request) ?? handleOpen(request),
-    admits: async (token) => active && token !== undefined && Boolean(await tokens.authenticate(token)),
+    async admits(token, path) {
+      const live = active && token !== undefined ? await tokens.authenticate(token) : undefined
+      return live !== undefined && (path === undefined || live.acl.allows(path, 'update'))
+    },
     act: createActing(handling),
     overview: createOverview({ mounts, barrier, policies, tokens, isOpen: () => active }),
     async explain(subject, question, seesAll) {

@@ -27,7 +27,7 @@ export type VaultFront = {
 export function createVaultFront({ vault, log, clock, knowsHost }: Needs): VaultFront {
   const answer = createDialect({ vault, log })
   return {
-    handler: createVaultHandler({ answer, admits: (token) => vault.admits(token) }),
+    handler: createVaultHandler({ answer, admits: (token, path) => vault.admits(token, path) }),
     attach(server) {
       // Over TLS, the connection that speaks HTTP is there after the handshake.
       const event = server instanceof TlsServer ? 'secureConnection' : 'connection'

@@ -88,3 +88,19 @@ test('VAULT-2: without a valid token no more than 64 KiB of a body is read, and 
   assert.match(heard, /^HTTP\/1\.1 403 /)
   assert.ok(sent < 1000)
 })
+
+test('VAULT-2: who may not restore a snapshot sends none', async (t) => {
+  const { vault, rootToken } = await openUnsealedVault(t)
+  const { url } = await serveVault(t, vault)
+  const call = (token: string, path: string, body: string): Promise<Response> =>
+    fetch(`${url}/v1/${path}`, { method: 'POST', headers: { 'X-Vault-Token': token }, body })
+  const made = await call(rootToken, 'auth/token/create', JSON.stringify({ policies: ['default'] }))
+  const { auth } = (await made.json()) as { auth: { client_token: string } }
+  const large = 'x'.repeat(100_000)
+  for (const path of ['sys/storage/raft/snapshot', 'sys/storage/raft/snapshot-force?x=1']) {
+    assert.equal((await call(auth.client_token, path, large)).status, 403, path)
+    // Read to its end, and then refused for what it is.
+    const { errors } = (await (await call(rootToken, path, large)).json()) as { errors: string[] }
+    assert.match(errors[0] ?? '', /no compressed archive/, path)
+  }
+})
