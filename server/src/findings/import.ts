@@ -180,7 +180,9 @@ export function createImport(needs: FindingsNeeds): Import {
 async function presentValue({ store, scanner }: FindingsNeeds, row: FindingRow): Promise<Secret> {
   const places = await placesOf(store, [row.id])
   const kept = await scanner()
-  for (const place of places.filter((candidate) => candidate.commit_id === null)) {
+  // The file of a place inside an archive is the archive: the value is not read from there.
+  const inFiles = places.filter(({ commit_id, wrapping }) => commit_id === null && wrapping !== 'archive')
+  for (const place of inFiles) {
     const { bytes } = await readProjectFile(row.root, place.file)
     const found = kept.contents(bytes, place.file).find((finding) => finding.fingerprint === row.fingerprint)
     if (found) return found.value

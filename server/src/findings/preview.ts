@@ -38,7 +38,8 @@ export async function previewImport(
     rows.map((row) => row.id),
   )
   const root = rows[0]?.root ?? ''
-  const inFiles = places.filter((place) => place.commit_id === null)
+  // What lies inside an archive has no file of its own to rewrite.
+  const inFiles = places.filter((place) => place.commit_id === null && place.wrapping !== 'archive')
   const kept = await scanner()
   const names = [...new Set(inFiles.map((place) => place.file))].sort()
   const files: PlannedFile[] = []

@@ -35,11 +35,12 @@ export function createKeywordIndex(words: readonly string[]): KeywordIndex {
 
   return {
     search(bytes, from, to, hit) {
+      const [rows, classes, accepting] = [table, classOf, firstAccepting << shift]
       let state = 0
       for (let i = from; i < to; i++) {
-        state = table[(state << shift) + (classOf[bytes[i] as number] as number)] as number
-        if (state < firstAccepting) continue
-        for (const word of wordsAt[state] ?? []) hit(word, i + 1 - (lengths[word] ?? 0), i + 1)
+        state = rows[state + (classes[bytes[i] as number] as number)] as number
+        if (state < accepting) continue
+        for (const word of wordsAt[state >> shift] ?? []) hit(word, i + 1 - (lengths[word] ?? 0), i + 1)
       }
     },
   }
@@ -102,9 +103,9 @@ function fillTable(parts: {
   numberOf: Uint32Array
   classOf: Uint8Array
   width: number
-}): Uint16Array {
+}): Uint32Array {
   const { nodes, order, numberOf, classOf, width } = parts
-  const table = new Uint16Array(nodes.length * width)
+  const table = new Uint32Array(nodes.length * width)
   for (const at of order) {
     const row = (numberOf[at] ?? 0) * width
     const node = nodes[at]
@@ -113,7 +114,7 @@ function fillTable(parts: {
       const failRow = (numberOf[node.fail] ?? 0) * width
       table.copyWithin(row, failRow, failRow + width)
     }
-    for (const [byte, child] of node.next) table[row + (classOf[byte] ?? 0)] = numberOf[child] ?? 0
+    for (const [byte, child] of node.next) table[row + (classOf[byte] ?? 0)] = (numberOf[child] ?? 0) * width
   }
   return table
 }

@@ -7,6 +7,7 @@ import { type HistoryOptions, scanHistory } from './sources/git-history.ts'
 import { detectIn } from './sources/look-file.ts'
 import { encodingOf } from './sources/read-file.ts'
 import { type Crew, createGrowingCrew, createLoneCrew, createThreadedCrew } from './threads/crew.ts'
+import { createLooker, type Looker } from './threads/job.ts'
 
 type Needs = {
   /** Keys the fingerprints: 32 random bytes that stay the same as long as findings are to be recognised. */
@@ -111,7 +112,11 @@ function crewFor(
   blueprint: Parameters<typeof createThreadedCrew>[0]['blueprint'],
   engine: () => Engine,
 ): Crew {
-  const lone = createLoneCrew(engine)
+  let looker: Looker | undefined
+  const lone = createLoneCrew(() => {
+    looker ??= createLooker(engine())
+    return looker
+  })
   // A function cannot be sent to another thread, and a judge is one.
   if (threads === 'never' || blueprint.rules.detectors.some(({ judge }) => judge)) return lone
   const threaded = createThreadedCrew({ blueprint })

@@ -72,7 +72,7 @@ const byName: Record<string, Syntax> = {
 
 /** How a file of this name is written: by its name, then by what follows the last dot. */
 export function syntaxOf(file: string): Syntax {
-  const name = (file.split('/').at(-1) ?? '').toLowerCase()
+  const name = (file.split(/[/!]/).at(-1) ?? '').toLowerCase()
   if (/^\.env(?:\.|$)|^env\.[a-z]{1,12}$/.test(name)) return 'env'
   if (name.startsWith('dockerfile') || name.startsWith('containerfile')) return 'shell'
   const known = byName[name]
@@ -88,7 +88,7 @@ export function syntaxOf(file: string): Syntax {
 
 /** Files that hold hashes, ids and pictures as text: only a provider's own form counts there. */
 export function holdsOnlyData(file: string): boolean {
-  const name = (file.split('/').at(-1) ?? '').toLowerCase()
+  const name = (file.split(/[/!]/).at(-1) ?? '').toLowerCase()
   return (
     /^(?:package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.ya?ml|bun\.lock|deno\.lock|composer\.lock|poetry\.lock|pipfile\.lock|uv\.lock|cargo\.lock|gemfile\.lock|go\.sum|flake\.lock|mix\.lock|pubspec\.lock|podfile\.lock|packages\.lock\.json|gradle\.lockfile|\.terraform\.lock\.hcl)$/.test(
       name,
@@ -99,7 +99,7 @@ export function holdsOnlyData(file: string): boolean {
 /** Whether a file is there to test, to show or to explain, by its path. */
 export function isTestOrExample(file: string): boolean {
   return (
-    /(?:^|\/)(?:tests?|__tests__|__mocks__|specs?|fixtures?|testdata|mocks?|examples?|samples?|demos?|docs?)\//i.test(
+    /(?:^|[/!])(?:tests?|__tests__|__mocks__|specs?|fixtures?|testdata|mocks?|examples?|samples?|demos?|docs?)\//i.test(
       file,
     ) ||
     /(?:[._-](?:test|spec|mock|example|sample|template)\.[a-z0-9]{1,12}|\.(?:md|mdx|rst|adoc|example|sample|template|dist))$/i.test(

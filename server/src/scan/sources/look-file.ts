@@ -1,31 +1,48 @@
+import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { kindOfContents } from '../archive/contents-kind.ts'
+import { filesInside, type Inner, limitsFor } from '../archive/look-inside.ts'
 import { type Budget, createBudget } from '../budget.ts'
 import type { Engine } from '../engine.ts'
 import type { Encoding, RawFinding } from '../finding.ts'
 import type { Looked } from '../threads/job.ts'
-import { type Loaded, load, stretchesOf } from './read-file.ts'
+import {
+  encodingOf,
+  type FileReader,
+  type Loaded,
+  readAt,
+  stretchesOf,
+  stretchesOfStream,
+} from './read-file.ts'
 import { reasonWithout } from './walk.ts'
 
 type FileAt = { readonly root: string; readonly file: string; readonly signal: AbortSignal | undefined }
+type Tools = { readonly engine: Engine; readonly reader: FileReader }
 
 /** Everything that one file of a folder holds. */
-export async function lookThroughFile(engine: Engine, { root, file, signal }: FileAt): Promise<Looked> {
+export async function lookThroughFile(tools: Tools, { root, file, signal }: FileAt): Promise<Looked> {
   let loaded: Loaded
   try {
-    loaded = load(join(root, file))
+    loaded = tools.reader.load(join(root, file))
   } catch (error) {
     return lookedAt({ problem: reasonWithout(root, error), file })
   }
-  if (loaded.kind === 'binary') return lookedAt({ file })
+  if (loaded.kind === 'nothing') return lookedAt({ file })
   if (loaded.kind === 'skipped') return lookedAt({ problem: loaded.reason, file })
   if (loaded.kind === 'whole') {
-    const { bytes, encoding } = loaded
+    const { bytes, encoding, binary } = loaded
     const budget = createBudget(bytes.length)
-    const findings = detectIn(engine, { file, bytes, encoding, budget })
+    const findings = detectIn(tools.engine, { file, bytes, encoding, budget, wrapping: wrappingOf(binary) })
     return lookedAt({ file, findings, problem: budget.exceeded, bytesScanned: bytes.length })
   }
-  return lookThroughLarge(engine, { ...loaded, file, signal })
+  const { descriptor } = loaded
+  try {
+    if (loaded.kind === 'archive') return await lookInside(tools.engine, { ...loaded, file, signal })
+    return await lookThroughLarge(tools.engine, { ...loaded, file, signal })
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 type About = { file: string; findings?: RawFinding[]; problem?: string | undefined; bytesScanned?: number }
@@ -37,35 +54,91 @@ const lookedAt = ({ file, findings = [], problem, bytesScanned = 0 }: About): Lo
   bytesScanned,
 })
 
-type Large = { descriptor: number; sizeBytes: number; file: string; signal: AbortSignal | undefined }
+type Wrapping = 'binary' | 'archive' | undefined
+const wrappingOf = (binary: boolean): Wrapping => (binary ? 'binary' : undefined)
 
-async function lookThroughLarge(engine: Engine, large: Large): Promise<Looked> {
-  const { descriptor, sizeBytes, file, signal } = large
+type Open = { descriptor: number; sizeBytes: number; file: string; signal: AbortSignal | undefined }
+
+async function lookThroughLarge(engine: Engine, large: Open & { binary: boolean }): Promise<Looked> {
+  const { descriptor, sizeBytes, file, signal, binary } = large
   const budget = createBudget(sizeBytes)
   const findings: RawFinding[] = []
   let bytesScanned = 0
   for (const stretch of stretchesOf(descriptor, sizeBytes)) {
-    for (const finding of engine.detect({ ...stretch, file, budget })) findings.push(finding)
+    const found = engine.detect({ ...stretch, file, budget, ...(binary && { wrapping: 'binary' }) })
+    for (const finding of found) findings.push(finding)
     bytesScanned += Math.min(stretch.bytes.length, stretch.emitTo) - stretch.emitFrom
     if (budget.exceeded !== undefined) break
-    // Whoever shares this thread has a turn, and may call the scan off.
-    await setImmediate()
-    signal?.throwIfAborted()
+    await turnForOthers(signal)
   }
   return lookedAt({ file, findings, problem: budget.exceeded, bytesScanned })
 }
 
-type Contents = { file: string; bytes: Buffer; encoding?: Encoding; budget?: Budget }
+/** Whoever shares this thread has a turn, and may call the scan off. */
+async function turnForOthers(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate()
+  signal?.throwIfAborted()
+}
+
+/** What lies in an archive counts for the archive: one file, with problems of its inner ones. */
+async function lookInside(engine: Engine, { descriptor, sizeBytes, file, signal }: Open): Promise<Looked> {
+  const findings: RawFinding[] = []
+  const problems: { file: string; reason: string }[] = []
+  const archive = { sizeBytes, read: (at: number, length: number) => readAt(descriptor, at, length) }
+  // One budget for all of it: many files may not cause more work than one.
+  const budget = createBudget(16 * sizeBytes)
+  let bytesScanned = 0
+  for await (const met of filesInside(file, archive, limitsFor(sizeBytes))) {
+    if ('problem' in met) problems.push({ file: met.name, reason: met.problem })
+    else bytesScanned += await lookThroughInner(engine, met, { budget, findings })
+    if (budget.exceeded !== undefined) break
+    await turnForOthers(signal)
+  }
+  if (budget.exceeded !== undefined) problems.push({ file, reason: budget.exceeded })
+  return { isFile: true, findings, problems, bytesScanned }
+}
+
+async function lookThroughInner(
+  engine: Engine,
+  { name, body }: Inner,
+  { budget, findings }: { budget: Budget; findings: RawFinding[] },
+): Promise<number> {
+  let bytesScanned = 0
+  let kind: ReturnType<typeof kindOfContents> | undefined
+  for await (const stretch of stretchesOfStream(body)) {
+    kind ??= kindOfContents(stretch.bytes)
+    if (kind === 'media') return bytesScanned
+    const encoding = stretch.offset === 0 ? encodingOf(stretch.bytes) : 'utf8'
+    const passage = {
+      ...stretch,
+      file: name,
+      budget,
+      wrapping: kind === 'binary' ? kind : 'archive',
+    } as const
+    for (const finding of detectIn(engine, { ...passage, encoding })) findings.push(finding)
+    bytesScanned += stretch.emitTo - stretch.emitFrom
+  }
+  return bytesScanned
+}
+
+type Contents = {
+  file: string
+  bytes: Buffer
+  encoding?: Encoding
+  budget?: Budget
+  wrapping?: Wrapping
+}
 
 /** What stands in a whole file; offsets of UTF-16 text are brought back to the bytes of the file. */
 export function detectIn(engine: Engine, contents: Contents): RawFinding[] {
-  const { file, bytes, encoding = 'utf8', budget = createBudget(bytes.length) } = contents
-  if (encoding === 'utf8') return engine.detect({ bytes, file, budget })
+  const { bytes, encoding = 'utf8', wrapping, ...rest } = contents
+  const passage = { ...rest, ...(wrapping && { wrapping }) }
+  if (encoding === 'utf8') return engine.detect({ ...passage, bytes })
   const even = bytes.subarray(2, bytes.length - (bytes.length % 2))
   const little = encoding === 'utf16le' ? even : Buffer.from(even).swap16()
   const text = Buffer.from(little.toString('utf16le'), 'utf8')
   const inFile = createUtf16Ruler(text)
-  return engine.detect({ bytes: text, file, encoding, budget }).map((finding) => {
+  return engine.detect({ ...passage, bytes: text, encoding }).map((finding) => {
     const start = inFile(finding.place.start)
     return { ...finding, place: { ...finding.place, start, end: inFile(finding.place.end) } }
   })

@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import type { Engine } from '../engine.ts'
 import { type Hand, hire } from './hand.ts'
-import { type Job, type Looked, lookThrough } from './job.ts'
+import type { Job, Looked, Looker } from './job.ts'
 import type { Blueprint } from './message.ts'
 
 /** Whoever looks through jobs. What each job holds comes in the order of the jobs. */
@@ -11,11 +10,11 @@ export type Crew = {
 }
 
 /** Looks through everything on the thread that asks, which has a turn for others between two jobs. */
-export function createLoneCrew(engine: () => Engine): Crew {
+export function createLoneCrew(looker: () => Looker): Crew {
   return {
     async *look(jobs, signal) {
       for await (const job of jobs) {
-        yield await lookThrough(engine(), job, { signal })
+        yield await looker().look(job, { signal })
         await setImmediate()
       }
     },

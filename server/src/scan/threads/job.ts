@@ -2,6 +2,7 @@ import { createBudget } from '../budget.ts'
 import type { Engine } from '../engine.ts'
 import type { RawFinding } from '../finding.ts'
 import { lookThroughFile } from '../sources/look-file.ts'
+import { createFileReader } from '../sources/read-file.ts'
 
 /** Files of a folder that are to be read, with what went wrong while they were listed. */
 type FilesJob = {
@@ -46,19 +47,46 @@ export type Course = {
   readonly signal?: AbortSignal | undefined
 }
 
-/** One entry for each item, in their order. */
-export async function lookThrough(engine: Engine, job: Job, course: Course = {}): Promise<Looked[]> {
-  const looked: Looked[] = []
-  if (job.kind === 'files' && job.problems.length > 0)
-    looked.push({ isFile: false, findings: [], problems: job.problems, bytesScanned: 0 })
-  for (let index = 0; index < job.items.length; index++) {
-    course.signal?.throwIfAborted()
-    course.begin?.(index)
-    const reason = course.passedOver?.get(index)
-    if (reason !== undefined) looked.push(failed(nameOf(job, index), reason))
-    else looked.push(await lookAt(engine, job, index, course.signal))
+/** Looks through jobs on the thread that it was made on. */
+export type Looker = {
+  /** One entry for each item, in their order. */
+  look(job: Job, course?: Course): Promise<Looked[]>
+}
+
+export function createLooker(engine: Engine): Looker {
+  const reader = createFileReader()
+
+  /** A mistake of ours in one file is told and does not end the scan of the others; its message may quote the file. */
+  async function lookAt(job: Job, index: number, signal: AbortSignal | undefined): Promise<Looked> {
+    try {
+      if (job.kind === 'files') {
+        const at = { root: job.root, file: nameOf(job, index), signal }
+        return await lookThroughFile({ engine, reader }, at)
+      }
+      const part = job.items[index]
+      return part ? lookAtPart(engine, job.bytes, part) : failed('', 'there is no such part')
+    } catch (error) {
+      signal?.throwIfAborted()
+      const kind = error instanceof Error ? error.name : 'unknown'
+      return failed(nameOf(job, index), `it could not be looked through (${kind})`)
+    }
   }
-  return looked
+
+  return {
+    async look(job, course = {}) {
+      const looked: Looked[] = []
+      if (job.kind === 'files' && job.problems.length > 0)
+        looked.push({ isFile: false, findings: [], problems: job.problems, bytesScanned: 0 })
+      for (let index = 0; index < job.items.length; index++) {
+        course.signal?.throwIfAborted()
+        course.begin?.(index)
+        const reason = course.passedOver?.get(index)
+        if (reason === undefined) looked.push(await lookAt(job, index, course.signal))
+        else looked.push(failed(nameOf(job, index), reason))
+      }
+      return looked
+    },
+  }
 }
 
 function nameOf(job: Job, index: number): string {
@@ -72,25 +100,6 @@ const failed = (file: string, reason: string): Looked => ({
   problems: [{ file, reason }],
   bytesScanned: 0,
 })
-
-/** A mistake of ours in one file is told and does not end the scan of the others; its message may quote the file. */
-async function lookAt(
-  engine: Engine,
-  job: Job,
-  index: number,
-  signal: AbortSignal | undefined,
-): Promise<Looked> {
-  try {
-    if (job.kind === 'files')
-      return await lookThroughFile(engine, { root: job.root, file: nameOf(job, index), signal })
-    const part = job.items[index]
-    return part ? lookAtPart(engine, job.bytes, part) : failed('', 'there is no such part')
-  } catch (error) {
-    signal?.throwIfAborted()
-    const kind = error instanceof Error ? error.name : 'unknown'
-    return failed(nameOf(job, index), `it could not be looked through (${kind})`)
-  }
-}
 
 function lookAtPart(engine: Engine, all: Uint8Array<ArrayBuffer>, part: Part): Looked {
   const { start, end, file, line, commit } = part

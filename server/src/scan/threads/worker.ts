@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Engine } from '../engine.ts'
 import { createFullEngine } from '../full-engine.ts'
-import { lookThrough } from './job.ts'
+import { createLooker } from './job.ts'
 import { type Order, packed, type WorkerData } from './message.ts'
 
 const { signs, ...blueprint } = workerData as WorkerData
@@ -18,8 +18,10 @@ const engine: Engine = {
   },
 }
 
+const looker = createLooker(engine)
+
 parentPort?.on('message', async ({ job, passedOver }: Order) => {
   const begin = (at: number): void => void Atomics.store(shared, index, at)
-  const looked = await lookThrough(engine, job, { passedOver, begin })
+  const looked = await looker.look(job, { passedOver, begin })
   parentPort?.postMessage(packed(looked))
 })

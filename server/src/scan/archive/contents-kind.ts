@@ -1,0 +1,48 @@
+/** What contents are, by how they begin: a name promises, the bytes tell. */
+export type ContentsKind = 'text' | 'binary' | 'media' | 'archive'
+export type Packing = 'gzip' | 'zstd' | 'tar' | 'zip'
+
+const probeBytes = 8192
+
+/** So much of the beginning must be there for `packingOf` to tell. */
+export const headBytes = 512
+
+const signatures: readonly (readonly [Packing, number, readonly number[]])[] = [
+  ['gzip', 0, [0x1f, 0x8b, 8]],
+  ['zstd', 0, [0x28, 0xb5, 0x2f, 0xfd]],
+  ['zip', 0, [0x50, 0x4b, 3, 4]],
+  ['tar', 257, [0x75, 0x73, 0x74, 0x61, 0x72]],
+]
+
+/** Pictures, sound, fonts, and what is packed in ways that are not undone here: nothing in them can be read. */
+const media: readonly (readonly number[])[] = [
+  [0x89, 0x50, 0x4e, 0x47],
+  [0xff, 0xd8, 0xff],
+  [0x47, 0x49, 0x46, 0x38],
+  [0x52, 0x49, 0x46, 0x46],
+  [0x77, 0x4f, 0x46, 0x46],
+  [0x77, 0x4f, 0x46, 0x32],
+  [0x4f, 0x67, 0x67, 0x53],
+  [0x49, 0x44, 0x33],
+  [0xfd, 0x37, 0x7a, 0x58, 0x5a],
+  [0x42, 0x5a, 0x68],
+  [0x37, 0x7a, 0xbc, 0xaf],
+  [0, 1, 0, 0, 0],
+]
+
+const startsAt = (head: Buffer, at: number, signature: readonly number[]): boolean =>
+  head.length >= at + signature.length && signature.every((byte, index) => head[at + index] === byte)
+
+export function packingOf(head: Buffer): Packing | undefined {
+  return signatures.find(([, at, signature]) => startsAt(head, at, signature))?.[0]
+}
+
+export function kindOfContents(head: Buffer): ContentsKind {
+  if (packingOf(head)) return 'archive'
+  if (hasUtf16Mark(head) || !head.subarray(0, probeBytes).includes(0)) return 'text'
+  const isMedia = media.some((signature) => startsAt(head, 0, signature))
+  return isMedia || startsAt(head, 4, [0x66, 0x74, 0x79, 0x70]) ? 'media' : 'binary'
+}
+
+const hasUtf16Mark = (head: Buffer): boolean =>
+  (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)

@@ -1,0 +1,152 @@
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { reasonOf } from '../../core/index.ts'
+import { type ByteQueue, createByteQueue } from './byte-queue.ts'
+import { headBytes, packingOf } from './contents-kind.ts'
+import { tarEntries } from './tar.ts'
+import { through } from './through.ts'
+import { type Bytes, zipEntries } from './zip.ts'
+
+/** A file inside an archive, named `archive!inner`, however deep it lies. */
+export type Inner = { readonly name: string; readonly body: AsyncIterable<Buffer> }
+export type Met = Inner | { readonly name: string; readonly problem: string }
+
+export type Limits = {
+  /** What an archive may unpack to, with all that lies inside the archives in it. */
+  readonly unpackedBytes: number
+  readonly entries: number
+  /** Archives inside archives: an image, its layer, a package in it, and what that holds. */
+  readonly depth: number
+  /** A zip inside another archive is read from memory, because its directory stands at its end. */
+  readonly innerZipBytes: number
+}
+
+/** A hundred times an archive's size is more than text is packed: beyond that it is made to harm. */
+export const limitsFor = (sizeBytes: number): Limits => ({
+  unpackedBytes: Math.min(16e9, 256e6 + 100 * sizeBytes),
+  entries: 400_000,
+  depth: 5,
+  innerZipBytes: 64e6,
+})
+
+type Opened = { readonly limits: Limits; unpackedBytes: number; entries: number }
+class Beyond extends RangeError {}
+
+/**
+ * Every file inside the archive `name`. Archives are known by how they begin, so an image that was saved, its layers and
+ * the packages in them need no names of their own. Each body must be read before the next entry is asked for, or is
+ * passed over.
+ */
+export async function* filesInside(name: string, archive: Bytes, limits: Limits): AsyncGenerator<Met> {
+  const opened: Opened = { limits, unpackedBytes: 0, entries: 0 }
+  try {
+    if (packingOf(archive.read(0, headBytes)) === 'zip') yield* insideZip(name, archive, opened, 1)
+    else yield* inside(name, streamOf(archive), opened, 0)
+  } catch (error) {
+    yield { name, problem: reasonFor(error) }
+  }
+}
+
+function reasonFor(error: unknown): string {
+  if (error instanceof Beyond) return `${error.message}; the rest was not looked through`
+  return `the archive cannot be read to its end: ${reasonOf(error).slice(0, 120)}`
+}
+
+async function* streamOf({ sizeBytes, read }: Bytes): AsyncGenerator<Buffer> {
+  const pieceBytes = 256 * 1024
+  for (let at = 0; at < sizeBytes; at += pieceBytes) {
+    const piece = read(at, Math.min(pieceBytes, sizeBytes - at))
+    if (piece.length === 0) return
+    yield piece
+  }
+}
+
+async function* inside(
+  name: string,
+  chunks: AsyncIterable<Buffer>,
+  opened: Opened,
+  depth: number,
+): AsyncGenerator<Met> {
+  const queue = createByteQueue(chunks)
+  const head = await queue.take(headBytes)
+  const body = joined(head, queue)
+  const packing = packingOf(head)
+  if (packing !== undefined && depth >= opened.limits.depth)
+    throw new Beyond(`archives lie in it more than ${opened.limits.depth} deep`)
+  if (packing === 'gzip' || packing === 'zstd') {
+    const unpack = packing === 'gzip' ? createGunzip() : createZstdDecompress()
+    yield* insidePacked(name, counted(through(body, unpack), opened), opened, depth + 1)
+  } else if (packing === 'tar') {
+    for await (const entry of tarEntries(body)) {
+      countEntry(opened)
+      yield* inside(`${name}!${plain(entry.name)}`, entry.body, opened, depth + 1)
+    }
+  } else if (packing === 'zip') {
+    yield* insideZip(name, await inMemory(name, body, opened.limits), opened, depth + 1)
+  } else yield { name, body }
+}
+
+/** What was packed alone has the name of the archive without its ending; a tar has the names of its own entries. */
+async function* insidePacked(
+  name: string,
+  chunks: AsyncIterable<Buffer>,
+  opened: Opened,
+  depth: number,
+): AsyncGenerator<Met> {
+  const queue = createByteQueue(chunks)
+  const head = await queue.take(headBytes)
+  const base = name.split(/[/!]/).at(-1) ?? name
+  const alone = packingOf(head) === undefined
+  yield* inside(
+    alone ? `${name}!${base.replace(/\.(?:gz|zst)$/i, '')}` : name,
+    joined(head, queue),
+    opened,
+    depth,
+  )
+}
+
+async function* insideZip(name: string, archive: Bytes, opened: Opened, depth: number): AsyncGenerator<Met> {
+  let closed = 0
+  for (const entry of zipEntries(archive)) {
+    countEntry(opened)
+    if (entry.body) yield* inside(`${name}!${plain(entry.name)}`, counted(entry.body, opened), opened, depth)
+    else closed++
+  }
+  if (closed > 0)
+    yield { name, problem: `${closed} files in it are encrypted, or packed in a way that is not known here` }
+}
+
+/** Names are a stranger's: without what leads elsewhere, they name a place inside the archive and nothing else. */
+const plain = (name: string): string => name.replace(/^(?:\.{0,2}\/)+/, '')
+
+async function inMemory(name: string, body: AsyncIterable<Buffer>, limits: Limits): Promise<Bytes> {
+  const parts: Buffer[] = []
+  let sizeBytes = 0
+  for await (const part of body) {
+    sizeBytes += part.length
+    if (sizeBytes > limits.innerZipBytes)
+      throw new Beyond(`${name} is an archive of too many megabytes in it`)
+    parts.push(part)
+  }
+  const all = Buffer.concat(parts)
+  return { sizeBytes: all.length, read: (at, length) => all.subarray(at, at + length) }
+}
+
+async function* joined(head: Buffer, queue: ByteQueue): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head
+  yield* queue.rest()
+}
+
+async function* counted(chunks: AsyncIterable<Buffer>, opened: Opened): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    opened.unpackedBytes += chunk.length
+    if (opened.unpackedBytes > opened.limits.unpackedBytes)
+      throw new Beyond(`it unpacks to more than ${Math.round(opened.limits.unpackedBytes / 1e6)} MB`)
+    yield chunk
+  }
+}
+
+function countEntry(opened: Opened): void {
+  opened.entries++
+  if (opened.entries > opened.limits.entries)
+    throw new Beyond(`it holds more than ${opened.limits.entries} files`)
+}
