@@ -28,6 +28,7 @@ async function findingsBelow(folder: string): Promise<RawFinding[]> {
 const linesOf = ({ place: { file, line, endLine } }: RawFinding): Report[] =>
   Array.from({ length: endLine - line + 1 }, (_, at) => ({ path: file, line: line + at }))
 
+type Located = { location: { path: string; start_line: number } }
 type LeakRecord = { File: string; StartLine: number }
 const leaks =
   (name: string, args: readonly string[]): Peer =>
@@ -43,7 +44,18 @@ const leaks =
 
 const peers: Record<string, Peer> = {
   gitleaks: leaks('gitleaks', ['dir', '--no-banner']),
-  betterleaks: leaks('betterleaks', ['dir', '--no-banner']),
+  betterleaks: (folder, scratch) => {
+    const report = join(scratch, 'betterleaks.json')
+    const run = spawnSync('betterleaks', ['--no-banner', '--silent', '--exit-code=0', '-o', report, folder], {
+      stdio: 'ignore',
+    })
+    if (run.error) return
+    const { findings } = JSON.parse(readFileSync(report, 'utf8')) as { findings: Located[] }
+    return findings.map(({ location }) => ({
+      path: relative(folder, location.path),
+      line: location.start_line,
+    }))
+  },
   'detect-secrets': (folder) => {
     const run = spawnSync('detect-secrets', ['scan', '--all-files', '--no-verify', folder], {
       encoding: 'utf8',
@@ -70,29 +82,22 @@ function score(files: readonly LabelledFile[], reports: readonly Report[]): Scor
   const named = new Set(reports.map(({ path, line }) => `${path}:${line}`))
   const isNamed = (path: string, { line, endLine }: Mark): boolean =>
     Array.from({ length: endLine - line + 1 }, (_, at) => `${path}:${line + at}`).some((at) => named.has(at))
+  const judged = files.flatMap((file) =>
+    file.marks.map((mark) => ({ file, mark, hit: isNamed(file.path, mark) })),
+  )
   const classes = new Map<string, Count>()
-  const wrong: Wrong[] = []
-  for (const { path, marks, text } of files) {
-    for (const mark of marks) {
-      const count = classes.get(mark.class) ?? { found: 0, secrets: 0, false: 0, harmless: 0 }
-      classes.set(mark.class, count)
-      const hit = isNamed(path, mark)
-      if (mark.secret) count.secrets++
-      else count.harmless++
-      if (hit && mark.secret) count.found++
-      if (hit && !mark.secret) count.false++
-      if (hit !== mark.secret) {
-        wrong.push({
-          mark,
-          path,
-          text: text
-            .split('\n')
-            .slice(mark.line - 1, mark.endLine)
-            .join('⏎'),
-        })
-      }
-    }
+  for (const { mark, hit } of judged) {
+    const count = classes.get(mark.class) ?? { found: 0, secrets: 0, false: 0, harmless: 0 }
+    classes.set(mark.class, count)
+    count[mark.secret ? 'secrets' : 'harmless']++
+    if (hit) count[mark.secret ? 'found' : 'false']++
   }
+  const wrong = judged
+    .filter(({ mark, hit }) => hit !== mark.secret)
+    .map(({ file: { path, text }, mark }) => {
+      const lines = text.split('\n').slice(mark.line - 1, mark.endLine)
+      return { mark, path, text: lines.join('⏎') }
+    })
   return { ...total([...classes.values()]), classes: byClass(classes), wrong }
 }
 

@@ -147,17 +147,22 @@ function makeSecrets(draw: Draw, { passwords, words }: Words, count: Record<Sigh
 
 type Example = { readonly features: readonly Feature[]; readonly secret: boolean; readonly weight: number }
 
+type Fitted = { readonly weights: Float64Array; readonly bias: number }
+
+function likelihoodIn({ weights, bias }: Fitted, features: readonly Feature[]): number {
+  const sum = features.reduce((all, [cell, strength]) => all + strength * (weights[cell] ?? 0), bias)
+  return 1 / (1 + Math.exp(-sum))
+}
+
 /** Logistic regression with a step of its own for each cell (AdaGrad) and a pull to zero. */
-function fit(draw: Draw, examples: readonly Example[]): { weights: Float64Array; bias: number } {
+function fit(draw: Draw, examples: readonly Example[]): Fitted {
   const weights = new Float64Array(cells)
   const squares = new Float64Array(cells).fill(1e-6)
   let bias = 0
   for (let round = 0; round < 12; round++) {
     for (let step = 0; step < examples.length; step++) {
       const { features, secret, weight } = draw.pick(examples)
-      let sum = bias
-      for (const [cell, strength] of features) sum += strength * (weights[cell] ?? 0)
-      const slope = weight * (1 / (1 + Math.exp(-sum)) - (secret ? 1 : 0))
+      const slope = weight * (likelihoodIn({ weights, bias }, features) - (secret ? 1 : 0))
       bias -= 0.002 * slope
       for (const [cell, strength] of features) {
         const pull = slope * strength + 2e-5 * (weights[cell] ?? 0)
@@ -197,14 +202,8 @@ const isHeldBack = ({ value }: Sight): boolean => (hashOf(value) >>> 16) % 5 ===
 
 function evaluate(innocent: readonly Sight[], secrets: readonly Sight[], draw: Draw): unknown {
   const kept = (all: readonly Sight[]): Sight[] => all.filter((each) => !isHeldBack(each))
-  const { weights, bias } = fit(draw, toExamples(kept(innocent), kept(secrets)))
-  const judge = (sight: Sight): number => {
-    const sum = featuresOf(sight).reduce(
-      (all, [cell, strength]) => all + strength * (weights[cell] ?? 0),
-      bias,
-    )
-    return 1 / (1 + Math.exp(-sum))
-  }
+  const fitted = fit(draw, toExamples(kept(innocent), kept(secrets)))
+  const judge = (sight: Sight): number => likelihoodIn(fitted, featuresOf(sight))
   const report: Record<string, unknown> = {}
   for (const kind of kinds) {
     const of = (all: readonly Sight[]): number[] =>

@@ -32,6 +32,16 @@ export function judgeAssigned(assigned: Assigned, value: string, context: Contex
   }
 }
 
+/** A value whose place alone says that it is a password. */
+export function judgeAlone(value: string): Confidence | false {
+  if (value.length < 4 || value.length > 128 || /\s/.test(value) || isUuid(value)) return false
+  if (isHarmless(value) || saysNothing(value) || namesItself('', value)) return false
+  if (isPathOrAddress(value) || isCode(value)) return false
+  const likelihood = likelihoodOf({ value, kind: 'password' })
+  if (likelihood < (looksLikeName(value) ? 0.9 : 0.5)) return false
+  return likelihood >= 0.9 && value.length >= 8 ? 'medium' : 'low'
+}
+
 type Settled = { readonly confidence: Confidence; readonly reason: string }
 
 const configuration: ReadonlySet<Syntax> = new Set(['env', 'ini', 'yaml', 'toml', 'shell', 'xml', 'json'])
@@ -72,8 +82,8 @@ function judgeToken(key: string, value: string): Settled | undefined {
 /** An id, unless its key says that it is used as a key: some services issue such. */
 function judgeUuid({ key, kind }: Assigned): Verdict | undefined {
   const strong =
-    /(?:api|secret|access|auth|private|master|account|subscription|license)[-_.]?(?:key|token)s?$|secret$|password$/i
-  if (kind !== 'password' && !strong.test(key)) return
+    /secrets?$|(?:api|access|auth|bearer|refresh|bot|deploy|ingest|write|admin|service|personal|private|license)[-_.]?tokens?$/i
+  if (kind !== 'password' && !strong.test(key) && (!/keys?$/i.test(key) || isLoose(key))) return
   return {
     confidence: 'low',
     reasons: [`its key \`${key}\` names a secret`, 'the value is a UUID, which some services issue as keys'],
