@@ -42,11 +42,13 @@ const hasRules = (role: TokenRole): boolean =>
   0
 
 function byParent({ parent, role, noDefaultPolicy, mighty }: Wanted, asked: readonly string[]): string[] {
-  const ofRoot = parent.policies.includes('root')
+  const free = mighty || parent.policies.includes('root')
   const chosen = asked.length > 0 ? asked : parent.policies
-  const withDefault = asked.length > 0 && !noDefaultPolicy && !role?.noDefaultPolicy
-  if (!ofRoot && !mighty && !chosen.every((name) => name === 'default' || parent.policies.includes(name)))
+  if (!free && !chosen.every((name) => parent.policies.includes(name)))
     throw new AppError('request.invalid', 'child policies must be subset of parent')
+  // Whoever was made without the default policy does not give it to others either.
+  const givesDefault = free || parent.policies.includes('default')
+  const withDefault = asked.length > 0 && givesDefault && !noDefaultPolicy && !role?.noDefaultPolicy
   return withDefault && !chosen.includes('root') ? ['default', ...chosen] : [...chosen]
 }
 
