@@ -3,6 +3,9 @@ import type { Clock } from '../core/index.ts'
 
 const windowMilliseconds = 60_000
 const mostPerWindow = 100
+/** Of what they sent: their own words stand in a reason, and a path is as long as they like. */
+const longestReason = 300
+const longestTarget = 1000
 
 type Needs = { audit: Pick<Audit, 'recordNow'>; clock: Pick<Clock, 'now'> }
 type AnonymousEntry = Omit<EntryInput, 'detail'> & {
@@ -33,6 +36,17 @@ export function createAnonymousLog(
     recorded++
     const before = leftOut === 0 ? {} : { [leftOutName]: leftOut }
     leftOut = 0
-    await audit.recordNow({ ...entry, detail: { ...detail, ...before } })
+    await audit.recordNow({
+      ...entry,
+      target: clipped(entry.target, longestTarget),
+      detail: {
+        ...detail,
+        ...(detail.reason === undefined ? {} : { reason: clipped(detail.reason, longestReason) }),
+        ...before,
+      },
+    })
   }
 }
+
+const clipped = (text: string, most: number): string =>
+  text.length > most ? `${text.slice(0, most)}…` : text
