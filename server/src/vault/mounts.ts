@@ -3,6 +3,7 @@ import { AppError } from '../core/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
 import type { Barrier } from './barrier/barrier.ts'
 import type { Engine } from './engine.ts'
+import { upgradeKv } from './engines/kv-upgrade.ts'
 import { createKv1 } from './engines/kv1.ts'
 import { createKv2 } from './engines/kv2.ts'
 import { createKv2Store, type Kv2Store } from './engines/kv2-store.ts'
@@ -51,7 +52,7 @@ export type Mounts = {
   tune(
     tx: Tx,
     path: string,
-    change: { description?: string; version?: string; config?: MountConfig },
+    change: { description?: string; version?: string; config?: MountConfig; now: Date },
   ): Promise<void>
 }
 
@@ -137,6 +138,18 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
       .filter((mount) => `${path}/`.startsWith(mount.path))
       .sort((a, b) => b.path.length - a.path.length)[0]
 
+  /** The mount with the version that is asked for: an unversioned KV becomes a versioned one, and never the reverse. */
+  async function versioned(tx: Tx, mount: Mount, change: { version?: string; now: Date }): Promise<Mount> {
+    const { version } = change
+    if (version === undefined || version === String(mount.version)) return mount
+    if (mount.version !== 1)
+      throw new AppError('request.invalid', `cannot downgrade mount from version ${mount.version ?? 'none'}`)
+    await upgradeKv(tx, barrier, mount.id, change.now.getTime())
+    tx.afterCommit(() => engines.delete(mount.id))
+    const { unversioned: _, ...rest } = mount
+    return { ...rest, version: 2 }
+  }
+
   return {
     load: async () => adopt(await stored()),
     setUp: (tx) => save(tx, [newMount('secret/', 'kv', 2, 'versioned secrets')]),
@@ -151,13 +164,19 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
     async enable(tx, { path: written, type, version, description, config }) {
       const path = cleanPath(written)
       const kv = !path.startsWith(authPrefix) && kvTypes.has(type)
+      if (fixed().some(({ mount }) => mount.path === path))
+        throw new AppError('request.invalid', `cannot mount "${path}"`)
       if (!kv && !makerOf({ path, type }))
         throw new AppError('request.invalid', `plugin not found in the catalog: ${type}`)
       const current = await stored(tx)
       const taken = [...current, ...fixed().map(({ mount }) => mount)].find(
         (mount) => path.startsWith(mount.path) || mount.path.startsWith(path),
       )
-      if (taken) throw new AppError('request.invalid', `path is already in use at ${taken.path}`)
+      if (taken)
+        throw new AppError(
+          'request.invalid',
+          `path is already in use at ${taken.path.replace(/^auth\//, '')}`,
+        )
       const mount = kv ? newKv(path, type, version, description) : newMount(path, type, null, description)
       await save(tx, [...current, config ? { ...mount, config } : mount])
     },
@@ -191,11 +210,9 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
       const path = cleanPath(written)
       const current = await stored(tx)
       const mount = current.find((known) => known.path === path)
-      if (!mount) throw new AppError('request.invalid', `no matching mount at "${path}"`)
-      if (change.version !== undefined && change.version !== String(mount.version))
-        throw new AppError('request.invalid', 'the version of a mount that exists cannot be changed')
+      if (!mount) throw new AppError('request.invalid', `tune of path "${path}" failed: no mount entry found`)
       const tuned: Mount = {
-        ...mount,
+        ...(await versioned(tx, mount, change)),
         description: change.description ?? mount.description,
         ...(change.config ? { config: { ...mount.config, ...change.config } } : {}),
       }
