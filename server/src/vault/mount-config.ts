@@ -1,7 +1,7 @@
 import { AppError } from '../core/index.ts'
 import { parseDuration } from './duration.ts'
 import type { Body } from './engine.ts'
-import { booleanField, countField, isObject, textField } from './fields.ts'
+import { booleanField, countField, isObject, listField, textField } from './fields.ts'
 
 /** Where auth methods are mounted. */
 export const authPrefix = 'auth/'
@@ -25,7 +25,17 @@ export type MountConfig = {
   readonly listingVisibility?: 'unauth' | 'hidden'
   readonly tokenType?: MountTokenType
   readonly lockout?: Lockout
+  /** Written and shown, for clients that compare what they wrote: no header is passed on, and the log holds no value unhashed. */
+  readonly lists?: Readonly<Partial<Record<ListName, readonly string[]>>>
 }
+
+const listNames = [
+  'allowed_response_headers',
+  'audit_non_hmac_request_keys',
+  'audit_non_hmac_response_keys',
+  'passthrough_request_headers',
+] as const
+type ListName = (typeof listNames)[number]
 
 export const defaultLockout: Lockout = {
   threshold: 5,
@@ -44,18 +54,19 @@ export function mountConfigFrom(body: Body, current: MountConfig = {}): MountCon
     ...ttl(body, 'max_lease_ttl', 'maxTtlSeconds'),
     ...(tokenType ? { tokenType: tokenTypeFrom(tokenType) } : {}),
     ...(visibility === undefined ? {} : { listingVisibility: visibilityFrom(visibility) }),
+    ...listsFrom(body, current),
     ...(isObject(lockout) ? { lockout: lockoutFrom(lockout, current.lockout ?? defaultLockout) } : {}),
   }
   const { defaultTtlSeconds = 0, maxTtlSeconds = 0 } = { ...current, ...config }
   if (maxTtlSeconds > 0 && defaultTtlSeconds > maxTtlSeconds)
     throw new AppError(
       'request.invalid',
-      'the default lease TTL of a mount cannot be greater than its maximum lease TTL',
+      `backend max lease TTL of ${maxTtlSeconds} would be less than backend default lease TTL of ${defaultTtlSeconds}`,
     )
   return Object.keys(config).length > 0 ? config : undefined
 }
 
-/** As clients read it: `tuned` for the tune path, which names the lockout too. */
+/** As the tune path shows it. */
 export function mountConfigView(config: MountConfig = {}, isAuth = false): Record<string, unknown> {
   return {
     default_lease_ttl: config.defaultTtlSeconds ?? 0,
@@ -63,16 +74,34 @@ export function mountConfigView(config: MountConfig = {}, isAuth = false): Recor
     force_no_cache: false,
     ...(isAuth ? { token_type: config.tokenType ?? 'default-service' } : {}),
     ...(config.listingVisibility ? { listing_visibility: config.listingVisibility } : {}),
-    ...(config.lockout ? { user_lockout_config: lockoutView(config.lockout) } : {}),
+    ...config.lists,
+    ...(config.lockout ? lockoutView(config.lockout) : {}),
   }
 }
 
 const lockoutView = (lockout: Lockout): Record<string, unknown> => ({
-  lockout_threshold: lockout.threshold,
-  lockout_duration: lockout.durationSeconds,
-  lockout_counter_reset: lockout.resetSeconds,
-  lockout_disable: lockout.disabled,
+  user_lockout_threshold: lockout.threshold,
+  user_lockout_duration: lockout.durationSeconds,
+  user_lockout_counter_reset_duration: lockout.resetSeconds,
+  user_lockout_disable: lockout.disabled,
 })
+
+/** The settings within what a mount is told about in a list of mounts. */
+export function mountSettingsView(config: MountConfig = {}, isAuth = false): Record<string, unknown> {
+  const { lockout, ...rest } = config
+  return {
+    ...mountConfigView(rest, isAuth),
+    ...(lockout ? { user_lockout_config: lockoutView(lockout) } : {}),
+  }
+}
+
+function listsFrom(body: Body, { lists }: MountConfig): MountConfig {
+  const given = listNames.flatMap((name) => {
+    const list = listField(body, name)
+    return list ? [[name, list] as const] : []
+  })
+  return given.length > 0 ? { lists: { ...lists, ...Object.fromEntries(given) } } : {}
+}
 
 /** `-1` and `system` go back to the default of the system, which is stored as 0. */
 function ttl(body: Body, field: string, name: 'defaultTtlSeconds' | 'maxTtlSeconds'): MountConfig {
@@ -84,14 +113,14 @@ function ttl(body: Body, field: string, name: 'defaultTtlSeconds' | 'maxTtlSecon
 
 function tokenTypeFrom(written: string): MountTokenType {
   const found = mountTokenTypes.find((type) => type === written)
-  if (!found) throw new AppError('request.invalid', `invalid value for "token_type": "${written}"`)
+  if (!found) throw new AppError('request.invalid', `invalid value for 'token_type': "${written}"`)
   return found
 }
 
 function visibilityFrom(written: string): 'unauth' | 'hidden' {
   if (written === 'unauth') return 'unauth'
   if (written === '' || written === 'hidden') return 'hidden'
-  throw new AppError('request.invalid', `invalid listing_visibility: "${written}"; use "unauth" or "hidden"`)
+  throw new AppError('request.invalid', `invalid listing_visibility ${written}; use "unauth" or "hidden"`)
 }
 
 function lockoutFrom(fields: Body, current: Lockout): Lockout {

@@ -135,7 +135,9 @@ function crlConfigFrom(body: Body, before: CrlConfig): CrlConfig {
   const texts = durations.flatMap((field) => {
     const written = textField(body, field)
     if (written === undefined) return []
-    const length = parseDuration(written, `given ${field} could not be decoded:`) ?? 0
+    const refuse = (why: string): ReturnType<typeof invalid> =>
+      invalid(`given ${field} could not be decoded: ${why}`)
+    const length = parseDuration(written, field, refuse) ?? 0
     if (length > longestSeconds) throw invalid(`${field} must be ten years at most`)
     return [[field, written]]
   })

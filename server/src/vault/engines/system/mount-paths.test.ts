@@ -34,7 +34,6 @@ test('VAULT-2: auth methods are enabled, listed, read, tuned and disabled', asyn
     force_no_cache: false,
     description: 'm',
     listing_visibility: 'unauth',
-    options: null,
     token_type: 'default-batch',
   })
   await root('POST', 'sys/auth/approle/tune', { max_lease_ttl: -1, default_lease_ttl: 'system' })

@@ -1,5 +1,6 @@
 import { AppError } from '../../../core/index.ts'
 import type { Tx } from '../../../store/index.ts'
+import { unreadable } from '../../duration.ts'
 import type { Answer, Body, Call, PathSpec } from '../../engine.ts'
 import { isObject, textField } from '../../fields.ts'
 import type { Leases } from '../../leases/leases.ts'
@@ -43,7 +44,7 @@ function pathOf(mounts: Mounts, kind: Kind, pattern: string): PathSpec {
     read: async (call) => mountInfo(mounts, kind, call),
     async update(tx, call) {
       const { path, tuning } = targetOf(kind, call)
-      await (tuning ? tune(mounts, tx, path, call.body) : enable(mounts, tx, path, call.body))
+      await (tuning ? tune(mounts, tx, path, call) : enable(mounts, tx, path, call.body))
       return {}
     },
     async delete(tx, call) {
@@ -63,7 +64,7 @@ function tunePathOf(mounts: Mounts): PathSpec {
       if (!targetOf('auth', call).tuning)
         throw new AppError(
           'request.invalid',
-          `"${call.path}" cannot be the path of a mount: auth methods are at sys/auth`,
+          `cannot mount "${call.path.slice('sys/mounts/'.length)}/": auth methods are at sys/auth`,
         )
       return update?.(tx, call)
     },
@@ -75,7 +76,7 @@ function targetOf(kind: Kind, { params }: Pick<Call, 'params'>): { path: string;
   const written = (params['path'] ?? '').replace(/^\/+|\/+$/g, '')
   const bare = written.replace(/\/tune$/, '')
   if (kind === 'secret' && `${bare}/`.startsWith(authPrefix))
-    throw new AppError('request.invalid', `"${bare}" cannot be the path of a mount`)
+    throw new AppError('request.invalid', `cannot mount "${bare}/"`)
   return { path: `${kind === 'auth' ? authPrefix : ''}${bare}/`, tuning: bare !== written }
 }
 
@@ -83,8 +84,12 @@ function mountInfo(mounts: Mounts, kind: Kind, call: Call): Answer {
   const { path, tuning } = targetOf(kind, call)
   const mount = mounts.all().find((known) => known.path === path)
   if (!mount) {
-    const what = kind === 'auth' ? 'auth' : 'secret'
-    throw new AppError('request.invalid', `No ${what} engine mount at ${path.slice(kind === 'auth' ? 5 : 0)}`)
+    if (tuning) throw new AppError('request.invalid', `cannot fetch sysview for path ${JSON.stringify(path)}`)
+    const what = kind === 'auth' ? 'auth engine' : 'secret engine mount'
+    throw new AppError(
+      'request.invalid',
+      `No ${what} at ${path.slice(kind === 'auth' ? authPrefix.length : 0)}`,
+    )
   }
   const view = mountView(mount)
   if (!tuning) return flat(view)
@@ -94,16 +99,19 @@ function mountInfo(mounts: Mounts, kind: Kind, call: Call): Answer {
     default_lease_ttl: config.defaultTtlSeconds || defaultTtlSeconds,
     max_lease_ttl: config.maxTtlSeconds || defaultTtlSeconds,
     description: mount.description,
-    options: view['options'],
+    ...(kind === 'auth' ? {} : { options: view['options'] }),
   })
 }
 
-async function tune(mounts: Mounts, tx: Tx, path: string, body: Body): Promise<void> {
+async function tune(mounts: Mounts, tx: Tx, path: string, { body, now }: Call): Promise<void> {
   const current = mounts.all().find((mount) => mount.path === path)
+  if (!path.startsWith(authPrefix) && body['token_type'] !== undefined)
+    throw new AppError('request.invalid', "'token_type' can only be modified on auth mounts")
   const description = textField(body, 'description')
   const version = versionFrom(body)
   const config = mountConfigFrom(body, current?.config)
   await mounts.tune(tx, path, {
+    now,
     ...(description === undefined ? {} : { description }),
     ...(version === undefined ? {} : { version }),
     ...(config ? { config } : {}),
@@ -113,7 +121,7 @@ async function tune(mounts: Mounts, tx: Tx, path: string, body: Body): Promise<v
 async function enable(mounts: Mounts, tx: Tx, path: string, body: Body): Promise<void> {
   const type = textField(body, 'type')
   if (!type) throw new AppError('request.invalid', 'backend type must be specified as a string')
-  const config = isObject(body['config']) ? mountConfigFrom(body['config']) : undefined
+  const config = mountConfigFrom(objectField(body, 'config'))
   await mounts.enable(tx, {
     path,
     type,
@@ -123,5 +131,15 @@ async function enable(mounts: Mounts, tx: Tx, path: string, body: Body): Promise
   })
 }
 
-const versionFrom = (body: Body): string | undefined =>
-  isObject(body['options']) ? textField(body['options'], 'version') : undefined
+function versionFrom(body: Body): string | undefined {
+  const version = textField(objectField(body, 'options'), 'version')
+  if (version && version !== '1' && version !== '2')
+    throw new AppError('request.invalid', `a KV of version "${version}" does not exist: 1 or 2`)
+  return version
+}
+
+function objectField(body: Body, name: string): Body {
+  const value = body[name] ?? {}
+  if (!isObject(value)) throw unreadable(name, 'it must be an object')
+  return value
+}

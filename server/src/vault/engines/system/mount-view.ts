@@ -1,5 +1,5 @@
 import { dialect } from '../../dialect-version.ts'
-import { authPrefix, mountConfigView } from '../../mount-config.ts'
+import { authPrefix, mountSettingsView } from '../../mount-config.ts'
 import type { Mount } from '../../mounts.ts'
 
 /** Which mounts an address speaks of. The paths of auth methods are written without `auth/`. */
@@ -22,12 +22,12 @@ export function mountView({
 }: Mount): Record<string, unknown> {
   return {
     accessor,
-    config: mountConfigView(config, kindOf(path) === 'auth'),
+    config: mountSettingsView(config, kindOf(path) === 'auth'),
     ...(own.has(type) ? {} : { deprecation_status: 'supported' }),
     description,
     external_entropy_access: false,
     local: type === 'cubbyhole',
-    options: version === null ? null : unversioned ? {} : { version: String(version) },
+    options: version === null ? (own.has(type) ? null : {}) : unversioned ? {} : { version: String(version) },
     plugin_version: '',
     running_plugin_version: `v${dialect}+builtin.keyward`,
     running_sha256: '',

@@ -34,7 +34,7 @@ export function remountPaths(mounts: Mounts, leases: Pick<Leases, 'closeMount'>)
           const [oldest = ''] = moves.keys()
           if (moves.size > mostRemembered) moves.delete(oldest)
         })
-        return { data: { migration_id: id }, note: { from, to } }
+        return { data: { migration_id: id }, flat: true, note: { from, to } }
       },
     },
     {
@@ -60,7 +60,7 @@ function placesFrom(body: Body): { from: string; to: string } {
     throw invalid(
       isAuth
         ? `cannot remount auth mount to non-auth mount "${places.to}"`
-        : `cannot remount to destination "${places.to}"`,
+        : `cannot remount to destination ${places.to}`,
     )
   return places
 }

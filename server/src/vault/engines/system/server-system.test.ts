@@ -181,7 +181,7 @@ test('VAULT-2: before signing in one sees the mounts that are shown to everybody
   await root('POST', 'sys/auth/machines', { type: 'approle' })
   const seen = dataOf(await anybody('GET', 'sys/internal/ui/mounts'))
   assert.deepEqual(seen, {
-    auth: { 'people/': { type: 'userpass', description: '', options: null } },
+    auth: { 'people/': { type: 'userpass', description: '', options: {} } },
     secret: {},
   })
   assert.equal((await anybody('GET', 'sys/internal/ui/mounts/auth/people')).status, 200)
