@@ -66,7 +66,8 @@ export function createPolicies(barrier: Barrier): Policies {
     async remove(tx, name) {
       if (unchangeable.has(name.toLowerCase()))
         throw new AppError('request.invalid', `cannot delete "${name}" policy`)
-      if (name === 'default') throw new AppError('request.invalid', 'cannot delete default policy')
+      if (name.toLowerCase() === 'default')
+        throw new AppError('request.invalid', 'cannot delete default policy')
       await barrier.delete(tx, folder + name.toLowerCase())
       tx.afterCommit(changed)
     },

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { AppError, Secret } from '../../../core/index.ts'
 import { type Acl, rootAcl } from '../../acl/acl.ts'
 import type { Policies } from '../../acl/policies.ts'
@@ -81,13 +82,12 @@ function policyPaths({ policies }: Needs): PathSpec[] {
   const events = { update: 'policy.written', delete: 'policy.deleted' } as const
   const target = ({ params }: Call): string => `acl-policy:${params['name'] ?? ''}`
   const write: PathSpec['update'] = async (tx, { params, body }) => {
-    // The deprecated address took the text in `rules`.
-    await policies.write(
-      tx,
-      params['name'] ?? '',
-      textField(body, 'policy') ?? textField(body, 'rules') ?? '',
-    )
-    return {}
+    const text = textField(body, 'policy')
+    const older = textField(body, 'rules')
+    await policies.write(tx, params['name'] ?? '', plainText(text ?? older ?? ''))
+    return text === undefined && older !== undefined
+      ? { warnings: ["'rules' is deprecated, please use 'policy' instead"] }
+      : {}
   }
   const remove: PathSpec['delete'] = async (tx, { params }) => {
     await policies.remove(tx, params['name'] ?? '')
@@ -104,7 +104,7 @@ function policyPaths({ policies }: Needs): PathSpec[] {
       events,
       target,
       async read({ params }) {
-        const name = params['name'] ?? ''
+        const name = (params['name'] ?? '').toLowerCase()
         const policy = await policies.read(name)
         return policy === undefined ? undefined : { data: { name, policy } }
       },
@@ -131,7 +131,7 @@ function policyPaths({ policies }: Needs): PathSpec[] {
       events,
       target,
       async read({ params }) {
-        const name = params['name'] ?? ''
+        const name = (params['name'] ?? '').toLowerCase()
         const rules = await policies.read(name)
         return rules === undefined ? undefined : flat({ name, rules })
       },
@@ -141,10 +141,17 @@ function policyPaths({ policies }: Needs): PathSpec[] {
   ]
 }
 
+/** Clients may send a policy in base 64. */
+function plainText(written: string): string {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(written) || written.length % 4 !== 0) return written
+  const bytes = Buffer.from(written, 'base64')
+  return isUtf8(bytes) ? bytes.toString('utf8') : written
+}
+
 function capabilityPaths({ tokens }: Needs): PathSpec[] {
   const answer = (acl: Acl, { body }: Call): Answer => {
     const paths = listField(body, 'paths') ?? listField(body, 'path') ?? []
-    if (paths.length === 0) throw new AppError('request.invalid', '"paths" must name at least one path')
+    if (paths.length === 0) throw new AppError('request.invalid', 'paths must be supplied')
     const found = Object.fromEntries(
       paths.map((path) => [path, acl.root ? ['root'] : acl.capabilitiesOn(path.replace(/^\//, ''))]),
     )
@@ -158,7 +165,7 @@ function capabilityPaths({ tokens }: Needs): PathSpec[] {
       async update(tx, call) {
         const token = textField(call.body, 'token')
         const found = token ? await tokens.find(new Secret(token), tx) : undefined
-        if (!found) throw new AppError('request.invalid', token ? 'invalid token' : 'missing token')
+        if (!found) throw new AppError('request.invalid', token ? 'invalid token' : 'no token found')
         return answer(await tokens.aclOf(found.record), call)
       },
     },
@@ -167,7 +174,9 @@ function capabilityPaths({ tokens }: Needs): PathSpec[] {
       pattern: 'capabilities-accessor',
       sudo: true,
       async update(tx, call) {
-        const found = await tokens.findByAccessor(textField(call.body, 'accessor') ?? '', tx)
+        const accessor = textField(call.body, 'accessor')
+        if (!accessor) throw new AppError('request.invalid', 'missing accessor')
+        const found = await tokens.findByAccessor(accessor, tx)
         if (!found) throw new AppError('request.invalid', 'invalid accessor')
         return answer(await tokens.aclOf(found.record), call)
       },

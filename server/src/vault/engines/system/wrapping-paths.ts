@@ -16,6 +16,7 @@ export function wrappingPaths(wrapping: Wrapping): PathSpec[] {
     },
     {
       pattern: 'wrapping/lookup',
+      opens: ['read', 'update'],
       open: async (call) => async (tx) => {
         const { record } = await wrapping.find(meantToken(call), tx)
         return {
