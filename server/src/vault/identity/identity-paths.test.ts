@@ -75,7 +75,7 @@ test('VAULT-2: what an entity cannot be is refused', async (t) => {
   await refused('entity', { metadata: { ['k'.repeat(129)]: 'v' } }, /a key of metadata has 1 to 128 bytes/)
   await refused('entity', { metadata: { k: long } }, /a value of metadata has at most 512 bytes/)
   await refused('entity', { metadata: 'shop' }, /expected key=value/)
-  await refused('entity', { disabled: 'perhaps' }, /"disabled" must be true or false/)
+  await refused('entity', { disabled: 'perhaps' }, /"disabled": it must be true or false/)
   assert.equal((await root('LIST', 'identity/entity/id')).status, 200)
   assert.equal((await anybody('GET', `identity/entity/id/${id}`)).status, 403)
   assert.equal((await root('POST', 'sys/mounts/identity', { type: 'kv' })).status, 400)

@@ -134,9 +134,11 @@ test('VAULT-2: tokens of a disabled entity are refused until it is enabled, and 
   const { login, root, anybody, password, audit } = await setup(t)
   const mary = await login()
   await root('POST', `identity/entity/id/${mary.id}`, { disabled: true })
-  const refused = { status: 403, body: { errors: ['permission denied'] } }
+  const words = 'permission denied'
+  const refused = { status: 403, body: { errors: [words] } }
+  const refusedAtDoor = { status: 403, body: { errors: [`1 error occurred:\n\t* ${words}\n\n`] } }
   assert.deepEqual(await mary.call('GET', 'auth/token/lookup-self'), refused)
-  assert.deepEqual(await anybody('POST', 'auth/userpass/login/mary', { password }), refused)
+  assert.deepEqual(await anybody('POST', 'auth/userpass/login/mary', { password }), refusedAtDoor)
   const entries = await audit.page({ limit: 3, order: 'desc' })
   assert.equal(entries.items[0]?.outcome, 'denied')
   const capabilities = await root('POST', 'sys/capabilities', {
