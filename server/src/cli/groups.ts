@@ -54,6 +54,12 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/scan.ts')).scanCommand(needs),
   },
   {
+    name: 'hook',
+    summary: 'The git hook that looks at each commit before it is made',
+    heading: work,
+    load: async (needs) => (await import('./commands/hook.ts')).hookCommand(needs),
+  },
+  {
     name: 'findings',
     summary: 'Findings that the server keeps: review, import, ignore, undo',
     heading: work,

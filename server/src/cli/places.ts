@@ -13,6 +13,10 @@ function baseFolder(env: Environment, variable: string, ...fallback: string[]): 
 export const configFolder = (env: Environment): string =>
   join(baseFolder(env, 'XDG_CONFIG_HOME', '.config'), 'keyward')
 
+/** What the command may forget: how far it has scanned. */
+export const stateFolder = (env: Environment): string =>
+  join(baseFolder(env, 'XDG_STATE_HOME', '.local', 'state'), 'keyward')
+
 /** The server's data folder, unless `--data` or KEYWARD_DATA names another. */
 export const dataFolder = (env: Environment, named?: string): string =>
   named ?? (env['KEYWARD_DATA'] || join(baseFolder(env, 'XDG_DATA_HOME', '.local', 'share'), 'keyward'))

@@ -1,40 +1,27 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { AppError } from '../../core/index.ts'
-import {
-  createScanner,
-  type Format,
-  formatFindings,
-  formats,
-  groupByFingerprint,
-  type RawFinding,
-  type ScanEvent,
-} from '../../scan/index.ts'
-import { baselineOf } from '../baseline.ts'
-import { localCommand } from '../command.ts'
+import { formatFindings, formats, groupByFingerprint } from '../../scan/index.ts'
+import { localCommand, wholeNumber } from '../command.ts'
 import { exitError, exitNegative } from '../exit-code.ts'
-import { fingerprintKey } from '../fingerprint-key.ts'
-import type { CommandNeeds } from '../needs.ts'
-import { printable } from '../printable.ts'
 import { writePrivateFile } from '../private-file.ts'
-import { createProgress } from '../progress.ts'
+import { explainCommand } from '../scan/explain.ts'
+import { confidences, type ScanOptions, type Source, sourceOf } from '../scan/request.ts'
+import { openScannedCommits } from '../scan/scanned-commits.ts'
+import {
+  eventsOf,
+  folderOf,
+  gather,
+  isAtLeast,
+  prepareScan,
+  type Result,
+  type ScanNeeds,
+  type Scanning,
+} from '../scan/scanning.ts'
+import { watchProject } from '../scan/watch.ts'
 
-type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'cwd' | 'answer'>
-type ScanOptions = {
-  readonly json?: boolean
-  readonly format?: Format
-  readonly output?: string
-  readonly baseline?: string
-  readonly history: boolean
-  readonly dangling?: boolean
-  readonly ignoreFiles: boolean
-  readonly strict?: boolean
-}
-
-export function scanCommand(needs: Needs): Command {
-  return localCommand({
+export function scanCommand(needs: ScanNeeds): Command {
+  const command = localCommand({
     usage: 'scan [path]',
     summary: 'Find secrets in a folder and its git history, on this machine',
     details:
@@ -43,77 +30,83 @@ export function scanCommand(needs: Needs): Command {
     examples: [
       'keyward scan .',
       'keyward scan ~/shop --format sarif --output results.sarif',
-      'keyward scan . --json > baseline.json && keyward scan . --baseline baseline.json',
+      'keyward scan . --format baseline --output .keyward-baseline',
+      'keyward scan --staged --baseline .keyward-baseline',
+      'keyward scan --this-user --confidence medium',
       'git diff --cached | keyward scan -',
     ],
   })
     .addOption(new Option('--format <format>', 'of the result (default: table)').choices(formats))
     .option('--output <file>', 'write the result to a file')
-    .option('--baseline <file>', 'findings of an earlier scan (json, jsonl or sarif) that are not told again')
+    .option('--staged', 'what the next commit would add')
+    .option(
+      '--files-from <file>',
+      'files that a file names, one a line or NUL-separated; - is standard input',
+    )
+    .option('--environment', 'the variables of this shell')
+    .option('--pid <n>', 'the environment of a process', wholeNumber(1, 2 ** 31))
+    .option('--this-user', 'what the tools of a developer keep in your home folder')
+    .option('--baseline <file>', 'findings of an earlier scan (baseline, json, jsonl, sarif), not told again')
+    .option('--config <file>', 'settings (default: the nearest .keyward.toml)')
+    .addOption(new Option('--confidence <least>', 'tell what is at least so sure').choices(confidences))
+    .addOption(new Option('--fail-on <least>', 'exit code 1 only from here on').choices(confidences))
+  return command
     .option('--no-history', 'leave the git history out')
+    .option('--new-commits', 'of the history only what no scan with this option has seen')
+    .option('--state <file>', 'where --new-commits keeps what it has seen')
     .option('--dangling', 'also what only the reflog still reaches')
-    .option('--no-ignore-files', 'also what .gitignore and .keywardignore leave out')
+    .option('--no-ignore-files', 'also what .gitignore, .keywardignore and .keyward.toml leave out')
+    .option('--watch', 'stay, and tell what changed files bring')
     .option('--strict', 'exit code 2 when something could not be read')
-    .action(async (path: string | undefined, options: ScanOptions) => {
-      const { findings, problems } = await scanned(needs, path ?? '.', options)
-      const text = formatFindings(
-        options.format ?? (options.json ? 'json' : 'table'),
-        groupByFingerprint(findings),
-      )
-      if (options.output === undefined) needs.terminal.write(text)
-      else await writePrivateFile(resolve(needs.cwd, options.output), text)
-      if (findings.length > 0) needs.answer(exitNegative)
-      if (problems > 0 && options.strict) needs.answer(exitError)
-    })
+    .enablePositionalOptions()
+    .addCommand(explainCommand(needs))
+    .action(async (path: string | undefined, options: ScanOptions) => scan(needs, path, options))
 }
 
-type Result = { readonly findings: readonly RawFinding[]; readonly problems: number }
-
-async function scanned(needs: Needs, path: string, options: ScanOptions): Promise<Result> {
-  const { terminal } = needs
-  const findings: RawFinding[] = []
-  let problems = 0
-  const progress = createProgress(terminal)
-  for await (const event of await eventsOf(needs, path, options)) {
-    if (event.kind === 'finding') findings.push(event.finding)
-    else if (event.kind === 'progress') progress.show(progressText(event, findings.length))
-    else {
-      problems += 1
-      progress.clear()
-      terminal.note(`keyward: not scanned: ${printable(`${event.file}: ${event.reason}`)}`)
-    }
+async function scan(needs: ScanNeeds, path: string | undefined, options: ScanOptions): Promise<void> {
+  const source = sourceOf(path, options)
+  const scanning = await prepareScan(needs, folderOf(source, needs.cwd), options)
+  if (options.watch) {
+    if (source.kind !== 'project') throw new AppError('request.invalid', '--watch needs a folder')
+    await watchProject(needs, scanning, resolve(needs.cwd, source.path))
+    return
   }
-  progress.clear()
-  return { findings, problems }
+  const result = await scanned(needs, scanning, source, options)
+  await tell(needs, result, options)
 }
 
-async function eventsOf(needs: Needs, path: string, options: ScanOptions): Promise<AsyncIterable<ScanEvent>> {
-  const { env, cwd, terminal } = needs
-  const key = await fingerprintKey(env, terminal.note)
-  const scanner = createScanner({ fingerprintKey: key, searchPath: env['PATH'] ?? '' })
-  const baseline = await readBaseline(cwd, options.baseline)
-  if (path === '-') return scanner.text('-', await buffer(terminal.input), { baseline })
-  const { history, dangling = false, ignoreFiles } = options
-  return scanner.project(resolve(cwd, path), { history, dangling, ignoreFiles, baseline })
+/** With `--new-commits`, what was seen is kept once it has been told without a problem. */
+async function scanned(
+  needs: ScanNeeds,
+  scanning: Scanning,
+  source: Source,
+  options: ScanOptions,
+): Promise<Result> {
+  const { history, dangling = false, ignoreFiles, newCommits } = options
+  const plain = { history, dangling, ignoreFiles }
+  if (!newCommits || source.kind !== 'project')
+    return gather(needs.terminal, await eventsOf(needs, scanning, source, plain), scanning.judge)
+  const seen = await openScannedCommits(needs, scanning, {
+    ...options,
+    path: resolve(needs.cwd, source.path),
+  })
+  const events = await eventsOf(needs, scanning, source, { ...plain, known: seen.known })
+  const result = await gather(needs.terminal, events, scanning.judge)
+  if (result.problems === 0) await seen.keep()
+  return result
 }
 
-async function readBaseline(cwd: string, file: string | undefined): Promise<ReadonlySet<string>> {
-  if (file === undefined) return new Set()
-  const fingerprints = baselineOf(await readFile(resolve(cwd, file), 'utf8'))
-  if (fingerprints) return fingerprints
-  throw new AppError(
-    'request.invalid',
-    `${file} is not the result of a scan. Use --format json, jsonl or sarif`,
-  )
-}
-
-type Progress = Extract<ScanEvent, { kind: 'progress' }>
-
-function progressText(
-  { filesScanned, filesTotal, bytesScanned, commitsScanned }: Progress,
-  found: number,
-): string {
-  const files = `${filesScanned}${filesTotal === null ? '' : ` of ${filesTotal}`} files`
-  const size = `${(bytesScanned / 1e6).toFixed(1)} MB`
-  return `Scanned ${files}, ${size}${commitsScanned ? `, ${commitsScanned} commits` : ''}; ${found} found`
+async function tell(
+  { terminal, cwd, answer }: ScanNeeds,
+  { findings, ignored, problems }: Result,
+  { format, json, output, failOn = 'low', strict }: ScanOptions,
+): Promise<void> {
+  const groups = groupByFingerprint(findings)
+  const text = formatFindings(format ?? (json ? 'json' : 'table'), groups)
+  if (output === undefined) terminal.write(text)
+  else await writePrivateFile(resolve(cwd, output), text)
+  if (ignored > 0)
+    terminal.note(`keyward: ${ignored} ${ignored === 1 ? 'secret is' : 'secrets are'} ignored by settings.`)
+  if (groups.some(({ confidence }) => isAtLeast(confidence, failOn))) answer(exitNegative)
+  if (problems > 0 && strict) answer(exitError)
 }

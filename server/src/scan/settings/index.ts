@@ -1,2 +1,10 @@
+import type { Settings } from './settings.ts'
+
 export { createIgnoreList, type IgnoreEntry } from './ignores.ts'
-export { parseSettings, type Settings } from './settings.ts'
+export type { Settings } from './settings.ts'
+
+/** Reads the text of a settings file; loaded only where there is one, because a commit hook waits for every module. */
+export async function parseSettings(text: string, file: string): Promise<Settings> {
+  const settings = await import('./settings.ts')
+  return settings.parseSettings(text, file)
+}

@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { AppError } from '../../core/index.ts'
 import type { ScanEvent } from '../finding.ts'
 import type { Crew } from '../threads/crew.ts'
@@ -13,6 +13,8 @@ export type HistoryOptions = {
   readonly commit?: string
   /** Also what only the reflog still reaches. */
   readonly dangling?: boolean
+  /** Commits that are known, with all that came before them. Those that are gone do not matter. */
+  readonly known?: readonly string[]
   /** Fingerprints that are known and not to be reported again. */
   readonly baseline?: ReadonlySet<string>
   readonly signal?: AbortSignal
@@ -41,7 +43,7 @@ const logArguments = [
   '--format=tformat:%x00%H%x00%ct%x00%an',
 ]
 
-type Child = ChildProcessByStdio<null, Readable, Readable>
+type Child = ChildProcessByStdio<Writable, Readable, Readable>
 
 /** Scans every line that any commit of the repository at `path` added, and that lies below `path`. */
 export async function* scanHistory(
@@ -49,12 +51,14 @@ export async function* scanHistory(
   path: string,
   options: HistoryOptions & { searchPath: string },
 ): AsyncGenerator<ScanEvent> {
-  const from = options.commit === undefined ? ['--all'] : ['--max-count=1', oneCommit(options.commit)]
-  const reflog = options.dangling ? ['--reflog'] : []
-  const child = spawn('git', [...harmless, '-C', path, ...logArguments, ...from, ...reflog, '--', '.'], {
+  const revisions = revisionsOf(options)
+  const child = spawn('git', [...harmless, '-C', path, ...logArguments, ...revisions, '--stdin', '--', '.'], {
     env: gitEnvironment(options.searchPath),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   })
+  // Git may end before it has read everything; its status tells.
+  child.stdin.on('error', () => {})
+  child.stdin.end((options.known ?? []).map((commit) => `^${oneCommit(commit)}\n`).join(''))
   const ended = endOf(child)
   const abort = (): void => void child.kill('SIGKILL')
   options.signal?.addEventListener('abort', abort, { once: true })
@@ -78,6 +82,11 @@ export async function* scanHistory(
     abort()
     await ended
   }
+}
+
+function revisionsOf({ commit, dangling }: HistoryOptions): string[] {
+  const from = commit === undefined ? ['--all'] : ['--max-count=1', oneCommit(commit)]
+  return [...from, ...(dangling ? ['--reflog'] : []), '--ignore-missing']
 }
 
 /** Never an option: the hash comes from a stored finding. */

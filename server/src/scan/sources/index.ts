@@ -3,6 +3,7 @@ import type { ContentsOptions } from './contents.ts'
 import { scanEnvironment, variablesOf } from './environment.ts'
 import { namesIn, scanListed } from './listed.ts'
 import { type StagedOptions, scanStaged } from './staged.ts'
+import { tipsOf } from './tips.ts'
 import { filesOfUser } from './user-files.ts'
 import { watchFolder } from './watch.ts'
 
@@ -28,6 +29,8 @@ export type Sources = {
   process(pid: number, options?: ContentsOptions): AsyncIterable<ScanEvent>
   /** What the tools of a developer keep in the home folder. */
   user(home: string, options?: ContentsOptions): AsyncIterable<ScanEvent>
+  /** The commits that nothing else stands on: they and what came before them are the whole history. */
+  tips(path: string, options?: { readonly dangling?: boolean }): Promise<string[]>
   /** What changes in a folder, until `signal`. */
   changes(path: string, options: ContentsOptions & { signal: AbortSignal }): AsyncIterable<ScanEvent>
 }
@@ -51,6 +54,7 @@ export function createSources({ scanner, searchPath }: Needs): Sources {
     async *user(home, options) {
       yield* scanListed(scanner, await filesOfUser(home), options)
     },
+    tips: (path, options) => tipsOf(path, { searchPath, ...options }),
     async *changes(path, options) {
       for await (const names of watchFolder(path, options.signal))
         yield* fileList(names.join('\0'), path, options)
