@@ -9,7 +9,11 @@ const longestTarget = 1000
 
 type Needs = { audit: Pick<Audit, 'recordNow'>; clock: Pick<Clock, 'now'> }
 type AnonymousEntry = Omit<EntryInput, 'detail'> & {
-  readonly detail: { readonly operation: string; readonly reason?: string }
+  readonly detail: {
+    readonly operation: string
+    readonly reason?: string
+    readonly note?: NonNullable<EntryInput['detail']>
+  }
 }
 
 /**

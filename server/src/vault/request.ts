@@ -98,6 +98,7 @@ export function createRequestHandler(
   const readLog = createReadLog({ store, audit, durability: needs.readDurability })
 
   const recordAnonymous = createAnonymousLog({ audit, clock })
+  const recordAnswered = createAnonymousLog({ audit, clock }, 'alsoAnswered')
   const answerAnybody = createPublicAnswers({ audit, clock })
 
   async function refuse(
@@ -242,12 +243,16 @@ export function createRequestHandler(
     try {
       const call = openCallOf(context, matched, clock.now())
       const finish = await matched.spec.open?.(call)
+      const type = matched.spec.events?.[context.operation] ?? 'vault.request'
+      const target = `path:${request.path}`
+      let proved = false
       const answer = await store.write(async (tx) => {
         const answered = await finish?.(tx)
-        const actor = answered?.actor ?? 'anonymous:'
-        const type = matched.spec.events?.[context.operation] ?? 'vault.request'
-        return recorded(tx, context, { type, actor, target: `path:${request.path}` }, answered)
+        proved = answered?.actor !== undefined
+        if (answered?.actor === undefined) return answered
+        return recorded(tx, context, { type, actor: answered.actor, target }, answered)
       })
+      if (!proved) await recordTold(context, target, answer)
       return renderAnswer(answer, requestId)
     } catch (error) {
       await refuse(
@@ -259,6 +264,20 @@ export function createRequestHandler(
       )
       throw error
     }
+  }
+
+  /** Where nobody has proved who they are, nothing is stored for them either: neither a wrapped answer nor entries without end. */
+  async function recordTold(context: OpenContext, target: string, answer: Answer | undefined): Promise<void> {
+    const { operation, requestId: correlation } = context
+    const note = answer?.note
+    await recordAnswered({
+      type: 'vault.request',
+      outcome: hasSucceeded(answer) ? 'done' : 'failed',
+      actor: 'anonymous:',
+      target,
+      correlation,
+      detail: { operation, ...(note === undefined ? {} : { note }) },
+    })
   }
 
   function readCapabilities(spec: PathSpec, operation: Operation): Capability[] {

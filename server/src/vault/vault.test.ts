@@ -234,6 +234,27 @@ test('GOV-1: a flood of requests without a token does not fill the log, and is c
   assert.match(JSON.stringify(items[0]?.detail), /"alsoRefused":50/)
 })
 
+test('GOV-1: nor does a flood of what is answered before anybody has proved who they are', async (t) => {
+  const told = () => ({
+    type: 'told',
+    paths: [{ pattern: 'way', open: async () => async () => ({ data: { url: 'x' }, note: { role: 'a' } }) }],
+    wipe: async () => undefined,
+  })
+  const { vault, audit, clock, root } = await setup(t, { engines: { told } })
+  await root('POST', 'sys/mounts/told', { type: 'told' })
+  const ask = (wrapTtl?: string) =>
+    vault.handle({ method: 'POST', path: 'told/way', query: {}, token: undefined, body: undefined, wrapTtl })
+  const before = audit.health().seq
+  for (let i = 0; i < 150; i++) assert.equal((await ask()).status, 200)
+  assert.equal(audit.health().seq - before, 100)
+  clock.advance(60_000)
+  // Nor is a token stored for them.
+  const wrapped = await ask('60s')
+  assert.doesNotMatch(wrapped.body?.reveal() ?? '', /kwt\./)
+  const { items } = await audit.page({ limit: 1, order: 'desc' })
+  assert.deepEqual(items[0]?.detail, { operation: 'update', note: { role: 'a' }, alsoAnswered: 50 })
+})
+
 test('GOV-1: every request leaves one entry, with who, where and no value', async (t) => {
   const { audit, root } = await setup(t)
   const before = audit.health().seq
