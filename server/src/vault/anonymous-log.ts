@@ -1,3 +1,4 @@
+import type { Json } from '@keyward/contract'
 import type { Audit, EntryInput } from '../audit/index.ts'
 import type { Clock } from '../core/index.ts'
 
@@ -12,7 +13,7 @@ type AnonymousEntry = Omit<EntryInput, 'detail'> & {
   readonly detail: {
     readonly operation: string
     readonly reason?: string
-    readonly note?: NonNullable<EntryInput['detail']>
+    readonly note?: Json
   }
 }
 
