@@ -93,3 +93,25 @@ export function runGit(
     })
   })
 }
+
+/** What `cat-file --batch` prints: `<blob> blob <size> LF <contents> LF`, or `<blob> missing LF`. */
+export function contentsOfBatch(batch: Buffer): Map<string, Buffer> {
+  const contents = new Map<string, Buffer>()
+  for (let at = 0; at < batch.length; ) {
+    const end = batch.indexOf(10, at)
+    const [blob = '', , size] = batch.toString('latin1', at, end).split(' ')
+    at = end + 1
+    if (size === undefined) continue
+    contents.set(blob, batch.subarray(at, at + Number(size)))
+    at += Number(size) + 1
+  }
+  return contents
+}
+
+const binaryProbeBytes = 8192
+
+/** UTF-16 holds zero bytes too, and begins with its mark. */
+export function isBinary(bytes: Buffer): boolean {
+  const marked = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
+  return !marked && bytes.subarray(0, binaryProbeBytes).includes(0)
+}

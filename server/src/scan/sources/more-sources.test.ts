@@ -151,6 +151,50 @@ test('DISC-1: what tools keep for a user is scanned, and nothing else of the hom
   ])
 })
 
+test('DISC-1: the history of a clone that lacks files is scanned as far as it is there', async (t) => {
+  const [first, second] = [newToken(), newToken()]
+  const origin = await folder(t, { 'a.txt': `${first}\n`, 'b.txt': 'b\n' })
+  git(origin, 'init', '-q')
+  git(origin, 'config', 'uploadpack.allowFilter', 'true')
+  git(origin, 'add', '.')
+  git(origin, 'commit', '-qm', 'first')
+  await write(origin, { 'a.txt': `one\n${second}\n` })
+  git(origin, 'commit', '-qam', 'second')
+  const root = await folder(t)
+  git(root, 'clone', '-q', '--filter=blob:none', `file://${origin}`, 'clone')
+  const { found, problems } = await gather(scanner.gitHistory(join(root, 'clone')))
+  assert.deepEqual(
+    found.map(({ value, place }) => [value.reveal(), place.line, place.author]),
+    [[second, 2, 'Ada']],
+  )
+  assert.deepEqual(problems, [
+    '.git: 1 contents of files were never fetched into this partial clone, so they were not scanned',
+  ])
+})
+
+test('DISC-1: bare repositories, shallow ones and worktrees have a history', async (t) => {
+  const [main, side, detached] = [newToken(), newToken(), newToken()]
+  const origin = await folder(t, { 'a.txt': `${main}\n` })
+  git(origin, 'init', '-q', '--initial-branch=main')
+  git(origin, 'add', '.')
+  git(origin, 'commit', '-qm', 'first')
+  const root = await folder(t)
+  git(root, 'clone', '-q', '--bare', origin, 'bare')
+  git(root, 'clone', '-q', '--depth=1', `file://${origin}`, 'shallow')
+  git(origin, 'worktree', 'add', '-q', '--detach', join(root, 'tree'))
+  await write(join(root, 'tree'), { 'a.txt': `${detached}\n` })
+  git(join(root, 'tree'), 'commit', '-qam', 'detached')
+  git(origin, 'checkout', '-q', '-b', 'side')
+  await write(origin, { 'a.txt': `${side}\n` })
+  git(origin, 'commit', '-qam', 'side')
+  const values = async (path: string): Promise<Set<string>> =>
+    new Set((await gather(scanner.gitHistory(path))).found.map(({ value }) => value.reveal()))
+  assert.deepEqual(await values(join(root, 'bare')), new Set([main]))
+  assert.deepEqual(await values(join(root, 'shallow')), new Set([main]))
+  assert.deepEqual(await values(join(root, 'tree')), new Set([main, side, detached]))
+  assert.deepEqual(await values(origin), new Set([main, side, detached]), 'a HEAD of another worktree counts')
+})
+
 test('DISC-7: a file that changes is scanned, one that is ignored is not', async (t) => {
   const root = await folder(t, { '.gitignore': 'build/\n', 'sub/a.txt': 'a\n', 'build/b.txt': 'b\n' })
   const end = new AbortController()

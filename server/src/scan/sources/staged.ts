@@ -1,7 +1,7 @@
 import { AppError } from '../../core/index.ts'
 import type { RawFinding, ScanEvent } from '../finding.ts'
 import { type ContentsOptions, createTally, isNew, type LookThrough } from './contents.ts'
-import { type GitEnd, runGit } from './git.ts'
+import { contentsOfBatch, type GitEnd, isBinary, runGit } from './git.ts'
 import { createPatchReader } from './patch.ts'
 
 export type StagedOptions = ContentsOptions & {
@@ -28,7 +28,6 @@ const diff = [
 ]
 /** Longer files are data; a hook must not wait for them. */
 const longestBytes = 64 * 1024 * 1024
-const binaryProbeBytes = 8192
 
 /**
  * What the next commit would add. Each changed file is looked through whole, as it is staged, so that a line is judged
@@ -76,7 +75,7 @@ async function readStaged(
   if (staged.length === 0) return []
   const added = addedLinesIn(outputOf(patch, path))
   const input = staged.map(({ blob }) => `${blob}\n`).join('')
-  const contents = contentsIn(outputOf(await runGit(['cat-file', '--batch'], { ...run, input }), path))
+  const contents = contentsOfBatch(outputOf(await runGit(['cat-file', '--batch'], { ...run, input }), path))
   return staged.map(({ blob, file }) => ({
     file,
     bytes: contents.get(blob) ?? missing,
@@ -121,29 +120,9 @@ function countLines(bytes: Buffer): number {
   return lines
 }
 
-/** `<blob> blob <size> LF <contents> LF`, or `<blob> missing LF`. */
-function contentsIn(batch: Buffer): Map<string, Buffer> {
-  const contents = new Map<string, Buffer>()
-  for (let at = 0; at < batch.length; ) {
-    const end = batch.indexOf(10, at)
-    const [blob = '', , size] = batch.toString('latin1', at, end).split(' ')
-    at = end + 1
-    if (size === undefined) continue
-    contents.set(blob, batch.subarray(at, at + Number(size)))
-    at += Number(size) + 1
-  }
-  return contents
-}
-
 function whyNot(bytes: Buffer): string | undefined {
   if (bytes === missing) return 'git does not have what is staged'
   return bytes.length > longestBytes ? 'staged with more than 64 MB' : undefined
-}
-
-/** UTF-16 holds zero bytes too, and begins with its mark. */
-function isBinary(bytes: Buffer): boolean {
-  const marked = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
-  return !marked && bytes.subarray(0, binaryProbeBytes).includes(0)
 }
 
 /** A file that git calls changed without a line of its own, such as UTF-16, counts whole. */
