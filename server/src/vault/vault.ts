@@ -36,6 +36,7 @@ import { createOpening, type Opening } from './seal/opening.ts'
 import type { VaultStatus } from './seal/seal.ts'
 import { createSealing } from './seal/sealing.ts'
 import { createSealRequests } from './seal-requests.ts'
+import { greatestTtl } from './tokens/lifetime.ts'
 import type { TokenRecord } from './tokens/token-record.ts'
 import { createTokenRoles } from './tokens/token-roles.ts'
 import { createTokens } from './tokens/tokens.ts'
@@ -219,7 +220,11 @@ export function createVault(needs: Needs): Vault {
   /** Who gave a token out is asked again: a role or a user that is gone renews nothing. */
   async function renewalTerms(tx: Tx, record: TokenRecord): Promise<RenewalTerms> {
     const { issuer, role } = record
-    if (issuer) return (await mounts.engineById(issuer.mountId)?.renewal?.(tx, record)) ?? {}
+    if (issuer) {
+      const terms = (await mounts.engineById(issuer.mountId)?.renewal?.(tx, record)) ?? {}
+      const config = mounts.all().find(({ id }) => id === issuer.mountId)?.config
+      return { ...terms, maxTtlSeconds: greatestTtl(terms.maxTtlSeconds ?? 0, config?.maxTtlSeconds) }
+    }
     if (role === undefined) return {}
     const found = await tokenRoles.read(role, tx)
     if (!found)

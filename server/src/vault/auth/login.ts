@@ -4,6 +4,7 @@ import { containsAddress } from '../cidr.ts'
 import type { Answer, OpenCall } from '../engine.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { MountConfig } from '../mount-config.ts'
+import { greatestTtl } from '../tokens/lifetime.ts'
 import { authView } from '../tokens/token-view.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { TokenTerms } from './token-terms.ts'
@@ -61,7 +62,7 @@ export async function signIn(
     explicitMaxTtlSeconds: terms.explicitMaxTtlSeconds,
     periodSeconds: terms.periodSeconds,
     defaultTtlSeconds,
-    maxTtlSeconds: smaller(terms.maxTtlSeconds, maxTtlSeconds ?? 0),
+    maxTtlSeconds: greatestTtl(terms.maxTtlSeconds, maxTtlSeconds),
     boundCidrs: terms.boundCidrs,
     entityId: subject.entity.id,
     issuer: { mountId: id, name },
@@ -86,6 +87,3 @@ function isBatch({ tokenType = 'default-service' }: MountConfig, { type }: Token
   const wanted = tokenType === 'service' || tokenType === 'batch' || type === 'default' ? tokenType : type
   return wanted === 'batch' || wanted === 'default-batch' ? true : undefined
 }
-
-/** Of two limits, where 0 is none. */
-const smaller = (a: number, b: number): number => (a > 0 && b > 0 ? Math.min(a, b) : a || b)

@@ -1,6 +1,6 @@
 import { formatDuration } from '../duration.ts'
 import type { MountConfig } from '../mount-config.ts'
-import { defaultTtlSeconds, maxTtlSeconds } from '../tokens/lifetime.ts'
+import { defaultTtlSeconds, greatestTtl, maxTtlSeconds } from '../tokens/lifetime.ts'
 
 export type LeaseTerms = { readonly ttlSeconds: number; readonly maxTtlSeconds: number }
 type Limits = {
@@ -17,8 +17,7 @@ export function endOfLease(
   incrementSeconds = 0,
 ): { expiresAt: number; warnings: string[] } {
   const usual = terms.ttlSeconds || config.defaultTtlSeconds || defaultTtlSeconds
-  const mountMax = Math.min(config.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
-  const most = Math.min(terms.maxTtlSeconds || mountMax, mountMax)
+  const most = greatestTtl(terms.maxTtlSeconds, config.maxTtlSeconds) || maxTtlSeconds
   const asked = now + (incrementSeconds || usual) * 1000
   const last = Math.min(issuedAt + most * 1000, tokenEndsAt ?? Number.POSITIVE_INFINITY)
   const expiresAt = Math.min(asked, last)

@@ -6,11 +6,18 @@ import type { TokenRecord } from './token-record.ts'
 export const defaultTtlSeconds = 768 * 3600
 export const maxTtlSeconds = 768 * 3600
 
+/**
+ * The greatest age that a mount and a role of it allow: the mount's limit takes the place of the system's, also a greater one; a
+ * role only narrows it. 0: neither says anything.
+ */
+export const greatestTtl = (ofRole: number, ofMount = 0): number =>
+  ofRole > 0 ? Math.min(ofRole, ofMount || maxTtlSeconds) : ofMount
+
 export type LifetimeRequest = {
   readonly ttlSeconds?: number | undefined
   readonly explicitMaxTtlSeconds?: number | undefined
   readonly periodSeconds?: number | undefined
-  /** Of the mount or the role; undefined or 0: the system's. */
+  /** Of the mount and the role together; undefined or 0: the system's. */
   readonly defaultTtlSeconds?: number | undefined
   readonly maxTtlSeconds?: number | undefined
   /** Only a root token may live for ever. */
@@ -30,7 +37,7 @@ export function lifetimeOf(asked: LifetimeRequest, now: number): { lifetime: Lif
       lifetime: { creationTtlSeconds: 0, explicitMaxTtlSeconds: 0, periodSeconds: 0, expiresAt: null },
       warnings,
     }
-  const greatest = Math.min(asked.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
+  const greatest = asked.maxTtlSeconds || maxTtlSeconds
   const limit = explicitMaxTtlSeconds > 0 ? Math.min(explicitMaxTtlSeconds, greatest) : greatest
   const wanted = periodSeconds || ttlSeconds || asked.defaultTtlSeconds || defaultTtlSeconds
   const ceiling = periodSeconds > 0 ? explicitMaxTtlSeconds || periodSeconds : limit
@@ -60,7 +67,7 @@ export function renewed(
   if (!record.renewable || record.expiresAt === null)
     throw new AppError('request.invalid', 'lease is not renewable')
   const periodSeconds = terms.periodSeconds ?? record.periodSeconds
-  const usual = Math.min(terms.maxTtlSeconds || record.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
+  const usual = terms.maxTtlSeconds || record.maxTtlSeconds || maxTtlSeconds
   const greatestAge = record.explicitMaxTtlSeconds || (periodSeconds > 0 ? Number.POSITIVE_INFINITY : usual)
   const wanted = periodSeconds || incrementSeconds || terms.ttlSeconds || record.creationTtlSeconds
   const last = record.createdAt + greatestAge * 1000
@@ -70,8 +77,7 @@ export function renewed(
 /** The latest that a token can live until, renewed as often as may be; null: for ever. */
 export function latestEndOf(record: TokenRecord): number | null {
   if (!record.renewable) return record.expiresAt
-  const usual =
-    record.periodSeconds > 0 ? null : Math.min(record.maxTtlSeconds || maxTtlSeconds, maxTtlSeconds)
+  const usual = record.periodSeconds > 0 ? null : record.maxTtlSeconds || maxTtlSeconds
   const greatestAge = record.explicitMaxTtlSeconds || usual
   return greatestAge === null ? null : record.createdAt + greatestAge * 1000
 }

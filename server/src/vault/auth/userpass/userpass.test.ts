@@ -191,6 +191,23 @@ test('VAULT-2: userpass: the mount bounds the life of its tokens, and may make t
   assert.equal(authOf(await login(password))['token_type'], 'batch')
 })
 
+test('VAULT-2: userpass: a mount may let tokens live longer than the system does, and a role only shorter', async (t) => {
+  const { login, password, root, callWith } = await setup(
+    t,
+    { token_ttl: '1500h' },
+    { max_lease_ttl: '2000h' },
+  )
+  const hours = async (): Promise<number> => Number(authOf(await login(password))['lease_duration']) / 3600
+  assert.equal(await hours(), 1500)
+  await root('POST', 'auth/userpass/users/mary', { token_max_ttl: '9000h', token_ttl: '3000h' })
+  assert.equal(await hours(), 2000)
+  const made = authOf(await login(password))
+  const renewed = await callWith(made)('POST', 'auth/token/renew-self', { increment: '2500h' })
+  assert.equal(Number(authOf(renewed)['lease_duration']) / 3600, 2000)
+  await root('POST', 'sys/auth/userpass/tune', { max_lease_ttl: 'system' })
+  assert.equal(await hours(), 768)
+})
+
 test('GOV-1: userpass: no password is in the audit log nor in the store', async (t) => {
   const { login, password, audit, store, root } = await setup(t)
   const wrong = generated()
