@@ -68,21 +68,26 @@ function mayBegin(bytes: Buffer, start: number, end: number): boolean {
   return true
 }
 
-/** Whether `byte` stands in [from, to) before any blank, control character or quote. */
-function comesBefore(bytes: Buffer, from: number, to: number, byte: number): boolean {
+/** Where in [from, to) `byte` stands, or before it a blank, control character or quote. */
+function endOfWord(bytes: Buffer, from: number, to: number, byte: number): number {
   for (let i = from; i < to; i++) {
     const here = bytes[i]
-    if (here === byte) return true
-    if (here === undefined || here <= 32 || here === 34 || here === 39 || here === 96) return false
+    if (here === byte || here === undefined || here <= 32 || here === 34 || here === 39 || here === 96)
+      return i
   }
-  return false
+  return to
 }
 
 /** A keyword of the rule stands at [start, end). */
 export function noteHit(field: Field, rule: Rule, start: number, end: number): void {
   const { bytes, windows } = field
   if (rule.anchored && !mayBegin(bytes, start, end)) return
-  if (rule.leadsTo !== undefined && !comesBefore(bytes, end, end + rule.after, rule.leadsTo)) return
+  if (rule.leadsTo !== undefined) {
+    const until = endOfWord(bytes, end, end + rule.after, rule.leadsTo)
+    if (!field.budget.spend((until - end) >> 3) || bytes[until] !== rule.leadsTo) return
+  }
+  // A pattern may go on from each hit for as long as it reaches.
+  if (!field.budget.spend(rule.after)) return
   const from = Math.max(0, start - rule.before)
   const to = Math.min(bytes.length, end + rule.after)
   const open = windows.get(rule)
@@ -100,7 +105,6 @@ export function runOpenWindows(field: Field): void {
 
 function runPattern(field: Field, rule: Rule, window: Window): void {
   let { from, to } = window
-  if (!field.budget.spend(to - from)) return
   let matches = matchesIn(field.bytes, rule, from, to)
   // What was cut by the window's edge is looked at again with more around it.
   if (matches.some((match) => touchesEdge(match, from, to, field.bytes.length))) {

@@ -29,7 +29,6 @@ export const limitsFor = (sizeBytes: number): Limits => ({
 })
 
 type Opened = { readonly limits: Limits; unpackedBytes: number; entries: number }
-class Beyond extends RangeError {}
 
 /**
  * Every file inside the archive `name`. Archives are known by how they begin, so an image that was saved, its layers and
@@ -42,13 +41,17 @@ export async function* filesInside(name: string, archive: Bytes, limits: Limits)
     if (packingOf(archive.read(0, headBytes)) === 'zip') yield* insideZip(name, archive, opened, 1)
     else yield* inside(name, streamOf(archive), opened, 0)
   } catch (error) {
-    yield { name, problem: reasonFor(error) }
+    yield { name, problem: archiveProblem(error) }
   }
 }
 
-function reasonFor(error: unknown): string {
-  if (error instanceof Beyond) return `${error.message}; the rest was not looked through`
-  return `the archive cannot be read to its end: ${reasonOf(error).slice(0, 120)}`
+const cut = 'the rest was not looked through'
+const atLimit = (words: string): RangeError => new RangeError(`${words}; ${cut}`)
+
+/** Why an archive was not read to its end. Met where its bodies are read, too. */
+export function archiveProblem(error: unknown): string {
+  const reason = reasonOf(error).slice(0, 200)
+  return reason.endsWith(cut) ? reason : `the archive cannot be read to its end: ${reason}`
 }
 
 async function* streamOf({ sizeBytes, read }: Bytes): AsyncGenerator<Buffer> {
@@ -71,7 +74,7 @@ async function* inside(
   const body = joined(head, queue)
   const packing = packingOf(head)
   if (packing !== undefined && depth >= opened.limits.depth)
-    throw new Beyond(`archives lie in it more than ${opened.limits.depth} deep`)
+    throw atLimit(`archives lie in it more than ${opened.limits.depth} deep`)
   if (packing === 'gzip' || packing === 'zstd') {
     const unpack = packing === 'gzip' ? createGunzip() : createZstdDecompress()
     yield* insidePacked(name, counted(through(body, unpack), opened), opened, depth + 1)
@@ -81,7 +84,7 @@ async function* inside(
       yield* inside(`${name}!${plain(entry.name)}`, entry.body, opened, depth + 1)
     }
   } else if (packing === 'zip') {
-    yield* insideZip(name, await inMemory(name, body, opened.limits), opened, depth + 1)
+    yield* insideZip(name, await inMemory(name, body, opened), opened, depth + 1)
   } else yield { name, body }
 }
 
@@ -118,13 +121,13 @@ async function* insideZip(name: string, archive: Bytes, opened: Opened, depth: n
 /** Names are a stranger's: without what leads elsewhere, they name a place inside the archive and nothing else. */
 const plain = (name: string): string => name.replace(/^(?:\.{0,2}\/)+/, '')
 
-async function inMemory(name: string, body: AsyncIterable<Buffer>, limits: Limits): Promise<Bytes> {
+async function inMemory(name: string, body: AsyncIterable<Buffer>, opened: Opened): Promise<Bytes> {
   const parts: Buffer[] = []
   let sizeBytes = 0
   for await (const part of body) {
     sizeBytes += part.length
-    if (sizeBytes > limits.innerZipBytes)
-      throw new Beyond(`${name} is an archive of too many megabytes in it`)
+    if (sizeBytes > opened.limits.innerZipBytes)
+      throw atLimit(`${name}, a zip in it, has more than ${opened.limits.innerZipBytes / 1e6} MB`)
     parts.push(part)
   }
   const all = Buffer.concat(parts)
@@ -140,7 +143,7 @@ async function* counted(chunks: AsyncIterable<Buffer>, opened: Opened): AsyncGen
   for await (const chunk of chunks) {
     opened.unpackedBytes += chunk.length
     if (opened.unpackedBytes > opened.limits.unpackedBytes)
-      throw new Beyond(`it unpacks to more than ${Math.round(opened.limits.unpackedBytes / 1e6)} MB`)
+      throw atLimit(`it unpacks to more than ${Math.round(opened.limits.unpackedBytes / 1e6)} MB`)
     yield chunk
   }
 }
@@ -148,5 +151,5 @@ async function* counted(chunks: AsyncIterable<Buffer>, opened: Opened): AsyncGen
 function countEntry(opened: Opened): void {
   opened.entries++
   if (opened.entries > opened.limits.entries)
-    throw new Beyond(`it holds more than ${opened.limits.entries} files`)
+    throw atLimit(`it holds more than ${opened.limits.entries} files`)
 }

@@ -8,7 +8,8 @@ const wrappedLine = 60
 const longestRunBytes = 4 * 1024 * 1024
 
 const alphabet = tableOf(/[A-Za-z0-9+/_-]/)
-const unreserved = tableOf(/[\w.~%+*!()&=:@/?#$,;|-]/)
+/** What stands in one part of an address: `&`, `=` and `?` are between two. */
+const addressPart = tableOf(/[\w.~%+*!():@/$-]/)
 
 function tableOf(characters: RegExp): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) =>
@@ -37,18 +38,25 @@ export function* base64Runs(bytes: Buffer, from: number, to: number): Generator<
 
 function endOfRun(bytes: Buffer, start: number, to: number): number {
   const last = Math.min(to, start + longestRunBytes)
-  let lineStart = start
-  for (;;) {
-    let end = lineStart
-    while (end < last && alphabet[bytes[end] as number] === 1) end++
-    const next = end - lineStart >= wrappedLine ? nextLine(bytes, end) : undefined
-    if (next !== undefined && next < last && alphabet[bytes[next] as number] === 1) {
-      lineStart = next
-      continue
-    }
-    while (end < to && bytes[end] === 61) end++
-    return end
+  let end = endOfLetters(bytes, start, last)
+  const lineBytes = end - start
+  for (let next = lineBytes < wrappedLine ? undefined : nextLine(bytes, end); next !== undefined; ) {
+    const lineEnd = endOfLetters(bytes, next, last)
+    // All lines but the last are as long as the first, and the last ends a group of four letters.
+    const isLast = lineEnd - next < lineBytes && lineEnd > next && (lineEnd - next) % 4 === 0
+    if (lineEnd - next !== lineBytes && !isLast) break
+    end = lineEnd
+    next = isLast ? undefined : nextLine(bytes, end)
   }
+  return end
+}
+
+/** With the signs that fill up the last group. */
+function endOfLetters(bytes: Buffer, start: number, last: number): number {
+  let end = start
+  while (end < last && alphabet[bytes[end] as number] === 1) end++
+  while (end < last && bytes[end] === 61) end++
+  return end
 }
 
 /** Where the text of the next line begins, when a line ends at `at`. */
@@ -66,8 +74,8 @@ function nextLine(bytes: Buffer, at: number): number | undefined {
 export function urlRun(bytes: Buffer, at: number): Run {
   const reach = 16_384
   let start = at
-  while (start > 0 && at - start < reach && unreserved[bytes[start - 1] as number] === 1) start--
+  while (start > 0 && at - start < reach && addressPart[bytes[start - 1] as number] === 1) start--
   let end = at
-  while (end < bytes.length && end - at < reach && unreserved[bytes[end] as number] === 1) end++
+  while (end < bytes.length && end - at < reach && addressPart[bytes[end] as number] === 1) end++
   return { start, end }
 }

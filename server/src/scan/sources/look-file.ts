@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { kindOfContents } from '../archive/contents-kind.ts'
-import { filesInside, type Inner, limitsFor } from '../archive/look-inside.ts'
+import { archiveProblem, filesInside, type Inner, limitsFor } from '../archive/look-inside.ts'
 import { type Budget, createBudget } from '../budget.ts'
 import type { Engine } from '../engine.ts'
 import type { Encoding, RawFinding } from '../finding.ts'
@@ -88,11 +88,16 @@ async function lookInside(engine: Engine, { descriptor, sizeBytes, file, signal 
   // One budget for all of it: many files may not cause more work than one.
   const budget = createBudget(16 * sizeBytes)
   let bytesScanned = 0
-  for await (const met of filesInside(file, archive, limitsFor(sizeBytes))) {
-    if ('problem' in met) problems.push({ file: met.name, reason: met.problem })
-    else bytesScanned += await lookThroughInner(engine, met, { budget, findings })
-    if (budget.exceeded !== undefined) break
-    await turnForOthers(signal)
+  try {
+    for await (const met of filesInside(file, archive, limitsFor(sizeBytes))) {
+      if ('problem' in met) problems.push({ file: met.name, reason: met.problem })
+      else bytesScanned += await lookThroughInner(engine, met, { budget, findings })
+      if (budget.exceeded !== undefined) break
+      await turnForOthers(signal)
+    }
+  } catch (error) {
+    signal?.throwIfAborted()
+    problems.push({ file, reason: archiveProblem(error) })
   }
   if (budget.exceeded !== undefined) problems.push({ file, reason: budget.exceeded })
   return { isFile: true, findings, problems, bytesScanned }
