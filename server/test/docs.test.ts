@@ -219,9 +219,10 @@ function problemOf(commands: ReadonlyMap<string, Command>, text: string): string
   const [second] = words
   if (command.commands.length > 0 && second && !second.startsWith('-')) {
     const found = command.commands.find((candidate) => candidate.name() === second)
-    if (!found) return `keyward ${name} has no ${second}`
-    command = found
-    path = `${name} ${second}`
+    // A command with commands of its own may take an argument all the same: scan does.
+    if (!found && command.registeredArguments.length === 0) return `keyward ${name} has no ${second}`
+    if (found) path = `${name} ${second}`
+    command = found ?? command
   }
   const known = new Set(['--help', '--json', '--address', ...command.options.map(({ long }) => long ?? '')])
   const unknown = words

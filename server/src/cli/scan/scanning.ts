@@ -7,7 +7,6 @@ import {
   createIgnoreList,
   createScanner,
   createSources,
-  type IgnoreEntry,
   type RawFinding,
   type ScanEvent,
   type Scanner,
@@ -31,7 +30,7 @@ export type Scanning = {
   readonly baseline: ReadonlySet<string>
   /** Whether a finding is to be told: sure enough, and nobody decided otherwise. */
   readonly judge: (finding: RawFinding) => 'told' | 'ignored' | 'unsure'
-  readonly ignoredBy: (finding: RawFinding) => IgnoreEntry | undefined
+  readonly ignoredBy: ReturnType<typeof createIgnoreList>['entryFor']
 }
 
 type Options = Pick<ScanOptions, 'baseline' | 'config' | 'confidence' | 'ignoreFiles'>

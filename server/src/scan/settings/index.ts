@@ -1,6 +1,6 @@
 import type { Settings } from './settings.ts'
 
-export { createIgnoreList, type IgnoreEntry } from './ignores.ts'
+export { createIgnoreList } from './ignores.ts'
 export type { Settings } from './settings.ts'
 
 /** Reads the text of a settings file; loaded only where there is one, because a commit hook waits for every module. */
