@@ -281,7 +281,8 @@ function keepScanner(fingerprintKey: () => Promise<Buffer>): () => Promise<Scann
   let kept: { key: Buffer; scanner: Scanner } | undefined
   return async () => {
     const key = await fingerprintKey()
-    if (!kept?.key.equals(key)) kept = { key, scanner: createScanner({ fingerprintKey: key }) }
+    if (!kept?.key.equals(key))
+      kept = { key, scanner: createScanner({ fingerprintKey: key, threads: 'always' }) }
     return kept.scanner
   }
 }
