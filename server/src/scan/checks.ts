@@ -20,6 +20,88 @@ export function judgeChecksum(token: string): Confidence {
   return checksumOf(body.slice(0, -6)) === body.slice(-6) ? 'high' : 'low'
 }
 
+/**
+ * GitLab's routable tokens end in a version, the length of what stands before it and a CRC-32 of everything, in base 36.
+ * The older ones are random throughout.
+ */
+export function judgeGitlab(token: string): Confidence | undefined {
+  const parts =
+    /^[a-z]{4,8}-(?<payload>[A-Za-z0-9_-]{27,300})\.[0-9a-z]{2}\.(?<length>[0-9a-z]{2})(?<crc>[0-9a-z]{7})$/.exec(
+      token,
+    )?.groups
+  if (!parts) return
+  const { payload = '', length = '', crc = '' } = parts
+  const right =
+    Number.parseInt(length, 36) === payload.length && Number.parseInt(crc, 36) === crc32(token.slice(0, -7))
+  return right ? undefined : 'low'
+}
+
+const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+/**
+ * An AWS key id is base 32, and since 2019, when its fifth letter comes after P, it holds the account's number, which has
+ * twelve decimal digits. What cannot be one is a hint only.
+ */
+export function judgeAwsKeyId(id: string): Confidence | undefined {
+  let bits = 0
+  for (const char of id.slice(4, 14)) bits = bits * 32 + base32.indexOf(char)
+  if (!/^[A-Z2-7]+$/.test(id)) return 'low'
+  if (base32.indexOf(id.charAt(4)) < 16) return
+  return Math.floor((Math.floor(bits / 4) % 2 ** 47) / 128) < 1e12 ? undefined : 'low'
+}
+
+/** Beside a key id stand commit ids, paths and words too: a secret is mixed as only base 64 is. */
+export function judgeAwsSecret(value: string): false | undefined {
+  return entropyOf(value) < 4.2 || classesIn(value) < 3 || mixOf(value) < 0.3 ? false : undefined
+}
+
+/** A PyPI token is a macaroon: packets of a type, a length and a body, the last of them a signature of 32 bytes. */
+export function judgePypi(token: string): Confidence | undefined {
+  const bytes = Buffer.from(token.slice('pypi-'.length), 'base64url')
+  // The first byte is the version; a zero ends a section.
+  for (let at = 1; at < bytes.length; ) {
+    const type = bytes[at] ?? 0
+    if (type === 0) at++
+    else {
+      const { body, length } = packetAt(bytes, at)
+      if (type === 6) return length === 32 && body + length === bytes.length ? undefined : 'low'
+      at = body + length
+    }
+  }
+  return 'low'
+}
+
+/** Lengths have seven bits in a byte, the lowest first. */
+function packetAt(bytes: Buffer, at: number): { body: number; length: number } {
+  const low = bytes[at + 1] ?? 0
+  if (low < 128) return { body: at + 2, length: low }
+  return { body: at + 3, length: (low & 127) + ((bytes[at + 2] ?? 0) << 7) }
+}
+
+const bech32 = 'QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L'
+const bech32Steps = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3]
+
+/** The remainder of a Bech32 text (BIP 173), from its letters as numbers; 1 for a valid one. */
+export function bech32Remainder(numbers: readonly number[]): number {
+  let sum = 1
+  for (const number of numbers) {
+    const top = sum >>> 25
+    sum = ((sum & 0x1ffffff) << 5) ^ number
+    bech32Steps.forEach((step, bit) => {
+      if ((top >> bit) & 1) sum ^= step
+    })
+  }
+  return sum
+}
+
+export function judgeAgeKey(key: string): Confidence | undefined {
+  const split = key.lastIndexOf('1')
+  const prefix = Array.from(key.slice(0, split).toLowerCase(), (char) => char.charCodeAt(0))
+  const data = Array.from(key.slice(split + 1), (char) => bech32.indexOf(char))
+  const numbers = [...prefix.map((code) => code >> 5), 0, ...prefix.map((code) => code & 31), ...data]
+  return bech32Remainder(numbers) === 1 ? undefined : 'low'
+}
+
 /** Shannon entropy in bits for each character. */
 export function entropyOf(value: string): number {
   const counts = new Map<string, number>()
