@@ -102,19 +102,33 @@ const capital = (word: string): string => word.charAt(0).toUpperCase() + word.sl
 const leet = (word: string): string =>
   word.replace(/[aeios]/g, (char) => ({ a: '@', e: '3', i: '1', o: '0', s: '$' })[char] ?? char)
 
+const joins = ['', '', '_', '-', '.', '@', '#', '!', '$', '*', '&']
+const tails = ['', '', '!', '!!', '?', '#', '$', '@', '*', '.', '01', '007', '123']
+/** How a word is written in a password. */
+const spelt: ((word: string) => string)[] = [
+  (word) => word,
+  capital,
+  leet,
+  (word) => capital(leet(word)),
+  (word) => word.toUpperCase(),
+]
 const habits: ((draw: Draw, word: () => string) => string)[] = [
-  (draw, word) => `${capital(word())}${draw.below(10_000)}`,
-  (draw, word) => `${capital(word())}${1950 + draw.below(76)}${draw.pick([...'!@#$%&*?.'])}`,
-  (draw, word) => `${leet(word())}${draw.below(1000)}`,
-  (draw, word) => `${capital(leet(word()))}${draw.pick(['', '!', '_', '#'])}${draw.below(100)}`,
-  (draw, word) => `${word()}${draw.pick(['', '_', '-', '.', '@', '#'])}${word()}${draw.below(1000)}`,
+  (draw, word) => `${draw.pick(spelt)(word())}${draw.pick(joins)}${draw.below(10_000)}${draw.pick(tails)}`,
+  (draw, word) => `${draw.pick(spelt)(word())}${draw.pick(joins)}${1950 + draw.below(90)}${draw.pick(tails)}`,
+  (draw, word) => `${draw.below(1000)}${draw.pick(joins)}${draw.pick(spelt)(word())}${draw.pick(tails)}`,
+  (draw, word) =>
+    `${draw.pick(spelt)(word())}${draw.pick(joins)}${draw.pick(spelt)(word())}${draw.pick(joins)}${draw.below(1000)}${draw.pick(tails)}`,
+  (draw, word) =>
+    `${draw.pick(['i', 'my', 'our', 'the', 'love'])}${capital(word())}${draw.below(1000)}${draw.pick(tails)}`,
   (draw, word) => `${capital(word())}${capital(word())}${draw.pick(['!', '1', '123', '$', '2024'])}`,
-  (_, word) => [word(), word(), word(), word()].join('-'),
-  (draw, word) => `${draw.below(1000)}${draw.pick(['', '_', '!'])}${word()}`,
+  (draw, word) => Array.from({ length: 3 + draw.below(3) }, word).join(draw.pick(['-', '-', '.', '_', ''])),
+  (draw) => draw.chars(alphabets.base62 + alphabets.symbols, 8 + draw.below(16)),
   (draw) => draw.chars(alphabets.base62 + alphabets.symbols, 8 + draw.below(16)),
   (draw) => draw.chars(alphabets.base62, 8 + draw.below(16)),
   (draw) =>
-    `${draw.chars(alphabets.lower, 2 + draw.below(3))}${draw.chars(alphabets.digits, 2 + draw.below(4))}${draw.chars(alphabets.lower, 1 + draw.below(3))}`,
+    [alphabets.lower, alphabets.digits, draw.pick([alphabets.lower, alphabets.upper, alphabets.symbols])]
+      .map((alphabet) => draw.chars(alphabet, 2 + draw.below(3)))
+      .join(draw.pick(['', '', '-'])),
   (draw) => draw.chars(alphabets.base36, 8 + draw.below(12)),
 ]
 const tokens: ((draw: Draw) => string)[] = [

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import type { RawFinding } from './finding.ts'
 import { createScanner } from './index.ts'
@@ -74,6 +74,50 @@ for (const [file, text, value] of written) {
   })
 }
 
+/** How else a key is given a value. */
+const moreWays: [string, string, string][] = [
+  ['a.ts', `const dbPassword = process.env.DB_PASSWORD || '${password}'\n`, password],
+  ['a.ts', `const apiToken = process.env['API_TOKEN'] ?? '${token}'\n`, token],
+  ['a.py', `API_TOKEN = os.getenv('API_TOKEN') or '${token}'\n`, token],
+  ['a.py', `API_TOKEN = os.environ.get("API_TOKEN", "${token}")\n`, token],
+  ['run.sh', `DB_PASSWORD="\${DB_PASSWORD:-${password}}"\n`, password],
+  ['A.java', `@Value("\${db.password:${password}}")\n`, password],
+  ['a.cs', `var key = Convert("x"); apiSecret = Encoding.UTF8.bytes("${token}");\n`, token],
+  ['a.ps1', `$DbPassword = ConvertTo-SecureString "${password}" -AsPlainText -Force\n`, password],
+  ['a.plist', `<key>ApiToken</key>\n<string>${token}</string>\n`, token],
+  ['a.xml', `<property name="db.password">${password}</property>\n`, password],
+  ['a.xml', `<name>db.password</name>\n  <value>${password}</value>\n`, password],
+  ['a.tf', `variable "db_password" {\n  type = string\n  default = "${password}"\n}\n`, password],
+  ['a.tfstate', `"db_password": {\n "value": "${password}",\n "type": "string" }\n`, password],
+  ['a.yaml', `password: >-\n    ${password}\nnext: 1\n`, password],
+  ['a.js', `fetch(url, { headers: ["X-Api-Key: ${token}"] })\n`, token],
+  ['a.go', `http.Get("https://api.internal/v1?api_key=${token}&page=2")\n`, token],
+  ['Jenkinsfile', `sh 'tool --api-token=${token}'\n`, token],
+  ['notes.md', `| db_password | \`${password}\` |\n`, password],
+  ['notes.md', `**DB password**: x, **db_password**: ${password}\n`, password],
+  ['a.rb', `ENV['API_TOKEN'] ||= '${token}'\n`, token],
+  ['a.ts', `const apiKeys = ['${token}']\n`, token],
+  ['.env', `DB_KENNWORT=${password}\n`, password],
+  ['.env', `SHOP_API_KEY=${randomUUID()}\n`, ''],
+]
+for (const [file, text, value] of moreWays) {
+  const shown = (value === '' ? text : text.replaceAll(value, '<value>')).trim().replaceAll('\n', '⏎')
+  test(`DISC-2: a value is read however it is given, in ${file}: ${value === '' ? 'a UUID' : shown}`, async () => {
+    const values = await valuesIn(file, text)
+    assert.equal(values.length, 1)
+    assert.ok(value === '' || values[0] === value)
+  })
+}
+
+test('DISC-2: a finding says why it is one, without its value', async () => {
+  const [finding] = await findingsIn('docs/notes.md', `DB_PASSWORD=${password}\n`)
+  const reasons = finding?.reasons?.join('\n') ?? ''
+  assert.match(reasons, /`DB_PASSWORD` names a password/)
+  assert.match(reasons, /looks like a password/)
+  assert.match(reasons, /documentation/)
+  assert.ok(!reasons.includes(password))
+})
+
 const harmless: [string, string][] = [
   ['.env', 'API_KEY=\n'],
   ['.env', `API_KEY=\${OTHER_KEY}\n`],
@@ -107,6 +151,28 @@ const harmless: [string, string][] = [
   ['a.ts', "export const passwordField = 'user.passwordField'\n"],
   ['a.py', 'password = getpass.getpass("Password1: ")\n'],
   ['a.tf', 'password = var.db_password\n'],
+  ['a.json', '{"Cloud::Gateway::ApiKey": "48205d4ffd7feba3"}'],
+  ['a.json', '{"change-token": "48205d4ffd7feba3"}'],
+  ['a.py', 'password = password.encode("latin1")\n'],
+  ['a.py', 'passValue("string9f3")\n'],
+  ['.env', 'DB_PASSWORD=mysecretpassword\n'],
+  ['.env', 'API_TOKEN=test-token-1\n'],
+  ['.env', 'SESSION_ID_TOKEN_TYPE=opaque9f3a\n'],
+  ['.env', 'DB_PASSWORD=ssm:/prod/shop/db7\n'],
+  ['.env', 'DB_PASSWORD=@Microsoft.KeyVault(SecretUri=https://a.vault.azure.net/secrets/b2)\n'],
+  ['run.sh', `DB_PASSWORD="\${DB_PASSWORD:-\${OTHER_9f3a}}"\n`],
+  ['a.yaml', 'password: /etc/shop/password9.txt\n'],
+  ['a.yaml', 'passwordHash: pbkdf2:sha256:260000$9Qd8sJk2LmN4$0c3f9a\n'],
+  ['a.yaml', 'existingSecret: shop-postgres-credentials-01\n'],
+  ['a.yaml', 'tokenFile: tokens-v2.json\n'],
+  ['a.json', '{"keyId": "9f3a8c2e1d9f3a8c2e1d9f3a8c2e1d77"}'],
+  ['a.json', '{"siteKey": "9f3a8c2e1d9f3a8c2e1d9f3a8c2e1d77"}'],
+  ['a.ts', "const message = 'the password=wrong1 was refused by the server'\n"],
+  ['a.ts', "const passwordLabel = 'Passwort2'\n"],
+  ['a.ts', "showPassword: 'toggle-icon-2x'\n"],
+  ['a.go', 'token := r.Header.Get("X-Auth-Token2")\n'],
+  ['a.xml', '<input type="password" name="password" id="password1" class="form-control">'],
+  ['notes.md', '| `token` | string | The token that login2 returned |\n'],
   ['id_ed25519.pub', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH9Qd8sJk2LmN4pRt6Vx8Zb0CdEf key\n'],
   [
     'a.pem',

@@ -24,7 +24,7 @@ const harmlessWords = setOf(
     'sep cls max min num number count limit total input output prompt completion special stop start end example sample fake dummy placeholder ' +
     'type kind name label field header param parameter hash hashed digest checksum fingerprint length size expiry expires ttl url uri endpoint path file filename dir ' +
     'pattern regex regexp title message error hint help description tooltip foreign primary sort partition cache idempotency ' +
-    'site verifying verification verify thumbprint host_key column row index lookup translation i18n locale',
+    'site verifying verification verify thumbprint host_key column row index lookup translation i18n locale starting change copy upload lock scroll iteration',
 )
 /** Words before a password that make its value a rule, a text or a switch. */
 const harmlessBefore = setOf(
@@ -63,6 +63,8 @@ const isPasswordNoun = (noun: string): boolean =>
 export function kindOfKey(key: string): KeyKind {
   const { noun, before, words } = nounOf(key)
   if (isPasswordNoun(noun) || /mot_de_passe$/i.test(key)) {
+    // `passValue` is a verb and what it takes.
+    if (/^pass(?:value|string|text|new|old|raw|default|through)/i.test(key)) return 'none'
     return words.some((word) => harmlessBefore.has(word)) || /^(?:public|hash)$/.test(before)
       ? 'none'
       : 'password'

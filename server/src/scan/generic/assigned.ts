@@ -50,7 +50,8 @@ export function readAssigned({ text, at, syntax }: Around): AssignedValue | unde
   while (to < text.length && to - at < 80 && isWord(text.charAt(to))) to++
   const key = text.slice(from, to).replace(/^[-.]+|[-.]+$/g, '')
   const kind = kindOfKey(key)
-  if (kind === 'none') return
+  // `Cloud::Gateway::ApiKey` is a type.
+  if (kind === 'none' || text.startsWith('::', from - 2)) return
   // `${TOKEN-default}`: the dash belongs to the shell.
   if (text.startsWith('${', from - 2))
     to = from + (/^\w+(?:[.-]\w+)*?(?=:?[-=])/.exec(key)?.[0].length ?? key.length)

@@ -51,21 +51,30 @@ function judgePassword(assigned: Assigned, value: string, { syntax }: Context): 
   // More than an accent or two is a sentence in another script.
   if (value.length > 128 || value.replace(/[\x21-\x7e]/g, '').length > 4) return
   const likelihood = likelihoodOf({ value, kind: 'password' })
-  const inConfiguration = configuration.has(syntax)
   const reason = `the value looks like a password, not like a name (${percent(likelihood)})`
-  if (/^[A-Za-z]+$/.test(value)) {
-    // One kind of letters: a word. Only configuration holds such a password.
-    const chosen = inConfiguration && assigned.way !== 'text' && likelihood >= 0.35 && !looksLikeName(value)
-    return chosen || likelihood >= 0.97 ? { confidence: 'low', reason: `${reason}; it is a word` } : undefined
+  if (/^[A-Za-z]+$/.test(value) && mixOf(value) < 0.25) {
+    return isChosenWord(assigned, value, likelihood, syntax)
+      ? { confidence: 'low', reason: `${reason}; it is a word` }
+      : undefined
   }
-  const least = looksLikeName(value) ? 0.9 : syntax === 'other' ? 0.8 : 0.5
-  if (likelihood < least) return
+  if (likelihood < (looksLikeName(value) ? 0.9 : leastIn(syntax))) return
   return { confidence: likelihood >= 0.9 && value.length >= 8 ? 'medium' : 'low', reason }
+}
+
+function leastIn(syntax: Syntax): number {
+  if (syntax === 'other') return 0.6
+  return configuration.has(syntax) ? 0.25 : 0.35
+}
+
+/** One kind of letters: a word, which a program has many of. `pass` also has a past tense. */
+function isChosenWord({ key, way }: Assigned, value: string, likelihood: number, syntax: Syntax): boolean {
+  const least = configuration.has(syntax) && way !== 'text' ? 0.2 : 0.75
+  return likelihood >= least && !looksLikeName(value) && !/^pass$/i.test(key)
 }
 
 function judgeToken(key: string, value: string): Settled | undefined {
   if (value.length < 8 || !/^[\x21-\x7e]+$/.test(value) || /[<>{}()[\],;]/.test(value)) return
-  if (looksLikeName(value)) return
+  if (looksLikeName(value) || /^\d{1,15}$/.test(value)) return
   const loose = isLoose(key)
   const likelihood = likelihoodOf({ value, kind: loose ? 'loose' : 'token' })
   const entropy = entropyOf(value)

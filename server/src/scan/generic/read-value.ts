@@ -60,7 +60,7 @@ const separators = {
 
 /** A function that only wraps its text: `Buffer.from('…')`, `SecureString("…")`, `new Secret('…')`. */
 const wrapper =
-  /(?:new[ \t])?(?:[A-Za-z_][\w.:]{0,40}[.:])?(?:from|of|String|SecureString|Secret|SecretStr|Password|bytes|str|encode|b64decode|base64_decode|atob|valueOf|Some|Sensitive|ConvertTo-SecureString)[ \t]{0,2}[( ][ \t]{0,2}(?:-String[ \t]{1,2})?/y
+  /(?:new[ \t])?(?:[A-Za-z_][\w.:]{0,40}[.:])?(?:from|of|String|SecureString|Secret|SecretStr|Password|bytes|b64decode|base64_decode|atob|valueOf|Some|Sensitive|ConvertTo-SecureString)[ \t]{0,2}[( ][ \t]{0,2}(?:-String[ \t]{1,2})?/y
 
 function match(pattern: RegExp, text: string, at: number): number | undefined {
   pattern.lastIndex = at

@@ -76,8 +76,19 @@ export const isCode = (value: string): boolean =>
 export function looksLikeName(value: string): boolean {
   if (/^[A-Za-z]{1,20}(?:[._:/-][A-Za-z0-9]{1,20}){1,8}$/.test(value))
     return value.split(/[._:/-]/).every(isWordLike)
-  const camel = /^[?!$]?(?:[a-z]{2,15}|[A-Z][a-z]{1,15})(?:[A-Z][a-z]{1,15}){1,6}\d{0,3}$/
-  return camel.test(value) || /^[A-Z]+(?:_[A-Z0-9]{1,20}){1,8}$/.test(value)
+  const camel = /^[?!$]?(?:[a-z]{1,15}|[A-Z][a-z]{1,15})(?:[A-Z][a-z]{1,15}){1,6}\d{0,3}$/
+  if (camel.test(value)) return (value.match(/[A-Z]?[a-z]+/g) ?? []).every(isSpoken)
+  return /^[A-Z]+(?:_[A-Z0-9]{1,20}){1,8}$/.test(value)
+}
+
+/** What two letters in the middle of a name are; longer parts have a vowel and no heap of consonants. */
+const short = setOf(
+  'is on id to of in by my db up no do at or an ui io ok as if it re un go we us ad ip os js ts pw vm',
+)
+const isSpoken = (part: string): boolean => {
+  const letters = part.toLowerCase()
+  if (letters.length < 3) return short.has(letters) || letters.length === 1
+  return /[aeiouy]/.test(letters) && !/[bcdfghjklmnpqrstvwxz]{5}|[jqvxz]{2}|q[^u]/.test(letters)
 }
 
 /** One case throughout, or a capital first, and vowels where a word has them; or a version. */
