@@ -35,7 +35,14 @@ type Scope = Field & {
 
 const deepest = 3
 
-export function createEngine(needs: { detectors: readonly Detector[]; fingerprintKey: Buffer }): Engine {
+type Needs = {
+  readonly detectors: readonly Detector[]
+  readonly fingerprintKey: Buffer
+  /** As `2027-01-31`: comments that hide a value may say until when. */
+  readonly today?: () => string
+}
+
+export function createEngine(needs: Needs): Engine {
   const rules = needs.detectors.map(ruleFor)
   const fingerprintKey = createSecretKey(needs.fingerprintKey)
   const words = new Map<string, number>()
@@ -106,7 +113,7 @@ export function createEngine(needs: { detectors: readonly Detector[]; fingerprin
       const budget = passage.budget ?? createBudget(bytes.length)
       const candidates = candidatesIn(passage, budget)
       if (candidates.length === 0) return []
-      const ruler = createRuler(passage, fingerprintKey)
+      const ruler = createRuler(passage, fingerprintKey, needs.today?.())
       const findings: RawFinding[] = []
       for (const candidate of candidates) {
         if (candidate.start < emitFrom || candidate.start >= emitTo) continue

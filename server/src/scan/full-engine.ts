@@ -13,5 +13,6 @@ export function createFullEngine({ fingerprintKey, rules }: Needs): Engine {
   return createEngine({
     detectors: rules.only ? rules.detectors : [...detectors, ...rules.detectors],
     fingerprintKey: Buffer.from(fingerprintKey),
+    today: () => new Date().toISOString().slice(0, 10),
   })
 }

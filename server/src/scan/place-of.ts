@@ -3,6 +3,7 @@ import { Secret } from '../core/index.ts'
 import type { Candidate } from './candidate.ts'
 import type { Encoding, Place, RawFinding } from './finding.ts'
 import { fingerprintOf, maskOf } from './fingerprint.ts'
+import { hides, inlineIgnore } from './inline-ignore.ts'
 import { syntaxOf } from './syntax.ts'
 
 /** Where bytes that are looked through stand. */
@@ -25,11 +26,10 @@ export type Ruler = {
   isIgnored(candidate: Candidate): boolean
 }
 
-const inlineIgnore = 'keyward:ignore'
 const furthestComment = 16_384
 const quotes = new Set(['"', "'", '`'])
 
-export function createRuler(origin: Origin, key: KeyObject): Ruler {
+export function createRuler(origin: Origin, key: KeyObject, today = ''): Ruler {
   const { bytes, file, commit } = origin
   const offset = origin.offset ?? 0
   const syntax = syntaxOf(file)
@@ -53,12 +53,14 @@ export function createRuler(origin: Origin, key: KeyObject): Ruler {
   }
 
   return {
-    isIgnored({ start, end }) {
+    isIgnored({ rule, start, end }) {
       moveTo(start)
       const after = bytes.subarray(end, end + 1024)
       const lineEnd = after.indexOf(10)
       const to = end + (lineEnd < 0 ? after.length : lineEnd)
-      return bytes.subarray(Math.max(cursor.lineStart, start - furthestComment), to).includes(inlineIgnore)
+      const line = bytes.subarray(Math.max(cursor.lineStart, start - furthestComment), to)
+      const at = line.indexOf(inlineIgnore)
+      return at >= 0 && hides(line.toString('utf8', at + inlineIgnore.length), rule, today)
     },
     findingOf(candidate) {
       const { rule, provider, title, confidence, start, end } = candidate
