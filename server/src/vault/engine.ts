@@ -138,6 +138,8 @@ export type PathSpec = {
   readonly exists?: (call: Call, reader?: Reader) => Promise<boolean>
   /** Needs the capability `sudo` too: always, or for these operations. */
   readonly sudo?: boolean | readonly Operation[]
+  /** Names in it are the same in upper and lower case, so that a rule which denies one denies the other. */
+  readonly foldsCase?: boolean
   /** Every valid token may ask; the handler shows each only what its policies touch. */
   readonly anyToken?: boolean
   /** Vault has it and this server does not: the reason. */

@@ -28,6 +28,7 @@ import {
   type Context,
   entryOf,
   hasSucceeded,
+  mayDo,
   needsSudo,
   noteOf,
   type OpenContext,
@@ -302,10 +303,7 @@ export function createRequestHandler(
     call?: Call,
   ): void {
     const { live, request, operation } = context
-    const allowed = (capability: Capability): boolean =>
-      live.acl.allows(request.path, capability, operation === 'list')
-    if (!(mode === 'every' ? wanted.every(allowed) : wanted.some(allowed)))
-      throw new AppError('policy.denied')
+    if (!mayDo(context, wanted, mode)) throw new AppError('policy.denied')
     const limits =
       call && wanted.length > 0 ? live.acl.limitsOn(request.path, operation === 'list') : undefined
     if (call && limits && !isWithin(limits, call)) throw new AppError('policy.denied')

@@ -6,6 +6,8 @@ export type Acl = {
   readonly root: boolean
   /** `listing` also accepts a rule for the folder that was written without its final slash. */
   allows(path: string, capability: Capability, listing?: boolean): boolean
+  /** Whether a rule says no to all that could be asked there. */
+  denies(path: string, listing?: boolean): boolean
   /** What the rule for a path asks beyond its capabilities; undefined when nothing. */
   limitsOn(path: string, listing: boolean): Limits | undefined
   /** The path, as policies write it, of the rule that decides; undefined when none matches. */
@@ -39,6 +41,7 @@ const nothing = newGrant('')
 export const rootAcl: Acl = {
   root: true,
   allows: () => true,
+  denies: () => false,
   limitsOn: () => undefined,
   ruleOn: () => undefined,
   capabilitiesOn: () => [],
@@ -81,6 +84,7 @@ export function compileAcl(policies: readonly (readonly PathRule[])[]): Acl {
       const { capabilities } = find(path, listing)
       return capabilities.has(capability) && !capabilities.has('deny')
     },
+    denies: (path, listing = false) => find(path, listing).capabilities.has('deny'),
     limitsOn: (path, listing) => (limited ? find(path, listing).limits : undefined),
     ruleOn: (path, listing) => find(path, listing).written || undefined,
     capabilitiesOn(path) {

@@ -139,7 +139,7 @@ export function createExplain(needs: Needs): Explain {
     const match = mount || open ? matched : undefined
     const spec = match?.spec
     const wanted: Wanted = open ? { capabilities: [], mode: 'every' } : await wantedOf(asked, match, holder)
-    const verdict = judge(asked, spec, holder.acl, wanted)
+    const verdict = judge(asked, spec, holder.acl, wanted, match)
     const rules = knownRules(holder.policies)
     const decidingPath = holder.acl.ruleOn(asked.path, asked.operation === 'list')
     const deciding = rules.filter(({ placed }) => placed.path === decidingPath)

@@ -3,6 +3,8 @@ import { type Violation, violationOf } from '../acl/limits.ts'
 import type { Capability } from '../acl/policy-document.ts'
 import type { Body, Operation, PathSpec } from '../engine.ts'
 import { needsSudo } from '../request-context.ts'
+import type { Match } from '../router.ts'
+import { isDeniedOtherwise } from '../spelling.ts'
 
 /** One request, without the token that makes it. */
 export type Asked = {
@@ -52,11 +54,18 @@ export const isOpen = (spec: PathSpec | undefined, operation: Operation): boolea
   Boolean((spec?.open && operation === 'update') || spec?.anybody?.operations.includes(operation))
 
 /** The same judgement as a request gets, in the same order, with what is missing. */
-export function judge(asked: Asked, spec: PathSpec | undefined, acl: Acl, wanted: Wanted): Verdict {
+export function judge(
+  asked: Asked,
+  spec: PathSpec | undefined,
+  acl: Acl,
+  wanted: Wanted,
+  match?: Match,
+): Verdict {
   const { operation, path } = asked
   if (isOpen(spec, operation)) return { kind: 'open' }
   if (wanted.capabilities.length === 0) return { kind: 'any-token' }
   const listing = operation === 'list'
+  if (isDeniedOtherwise(acl, match, path, operation)) return { kind: 'refused', missing: wanted.capabilities }
   const missing = wanted.capabilities.filter((capability) => !acl.allows(path, capability, listing))
   const enough = wanted.mode === 'every' ? missing.length === 0 : missing.length < wanted.capabilities.length
   if (!enough) return { kind: 'refused', missing }

@@ -3,6 +3,7 @@ import type { Reader, Tx } from '../../store/index.ts'
 import type { Barrier } from '../barrier/barrier.ts'
 import type { Engine } from '../engine.ts'
 import type { Mount } from '../mounts.ts'
+import { foldingCase } from '../spelling.ts'
 import { aliasPaths } from './alias-paths.ts'
 import { createEntities, type Entities } from './entities.ts'
 import { entityPaths } from './entity-paths.ts'
@@ -147,10 +148,10 @@ export function createIdentity({ barrier, clock, mounts }: Needs): Identity {
     engine: {
       type: 'identity',
       paths: [
-        ...entityPaths(parts),
+        ...foldingCase(entityPaths(parts)),
         mergePath(parts),
         ...aliasPaths(parts),
-        ...groupPaths(parts),
+        ...foldingCase(groupPaths(parts)),
         ...groupAliasPaths(parts),
         ...lookupPaths(parts),
         ...keyPaths(tokenSettings),

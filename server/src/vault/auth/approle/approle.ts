@@ -6,6 +6,7 @@ import type { Answer, Call, Engine, PathSpec, RenewalTerms } from '../../engine.
 import { listed } from '../../engines/kv2.ts'
 import { booleanField } from '../../fields.ts'
 import type { EngineMaker } from '../../mounts.ts'
+import { foldingCase } from '../../spelling.ts'
 import type { TokenRecord } from '../../tokens/token-record.ts'
 import type { SignInNeeds } from '../login.ts'
 import { createLogin } from './login.ts'
@@ -46,9 +47,11 @@ export function createAppRole({ barrier, tokens, identity }: Needs): EngineMaker
       type: 'approle',
       paths: [
         { pattern: 'login', events: { update: 'token.created' }, open: login },
-        ...rolePaths(roles, secretIds),
-        ...secretIdPaths(roles, secretIds),
-        ...Object.entries(roleFields).map(([segment, field]) => fieldPath(roles, segment, field)),
+        ...foldingCase([
+          ...rolePaths(roles, secretIds),
+          ...secretIdPaths(roles, secretIds),
+          ...Object.entries(roleFields).map(([segment, field]) => fieldPath(roles, segment, field)),
+        ]),
       ],
       wipe: (tx) => barrier.deleteFolder(tx, `auth/${id}/`),
       tidy: (tx, now) => tidy(roles, secretIds, tx, now),

@@ -5,6 +5,7 @@ import type { Call, PathSpec, RenewalTerms, WriteHandler } from '../../engine.ts
 import { listed } from '../../engines/kv2.ts'
 import { booleanField } from '../../fields.ts'
 import type { EngineMaker } from '../../mounts.ts'
+import { foldingCase } from '../../spelling.ts'
 import type { TokenRecord } from '../../tokens/token-record.ts'
 import type { SignInNeeds } from '../login.ts'
 import { configFrom, configView, type JwtConfig } from './config.ts'
@@ -40,7 +41,7 @@ export function createJwt(type: 'jwt' | 'oidc', { barrier, clock, tokens, identi
           opens: ['read', 'update'],
         },
         configPath(settings, signatures),
-        ...rolePaths(settings),
+        ...foldingCase(rolePaths(settings)),
       ],
       wipe: settings.wipe,
       renewal: (tx, token) => renewal(settings, tx, token),

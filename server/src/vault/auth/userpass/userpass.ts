@@ -1,19 +1,11 @@
 import { AppError, Secret } from '../../../core/index.ts'
 import type { Reader, Tx } from '../../../store/index.ts'
 import type { Barrier } from '../../barrier/barrier.ts'
-import type {
-  Answer,
-  Body,
-  Call,
-  Engine,
-  OpenCall,
-  PathSpec,
-  RenewalTerms,
-  WriteHandler,
-} from '../../engine.ts'
+import type { Answer, Body, Call, Engine, OpenCall, RenewalTerms, WriteHandler } from '../../engine.ts'
 import { listed } from '../../engines/kv2.ts'
 import { textField } from '../../fields.ts'
 import type { EngineMaker } from '../../mounts.ts'
+import { foldingCase } from '../../spelling.ts'
 import type { TokenRecord } from '../../tokens/token-record.ts'
 import type { Lockouts } from '../lockouts.ts'
 import { assertAddress, type SignInNeeds, signIn } from '../login.ts'
@@ -106,7 +98,7 @@ export function createUserpass({ barrier, tokens, identity, lockouts }: Needs): 
       return { ttlSeconds, maxTtlSeconds, periodSeconds }
     }
 
-    const paths: readonly PathSpec[] = [
+    const paths = foldingCase([
       { pattern: 'users', list: async () => listed(await barrier.list(folder)) },
       {
         pattern: 'users/{name}',
@@ -133,7 +125,7 @@ export function createUserpass({ barrier, tokens, identity, lockouts }: Needs): 
         },
       },
       { pattern: 'login/{name}', events: { update: 'token.created' }, open: login },
-    ]
+    ])
     return { type: 'userpass', paths, wipe: (tx) => barrier.deleteFolder(tx, `auth/${id}/`), renewal }
   }
 }

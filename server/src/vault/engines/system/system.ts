@@ -9,6 +9,7 @@ import { listField, textField } from '../../fields.ts'
 import type { Leases } from '../../leases/leases.ts'
 import type { Mounts } from '../../mounts.ts'
 import type { PasswordPolicies } from '../../password-policies.ts'
+import { foldingCase } from '../../spelling.ts'
 import type { Tokens } from '../../tokens/tokens.ts'
 import type { Wrapping } from '../../wrapping.ts'
 import { listed } from '../kv2.ts'
@@ -47,7 +48,7 @@ export function createSystemEngine(needs: Needs): Engine {
       ...wrappingPaths(needs.wrapping),
       ...lockedUserPaths(needs.lockouts, needs.mounts),
       ...passwordPolicyPaths(needs.passwordPolicies),
-      ...policyPaths(needs),
+      ...foldingCase(policyPaths(needs)),
       ...capabilityPaths(needs),
       ...toolPaths('tools/'),
       ...needs.others,
