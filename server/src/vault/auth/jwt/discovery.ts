@@ -22,14 +22,27 @@ const freshMilliseconds = 10 * 60_000
 /** Asks a provider now and then, and remembers what it said. */
 export function createDiscovery(clock: Pick<Clock, 'now'>): Discovery {
   let known: { source: string; provider: Provider; at: number } | undefined
+  /** Anybody may begin to sign in: all who do while a provider is asked wait for that one answer. */
+  let asking: { source: string; answer: Promise<Provider> } | undefined
+
+  async function ask(source: string, config: JwtConfig): Promise<Provider> {
+    const at = clock.now().getTime()
+    const provider = await discover(config)
+    known = { source, provider, at }
+    return provider
+  }
+
   return {
     async of(config) {
       const source = JSON.stringify([config.discoveryUrl, config.discoveryCaPem])
       const now = clock.now().getTime()
       if (known?.source === source && now - known.at < freshMilliseconds) return known.provider
-      const provider = await discover(config)
-      known = { source, provider, at: now }
-      return provider
+      if (asking?.source === source) return asking.answer
+      const mine = { source, answer: ask(source, config) }
+      asking = mine
+      return mine.answer.finally(() => {
+        if (asking === mine) asking = undefined
+      })
     },
   }
 }
