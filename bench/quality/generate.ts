@@ -1,7 +1,8 @@
 // The labelled set: `generate(part)` gives files, and for each line whether it holds a secret, of which class, made by
 // which family. The same seed gives the same set. `unseen` shares no family, no key name and no word with `tuning`.
 import { createDraw, type Draw, type Name, written } from './draw.ts'
-import { type Family, families, innocents, type Kind, placed, secretNames } from './families.ts'
+import { type Family, families, type Kind, secretNames } from './families.ts'
+import { innocents, placed } from './placed.ts'
 import { makeSecret, notSecret, type Part, type SecretClass } from './values.ts'
 
 export type Mark = {
