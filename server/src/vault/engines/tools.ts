@@ -54,5 +54,5 @@ function hash({ params, body }: Call): Answer {
 
 function encode(bytes: Buffer, format: string): string {
   if (format === 'hex' || format === 'base64') return bytes.toString(format)
-  throw invalid(`unsupported encoding format "${format}"; must be "hex" or "base64"`)
+  throw invalid(`unsupported encoding format ${format}; must be "hex" or "base64"`)
 }

@@ -7,8 +7,8 @@ import { importBundle } from './import-paths.ts'
 import { requestFrom, signIntermediate } from './issue.ts'
 import type { Mount } from './mount.ts'
 import { addKey, newName } from './new-issuer.ts'
-import { certificateData, certificatePem, privateKeyFields } from './output.ts'
-import { askedFrom } from './profile.ts'
+import { certificateData, certificatePem, printCertificate, privateKeyFields } from './output.ts'
+import { type Asked, askedFrom } from './profile.ts'
 import { freeRole } from './role.ts'
 import { hasUrls, keyFor, ownProfile, withoutIntermediates, withoutUrls } from './root-paths.ts'
 import { newSerial, printSerial } from './serial.ts'
@@ -112,7 +112,7 @@ async function signBelowUs(mount: Mount, call: Call): Promise<WriteHandler> {
   return async (tx) => {
     await store.certificates.put(tx, made.serial.toString('hex'), made.der)
     return {
-      data: certificateData({ der: made.der, chain: found.chain }, asked),
+      data: withOwnChain(certificateData({ der: made.der, chain: found.chain }, asked), made.der, asked),
       warnings: [
         ...made.warnings,
         ...((await hasUrls(store)) ? [] : [withoutUrls]),
@@ -157,4 +157,10 @@ async function signSelfIssued(store: PkiStore, { params, body }: Call): Promise<
     data: { certificate: certificatePem(der), issuing_ca: certificatePem(certificate.der) },
     note: { serial: printSerial(given.serial), issuer: authority.issuer.record.id },
   }
+}
+
+/** The chain of a new authority begins with itself: it is what the authority will send. */
+function withOwnChain(data: Record<string, unknown>, der: Uint8Array, asked: Asked): Record<string, unknown> {
+  const chain = data['ca_chain']
+  return { ...data, ca_chain: [printCertificate(der, asked), ...(Array.isArray(chain) ? chain : [])] }
 }

@@ -15,12 +15,15 @@ type Made = {
 
 export const certificatePem = (der: Uint8Array): string => pemOf('CERTIFICATE', der)
 
+export const printCertificate = (der: Uint8Array, { format }: Pick<Asked, 'format'>): string =>
+  format === 'der' ? base64(der) : certificatePem(der)
+
 /** What the caller of `issue` and `sign` gets. */
 export function certificateData({ der, chain, privateKey }: Made, asked: Asked): Record<string, unknown> {
   const certificate = parseCertificate(der)
   const [issuer] = chain
   const shown = asked.remove_roots_from_chain ? chain.filter((above) => !isSelfSigned(above)) : chain
-  const print = asked.format === 'der' ? base64 : certificatePem
+  const print = (bytes: Uint8Array): string => printCertificate(bytes, asked)
   const key = privateKey && privateKeyFields(privateKey, asked)
   const own = print(der)
   const bundle = [

@@ -31,7 +31,7 @@ async function restore(keys: KeyStore, call: Call): Promise<WriteHandler> {
   const written = textField(call.body, 'backup')
   if (!written) throw invalid("'backup' must be supplied")
   const bytes = decodeBase64(written)
-  if (!bytes) throw invalid('the backup is no base64')
+  if (!bytes) throw invalid('illegal base64 data: the backup is no base64')
   const found = readBackup(bytes.toString('utf8'))
   const record = { ...found, name: nameOf(call) || found.name }
   return async (tx) => {

@@ -31,7 +31,7 @@ for (const type of ['aes128-gcm96', 'aes256-gcm96', 'chacha20-poly1305', 'rsa-20
       'decrypt/k',
       { ciphertext: old },
       400,
-      'ciphertext version is disallowed by policy (too old)',
+      'ciphertext or signature version is disallowed by policy (too old)',
     )
     await ok('keys/k/config', { min_decryption_version: 1 })
     assert.deepEqual(await ok('decrypt/k', { ciphertext: old }), { plaintext })

@@ -139,7 +139,7 @@ export function readVersioned({ record }: Key, text: string, what: string): Vers
   const version = Number(found[1]) || 1
   if (version > record.latest) throw invalid(`invalid ${what}: version is too new`)
   if (version < Math.max(record.minDecryption, record.minAvailable))
-    throw invalid(`${what} version is disallowed by policy (too old)`)
+    throw invalid('ciphertext or signature version is disallowed by policy (too old)')
   return { version, text: text.slice(found[0].length) }
 }
 

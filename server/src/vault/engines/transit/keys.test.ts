@@ -159,10 +159,10 @@ test('VAULT-4: versions are limited and trimmed, in the order that loses nothing
     { min_decryption_version: 1 },
     'min decryption version should not be less then min available version',
   )
-  await refused('decrypt/k', { ciphertext }, 400, 'ciphertext version is disallowed by policy (too old)')
+  await refused('decrypt/k', { ciphertext }, 400, 'ciphertext or signature version is disallowed by policy (too old)')
   assert.deepEqual(versionsOf(await read('export/encryption-key/k')), ['2', '3'])
   await ok('keys/k/config', { min_decryption_version: 0, min_encryption_version: 0 })
-  await refused('decrypt/k', { ciphertext }, 400, 'ciphertext version is disallowed by policy (too old)')
+  await refused('decrypt/k', { ciphertext }, 400, 'ciphertext or signature version is disallowed by policy (too old)')
   for (const path of ['config', 'trim'])
     await refused(`keys/none/${path}`, {}, 400, 'no existing key named none could be found')
   await refused('keys/none/rotate', {}, 400, 'key not found')
@@ -278,5 +278,5 @@ test('VAULT-4: a mount takes its keys with it, and another has none of them', as
   assert.equal((await call('LIST', 'transit/keys')).status, 404)
   assert.deepEqual(await read('config/keys'), { disable_upsert: false })
   const mounts = (await call('GET', 'sys/mounts')).body['data'] as Record<string, Fields>
-  assert.deepEqual([mounts['other/']?.['type'], mounts['other/']?.['options']], ['transit', null])
+  assert.deepEqual([mounts['other/']?.['type'], mounts['other/']?.['options']], ['transit', {}])
 })

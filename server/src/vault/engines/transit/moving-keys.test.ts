@@ -235,7 +235,7 @@ test('VAULT-4: every refusal of restore', async (t) => {
     refused('restore/x', { backup: base64(stringifyExact(content)) }, 400, error)
   const changed = (fields: Fields) => ({ policy: { ...policy, ...fields } })
   await refused('restore', {}, 400, "'backup' must be supplied")
-  await refused('restore', { backup: '*' }, 400, 'the backup is no base64')
+  await refused('restore', { backup: '*' }, 400, 'illegal base64 data: the backup is no base64')
   await refused('restore', { backup: base64('nothing') }, 400, 'the backup cannot be restored: it is no JSON')
   for (const content of [{}, [], null, { policy: 1 }]) await restore(content, /it has no policy/)
   await restore(changed({ type: 99 }), /its type of key is not supported/)
