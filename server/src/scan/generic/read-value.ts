@@ -46,7 +46,7 @@ const separators = {
   attribute: /["']\s{0,4}>/y,
   // .setPassword("…"), define('DB_PASSWORD', '…'), getenv("TOKEN", "…")
   call: /\\?["']?[ \t]{0,4}[,(][ \t]{0,4}/y,
-  // process.env.TOKEN || '…', os.getenv('TOKEN') or '…', ENV['TOKEN'] ?: "…"
+  // env.TOKEN || '…', os.getenv('TOKEN') or '…', ENV['TOKEN'] ?: "…"
   otherwise: /["']?[\])]?[ \t]{0,4}(?:\|\||\?\?|\bor\b|\?:)[ \t]{0,4}/y,
   // ${TOKEN:-…}, ${db.password:…}
   default: /:?[-=]|:/y,
