@@ -1,14 +1,16 @@
-// How fast a folder is scanned: `node bench/scan.ts [MEGABYTES]`. The tree is made from a fixed seed, so every run reads
-// the same bytes; gitleaks and kingfisher are timed on it too when they are on the path. Prints JSON.
+// How fast a folder is scanned: `node bench/scan.ts [megabytes] [rounds]`. The tree is source text made from a fixed seed
+// and the packages that are installed beside this repository, programs and archives included. Every program is started
+// anew, scans everything below the folder, and is timed by the operating system; betterleaks, gitleaks, kingfisher and
+// ripsecrets are timed too when they are on the path. Prints JSON.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { argv, memoryUsage, stdout } from 'node:process'
-import { createScanner, groupByFingerprint, type RawFinding } from '../server/src/scan/index.ts'
+import { copyFileSync, globSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { argv, execPath, stdout } from 'node:process'
+import { fileURLToPath } from 'node:url'
 
-const rounds = 3
+const repository = fileURLToPath(new URL('..', import.meta.url))
 
 /** Numbers from a seed, the same on every machine (xorshift32). */
 function createDraw(seed: number): (below: number) => number {
@@ -36,91 +38,120 @@ const shapes = [
   (a: string, b: string, c: string) => `import { ${a}, ${b} } from './${c}.ts'`,
 ]
 
-function makeTree(root: string, sizeBytes: number): { files: number; planted: number } {
+type Tree = { files: number; bytes: number; planted: number }
+
+/** Source text as a project of people has it, with a token in every fiftieth file. */
+function makeSource(root: string, sizeBytes: number, tree: Tree): void {
   const draw = createDraw(20_260_101)
   const word = (): string => words[draw(words.length)] ?? ''
-  let written = 0
-  let files = 0
-  let planted = 0
-  while (written < sizeBytes) {
-    const folder = join(root, `package-${Math.floor(files / 40)}`)
+  for (let count = 0; tree.bytes < sizeBytes; count++) {
+    const folder = join(root, `shop-${Math.floor(count / 40)}`)
     mkdirSync(folder, { recursive: true })
     const lines = Array.from(
       { length: 40 + draw(500) },
       () => shapes[draw(shapes.length)]?.(word(), word(), word()) ?? '',
     )
-    if (files % 50 === 0) {
-      const body = createHash('sha256').update(String(files)).digest('hex').slice(0, 40)
+    if (count % 50 === 0) {
+      const body = createHash('sha256').update(String(count)).digest('hex').slice(0, 40)
       lines.splice(draw(lines.length), 0, `  const pulumi = 'pul-${body}'`)
-      planted++
+      tree.planted++
     }
     const text = `${lines.join('\n')}\n`
-    writeFileSync(join(folder, `${word()}-${files}.ts`), text)
-    written += text.length
-    files++
+    writeFileSync(join(folder, `${word()}-${count}.ts`), text)
+    tree.bytes += text.length
+    tree.files++
   }
-  return { files, planted }
 }
 
-type Timed = { seconds: number; findings: number; bytes: number }
-
-async function scanOnce(root: string): Promise<Timed> {
-  const started = performance.now()
-  const scanner = createScanner({ fingerprintKey: Buffer.alloc(32, 1) })
-  const findings: RawFinding[] = []
-  let bytes = 0
-  for await (const event of scanner.directory(root)) {
-    if (event.kind === 'finding') findings.push(event.finding)
-    if (event.kind === 'progress') bytes = event.bytesScanned
+/** Installed packages, under a name that no scanner leaves out. */
+function copyPackages(root: string, sizeBytes: number, tree: Tree): void {
+  const source = join(repository, 'node_modules')
+  for (const file of globSync('**/*', { cwd: source }).sort()) {
+    if (tree.bytes >= sizeBytes) return
+    const status = statSync(join(source, file), { throwIfNoEntry: false })
+    if (!status?.isFile() || status.size > 64e6) continue
+    const target = join(root, 'packages', file.replaceAll('node_modules', 'packages'))
+    mkdirSync(dirname(target), { recursive: true })
+    copyFileSync(join(source, file), target)
+    tree.bytes += status.size
+    tree.files++
   }
+}
+
+const programs: Record<string, readonly string[]> = {
+  keyward: [
+    execPath,
+    join(repository, 'server/bin/keyward.mjs'),
+    'scan',
+    '--no-history',
+    '--no-ignore-files',
+    '--format',
+    'json',
+    '--output',
+    '/dev/null',
+  ],
+  betterleaks: ['betterleaks', 'fs'],
+  gitleaks: ['gitleaks', 'dir', '--no-banner', '--exit-code', '0'],
+  kingfisher: ['kingfisher', 'scan', '--no-validate', '--no-update-check', '--quiet'],
+  ripsecrets: ['ripsecrets'],
+}
+
+type Cost = { seconds: number; processorSeconds: number; rssMegabytes: number; exitCode: number }
+
+/** Start of the process included; undefined when the program is not installed. */
+function timed(command: readonly string[], root: string): Cost | undefined {
+  const [program = ''] = command
+  if (spawnSync('sh', ['-c', `command -v "${program}"`]).status !== 0) return
+  const run = spawnSync('/usr/bin/time', ['-f', '@ %e %U %S %M', ...command, root], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    maxBuffer: 256e6,
+    timeout: 900_000,
+  })
+  const figures = /@ ([\d.]+) ([\d.]+) ([\d.]+) (\d+)\n$/.exec(run.stderr.toString())
+  if (!figures || run.error) return
+  const [seconds = 0, user = 0, system = 0, kilobytes = 0] = figures.slice(1).map(Number)
   return {
-    seconds: (performance.now() - started) / 1000,
-    findings: groupByFingerprint(findings).length,
-    bytes,
+    seconds,
+    processorSeconds: user + system,
+    rssMegabytes: kilobytes / 1024,
+    exitCode: run.status ?? -1,
   }
 }
 
-const peers: Record<string, string[]> = {
-  gitleaks: ['dir', '--no-banner', '--exit-code', '0'],
-  kingfisher: ['scan', '--no-validate', '--quiet'],
-}
+const best = (costs: readonly Cost[], of: keyof Cost): number =>
+  Math.round(Math.min(...costs.map((cost) => cost[of])) * 100) / 100
 
-/** The best of the rounds, start of the process included; absent when the program is not installed. */
-function timePeer(name: string, root: string): number | undefined {
-  let best: number | undefined
-  for (let round = 0; round < rounds; round++) {
-    const started = performance.now()
-    const run = spawnSync(name, [...(peers[name] ?? []), root], { stdio: 'ignore' })
-    if (run.error) return
-    best = Math.min(best ?? Number.POSITIVE_INFINITY, (performance.now() - started) / 1000)
-  }
-  return best
-}
-
-const megabytes = Number(argv[2] ?? 64)
+const megabytes = Number(argv[2] ?? 400)
+const rounds = Number(argv[3] ?? 3)
 const root = mkdtempSync(join(tmpdir(), 'keyward-bench-scan-'))
 try {
-  const { files, planted } = makeTree(root, megabytes * 1_000_000)
-  const runs: Timed[] = []
-  for (let round = 0; round < rounds; round++) runs.push(await scanOnce(root))
-  const best = runs.reduce((a, b) => (a.seconds < b.seconds ? a : b))
-  const rate = (seconds: number): number => Math.round((best.bytes / 1e6 / seconds) * 10) / 10
-  const others = Object.keys(peers).flatMap((name) => {
-    const seconds = timePeer(name, root)
-    return seconds === undefined
-      ? []
-      : [{ name, megabytesPerSecond: rate(seconds), ratio: seconds / best.seconds }]
-  })
+  const tree: Tree = { files: 0, bytes: 0, planted: 0 }
+  makeSource(root, megabytes * 0.5e6, tree)
+  copyPackages(root, megabytes * 1e6, tree)
+  const costs = new Map<string, Cost[]>()
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, command] of Object.entries(programs)) {
+      const cost = timed(command, root)
+      if (cost) costs.set(name, [...(costs.get(name) ?? []), cost])
+    }
+  }
+  const figures = [...costs].map(([name, all]) => ({
+    name,
+    seconds: best(all, 'seconds'),
+    processorSeconds: best(all, 'processorSeconds'),
+    exitCode: all[0]?.exitCode,
+    rssMegabytes: Math.round(Math.max(...all.map((cost) => cost.rssMegabytes))),
+  }))
+  const own = figures.find(({ name }) => name === 'keyward')
   const report = {
+    date: new Date().toISOString(),
     machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`,
-    tree: { files, megabytes: Math.round(best.bytes / 1e6), planted },
-    keyward: {
-      megabytesPerSecond: rate(best.seconds),
-      rounds: runs.map(({ seconds }) => rate(seconds)),
-      findings: best.findings,
-      rssMegabytes: Math.round(memoryUsage.rss() / 1e6),
-    },
-    others: others.length > 0 ? others : 'neither gitleaks nor kingfisher is on the path',
+    load: loadavg().map((load) => Math.round(load * 10) / 10),
+    tree: { ...tree, bytes: undefined, megabytes: Math.round(tree.bytes / 1e6) },
+    programs: figures.map((figure) => ({
+      ...figure,
+      timesKeyward: own && Math.round((figure.processorSeconds / own.processorSeconds) * 100) / 100,
+    })),
   }
   stdout.write(`${JSON.stringify(report, undefined, 2)}\n`)
 } finally {
