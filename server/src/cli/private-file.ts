@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError } from '../core/index.ts'
 
 /** Replaces a file that only its user may read: whole or not at all, and never readable by others in between. */
 export async function writePrivateFile(path: string, content: string | AsyncIterable<string>): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  if (await isStream(path)) {
+    await writeFile(path, content)
+    return
+  }
   const next = `${path}.${randomBytes(6).toString('hex')}.next`
   try {
     const file = await open(next, 'wx', 0o600)
@@ -20,6 +24,12 @@ export async function writePrivateFile(path: string, content: string | AsyncIter
     await rm(next, { force: true })
     throw error
   }
+}
+
+/** A device or a pipe, such as /dev/stdout: it is written to. Root could replace it, and with it /dev/null for everybody. */
+async function isStream(path: string): Promise<boolean> {
+  const there = await stat(path).catch(() => undefined)
+  return there !== undefined && !there.isFile() && !there.isDirectory()
 }
 
 /** The content of a file that only its user may read; undefined when there is none, refused when others can read it. */

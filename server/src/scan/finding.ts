@@ -39,6 +39,8 @@ export type RawFinding = {
   readonly confidence: Confidence
   /** Why it is taken for a secret, in words for people; without the value. */
   readonly reasons?: readonly string[]
+  /** Shannon entropy of the value, in bits a character. */
+  readonly entropy?: number
   readonly masked: string
   readonly fingerprint: string
   readonly value: Secret

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { Secret } from '../core/index.ts'
 import type { Candidate } from './candidate.ts'
+import { entropyOf } from './checks.ts'
 import type { Encoding, Place, RawFinding } from './finding.ts'
 import { fingerprintOf, maskOf } from './fingerprint.ts'
 import { hides, inlineIgnore } from './inline-ignore.ts'
@@ -73,6 +74,7 @@ export function createRuler(origin: Origin, key: KeyObject, today = ''): Ruler {
         title,
         confidence,
         ...(candidate.reasons && { reasons: candidate.reasons }),
+        entropy: Math.round(entropyOf(value) * 100) / 100,
         masked: maskOf(value, rule !== 'assigned-password'),
         fingerprint: fingerprintOf(key, value),
         value: new Secret(value),

@@ -88,7 +88,17 @@ function explanationOf(
   findings: readonly RawFinding[],
   { ignoredBy, baseline, settings }: Scanning,
 ) {
-  const { rule, provider, title, confidence, masked, fingerprint, places } = group
+  const {
+    rule,
+    provider,
+    title,
+    confidence,
+    reasons = [],
+    entropy = null,
+    masked,
+    fingerprint,
+    places,
+  } = group
   const first = findings.find((finding) => finding.fingerprint === fingerprint)
   const entry = first && ignoredBy(first)
   return {
@@ -99,7 +109,8 @@ function explanationOf(
     confidence,
     masked,
     fingerprint,
-    ...('reasons' in group && { reasons: group.reasons }),
+    reasons,
+    entropy,
     places: places.map(({ file, line, commit, wrapping }) => ({ file, line, commit, wrapping })),
     ignored: entry ? { line: entry.line, reason: entry.reason, until: entry.until ?? null } : null,
     inBaseline: baseline.has(fingerprint),
@@ -115,7 +126,8 @@ function renderExplanation(explained: Explanation): string {
     ['Rule', `${rule}${ruleOf === 'project' ? ', from .keyward.toml' : ''}`],
     ['Provider', provider],
     ['Confidence', `${confidence}: ${meaning[confidence]}`],
-    ...reasonsOf(explained),
+    ...explained.reasons.map((reason) => ['Because', reason] as const),
+    ['Entropy', explained.entropy === null ? null : `${explained.entropy} bits a character`],
     ['Fingerprint', fingerprint],
     ...places.map(({ file, line, commit, wrapping }) => {
       const inside = wrapping === 'none' ? '' : `, inside ${wrapping}`
@@ -123,11 +135,6 @@ function renderExplanation(explained: Explanation): string {
     }),
     ['Told', toldOrNot(ignored, inBaseline)],
   ])
-}
-
-function reasonsOf(explained: object): (readonly [string, string])[] {
-  if (!('reasons' in explained) || !Array.isArray(explained.reasons)) return []
-  return explained.reasons.map((reason) => ['Because', String(reason)] as const)
 }
 
 const meaning = {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openShell } from '../../../test/support/keyward-command.ts'
@@ -148,4 +149,17 @@ test('DISC-4: a finding is explained by its place or its fingerprint', async (t)
   assert.equal((await keyward(['scan', 'explain', 'shop/a.txt:1'])).code, 1)
   assert.equal((await keyward(['scan', 'explain', 'shop/none.txt:1'])).code, 2)
   assert.equal((await keyward(['scan', 'explain', 'nonsense'])).code, 2)
+})
+
+test('DISC-4: a result goes into a pipe or a device, and does not replace it', async (t) => {
+  const { keyward, home } = project(t, { 'a.txt': newToken() })
+  const pipe = join(home, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const [written, { code }] = await Promise.all([
+    readFile(pipe, 'utf8'),
+    keyward(['scan', 'shop', '--output', 'pipe']),
+  ])
+  assert.match(written, /a\.txt:1/)
+  assert.equal(code, 1)
+  assert.ok(statSync(pipe).isFIFO())
 })

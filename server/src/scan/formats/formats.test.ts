@@ -67,6 +67,8 @@ test('DISC-4: json is an array whose findings hold the agreed fields', async () 
     'rule',
     'provider',
     'confidence',
+    'reasons',
+    'entropy',
     'fingerprint',
     'masked',
   ]) {

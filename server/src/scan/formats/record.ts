@@ -17,6 +17,8 @@ export type FindingRecord = PlaceRecord & {
   provider: string
   title: string
   confidence: string
+  reasons: readonly string[]
+  entropy: number | null
   fingerprint: string
   masked: string
   places: PlaceRecord[]
@@ -29,11 +31,11 @@ function placeRecord(place: Place): PlaceRecord {
 
 export function findingRecord(finding: GroupedFinding): FindingRecord {
   const places = finding.places.map(placeRecord)
-  const { rule, provider, title, confidence, fingerprint, masked } = finding
+  const { rule, provider, title, confidence, reasons = [], entropy = null, fingerprint, masked } = finding
   const [
     first = { file: '', line: 0, endLine: 0, column: 0, commit: null, author: null, committedAt: null },
   ] = places
-  return { ...first, rule, provider, title, confidence, fingerprint, masked, places }
+  return { ...first, rule, provider, title, confidence, reasons, entropy, fingerprint, masked, places }
 }
 
 /** Names come from the scanned files: without control characters they can neither move a cursor nor break a line. */

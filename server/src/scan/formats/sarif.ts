@@ -50,7 +50,7 @@ function descriptor({ rule, title, provider, confidence }: GroupedFinding): obje
 }
 
 function result(finding: GroupedFinding, place: Place, ruleIndex: number): object {
-  const { rule, title, confidence, masked, fingerprint } = finding
+  const { rule, title, confidence, reasons, entropy, masked, fingerprint } = finding
   return {
     ruleId: rule,
     ruleIndex,
@@ -70,6 +70,8 @@ function result(finding: GroupedFinding, place: Place, ruleIndex: number): objec
     partialFingerprints: { 'keywardValue/v1': fingerprint },
     properties: {
       confidence,
+      reasons,
+      entropy,
       ...(place.commit && {
         commit: place.commit,
         author: place.author,
