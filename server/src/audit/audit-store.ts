@@ -1,5 +1,5 @@
 import type { AuditEntry, Json } from '@keyward/contract'
-import { type Migration, type Reader, type Sql, sql, type Tx } from '../store/index.ts'
+import { type Migration, type Reader, type Sql, type SqlValue, sql, type Tx } from '../store/index.ts'
 
 export const auditMigrations: readonly Migration[] = [
   {
@@ -39,10 +39,36 @@ export type NewEntry = Omit<AuditEntry, 'detail'> & {
   readonly detailText: string
 }
 
-export async function insertEntry(tx: Tx, entry: NewEntry): Promise<void> {
-  await tx.run(sql`insert into audit_entries (seq, id, at, type, outcome, actor, target, correlation, detail, previous, hash)
-    values (${entry.seq}, ${entry.id}, ${entry.atMilliseconds}, ${entry.type}, ${entry.outcome}, ${entry.actor}, ${entry.target},
-      ${entry.correlation}, ${entry.detailText}, ${entry.previous}, ${entry.hash})`)
+const columns =
+  'insert into audit_entries (seq, id, at, type, outcome, actor, target, correlation, detail, previous, hash) values '
+const row = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+/** How many entries a statement stores: few statements to prepare, and few to run for any number. */
+const inserts = [32, 16, 8, 4, 2, 1].map((rows) => ({
+  rows,
+  text: columns + Array<string>(rows).fill(row).join(', '),
+}))
+
+const valuesOf = (entry: NewEntry): SqlValue[] => [
+  entry.seq,
+  entry.id,
+  entry.atMilliseconds,
+  entry.type,
+  entry.outcome,
+  entry.actor,
+  entry.target,
+  entry.correlation,
+  entry.detailText,
+  entry.previous,
+  entry.hash,
+]
+
+export async function insertEntries(tx: Pick<Tx, 'run'>, entries: readonly NewEntry[]): Promise<void> {
+  for (let at = 0; at < entries.length; ) {
+    const fits = inserts.find(({ rows }) => rows <= entries.length - at)
+    if (!fits) return
+    await tx.run({ text: fits.text, values: entries.slice(at, at + fits.rows).flatMap(valuesOf) })
+    at += fits.rows
+  }
 }
 
 export type EntryQuery = {

@@ -3,7 +3,7 @@ import type { AuditEntry, AuditHead, EventName, Json } from '@keyward/contract'
 import { AppError, type Clock, canonicalJson, newId, reasonOf } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Anchor } from './anchor.ts'
-import { hashAt, insertEntry, type NewEntry, readEntries, readTip, type Tip } from './audit-store.ts'
+import { hashAt, insertEntries, type NewEntry, readEntries, readTip, type Tip } from './audit-store.ts'
 
 /** What a domain says; the log adds place, time and hash. `detail` never holds a secret. */
 export type EntryInput = {
@@ -53,21 +53,33 @@ type Needs = {
   signingKey: () => Promise<KeyObject | undefined>
 }
 
+/** An entry that has no place in the chain yet; it gets its number there. */
+type Waiting = Omit<NewEntry, 'seq' | 'previous' | 'hash'> & { seq: number }
+
 export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit {
   /** Why the last entry could not be written, until one can be. */
   let unwritable: string | null = null
   /** How the chain differs from what was anchored; no later entry mends that. */
   let broken: string | null = null
   let lastSeq = 0
-  /** The chain's end as a transaction that has appended sees it: until it ends, nobody else appends. */
-  const tips = new WeakMap<Tx, Tip>()
 
-  async function append(tx: Tx, input: EntryInput): Promise<void> {
-    const tip = tips.get(tx) ?? (await readTip(tx))
+  /** Puts the entries of all transactions that share a commit at the end of the chain, in their order. */
+  const chain = (tx: Pick<Tx, 'get' | 'all' | 'run'>, waiting: readonly Waiting[]): Promise<void> =>
+    guarded(async () => {
+      let tip = await readTip(tx)
+      const entries = waiting.map((entry): NewEntry => {
+        entry.seq = tip.seq + 1
+        const unsigned = { ...entry, previous: tip.hash }
+        tip = { seq: entry.seq, hash: entryHash(unsigned) }
+        return { ...unsigned, hash: tip.hash }
+      })
+      await insertEntries(tx, entries)
+    })
+
+  function append(tx: Tx, input: EntryInput): void {
     const now = clock.now()
-    const seq = tip.seq + 1
-    const unsigned = {
-      seq,
+    const entry: Waiting = {
+      seq: 0,
       id: newId('aud', now),
       at: now.toISOString(),
       type: input.type,
@@ -76,14 +88,12 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
       target: storable(input.target),
       correlation: storable(input.correlation ?? ''),
       detailText: storedJson(input.detail ?? null),
-      previous: tip.hash,
+      atMilliseconds: now.getTime(),
     }
-    const hash = entryHash(unsigned)
-    await insertEntry(tx, { ...unsigned, hash, atMilliseconds: now.getTime() })
-    tips.set(tx, { seq, hash })
+    tx.collect(chain, entry)
     tx.afterCommit(() => {
       unwritable = null
-      lastSeq = Math.max(lastSeq, seq)
+      lastSeq = Math.max(lastSeq, entry.seq)
     })
   }
 
@@ -91,6 +101,8 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
     try {
       return await work()
     } catch (error) {
+      // Told already, where it happened: by the collector, of which the caller hears through the transaction.
+      if (error instanceof AppError && error.code === 'audit.unavailable') throw error
       unwritable = reasonOf(error)
       throw new AppError('audit.unavailable', unwritable, { cause: error })
     }
@@ -113,8 +125,8 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
   const onDisk = (): Promise<void> => store.write(async () => undefined, 'disk')
 
   return {
-    record: (tx, entry) => guarded(() => append(tx, entry)),
-    recordNow: (entry) => guarded(() => store.write((tx) => append(tx, entry))),
+    record: (tx, entry) => guarded(async () => append(tx, entry)),
+    recordNow: (entry) => guarded(() => store.write(async (tx) => append(tx, entry))),
     async page({ cursor, limit, order, type, correlation }) {
       const after = cursor === undefined ? undefined : Number(cursor)
       if (after !== undefined && !Number.isSafeInteger(after))

@@ -105,6 +105,26 @@ test('GOV-1: an entry commits with the change that it tells of, or not at all', 
   )
 })
 
+test('GOV-1: the entries of many transactions that share commits are one chain, without those that failed', async (t) => {
+  const { audit, store } = await openLog(t)
+  const job = (i: number) =>
+    store.write(async (tx) => {
+      for (let n = 0; n < i % 3; n++) await audit.record(tx, entry(`secret:${i}-${n}`))
+      if (i % 7 === 0) throw new Error('the change failed')
+    })
+  await Promise.allSettled(Array.from({ length: 90 }, (_, i) => job(i)))
+  const { items } = await audit.page({ limit: 500, order: 'asc' })
+  const expected = Array.from({ length: 90 }, (_, i) => i)
+    .filter((i) => i % 7 !== 0)
+    .flatMap((i) => Array.from({ length: i % 3 }, (_, n) => `secret:${i}-${n}`))
+  assert.deepEqual(
+    items.map(({ target }) => target),
+    expected,
+  )
+  assert.equal(audit.health().seq, expected.length)
+  assert.deepEqual((await verifyAudit({ entries: all(audit), head: await audit.head() })).problems, [])
+})
+
 test('GOV-1: while entries cannot be written operations fail and health says so; an idle log recovers', async (t) => {
   const { audit, fault } = await filled(t, 2)
   await audit.anchor()

@@ -1,6 +1,6 @@
 import { AppError } from '../core/index.ts'
 import type { Sql } from './sql.ts'
-import type { Durability, Tx } from './store.ts'
+import type { Collector, Durability, Tx } from './store.ts'
 
 /** The one connection that writes. Statements are awaited one at a time. */
 export type WriteConnection = {
@@ -8,6 +8,10 @@ export type WriteConnection = {
   all<Row>(query: Sql): Promise<Row[]>
   get<Row>(query: Sql): Promise<Row | undefined>
   run(query: Sql): Promise<number>
+  /** In this order. */
+  runAll(queries: readonly Sql[]): Promise<void>
+  /** Whether a statement that fails spoils the whole transaction even when it only reads, as with PostgreSQL. */
+  readonly readsCanSpoil: boolean
   /** False when the database has already rolled the transaction back by itself, as SQLite does when the disk is full. */
   inTransaction(): boolean
   /** Resolves when everything committed so far is on disk. */
@@ -21,17 +25,28 @@ type Job = {
   readonly reject: (error: unknown) => void
   readonly afterCommit: (() => void)[]
   readonly afterEnd: (() => void)[]
+  /** Statements that were put and not yet run. */
+  readonly puts: Sql[]
+  readonly items: { readonly collector: Collector<never>; readonly item: unknown }[]
+  /**
+   * What would have to be undone if it failed: nothing yet, all since its savepoint, or the whole transaction, because it is alone or has
+   * nothing left to do but what it has put.
+   */
+  stake: 'nothing' | 'savepoint' | 'transaction'
   value?: unknown
 }
 
 const largestBatch = 128
 const commitsPerSync = 100
 const isUrgent = ({ durability }: Pick<Job, 'durability'>): boolean => durability === 'kernel'
+const isRead = ({ text }: Sql): boolean => text.startsWith('select')
+const rolledBack = (): AppError =>
+  new AppError('store.unavailable', 'the database has rolled the transaction back. Nothing was changed.')
 const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
- * Group commit: transactions that wait at the same time share one database transaction, each in a savepoint of its own, and
- * one sync of the disk. A job that throws undoes its own savepoint only.
+ * Group commit: transactions that wait at the same time share one database transaction and one sync of the disk. Each has a savepoint
+ * of its own from its first change on, unless all its changes are put to its end. One that throws undoes its own changes only.
  */
 export function createGroupCommit(connection: WriteConnection) {
   const waiting: Job[] = []
@@ -43,55 +58,106 @@ export function createGroupCommit(connection: WriteConnection) {
   /** How many of those that wait do not wait for the disk; `hurry` tells that one has come. */
   let urgent = 0
   let hurry = (): void => undefined
-  /** The job whose savepoint is open. */
+  /** The job whose turn it is. */
   let running: Job | undefined
 
   /**
-   * Outside of its own savepoint a statement would be stored by itself, or in somebody else's transaction: after the job has
+   * Outside of its own turn a statement would be stored by itself, or in somebody else's transaction: after the job has
    * ended, and after the database has rolled back by itself and the job went on regardless.
    */
   function inside(job: Job): WriteConnection {
     if (running !== job) throw new Error('a transaction was used after its end')
     if (connection.inTransaction()) return connection
-    throw new AppError(
-      'store.unavailable',
-      'the database has rolled the transaction back. Nothing was changed.',
-    )
+    throw rolledBack()
   }
 
-  /** Without `async` of its own, because nine statements make a write of a secret. */
-  function told<T>(job: Job, statement: (connection: WriteConnection) => Promise<T>): Promise<T> {
+  /** Without `async` of its own for what most statements are: they come by the dozen. */
+  function told<T>(job: Job, query: Sql, statement: (connection: WriteConnection) => Promise<T>): Promise<T> {
     try {
-      return statement(inside(job))
+      const open = inside(job)
+      const isPlain = job.puts.length === 0 && (job.stake !== 'nothing' || isRead(query))
+      return isPlain ? statement(open) : toldAfterPuts(job, open, statement)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
+  async function toldAfterPuts<T>(
+    job: Job,
+    open: WriteConnection,
+    statement: (connection: WriteConnection) => Promise<T>,
+  ): Promise<T> {
+    if (job.stake === 'nothing') await save(job)
+    await open.runAll(job.puts.splice(0))
+    return statement(inside(job))
+  }
+
+  async function save(job: Job): Promise<void> {
+    await connection.exec('savepoint job')
+    job.stake = 'savepoint'
+  }
+
+  /** At its end, nothing is left in a job that could fail: its changes need no savepoint any more. */
+  async function runPuts(job: Job): Promise<void> {
+    const open = inside(job)
+    if (job.stake === 'nothing') job.stake = 'transaction'
+    await open.runAll(job.puts.splice(0))
+  }
+
   const txFor = (job: Job): Tx => ({
-    all: (query) => told(job, (open) => open.all(query)),
-    get: (query) => told(job, (open) => open.get(query)),
-    run: (query) => told(job, (open) => open.run(query)),
+    all: (query) => told(job, query, (open) => open.all(query)),
+    get: (query) => told(job, query, (open) => open.get(query)),
+    run: (query) => told(job, query, (open) => open.run(query)),
+    put(query) {
+      inside(job)
+      job.puts.push(query)
+    },
+    collect(collector, item) {
+      inside(job)
+      job.items.push({ collector: collector as Collector<never>, item })
+    },
     afterCommit: (call) => void job.afterCommit.push(call),
     afterEnd: (call) => void job.afterEnd.push(call),
   })
 
   /** A job that is alone has the whole transaction for its savepoint. */
   async function runJob(job: Job, alone: boolean): Promise<boolean> {
-    if (!alone) await connection.exec('savepoint job')
+    if (alone) job.stake = 'transaction'
+    else if (connection.readsCanSpoil) await save(job)
     running = job
     try {
       job.value = await job.work(txFor(job))
+      if (job.puts.length > 0) await runPuts(job)
       running = undefined
-      if (!alone) await connection.exec('release savepoint job')
+      if (job.stake === 'savepoint') await connection.exec('release savepoint job')
       return true
     } catch (error) {
       running = undefined
       fail(job, error)
-      if (alone || !connection.inTransaction()) throw error
-      await connection.exec('rollback to savepoint job')
-      await connection.exec('release savepoint job')
+      await undo(job, error)
       return false
+    }
+  }
+
+  /** Throws when more than the job has to be undone. */
+  async function undo(job: Job, error: unknown): Promise<void> {
+    if (job.stake === 'transaction' || !connection.inTransaction()) throw error
+    if (job.stake === 'nothing') return
+    await connection.exec('rollback to savepoint job')
+    await connection.exec('release savepoint job')
+  }
+
+  async function storeCollected(jobs: readonly Job[]): Promise<void> {
+    const collected = new Map<Collector<never>, unknown[]>()
+    for (const { items } of jobs)
+      for (const { collector, item } of items) {
+        const others = collected.get(collector)
+        if (others) others.push(item)
+        else collected.set(collector, [item])
+      }
+    for (const [collector, items] of collected) {
+      if (!connection.inTransaction()) throw rolledBack()
+      await collector(connection, items as never[])
     }
   }
 
@@ -101,6 +167,7 @@ export function createGroupCommit(connection: WriteConnection) {
     try {
       await connection.exec('begin')
       for (const job of batch) if (await runJob(job, batch.length === 1)) done.push(job)
+      await storeCollected(done)
       await connection.exec('commit')
       return done
     } catch (error) {
@@ -184,7 +251,8 @@ export function createGroupCommit(connection: WriteConnection) {
     write<T>(work: (tx: Tx) => Promise<T>, durability: Durability): Promise<T> {
       return new Promise<T>((resolve, reject) => {
         const settled = { resolve: resolve as (value: unknown) => void, reject }
-        const job: Job = { work, durability, ...settled, afterCommit: [], afterEnd: [] }
+        const told = { afterCommit: [], afterEnd: [], puts: [], items: [] }
+        const job: Job = { work, durability, ...settled, ...told, stake: 'nothing' }
         waiting.push(job)
         if (isUrgent(job)) {
           urgent++

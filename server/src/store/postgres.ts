@@ -262,6 +262,9 @@ function writeConnection(owner: Owner, numbered: Numbered): WriteConnection {
     }
   }
 
+  const run = async (query: Sql): Promise<number> =>
+    (await guarded(() => must().query(numbered(query)))).rowCount ?? 0
+
   return {
     async exec(statement) {
       if (statement === 'begin') return begin()
@@ -276,9 +279,11 @@ function writeConnection(owner: Owner, numbered: Numbered): WriteConnection {
     async get<Row>(query: Sql) {
       return (await guarded(() => must().query(numbered(query)))).rows[0] as Row | undefined
     },
-    async run(query) {
-      return (await guarded(() => must().query(numbered(query)))).rowCount ?? 0
+    run,
+    async runAll(queries) {
+      for (const query of queries) await run(query)
     },
+    readsCanSpoil: true,
     inTransaction: () => inTransaction && owner.current() !== undefined,
     // `synchronous_commit` is on: a commit that returned is on disk.
     sync: async () => undefined,

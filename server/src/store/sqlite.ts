@@ -235,6 +235,10 @@ function writeConnection(db: DatabaseSync, file: string, sync: () => Promise<voi
     async run(query) {
       return run(query)
     },
+    async runAll(queries) {
+      for (const query of queries) run(query)
+    },
+    readsCanSpoil: false,
     inTransaction: () => db.isOpen && db.isTransaction,
     sync,
   }

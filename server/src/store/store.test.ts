@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { createDatabase, startPostgres } from '../../test/support/postgres.ts'
 import { temporaryFolder } from '../../test/support/world.ts'
 import { AppError } from '../core/index.ts'
-import { type Migration, openDataFolder, openStore, type Store, sql, sqlList } from './index.ts'
+import { type Migration, openDataFolder, openStore, type Store, sql, sqlList, type Tx } from './index.ts'
 
 const migrations: readonly Migration[] = [
   {
@@ -84,6 +84,76 @@ async function contract(
       (await store.get<{ size: number }>(sql`select size from things where id = 'counter'`))?.size,
       300,
     )
+    await clear()
+  })
+
+  const put = (tx: Tx, id: string): void => tx.put(sql`insert into things (id, size) values (${id}, 1)`)
+
+  await t.test('what is put is seen by the statements after it, and goes with its transaction', async () => {
+    const failing = store.write(async (tx) => {
+      put(tx, 'lost')
+      throw new AppError('request.conflict', 'on purpose')
+    })
+    const failingLate = store.write(async (tx) => {
+      put(tx, 'lost too')
+      assert.equal((await tx.all(sql`select id from things where id = 'lost too'`)).length, 1)
+      throw new AppError('request.conflict', 'on purpose')
+    })
+    const kept = store.write(async (tx) => {
+      put(tx, 'first')
+      await tx.run(sql`update things set size = 2 where id = 'first'`)
+      put(tx, 'second')
+    })
+    const after = store.write((tx) => tx.all<{ id: string }>(sql`select id from things order by id`))
+    await assert.rejects(failing, { code: 'request.conflict' })
+    await assert.rejects(failingLate, { code: 'request.conflict' })
+    await kept
+    assert.deepEqual(
+      (await after).map(({ id }) => id),
+      ['first', 'second'],
+    )
+    await clear()
+  })
+
+  await t.test(
+    'what is put and refused is reported to its transaction, and half of it is not stored',
+    async () => {
+      await add('there')
+      const refused = store.write(async (tx) => {
+        put(tx, 'half')
+        put(tx, 'there')
+      })
+      await Promise.allSettled([add('a'), refused, add('b')])
+      await assert.rejects(refused)
+      assert.ok(!(await ids()).includes('half'))
+      await clear()
+    },
+  )
+
+  await t.test('what transactions collect is stored with those that succeed, once a commit', async () => {
+    const calls: string[][] = []
+    const collector = async (tx: Pick<Tx, 'run'>, items: readonly string[]): Promise<void> => {
+      calls.push([...items])
+      for (const id of items) await tx.run(sql`insert into things (id, size) values (${id}, 3)`)
+    }
+    const job = (id: string, fails = false) =>
+      store.write(async (tx) => {
+        tx.collect(collector, id)
+        if (fails) throw new AppError('request.conflict')
+      })
+    const results = await Promise.allSettled([job('a'), job('b', true), job('c')])
+    assert.deepEqual(
+      results.map((result) => result.status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    )
+    assert.deepEqual([calls, await ids()], [[['a', 'c']], ['a', 'c']])
+    // One that cannot be stored takes along all that share its commit.
+    const both = await Promise.allSettled([add('with it'), job('a')])
+    assert.deepEqual(
+      both.map((result) => result.status),
+      ['rejected', 'rejected'],
+    )
+    assert.deepEqual(await ids(), ['a', 'c'])
     await clear()
   })
 

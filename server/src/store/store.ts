@@ -13,11 +13,21 @@ export type Reader = {
 export type Tx = Reader & {
   /** Runs a statement that changes rows; returns how many. */
   run(query: Sql): Promise<number>
+  /**
+   * Runs a statement whose outcome nobody here waits for: at the end of the transaction, or before its next other statement. That
+   * spares a savepoint, so it has to be one that only a failing database refuses: all who share the commit may fail with it.
+   */
+  put(query: Sql): void
+  /** Hands something to `collector`, which stores it with what others have handed to it, before the commit that they share. */
+  collect<T>(collector: Collector<T>, item: T): void
   /** Called once, after the commit is durable. Not called when the transaction fails. */
   afterCommit(call: () => void): void
   /** Called once when the transaction is over, whichever way, after what `afterCommit` calls. */
   afterEnd(call: () => void): void
 }
+
+/** Called once a commit, in the same database transaction as all that `items` belong to; if it throws, nothing of that is stored. */
+export type Collector<T> = (tx: Pick<Tx, 'all' | 'get' | 'run'>, items: readonly T[]) => Promise<void>
 
 export type Durability =
   /** Resolves when the commit is on disk. */

@@ -45,9 +45,13 @@ export async function putKey(tx: Tx, id: KeyRowId, value: Uint8Array): Promise<v
     on conflict (id) do update set value = excluded.value`)
 }
 
-export async function readEntry(reader: Reader, id: Uint8Array): Promise<Uint8Array | undefined> {
-  const row = await reader.get<{ value: Uint8Array }>(sql`select value from vault_entries where id = ${id}`)
-  return row?.value
+export function readEntry(reader: Reader, id: Uint8Array): Promise<Pick<EntryRow, 'value'> | undefined> {
+  return reader.get(sql`select value from vault_entries where id = ${id}`)
+}
+
+/** Of an entry that is there. */
+export function changeEntry(tx: Tx, id: Uint8Array, value: Uint8Array): void {
+  tx.put(sql`update vault_entries set value = ${value} where id = ${id}`)
 }
 
 /** Returns whether the entry was there. */
@@ -56,8 +60,8 @@ export async function updateEntry(tx: Tx, id: Uint8Array, value: Uint8Array): Pr
 }
 
 /** Adds an entry; an existing one gets the new value. */
-export async function putEntry(tx: Tx, row: EntryRow): Promise<void> {
-  await tx.run(sql`insert into vault_entries (id, parent, name, value)
+export function putEntry(tx: Tx, row: EntryRow): void {
+  tx.put(sql`insert into vault_entries (id, parent, name, value)
     values (${row.id}, ${row.parent}, ${row.name}, ${row.value})
     on conflict (id) do update set value = excluded.value`)
 }
@@ -105,8 +109,8 @@ export function readExpiredTokens(reader: Reader, now: number, limit: number): P
     where expires_at <= ${now} order by expires_at limit ${limit}`)
 }
 
-export async function putToken(tx: Tx, row: TokenRow): Promise<void> {
-  await tx.run(sql`insert into vault_tokens (id, accessor, parent, expires_at, value)
+export function putToken(tx: Tx, row: TokenRow): void {
+  tx.put(sql`insert into vault_tokens (id, accessor, parent, expires_at, value)
     values (${row.id}, ${row.accessor}, ${row.parent}, ${row.expiresAt}, ${row.value})
     on conflict (id) do update set accessor = excluded.accessor, parent = excluded.parent,
       expires_at = excluded.expires_at, value = excluded.value`)

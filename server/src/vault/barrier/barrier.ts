@@ -1,6 +1,7 @@
 import { AppError } from '../../core/index.ts'
 import type { Reader, Store, Tx } from '../../store/index.ts'
 import {
+  changeEntry,
   deleteEntry,
   hasChildren,
   hasEntry,
@@ -11,9 +12,10 @@ import {
   readKey,
   updateEntry,
 } from '../vault-store.ts'
-import { decrypt, encrypt } from './cipher.ts'
-import { type CachedEntry, createEntryCache } from './entry-cache.ts'
-import { type KeyRing, keyRingFromBytes, type Term } from './key-ring.ts'
+import { encrypt } from './cipher.ts'
+import { type CachedEntry, createEntryCache, createKnown } from './entry-cache.ts'
+import type { KeyRing, Term } from './key-ring.ts'
+import { corrupt, keyRingContext, openStoredRing } from './stored-ring.ts'
 
 /**
  * Everything that the vault stores goes through here. Outside there are only ciphertexts under keyed digests of their
@@ -49,10 +51,10 @@ export type Barrier = {
 }
 
 /**
- * `hidden` entries are found by their path only and cost a statement less to write. So does one that is `new`: listed, and the caller
- * has seen in this transaction that it is not there yet.
+ * `hidden` entries are found by their path only and cost a statement less to write. So do those of which the caller has seen in this
+ * transaction that they are not there yet, to be listed from now on (`new`), or that they are (`there`).
  */
-type Listed = 'listed' | 'hidden' | 'new'
+type Listed = 'listed' | 'hidden' | 'new' | 'there'
 type Needs = { store: Pick<Store, 'get' | 'all'>; now: () => Date; cacheBytes?: number }
 
 const defaultCacheBytes = 16 * 1024 * 1024
@@ -63,8 +65,6 @@ const reservedEncryptions = 2 ** 16
 /** More than one entry takes: its value, its name and its folders'. */
 const mostAtOnce = 2 ** 10
 const folderMark = Buffer.from('/')
-
-export const keyRingContext = 'keyring'
 
 export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Needs): Barrier {
   const cache = createEntryCache(cacheBytes)
@@ -91,9 +91,9 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
 
   async function load(path: string, reader: Reader): Promise<Buffer | undefined> {
     const { nameOf, decrypt } = keys()
-    const sealed = await readEntry(reader, nameOf('entry', path))
-    if (!sealed) return undefined
-    const plain = decrypt(`entry\0${path}`, sealed)
+    const found = await readEntry(reader, nameOf('entry', path))
+    if (!found) return undefined
+    const plain = decrypt(`entry\0${path}`, found.value)
     if (!plain) throw corrupt('An entry')
     return plain
   }
@@ -173,24 +173,25 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     reserved = 0
   }
 
-  /** Before encryptions: makes room in the stored count, or takes a new key, in time. */
-  async function spend(tx: Tx): Promise<KeyRing> {
+  /** Before encryptions: makes room in the stored count, or takes a new key, in time. Undefined when there is room, as nearly always. */
+  function makeRoom(tx: Tx): Promise<void> | undefined {
+    return used + mostAtOnce > reserved ? reserve(tx) : undefined
+  }
+
+  async function reserve(tx: Tx): Promise<void> {
     const current = keys()
-    if (used + mostAtOnce > reserved) {
-      const reserving = Math.min(used + mostAtOnce + reservedEncryptions, encryptionsPerKey)
-      const { term } = current.newest()
-      await changeRing(tx, (stored) => {
-        if (stored.newest().term !== term) return false
-        if (used + mostAtOnce >= encryptionsPerKey) stored.addTerm(now())
-        else stored.newest().encryptions = reserving
-        return true
-      })
-      // Only what is on disk counts as reserved.
-      tx.afterCommit(() => {
-        if (ring?.newest().term === term) reserved = Math.max(reserved, reserving)
-      })
-    }
-    return current
+    const reserving = Math.min(used + mostAtOnce + reservedEncryptions, encryptionsPerKey)
+    const { term } = current.newest()
+    await changeRing(tx, (stored) => {
+      if (stored.newest().term !== term) return false
+      if (used + mostAtOnce >= encryptionsPerKey) stored.addTerm(now())
+      else stored.newest().encryptions = reserving
+      return true
+    })
+    // Only what is on disk counts as reserved.
+    tx.afterCommit(() => {
+      if (ring?.newest().term === term) reserved = Math.max(reserved, reserving)
+    })
   }
 
   function closed(keyRing: KeyRing, context: string, plain: Uint8Array): Buffer {
@@ -202,10 +203,8 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     return closed(keyRing, `name\0${id.toString('hex')}`, Buffer.from(name, 'utf8'))
   }
 
-  /** The folders above `path`, innermost first, until one is there already. */
-  async function addFolders(tx: Tx, keyRing: KeyRing, path: string): Promise<void> {
-    const innermost = folderOf(path)
-    if (innermost === '' || folders.has(innermost)) return
+  /** The folders above an entry, innermost first, until one is there already. */
+  async function addFolders(tx: Tx, keyRing: KeyRing, innermost: string): Promise<void> {
     let folder = innermost
     let id = keyRing.nameOf('entry', folder)
     while (folder !== '' && !(await hasEntry(tx, id))) {
@@ -213,7 +212,7 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
       const parent = keyRing.nameOf('entry', above)
       const name = sealName(keyRing, id, folder.slice(above.length))
       const value = closed(keyRing, `entry\0${folder}`, folderMark)
-      await putEntry(tx, { id, parent, name, value })
+      putEntry(tx, { id, parent, name, value })
       folder = above
       id = parent
     }
@@ -249,14 +248,40 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     })
   }
 
-  async function insert(tx: Tx, keyRing: KeyRing, path: string, value: Buffer, show: Listed): Promise<void> {
+  /** Undefined when there is nothing to wait for. */
+  function insert(
+    tx: Tx,
+    keyRing: KeyRing,
+    path: string,
+    value: Buffer,
+    show: Listed,
+  ): Promise<void> | undefined {
     const id = keyRing.nameOf('entry', path)
-    if (show === 'hidden') return putEntry(tx, { id, parent: null, name: null, value })
-    if (show === 'listed' && (await updateEntry(tx, id, value))) return
+    switch (show) {
+      case 'hidden':
+        return void putEntry(tx, { id, parent: null, name: null, value })
+      case 'there':
+        return void changeEntry(tx, id, value)
+      case 'new':
+        return insertListed(tx, keyRing, path, id, value)
+      case 'listed':
+        return updateEntry(tx, id, value).then((was) =>
+          was ? undefined : insertListed(tx, keyRing, path, id, value),
+        )
+    }
+  }
+
+  function insertListed(
+    tx: Tx,
+    keyRing: KeyRing,
+    path: string,
+    id: Buffer,
+    value: Buffer,
+  ): Promise<void> | undefined {
     const folder = folderOf(path)
     const name = sealName(keyRing, id, path.slice(folder.length))
-    await putEntry(tx, { id, parent: keyRing.nameOf('entry', folder), name, value })
-    await addFolders(tx, keyRing, path)
+    putEntry(tx, { id, parent: keyRing.nameOf('entry', folder), name, value })
+    return folder === '' || folders.has(folder) ? undefined : addFolders(tx, keyRing, folder)
   }
 
   async function remove(tx: Tx, path: string): Promise<boolean> {
@@ -289,19 +314,25 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
       return entry.parsed as ReturnType<typeof parse>
     },
     async put(tx, path, value, show = 'listed') {
+      const keyRing = keys()
       claim(tx, path)
-      const keyRing = await spend(tx)
+      const room = makeRoom(tx)
+      if (room) await room
       const plain = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
-      await insert(tx, keyRing, path, closed(keyRing, `entry\0${path}`, plain), show)
+      const sealed = closed(keyRing, `entry\0${path}`, plain)
       if (typeof value === 'string') plain.fill(0)
+      const stored = insert(tx, keyRing, path, sealed, show)
+      if (stored) await stored
     },
     delete: remove,
     deleteFolder: removeFolder,
     list,
     digest: (kind, name) => keys().nameOf(kind, name),
     async close(tx, context, plain) {
+      const keyRing = keys()
+      await makeRoom(tx)
       const bytes = Buffer.from(plain, 'utf8')
-      const value = closed(await spend(tx), context, bytes)
+      const value = closed(keyRing, context, bytes)
       bytes.fill(0)
       return value
     },
@@ -343,38 +374,6 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   }
 }
 
-const knownPaths = 1000
-
-/** A set of paths that starts anew when it is full. */
-function createKnown(): Pick<Set<string>, 'has' | 'add' | 'delete' | 'clear'> {
-  const paths = new Set<string>()
-  return {
-    has: (path) => paths.has(path),
-    add(path) {
-      if (paths.size >= knownPaths) paths.clear()
-      return paths.add(path)
-    },
-    delete: (path) => paths.delete(path),
-    clear: () => paths.clear(),
-  }
-}
-
-/** The stored ring, opened with the root key. */
-export async function readRing(reader: Reader, rootKey: Buffer): Promise<KeyRing> {
-  const sealed = await readKey(reader, 'keyring')
-  const ring = sealed && openStoredRing(sealed, rootKey)
-  if (!ring) throw corrupt('The key ring')
-  return ring
-}
-
-function openStoredRing(sealed: Uint8Array, rootKey: Buffer): KeyRing | undefined {
-  const bytes = decrypt(rootKey, keyRingContext, sealed)
-  if (!bytes) return undefined
-  const ring = keyRingFromBytes(bytes)
-  bytes.fill(0)
-  return ring
-}
-
 function openName(keyRing: KeyRing, folder: string, id: Uint8Array, sealed: Uint8Array): string {
   const plain = keyRing.decrypt(`name\0${Buffer.from(id).toString('hex')}`, sealed)
   if (!plain) throw corrupt('A name')
@@ -389,9 +388,3 @@ function folderOf(path: string): string {
 }
 
 const byCodePoint = (a: string, b: string): number => (a < b ? -1 : 1)
-
-const corrupt = (what: string): AppError =>
-  new AppError(
-    'vault.entry_corrupt',
-    `${what} in the vault's storage was altered, moved or damaged. Restore the database from a backup.`,
-  )

@@ -52,3 +52,19 @@ export function createEntryCache(limitBytes: number): EntryCache {
     },
   }
 }
+
+const knownPaths = 1000
+
+/** A set of paths that starts anew when it is full. */
+export function createKnown(): Pick<Set<string>, 'has' | 'add' | 'delete' | 'clear'> {
+  const paths = new Set<string>()
+  return {
+    has: (path) => paths.has(path),
+    add(path) {
+      if (paths.size >= knownPaths) paths.clear()
+      return paths.add(path)
+    },
+    delete: (path) => paths.delete(path),
+    clear: () => paths.clear(),
+  }
+}

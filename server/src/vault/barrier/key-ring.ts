@@ -65,16 +65,13 @@ export function keyRingFromBytes(bytes: Uint8Array): KeyRing {
 function openRing(names: KeyObject, given: readonly Term[]): KeyRing {
   const terms = [...given]
   let nameKey: KeyObject | undefined = names
-  /** Digests made lately, by kind and path: most paths are asked for again at once. */
-  const digests = new Map<string, Buffer>()
+  const digests = createDigests()
   const putNonce = createNonces()
 
   function digestOf(key: KeyObject, name: string): Buffer {
     const known = digests.get(name)
     if (known) return known
     const digest = createHmac('sha256', key).update(name).digest()
-    const [oldest] = digests.keys()
-    if (digests.size >= keptDigests && oldest !== undefined) digests.delete(oldest)
     digests.set(name, digest)
     return digest
   }
@@ -130,6 +127,38 @@ function openRing(names: KeyObject, given: readonly Term[]): KeyRing {
       nameKey = undefined
       terms.length = 0
       digests.clear()
+    },
+  }
+}
+
+/**
+ * Digests made lately, by kind and path: most paths are asked for again at once. When there are many, the older half goes; to take out
+ * the oldest each time would cost more, because a map looks for it among the gaps that the others have left.
+ */
+function createDigests(): Pick<Map<string, Buffer>, 'get' | 'clear'> & {
+  set(name: string, digest: Buffer): void
+} {
+  let newer = new Map<string, Buffer>()
+  let older = new Map<string, Buffer>()
+  const set = (name: string, digest: Buffer): void => {
+    if (newer.size >= keptDigests / 2) {
+      older = newer
+      newer = new Map()
+    }
+    newer.set(name, digest)
+  }
+  return {
+    get(name) {
+      const known = newer.get(name)
+      if (known) return known
+      const old = older.get(name)
+      if (old) set(name, old)
+      return old
+    },
+    set,
+    clear() {
+      newer.clear()
+      older.clear()
     },
   }
 }

@@ -5,9 +5,10 @@ import { callerOf, openUnsealedVault } from '../../../test/support/vault-server.
 import { openWorld } from '../../../test/support/world.ts'
 import { Secret } from '../../core/index.ts'
 import { putKey, vaultMigrations } from '../vault-store.ts'
-import { createBarrier, keyRingContext, readRing } from './barrier.ts'
+import { createBarrier } from './barrier.ts'
 import { encrypt } from './cipher.ts'
 import { createKeyRing } from './key-ring.ts'
+import { keyRingContext, readRing } from './stored-ring.ts'
 
 async function openBarrier(t: TestContext) {
   const { store, clock } = await openWorld(t, vaultMigrations)

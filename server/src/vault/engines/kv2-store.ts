@@ -92,7 +92,7 @@ export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
       const next = withNewVersion(known, settings, now)
       await barrier.put(tx, versionPath(name, next.version), text, 'hidden')
       for (const version of next.dropped) await barrier.delete(tx, versionPath(name, version))
-      await barrier.put(tx, metaPath(name), JSON.stringify(next.meta), before ? 'listed' : 'new')
+      await barrier.put(tx, metaPath(name), JSON.stringify(next.meta), before ? 'there' : 'new')
       return next
     },
     async destroy(tx, name, versions, now) {

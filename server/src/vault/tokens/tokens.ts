@@ -130,7 +130,7 @@ export function createTokens({ store, barrier, policies, identity, clock, onEnd,
       expiresAt: record.expiresAt,
     }
     const value = await barrier.close(tx, contextOf(fields), JSON.stringify(record))
-    await putToken(tx, { ...fields, value })
+    putToken(tx, { ...fields, value })
   }
 
   async function byRow(row: string, reader: Reader): Promise<StoredToken | undefined> {
