@@ -2,7 +2,17 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-for (const name of ['start', 'vault', 'database', 'leaked-key', 'runs', 'leases', 'commits', 'scan']) {
+for (const name of [
+  'start',
+  'vault',
+  'database',
+  'leaked-key',
+  'runs',
+  'leases',
+  'commits',
+  'scan',
+  'scan-quality',
+]) {
   process.stdout.write(`\n${name}\n`)
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${name}.ts`)], {
     stdio: 'inherit',

@@ -74,7 +74,7 @@ const random: Record<Part, Make[]> = {
 }
 
 export type SecretClass = 'human' | 'weak' | 'phrase' | 'random' | 'uuid'
-export const uuid = (draw: Draw): string =>
+const uuid = (draw: Draw): string =>
   `${draw.chars(alphabets.hex, 8)}-${draw.chars(alphabets.hex, 4)}-4${draw.chars(alphabets.hex, 3)}-a${draw.chars(alphabets.hex, 3)}-${draw.chars(alphabets.hex, 12)}`
 
 export function makeSecret(draw: Draw, part: Part, kind: SecretClass): string {

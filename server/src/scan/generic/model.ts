@@ -7,7 +7,7 @@ type Weights = { readonly scale: number; readonly bias: number; readonly weights
 /** How likely a value is a secret, from 0 to 1, judged by the value and the kind of its key alone. */
 export type Model = (sight: Sight) => number
 
-export function createModel({ scale, bias, weights }: Weights): Model {
+function createModel({ scale, bias, weights }: Weights): Model {
   const bytes = Buffer.from(weights, 'base64')
   if (bytes.length !== cells) throw new RangeError(`the model has ${bytes.length} weights, not ${cells}`)
   const table = new Int8Array(bytes)
