@@ -1,4 +1,5 @@
-import { extname } from 'node:path'
+import { getCompileCacheDir } from 'node:module'
+import { dirname, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Job, Looked } from './job.ts'
 import { type Blueprint, type Order, type Report, unpacked, type WorkerData } from './message.ts'
@@ -25,6 +26,12 @@ type Task = Order & { resolve(looked: Looked[]): void; reject(error: Error): voi
 const workerModule = new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
 const notBegun = -1
 
+/** The folder that this thread uses holds one for each version of Node. */
+function compiledIn(): string | undefined {
+  const folder = getCompileCacheDir()
+  return folder === undefined ? undefined : dirname(folder)
+}
+
 export function hire({ blueprint, heapMegabytes, silentSeconds, main = workerModule }: HandNeeds): Hand {
   const signs = new Int32Array(new SharedArrayBuffer(8))
   let task: Task | undefined
@@ -37,7 +44,7 @@ export function hire({ blueprint, heapMegabytes, silentSeconds, main = workerMod
   function start(): Worker {
     reason = 'the thread that looked through it ended'
     const begun = new Worker(main, {
-      workerData: { ...blueprint, signs: signs.buffer } satisfies WorkerData,
+      workerData: { ...blueprint, signs: signs.buffer, compiled: compiledIn() } satisfies WorkerData,
       env: {},
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: heapMegabytes, maxYoungGenerationSizeMb: 16 },

@@ -12,6 +12,8 @@ export type Blueprint = {
 export type WorkerData = Blueprint & {
   /** Two numbers that the thread keeps: the index of what it is looking at, and a count that shows it is alive. */
   readonly signs: SharedArrayBuffer
+  /** Where compiled modules are kept, if they are. */
+  readonly compiled: string | undefined
 }
 
 export type Order = { readonly job: Job; readonly passedOver: ReadonlyMap<number, string> }
