@@ -6,9 +6,6 @@ export type LookThrough = (
   file: string,
 ) => readonly RawFinding[] | Promise<readonly RawFinding[]>
 
-/** Something that is in memory already, under the name it is told by. */
-export type Contents = { readonly file: string; readonly bytes: Buffer }
-
 export type ContentsOptions = {
   /** Fingerprints that are known and not to be reported again. */
   readonly baseline?: ReadonlySet<string>

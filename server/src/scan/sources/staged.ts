@@ -38,7 +38,11 @@ export async function* scanStaged(
   path: string,
   options: StagedOptions = {},
 ): AsyncGenerator<ScanEvent> {
-  const files = await readStaged(path, searchPath, options)
+  // While git reads, the engine is built: a commit waits for both.
+  const [files] = await Promise.all([
+    readStaged(path, searchPath, options),
+    lookThrough(Buffer.alloc(0), 'nothing.txt'),
+  ])
   const tally = createTally(files.length)
   for (const { file, bytes, lines } of files) {
     options.signal?.throwIfAborted()
