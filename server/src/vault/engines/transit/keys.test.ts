@@ -159,10 +159,20 @@ test('VAULT-4: versions are limited and trimmed, in the order that loses nothing
     { min_decryption_version: 1 },
     'min decryption version should not be less then min available version',
   )
-  await refused('decrypt/k', { ciphertext }, 400, 'ciphertext or signature version is disallowed by policy (too old)')
+  await refused(
+    'decrypt/k',
+    { ciphertext },
+    400,
+    'ciphertext or signature version is disallowed by policy (too old)',
+  )
   assert.deepEqual(versionsOf(await read('export/encryption-key/k')), ['2', '3'])
   await ok('keys/k/config', { min_decryption_version: 0, min_encryption_version: 0 })
-  await refused('decrypt/k', { ciphertext }, 400, 'ciphertext or signature version is disallowed by policy (too old)')
+  await refused(
+    'decrypt/k',
+    { ciphertext },
+    400,
+    'ciphertext or signature version is disallowed by policy (too old)',
+  )
   for (const path of ['config', 'trim'])
     await refused(`keys/none/${path}`, {}, 400, 'no existing key named none could be found')
   await refused('keys/none/rotate', {}, 400, 'key not found')
