@@ -10,7 +10,7 @@ export const identity: readonly Row[] = [
     after: ['auth0'],
   },
   {
-    rule: 'okta-api-token',
+    rule: 'okta-token',
     provider: 'okta',
     title: 'Okta API token',
     form: '00<url 40>',
