@@ -32,7 +32,7 @@ type ThreadNeeds = {
 /** More than this are no faster: one thread lists the folder for all of them. */
 const mostHands = 8
 /** So many jobs for each hand are under way, so that none waits for the next one, and no more are in memory. */
-const jobsForHand = 4
+const jobsForHand = 2
 
 /** Looks through everything on other threads, one for each processor. They live as long as the scan. */
 export function createThreadedCrew(needs: ThreadNeeds): Crew {

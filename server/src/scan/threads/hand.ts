@@ -47,7 +47,7 @@ export function hire({ blueprint, heapMegabytes, silentSeconds, main = workerMod
       workerData: { ...blueprint, signs: signs.buffer, compiled: compiledIn() } satisfies WorkerData,
       env: {},
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: heapMegabytes, maxYoungGenerationSizeMb: 16 },
+      resourceLimits: { maxOldGenerationSizeMb: heapMegabytes, maxYoungGenerationSizeMb: 6 },
     })
     begun.on('message', (report: Report) => {
       const done = task
