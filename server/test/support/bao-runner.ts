@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { cleanUp } from './clean-up.ts'
 
 export type Ran = { code: number; out: string; err: string }
 export type Run = (...args: string[]) => Promise<Ran>
@@ -29,7 +30,7 @@ export function inputRunner(
   format = 'table',
 ): (input: string, ...args: string[]) => Promise<Ran> {
   const home = mkdtempSync(join(tmpdir(), 'keyward-bao-'))
-  t.after(() => rmSync(home, { recursive: true, force: true }))
+  cleanUp(t, () => rmSync(home, { recursive: true, force: true }))
   const env = {
     HOME: home,
     BAO_ADDR: url,

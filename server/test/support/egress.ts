@@ -14,6 +14,7 @@ import type { EgressClaim, EgressRecord, Gate } from '../../src/proxy/gate.ts'
 import type { Limits } from '../../src/proxy/messages.ts'
 import { createProxy, type Proxy as EgressProxy } from '../../src/proxy/proxy.ts'
 import { createAuthority } from '../../src/proxy/x509.ts'
+import { cleanUp } from './clean-up.ts'
 
 export const apiHost = 'api.example.test'
 
@@ -41,7 +42,7 @@ export async function openUpstream(
   const { certificatePem, keyPem } = authority.leafFor(host)
   const server = createServer({ cert: certificatePem, key: keyPem }, handle)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
+  cleanUp(t, () => {
     server.closeAllConnections()
     server.close()
   })
@@ -114,7 +115,7 @@ export async function openProxy(
       return gate.names.get(host) ?? []
     },
   })
-  t.after(async () => {
+  cleanUp(t, async () => {
     await proxy.stop()
     rmSync(dataDir, { recursive: true, force: true })
   })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { cleanUp } from './clean-up.ts'
 
 export const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
 
@@ -31,7 +32,7 @@ export type Shell = {
 
 export function openShell(t: TestContext, env: Record<string, string> = {}): Shell {
   const home = mkdtempSync(join(tmpdir(), 'keyward-cli-'))
-  t.after(() => rmSync(home, { recursive: true, force: true }))
+  cleanUp(t, () => rmSync(home, { recursive: true, force: true }))
   const base = { PATH: process.env['PATH'] ?? '', HOME: home, ...env }
   return {
     home,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cleanUp } from './clean-up.ts'
 
 /** A development server of OpenBao on a random port, ended after the test. */
 export async function openBaoServer(t: TestContext, path: string): Promise<{ url: string; token: string }> {
@@ -23,7 +24,7 @@ export async function openBaoSealedBy(
 ): Promise<string> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'keyward-openbao-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  cleanUp(t, () => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'server.hcl')
   const settings = [
     'storage "inmem" {}',
@@ -42,7 +43,7 @@ async function started(t: TestContext, path: string, port: number, args: readonl
     env: { HOME: home, PATH: '/usr/bin:/bin' },
     stdio: 'ignore',
   })
-  t.after(async () => {
+  cleanUp(t, async () => {
     const ended = new Promise((resolve) => server.once('exit', resolve))
     server.kill('SIGKILL')
     await ended

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { Secret } from '../../src/core/index.ts'
+import { cleanUp } from './clean-up.ts'
 import { type Caller, callerOf, openUnsealedVault, type VaultWorld } from './vault-server.ts'
 import { createTestClock } from './world.ts'
 
@@ -58,7 +59,7 @@ export type Files = { write(name: string, content: string | Uint8Array): string;
 
 function filesOf(t: TestContext): Files {
   const folder = mkdtempSync(join(tmpdir(), 'keyward-certificates-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  cleanUp(t, () => rmSync(folder, { recursive: true, force: true }))
   return {
     path: (name) => join(folder, name),
     write(name, content) {

@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectRedis } from '../../src/vault/engines/database/redis/connection.ts'
+import { cleanUp } from './clean-up.ts'
 
 export type RedisServer = {
   port: number
@@ -44,7 +45,7 @@ export async function startRedis(t: TestContext): Promise<RedisServer> {
       await ended
     },
   }
-  t.after(async () => {
+  cleanUp(t, async () => {
     await redis.stop('SIGTERM')
     rmSync(folder, { recursive: true, force: true })
   })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { ArgumentsOf, Json, Operation, ResultOf } from '@keyward/contract'
+import { cleanUp } from './clean-up.ts'
 import { launcher, type Outcome, runToEnd } from './keyward-command.ts'
 
 export type Reply = {
@@ -51,7 +52,7 @@ export const newRootToken = (): string => `test-root-${randomBytes(9).toString('
 /** A folder for data or a project, removed after the test. */
 export function scratchFolder(t: TestContext, name = 'data'): string {
   const path = mkdtempSync(join(tmpdir(), `keyward-${name}-`))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  cleanUp(t, () => rmSync(path, { recursive: true, force: true }))
   return path
 }
 
@@ -93,7 +94,7 @@ export async function startServer(t: TestContext, options: Options = {}): Promis
     const [code] = await ended
     return code ?? -1
   }
-  t.after(() => stop())
+  cleanUp(t, () => stop())
   const address = await announced(child, written)
   const ask = asker(address, token)
   return {

@@ -11,6 +11,7 @@ import {
   type Vault,
   vaultMigrations,
 } from '../../src/vault/index.ts'
+import { cleanUp } from './clean-up.ts'
 import { openWorld, type TestClock, type World } from './world.ts'
 
 type Engines = NonNullable<Parameters<typeof createVault>[0]['engines']>
@@ -71,7 +72,7 @@ export async function serveVault(
   const server = createServer(front.handler)
   const lane = front.attach(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
+  cleanUp(t, () => {
     server.closeAllConnections()
     lane.closeAll()
     server.close()

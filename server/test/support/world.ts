@@ -6,6 +6,7 @@ import { type Audit, auditMigrations, createAudit, createFileAnchor } from '../.
 import { type Bus, busMigrations, createBus } from '../../src/bus/index.ts'
 import { type Clock, silentLog } from '../../src/core/index.ts'
 import { type Migration, openDataFolder, openStore, type Store } from '../../src/store/index.ts'
+import { cleanUp } from './clean-up.ts'
 
 /** A clock that stands still until it is moved; timers fire as it passes them. */
 export type TestClock = Clock & { advance(milliseconds: number): void; set(now: Date): void }
@@ -43,7 +44,7 @@ export function createTestClock(start = new Date('2026-01-01T00:00:00.000Z')): T
 /** A temporary folder, removed after the test. */
 export function temporaryFolder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'keyward-test-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  cleanUp(t, () => rmSync(path, { recursive: true, force: true }))
   return path
 }
 
@@ -68,7 +69,7 @@ export async function openWorld(
     folder.release()
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })
   }
-  t.after(close)
+  cleanUp(t, close)
   await store.migrate([...auditMigrations, ...busMigrations, ...migrations])
   const anchor = createFileAnchor(join(dataDir, 'audit.anchor'))
   const audit = createAudit({ store, clock, anchor, signingKey: async () => undefined })
