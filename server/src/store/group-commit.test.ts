@@ -101,6 +101,25 @@ test('OPS-1: who comes while the disk is busy shares the next commit; who does n
   assert.deepEqual(done, ['first', 'urgent', 'second', 'third', 'fourth'])
 })
 
+test('OPS-1: who comes again at once when answered shares the commit of those who waited meanwhile', async () => {
+  const { statements, syncs, commits, turns } = createRecorded()
+  const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const first = commits.write(async () => undefined, 'disk')
+  await turns()
+  const waited = commits.write(async (tx) => tx.put(sql`waited`), 'disk')
+  await turns()
+  const again = first.then(async () => {
+    await nextTurn()
+    return commits.write(async (tx) => tx.put(sql`again`), 'disk')
+  })
+  const other = first.then(() => commits.write(async (tx) => tx.put(sql`other`), 'disk'))
+  syncs.shift()?.()
+  await turns()
+  assert.deepEqual(statements.slice(2), ['begin', 'waited', 'other', 'again', 'commit'])
+  for (const reached of syncs) reached()
+  await Promise.all([waited, again, other])
+})
+
 test('OPS-1: what nobody waits for reaches the disk too, now and then', async () => {
   const { syncs, commits } = createRecorded()
   for (let i = 0; i < 250; i++) await commits.write(async () => undefined, 'kernel')

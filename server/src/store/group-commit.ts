@@ -193,15 +193,26 @@ export function createGroupCommit(connection: WriteConnection) {
     for (const call of job.afterEnd.splice(0)) call()
   }
 
+  /** What else comes in this turn of the event loop, such as requests of other connections, and in those after it that bring more. */
+  async function untilNobodyComes(): Promise<void> {
+    for (let before = 0; before < waiting.length && waiting.length < largestBatch; ) {
+      before = waiting.length
+      await endOfTurn()
+    }
+  }
+
   /** The next jobs, together with all that can come along without waiting longer. */
   async function gather(): Promise<Job[]> {
-    // What else comes in this turn of the event loop, such as requests of other connections.
-    await endOfTurn()
+    await untilNobodyComes()
     // Who waits for the disk waits for the sync under way in any case; what comes until it ends shares the next.
     const hurried = new Promise<void>((resolve) => {
       hurry = resolve
     })
-    if (syncing && urgent === 0) await Promise.race([syncing, hurried])
+    if (syncing && urgent === 0) {
+      await Promise.race([syncing, hurried])
+      // Those who have just been answered may come again at once.
+      await untilNobodyComes()
+    }
     const batch = waiting.splice(0, largestBatch)
     urgent = waiting.filter(isUrgent).length
     return batch
