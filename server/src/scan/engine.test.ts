@@ -12,7 +12,11 @@ const fingerprintKey = randomBytes(32)
 const engine = createFullEngine({ fingerprintKey, rules: { detectors: [], only: false } })
 const valuesIn = (text: string, file = 'a.txt'): string[] =>
   engine.detect({ bytes: Buffer.from(text), file }).map(({ value }) => value.reveal())
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+/** One that is found: of ten thousand random ones about one looks as if somebody had typed it. */
+function newToken(): string {
+  const token = `hvs.${randomBytes(18).toString('hex')}Qz7`
+  return valuesIn(`"${token}",`).length === 1 ? token : newToken()
+}
 
 test('the longest match of a pattern is told from its source', () => {
   const lengths: [RegExp, number][] = [
@@ -117,4 +121,22 @@ test('DISC-2: a file of nothing but tokens is told up to a number', () => {
   const budget = createBudget(text.length)
   assert.equal(engine.detect({ bytes: Buffer.from(text), file: 'a.txt', budget }).length, 20_000)
   assert.match(budget.exceeded ?? '', /more than 20000 findings/)
+})
+
+test('DISC-2: a private key keeps its own plus signs, and loses those of a patch', () => {
+  const newKey = (): string => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    return /\n\+/.test(pem) ? pem : newKey()
+  }
+  const key = newKey()
+  const lines = key.trimEnd().split('\n')
+  const [first = '', ...rest] = lines
+  for (const written of [
+    key,
+    `key = "${lines.join('\\n')}\\n"`,
+    `key: |\n${lines.map((line) => `  ${line}`).join('\n')}\n`,
+    `${first}\n${rest.map((line) => `+${line}`).join('\n')}\n`,
+  ])
+    assert.deepEqual(valuesIn(written), [key])
 })

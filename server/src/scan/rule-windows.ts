@@ -150,11 +150,16 @@ function candidateOf({ detector, rank }: Rule, match: RegExpExecArray, from: num
   }
 }
 
-/** A private key as its file would hold it: escaped line ends undone, indentation and quoting marks dropped. */
+/**
+ * A private key as its file would hold it: escaped line ends undone, indentation and comment marks dropped. A plus sign may be the
+ * key's own: it goes only where every line begins with one, as in a patch.
+ */
 function plainPem(text: string): string {
   const lines = text.replace(/\\r/g, '').replace(/\\n/g, '\n').split(/\r?\n/)
+  const patch = lines.length > 2 && lines.slice(1).every((line) => line.startsWith('+'))
   return `${lines
-    .map((line) => line.replace(/^[\s|>#*"'+]+|[\s"'+,\\]+$/g, ''))
+    .map((line, index) => (patch && index > 0 ? line.slice(1) : line))
+    .map((line) => line.replace(/^[\s|>#*]+|[\s,\\]+$/g, ''))
     .filter((line) => line !== '')
     .join('\n')}\n`
 }

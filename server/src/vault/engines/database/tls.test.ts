@@ -18,7 +18,12 @@ const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 function join(one: Socket, other: Socket): void {
   one.pipe(other).pipe(one)
-  for (const socket of [one, other]) socket.on('error', () => [one, other].forEach((each) => each.destroy()))
+  const end = (): void => {
+    one.destroy()
+    other.destroy()
+  }
+  one.on('error', end)
+  other.on('error', end)
 }
 
 async function front(t: TestContext, accept: (socket: Socket) => void): Promise<number> {
@@ -49,14 +54,15 @@ test('VAULT-3: PostgreSQL: each sslmode checks what libpq says that it checks', 
   const port = (offersTls: boolean): Promise<number> =>
     front(t, (socket) =>
       socket.once('data', (first: Buffer) => {
-        const asks = first.equals(sslRequest)
-        if (asks) socket.write(offersTls ? 'S' : 'N')
-        if (asks && !offersTls) return socket.once('data', (next: Buffer) => plain(socket, next))
-        if (!asks) return plain(socket, first)
-        seen.encrypted++
-        return join(tlsOf(socket), createConnection({ path }))
+        if (!first.equals(sslRequest)) return plain(socket, first)
+        socket.write(offersTls ? 'S' : 'N')
+        return offersTls ? encrypted(socket) : socket.once('data', (next: Buffer) => plain(socket, next))
       }),
     )
+  const encrypted = (socket: Socket): void => {
+    seen.encrypted++
+    join(tlsOf(socket), createConnection({ path }))
+  }
   const plain = (socket: Socket, first: Buffer): void => {
     seen.plain++
     const server = createConnection({ path })

@@ -28,7 +28,9 @@ test(
     const dead = await open()
     await dead.check()
     const living = await open()
-    t.after(() => [dead, living].forEach((database) => database.close()))
+    t.after(() => {
+      for (const database of [dead, living]) database.close()
+    })
     await living.check()
     assert.equal(await named(), 1)
     await dead.check().catch(() => undefined)
