@@ -56,6 +56,9 @@ export type Mounts = {
   ): Promise<void>
 }
 
+type Tuning = { readonly description?: string; readonly config?: MountConfig }
+type FixedTuning = Readonly<Record<string, Tuning>>
+
 /** An auth method's path begins with `auth/`, as everywhere in the vault. */
 type WantedMount = {
   readonly path: string
@@ -75,11 +78,16 @@ type Needs = {
 }
 
 const storedAt = 'sys/mounts'
+const tuningStoredAt = 'sys/fixed-mounts'
+/** The one of them that clients tune: its limits are those of every token made at it. */
+const tokenMount = 'auth/token/'
 const maxPathLength = 256
 const kvTypes: ReadonlySet<string> = new Set(['kv', 'kv-v1', 'kv-v2'])
 
 export function createMounts({ barrier, router, fixed, makers, onDisable }: Needs): Mounts {
   let mounts: readonly Mount[] = []
+  /** By path, what was tuned of mounts that are always there. */
+  let fixedTuning: FixedTuning = {}
   const stores = new Map<string, Kv2Store>()
   /** By mount, because an engine may keep something in memory. */
   const engines = new Map<string, Engine>()
@@ -132,7 +140,27 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
     if (taken) throw new AppError('request.invalid', `path already in use at "${taken.path}"`)
     return mount
   }
-  const all = (): Mount[] => [...mounts, ...fixed().map(({ mount }) => mount)]
+  const fixedMounts = (): Mount[] => fixed().map(({ mount }) => ({ ...mount, ...fixedTuning[mount.path] }))
+  async function storedTuning(reader?: Reader): Promise<FixedTuning> {
+    const bytes = await barrier.get(tuningStoredAt, reader)
+    return bytes ? (JSON.parse(bytes.toString('utf8')) as FixedTuning) : {}
+  }
+  async function tuneFixed(tx: Tx, mount: Mount, { description, config }: Tuning): Promise<void> {
+    const current = await storedTuning(tx)
+    const known = current[mount.path]
+    const next: FixedTuning = {
+      ...current,
+      [mount.path]: {
+        description: description ?? known?.description ?? mount.description,
+        config: { ...known?.config, ...config },
+      },
+    }
+    await barrier.put(tx, tuningStoredAt, JSON.stringify(next))
+    tx.afterCommit(() => {
+      fixedTuning = next
+    })
+  }
+  const all = (): Mount[] => [...mounts, ...fixedMounts()]
   const of = (path: string): Mount | undefined =>
     all()
       .filter((mount) => `${path}/`.startsWith(mount.path))
@@ -151,7 +179,10 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
   }
 
   return {
-    load: async () => adopt(await stored()),
+    async load() {
+      fixedTuning = await storedTuning()
+      adopt(await stored())
+    },
     setUp: (tx) => save(tx, [newMount('secret/', 'kv', 2, 'versioned secrets')]),
     all,
     types: () => ({ secret: ['kv', ...Object.keys(makers.secret)], auth: Object.keys(makers.auth) }),
@@ -209,6 +240,8 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
     async tune(tx, written, change) {
       const path = cleanPath(written)
       const current = await stored(tx)
+      const always = fixed().find(({ mount }) => mount.path === path)
+      if (always && path === tokenMount) return tuneFixed(tx, always.mount, change)
       const mount = current.find((known) => known.path === path)
       if (!mount) throw new AppError('request.invalid', `tune of path "${path}" failed: no mount entry found`)
       const tuned: Mount = {

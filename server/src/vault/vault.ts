@@ -209,6 +209,7 @@ export function createVault(needs: Needs): Vault {
         policies,
         identity,
         accessor: accessorOf('token'),
+        config: () => mounts.of('auth/token')?.config ?? {},
         roles: tokenRoles,
         renewalTerms,
       }),

@@ -5,6 +5,7 @@ import type { Answer, Body, Call } from '../engine.ts'
 import { booleanField, countField, durationField, listField, textField, textMapField } from '../fields.ts'
 import { fitsGlob } from '../glob.ts'
 import type { Identity } from '../identity/identity.ts'
+import type { MountConfig } from '../mount-config.ts'
 import { policiesFor } from '../tokens/token-policies.ts'
 import type { TokenRole, TokenRoles } from '../tokens/token-roles.ts'
 import { authView } from '../tokens/token-view.ts'
@@ -17,6 +18,8 @@ type Needs = {
   identity: Pick<Identity, 'enter'>
   /** Of the token mount itself: aliases that callers name are known to it. */
   accessor: string
+  /** What the mount was last tuned to. */
+  config: () => MountConfig
 }
 
 /** `create`, `create-orphan` and `create/<role>`. */
@@ -48,8 +51,11 @@ export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: 
     boundCidrs: role?.boundCidrs.length ? role.boundCidrs : (parent.record.boundCidrs ?? []),
   }
   if (isBatch(body, role)) assertBatchable(wanted)
+  const { defaultTtlSeconds, maxTtlSeconds } = needs.config()
   const { token, record, warnings } = await needs.tokens.create(tx, {
     ...wanted,
+    defaultTtlSeconds,
+    maxTtlSeconds,
     ...(isBatch(body, role) ? { batch: true } : {}),
   })
   for (const name of policies)

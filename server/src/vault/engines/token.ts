@@ -4,6 +4,7 @@ import type { Policies } from '../acl/policies.ts'
 import type { Answer, Body, Call, Engine, PathSpec, RenewalTerms } from '../engine.ts'
 import { durationField, textField } from '../fields.ts'
 import type { Identity } from '../identity/identity.ts'
+import type { MountConfig } from '../mount-config.ts'
 import type { StoredToken, TokenRecord } from '../tokens/token-record.ts'
 import { type TokenRoles, tokenRoleView } from '../tokens/token-roles.ts'
 import { authView, tokenView } from '../tokens/token-view.ts'
@@ -17,6 +18,8 @@ type Needs = {
   policies: Pick<Policies, 'read'>
   identity: Pick<Identity, 'enter'>
   accessor: string
+  /** What the mount was last tuned to. */
+  config: () => MountConfig
   /** How far whoever gave the token out lets it be renewed now. */
   renewalTerms: (tx: Tx, token: TokenRecord) => Promise<RenewalTerms>
 }

@@ -282,11 +282,8 @@ const table: Readonly<Record<string, Readonly<Partial<Record<Reason, readonly st
       'POST sys/remount {"from":"a","to":"b"}',
       'POST sys/remount {"from":"auth/u","to":"auth/w"}',
     ],
-    own: ['GET sys/internal/ui/mounts/a as nobody', 'GET sys/mounts', 'GET sys/auth'],
-    pending: [
-      'POST sys/auth/token/tune {"description":"x"}',
-      'POST sys/plugins/reload/backend {"plugin":"kv"}',
-    ],
+    own: ['GET sys/internal/ui/mounts/a as nobody', 'GET sys/mounts'],
+    pending: ['POST sys/plugins/reload/backend {"plugin":"kv"}'],
     bao: ['GET sys/plugins/catalog/secret/kv'],
   },
   'sys: policies, capabilities, leases, wrapping, tools': {

@@ -118,3 +118,18 @@ test('VAULT-2: capabilities of another token, by itself and by accessor', async 
   assert.equal((await root('POST', 'sys/capabilities', { token: 'nobody', paths })).status, 400)
   assert.equal((await root('POST', 'sys/capabilities', { paths })).status, 400)
 })
+
+test('VAULT-2: the token method is tuned, and its limits are those of new tokens', async (t) => {
+  const { root } = await openAuth(t, 'approle')
+  const settings = { default_lease_ttl: '1h', max_lease_ttl: '2h', description: 'tuned' }
+  assert.equal((await root('POST', 'sys/auth/token/tune', settings)).status, 204)
+  const tuned = dataOf(await root('GET', 'sys/auth/token/tune'))
+  assert.deepEqual([tuned['default_lease_ttl'], tuned['max_lease_ttl']], [3600, 7200])
+  assert.equal(dataOf(await root('GET', 'sys/auth/token'))['description'], 'tuned')
+  const made = authOf(await root('POST', 'auth/token/create', { policies: ['default'] }))
+  assert.equal(made['lease_duration'], 3600)
+  const long = authOf(await root('POST', 'auth/token/create', { policies: ['default'], ttl: '9h' }))
+  assert.equal(long['lease_duration'], 7200)
+  // The other mounts that are always there have nothing to tune.
+  assert.equal((await root('POST', 'sys/mounts/cubbyhole/tune', settings)).status, 400)
+})
