@@ -13,7 +13,7 @@ import { createLend, lendMigrations } from './lend/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createBubblewrapDriver, createSandbox } from './sandbox/index.ts'
-import { createScanner, type Scanner } from './scan/index.ts'
+import type { Scanner } from './scan/index.ts'
 import type { Store } from './store/index.ts'
 import { type Ceiling, createVault, type KeyWrapper, type SealKind, vaultMigrations } from './vault/index.ts'
 import { type ApprovalGate, createWorkflow, workflowMigrations } from './workflow/index.ts'
@@ -276,11 +276,15 @@ function mayApproveBy(
   }
 }
 
-/** The scanner for the key as it is now. Building one takes longer than scanning a file; `fingerprintKey` throws while sealed. */
+/**
+ * The scanner for the key as it is now. Building one takes longer than scanning a file; `fingerprintKey` throws while sealed. Its
+ * code comes with the first scan: a server that scans nothing keeps twelve megabytes.
+ */
 function keepScanner(fingerprintKey: () => Promise<Buffer>): () => Promise<Scanner> {
   let kept: { key: Buffer; scanner: Scanner } | undefined
   return async () => {
     const key = await fingerprintKey()
+    const { createScanner } = await import('./scan/index.ts')
     if (!kept?.key.equals(key))
       kept = { key, scanner: createScanner({ fingerprintKey: key, threads: 'always' }) }
     return kept.scanner

@@ -3,7 +3,7 @@ import { open, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ScanView } from '@keyward/contract'
 import { actorOf, newId, type Principal, reasonOf } from '../core/index.ts'
-import { type GroupedFinding, groupByFingerprint, type RawFinding, type Scanner } from '../scan/index.ts'
+import type { GroupedFinding, RawFinding, Scanner } from '../scan/index.ts'
 import { isOwnPath, type Tx } from '../store/index.ts'
 import {
   findingByFingerprint,
@@ -71,6 +71,7 @@ export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: Fin
       const problem = { file: scan.path, reason: reasonOf(error) }
       current = { ...current, state: 'failed', problems: [...problems, problem] }
     }
+    const { groupByFingerprint } = await import('../scan/index.ts')
     const groups = groupByFingerprint(found)
     current = { ...current, findings: groups.length, finishedAt: clock.now().toISOString() }
     // Until here a reader sees it running: a finished scan has its findings stored.
