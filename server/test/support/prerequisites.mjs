@@ -32,6 +32,12 @@ const needs = [
   },
   { name: 'chromium', packages: ['chromium'], why: 'the console', present: hasChromium },
   { name: 'postgres', packages: ['postgresql'], why: 'the store on PostgreSQL', present: hasPostgres },
+  {
+    name: 'redis-server',
+    packages: ['redis-server'],
+    why: 'users of Redis',
+    present: () => onPath('redis-server'),
+  },
 ]
 
 // Without CI=true the tests that use the `bao` command are skipped by name where it cannot be had.

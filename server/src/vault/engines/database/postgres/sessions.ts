@@ -8,6 +8,7 @@ import { reasonOf } from '../../../../core/index.ts'
 import { refused, signInRefused, unreachable, withoutSecrets } from '../failure.ts'
 import type { PostgresAddress, TlsMode } from './address.ts'
 import { standardIterations } from './scram.ts'
+import { createTurnstile } from './turnstile.ts'
 
 /** Sessions of one PostgreSQL server, opened when needed and kept for the next who needs one. */
 export type Sessions = {
@@ -20,7 +21,14 @@ export type Sessions = {
 
 /** `scramIterations`: how the server stores a password that it is given; undefined: not with SCRAM. */
 export type ServerFacts = { readonly scramIterations: number | undefined }
-type Opened = { readonly pool: pg.Pool; readonly facts: ServerFacts }
+type Opened = {
+  readonly pool: pg.Pool
+  readonly facts: ServerFacts
+  /** How many hold a session of it or are about to. */
+  users: number
+  /** It ends with its last user: a pool that is told to end serves nobody who waits for it. */
+  leaving: boolean
+}
 
 /** Statements go as one message; the rows of the last one come back. */
 export type Session = (statements: string) => Promise<readonly Record<string, unknown>[]>
@@ -41,6 +49,8 @@ const queryMilliseconds = 45_000
 
 export function createSessions(needs: Needs): Sessions {
   let opened: Promise<Opened> | undefined
+  // The pool takes the wait for a session in use for a server that does not answer: nobody waits there.
+  const turnstile = createTurnstile(needs.most)
 
   /** Which host and which way of TLS work is found out once, and again after a connection broke. */
   async function open(): Promise<Opened> {
@@ -48,7 +58,7 @@ export function createSessions(needs: Needs): Sessions {
     for (const config of await candidates(needs)) {
       try {
         const facts = await probe(config, needs.address.writable)
-        return { pool: poolOf(config, needs), facts }
+        return { pool: poolOf(config, needs), facts, users: 0, leaving: false }
       } catch (error) {
         failure = error
         if (error instanceof pg.DatabaseError && isSignIn(error)) break
@@ -59,7 +69,16 @@ export function createSessions(needs: Needs): Sessions {
 
   function forget(known: Promise<Opened>): void {
     if (opened === known) opened = undefined
-    known.then(({ pool }) => pool.end()).catch(() => undefined)
+    known
+      .then((pooled) => {
+        pooled.leaving = true
+        return endUnused(pooled)
+      })
+      .catch(() => undefined)
+  }
+
+  async function endUnused({ pool, users, leaving }: Opened): Promise<void> {
+    if (leaving && users === 0 && !pool.ending) await pool.end()
   }
 
   /** What could not be opened is not kept: the next who needs it tries anew. */
@@ -75,10 +94,12 @@ export function createSessions(needs: Needs): Sessions {
   async function withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
     opened ??= open()
     const mine = opened
-    const { pool } = await usable(mine)
+    const pooled = await usable(mine)
+    if (pooled.leaving) return withSession(work)
+    pooled.users++
     let client: pg.PoolClient | undefined
     try {
-      client = await pool.connect()
+      client = await pooled.pool.connect()
       const held = client
       const result = await work((statements) => rowsOf(held, statements))
       held.release()
@@ -87,13 +108,16 @@ export function createSessions(needs: Needs): Sessions {
       client?.release(true)
       if (!(error instanceof pg.DatabaseError) || isConnectionError(error)) forget(mine)
       throw error
+    } finally {
+      pooled.users--
+      endUnused(pooled).catch(() => undefined)
     }
   }
 
   return {
     async run(secrets, work) {
       try {
-        return await withSession(work)
+        return await turnstile.pass(() => withSession(work))
       } catch (error) {
         throw translated(error, [...secrets, needs.password()])
       }
