@@ -13,12 +13,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { findBao } from '../server/test/support/bao.ts'
 import { postgresBinaries } from '../server/test/support/postgres.ts'
 import { startPostgresAccounts } from '../server/test/support/postgres-accounts.ts'
-import { circumstances, median, print, rounded } from './support/figures.ts'
-import { type Answered, hasWrk, runLoad } from './support/http-load.ts'
+import { circumstances, print } from './support/figures.ts'
+import { hasWrk } from './support/http-load.ts'
+import { compareInTurns, connectionsInWords, type Measured, measureLoad } from './support/rounds.ts'
 import {
   call,
   openWorkbench,
-  processorSeconds,
   sourceLauncher,
   startBao,
   startKeyward,
@@ -82,36 +82,15 @@ async function settled(clean: () => Promise<unknown>): Promise<void> {
     }
 }
 
-type Measured = Omit<Answered, 'requests'> & { readonly processorMicroseconds: number }
-
-async function measure({ port, token, pid }: Target, connections: number): Promise<Measured> {
-  const before = processorSeconds(pid)
-  const load = { port, token, connections, seconds, path: '/v1/database/creds/bench' }
-  const { requests, ...rates } = await runLoad(load, wrk, bench.folder)
-  return { ...rates, processorMicroseconds: ((processorSeconds(pid) - before) * 1e6) / requests }
-}
-
-async function compare(targets: readonly Target[], connections: number, clean: () => Promise<unknown>) {
-  const measured = new Map<string, Measured[]>(targets.map(({ name }) => [name, []]))
-  for (let round = 0; round <= rounds; round++)
-    for (const target of targets) {
-      const result = await measure(target, connections)
-      await settled(clean)
-      if (round > 0) measured.get(target.name)?.push(result)
-    }
-  const middle = (name: string, of: keyof Measured): number =>
-    median((measured.get(name) ?? []).map((result) => result[of]))
-  return Object.fromEntries(
-    targets.map(({ name }) => [
-      name,
-      {
-        perSecond: rounded(middle(name, 'perSecond')),
-        p99Milliseconds: rounded(middle(name, 'p99Milliseconds'), 1),
-        processorMicroseconds: rounded(middle(name, 'processorMicroseconds')),
-        timesOpenbao: rounded(middle(name, 'perSecond') / middle('openbao', 'perSecond'), 1),
-      },
-    ]),
-  )
+async function measure(
+  target: Target,
+  connections: number,
+  clean: () => Promise<unknown>,
+): Promise<Measured> {
+  const load = { connections, seconds, path: '/v1/database/creds/bench' }
+  const measured = await measureLoad(target, load, { wrk, folder: bench.folder })
+  await settled(clean)
+  return measured
 }
 
 if (!postgresBinaries()) {
@@ -129,10 +108,8 @@ try {
   for (const target of [ours, ...theirs]) targets.push(await prepare(target, postgres))
   const compared: Record<string, unknown> = {}
   for (const connections of connectionCounts)
-    compared[`${connections} ${connections === 1 ? 'connection' : 'connections'}`] = await compare(
-      targets,
-      connections,
-      () => postgres.query(withoutRoles),
+    compared[connectionsInWords(connections)] = await compareInTurns(targets, rounds, (target) =>
+      measure(target, connections, () => postgres.query(withoutRoles)),
     )
   print({
     ...circumstances(),

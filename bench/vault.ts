@@ -12,13 +12,13 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { findBao } from '../server/test/support/bao.ts'
-import { circumstances, median, print, rounded } from './support/figures.ts'
-import { type Answered, hasWrk, runLoad } from './support/http-load.ts'
+import { circumstances, print, rounded } from './support/figures.ts'
+import { hasWrk } from './support/http-load.ts'
+import { compareInTurns, connectionsInWords, type Measured, measureLoad } from './support/rounds.ts'
 import {
   call,
   childrenOf,
   openWorkbench,
-  processorSeconds,
   residentMegabytes,
   sourceLauncher,
   startBao,
@@ -35,7 +35,6 @@ const wrk = hasWrk()
 type Request = { readonly path: string; readonly body?: string }
 /** A server with the requests that it is asked; `login` differs from server to server. */
 type Subject = Target & { readonly requests: Readonly<Record<Kind, () => Request>> }
-type Measured = Omit<Answered, 'requests'> & { readonly processorMicroseconds: number }
 
 const kinds = ['read', 'write', 'lookup', 'login', 'encrypt'] as const
 type Kind = (typeof kinds)[number]
@@ -77,13 +76,13 @@ async function prepare(target: Target): Promise<Subject> {
 }
 
 async function measure(subject: Subject, kind: Kind, connections: number): Promise<Measured> {
-  const { port, token, pid, requests } = subject
-  const before = processorSeconds(pid)
   const watch = setInterval(() => notePeak(subject), 250)
   try {
-    const load = { port, token, connections, seconds, ...requests[kind]() }
-    const { requests: answered, ...rates } = await runLoad(load, wrk, bench.folder)
-    return { ...rates, processorMicroseconds: ((processorSeconds(pid) - before) * 1e6) / answered }
+    return await measureLoad(
+      subject,
+      { connections, seconds, ...subject.requests[kind]() },
+      { wrk, folder: bench.folder },
+    )
   } finally {
     clearInterval(watch)
   }
@@ -96,34 +95,6 @@ function notePeak({ name, pid }: Target): void {
     server: Math.max(known.server, residentMegabytes(pid).rss),
     children: Math.max(known.children, children),
   })
-}
-
-/** Each server in turn, so that what else the machine does meets all of them alike. */
-async function compare(subjects: readonly Subject[], kind: Kind, connections: number) {
-  const measured = new Map<string, Measured[]>(subjects.map(({ name }) => [name, []]))
-  for (let round = 0; round <= rounds; round++)
-    for (const subject of subjects) {
-      const result = await measure(subject, kind, connections)
-      if (round > 0) measured.get(subject.name)?.push(result)
-    }
-  const middle = (name: string, of: keyof Measured): number =>
-    median((measured.get(name) ?? []).map((result) => result[of]))
-  const theirs = { rate: middle('openbao', 'perSecond'), p99: middle('openbao', 'p99Milliseconds') }
-  return Object.fromEntries(
-    subjects.map(({ name }) => {
-      const [rate, p99] = [middle(name, 'perSecond'), middle(name, 'p99Milliseconds')]
-      const figures = {
-        perSecond: rounded(rate),
-        p99Milliseconds: rounded(p99, 2),
-        processorMicroseconds: rounded(middle(name, 'processorMicroseconds')),
-      }
-      if (Number.isNaN(theirs.rate) || name === 'openbao') return [name, figures]
-      return [
-        name,
-        { ...figures, timesOpenbao: rounded(rate / theirs.rate, 1), p99Ratio: rounded(p99 / theirs.p99, 2) },
-      ]
-    }),
-  )
 }
 
 const memory = () =>
@@ -147,10 +118,10 @@ try {
   const compared: Record<string, unknown> = {}
   for (const kind of chosen)
     for (const connections of connectionCounts)
-      compared[`${kind}, ${connections} ${connections === 1 ? 'connection' : 'connections'}`] = await compare(
+      compared[`${kind}, ${connectionsInWords(connections)}`] = await compareInTurns(
         [ours, kernel, ...theirs],
-        kind,
-        connections,
+        rounds,
+        (subject) => measure(subject, kind, connections),
       )
   print({
     ...circumstances(),

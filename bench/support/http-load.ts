@@ -4,6 +4,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
 export type Load = {
@@ -68,12 +69,14 @@ const isFolder = (path: string): boolean => path.endsWith('/')
 
 const withClient = async (load: Load): Promise<Answered> =>
   JSON.parse(
-    await output(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify(load)]),
+    await output(process.execPath, [fileURLToPath(import.meta.url)], JSON.stringify(load)),
   ) as Answered
 
-const output = (command: string, args: readonly string[]): Promise<string> =>
+/** `input` goes to standard input: it holds a token, which is no argument's business. */
+const output = (command: string, args: readonly string[], input = ''): Promise<string> =>
   new Promise((resolve, reject) => {
-    execFile(command, args, (error, out) => (error ? reject(error) : resolve(out)))
+    const child = execFile(command, args, (error, out) => (error ? reject(error) : resolve(out)))
+    child.stdin?.end(input)
   })
 
 /** Keeps the connections busy, each with one request at a time. */
@@ -121,4 +124,4 @@ async function client({ port, token, path, body, connections, seconds }: Load): 
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  process.stdout.write(JSON.stringify(await client(JSON.parse(process.argv[2] ?? '{}') as Load)))
+  process.stdout.write(JSON.stringify(await client(JSON.parse(await text(process.stdin)) as Load)))
