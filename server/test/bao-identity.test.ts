@@ -26,6 +26,20 @@ async function setup(t: TestContext, path: string) {
   return { url, rootToken, clock, bao, nobody, field, accessorOf }
 }
 
+async function setupOidc(t: TestContext, path: string, ...more: string[]) {
+  const { url, bao, clock } = await setup(t, path)
+  const issuer = await openIssuer(t, [await newSigningKey()], clock)
+  const config = [
+    `oidc_discovery_url=${issuer.url}`,
+    `oidc_client_id=${issuer.client.id}`,
+    `oidc_client_secret=${issuer.client.secret}`,
+    ...more,
+  ]
+  await succeeds(bao('auth', 'enable', 'oidc'))
+  await succeeds(bao('write', 'auth/oidc/config', ...config))
+  return { url, bao, issuer }
+}
+
 test('VAULT-2: bao keeps entities, groups and aliases, and a policy with a template follows them', async (t) => {
   const path = await baoOrSkip(t)
   if (path === undefined) return
@@ -121,19 +135,7 @@ test('VAULT-2: bao signs in with a token of a provider', async (t) => {
 test('VAULT-2: bao login -method=oidc: the browser goes to the provider and comes back', async (t) => {
   const path = await baoOrSkip(t)
   if (path === undefined) return
-  const { url, bao, clock } = await setup(t, path)
-  const issuer = await openIssuer(t, [await newSigningKey()], clock)
-  await succeeds(bao('auth', 'enable', 'oidc'))
-  await succeeds(
-    bao(
-      'write',
-      'auth/oidc/config',
-      `oidc_discovery_url=${issuer.url}`,
-      `oidc_client_id=${issuer.client.id}`,
-      `oidc_client_secret=${issuer.client.secret}`,
-      'default_role=person',
-    ),
-  )
+  const { url, bao } = await setupOidc(t, path, 'default_role=person')
   await succeeds(
     bao(
       'write',
@@ -150,18 +152,7 @@ test('VAULT-2: bao login -method=oidc: the browser goes to the provider and come
 test('VAULT-2: bao login -method=oidc: to the server, and with a device', async (t) => {
   const path = await baoOrSkip(t)
   if (path === undefined) return
-  const { url, bao, clock } = await setup(t, path)
-  const issuer = await openIssuer(t, [await newSigningKey()], clock)
-  await succeeds(bao('auth', 'enable', 'oidc'))
-  await succeeds(
-    bao(
-      'write',
-      'auth/oidc/config',
-      `oidc_discovery_url=${issuer.url}`,
-      `oidc_client_id=${issuer.client.id}`,
-      `oidc_client_secret=${issuer.client.secret}`,
-    ),
-  )
+  const { url, bao, issuer } = await setupOidc(t, path)
   const usual = ['user_claim=sub', 'poll_interval=1']
   await succeeds(
     bao(
