@@ -130,6 +130,25 @@ export function mixOf(value: string): number {
   return value.length > 1 ? changes / (value.length - 1) : 0
 }
 
+/** What two letters in the middle of a name are; longer parts have a vowel and no heap of consonants. */
+const short = new Set(
+  'is on id to of in by my db up no do at or an ui io ok as if it re un go we us ad ip os js ts pw vm'.split(
+    ' ',
+  ),
+)
+export const isSpoken = (part: string): boolean => {
+  const letters = part.toLowerCase()
+  if (letters.length < 3) return short.has(letters) || letters.length === 1
+  return /[aeiouy]/.test(letters) && !/[bcdfghjklmnpqrstvwxz]{5}|[jqvxz]{2}|q[^u]/.test(letters)
+}
+
+/** The share of characters in runs of letters that nobody could say: near 0 in words put together, a half in random text. */
+export function shareUnspoken(value: string): number {
+  const parts = value.match(/[A-Z]?[a-z]+|[A-Z]+/g) ?? []
+  const unspoken = parts.filter((part) => !isSpoken(part))
+  return unspoken.join('').length / Math.max(1, value.length)
+}
+
 /** Refuses what nobody would take for random: too few different characters for its length. */
 export function judgeEntropy(bits: number): (value: string) => false | undefined {
   return (value) => (entropyOf(value) < bits ? false : undefined)

@@ -1,4 +1,4 @@
-import { entropyOf, mixOf } from '../checks.ts'
+import { entropyOf, mixOf, shareUnspoken } from '../checks.ts'
 import type { Detector } from '../detector.ts'
 import type { Confidence } from '../finding.ts'
 
@@ -249,7 +249,8 @@ function looksDrawn(text: string, letters: string): boolean {
   const share = length < 24 ? 0.56 : length < 32 ? 0.68 : 0.72
   if (entropyOf(text) < Math.min(share * Math.log2(Math.min(letters.length, length)), 3)) return false
   // Lower-case words have no digit and no capital between their letters.
-  if (length >= 24 && letters.length >= 36 && mixOf(text) < (letters.length >= 62 ? 0.2 : 0.04)) return false
+  if (length >= 24 && letters.length >= 36 && mixOf(text) < (letters.length >= 62 ? 0.2 : 0.04))
+    return shareUnspoken(text) >= 0.15 && stepsIn(text) < 0.6
   return stepsIn(text) < 0.6
 }
 

@@ -3,14 +3,26 @@ import type { Confidence, Syntax } from '../finding.ts'
 import { isLoose } from '../key-name.ts'
 import { isHarmless } from '../plausible.ts'
 import { isTestOrExample } from '../syntax.ts'
-import { likelihoodOf } from './model.ts'
+import type { Sight } from './features.ts'
+import { likelihoodOf as likelihoodByModel } from './model.ts'
 import type { Found } from './read-value.ts'
-import { isCode, isPathOrAddress, isUuid, looksLikeName, namesItself, saysNothing } from './words.ts'
+import {
+  isCode,
+  isPathOrAddress,
+  isUuid,
+  looksDrawn,
+  looksLikeName,
+  namesItself,
+  saysNothing,
+} from './words.ts'
 
 type Assigned = Found & { readonly key: string; readonly kind: 'password' | 'token' }
 type Context = { readonly syntax: Syntax; readonly file: string }
 
 export type Verdict = { readonly confidence: Confidence; readonly reasons: readonly string[] }
+
+const likelihoodOf = (sight: Sight): number =>
+  Math.max(likelihoodByModel(sight), looksDrawn(sight.value) ? 0.9 : 0)
 
 /** How sure one can be that a value assigned to such a key is a secret; `undefined` when it is not one. */
 export function judgeAssigned(assigned: Assigned, value: string, context: Context): Verdict | undefined {

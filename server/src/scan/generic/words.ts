@@ -1,3 +1,5 @@
+import { entropyOf, isSpoken, mixOf, shareUnspoken } from '../checks.ts'
+
 const setOf = (words: string): ReadonlySet<string> => new Set(words.split(' '))
 
 /** Words of which people put together values that stand for no secret: `mysecretpassword`, `test-api-key-1`. */
@@ -81,14 +83,13 @@ export function looksLikeName(value: string): boolean {
   return /^[A-Z]+(?:_[A-Z0-9]{1,20}){1,8}$/.test(value)
 }
 
-/** What two letters in the middle of a name are; longer parts have a vowel and no heap of consonants. */
-const short = setOf(
-  'is on id to of in by my db up no do at or an ui io ok as if it re un go we us ad ip os js ts pw vm',
-)
-const isSpoken = (part: string): boolean => {
-  const letters = part.toLowerCase()
-  if (letters.length < 3) return short.has(letters) || letters.length === 1
-  return /[aeiouy]/.test(letters) && !/[bcdfghjklmnpqrstvwxz]{5}|[jqvxz]{2}|q[^u]/.test(letters)
+/**
+ * Long, and of letters in a disorder that no name has, such as a generator of passwords draws. One of some hundred
+ * such holds enough letters in a row as words do to mislead the model, so this is not left to it.
+ */
+export function looksDrawn(value: string): boolean {
+  if (!/^[A-Za-z0-9]{16,}$/.test(value) || entropyOf(value) < 3.4) return false
+  return (mixOf(value) >= 0.3 || shareUnspoken(value) >= 0.3) && !looksLikeName(value)
 }
 
 /** One case throughout, or a capital first, and vowels where a word has them; or a version. */
