@@ -4,9 +4,11 @@ import { type TestContext, test } from 'node:test'
 import { api } from '@keyward/contract'
 import type { Page } from 'playwright-core'
 import { assertGood, openBrowser, openVisitor, settle, tabTo, type Visitor } from './support/browser.ts'
-import { type Planted, randomText } from './support/leaky-project.ts'
+import { createDraws } from './support/draws.ts'
+import type { Planted } from './support/leaky-project.ts'
 import { type RunningServer, startServer } from './support/server.ts'
 
+const draws = createDraws('console vault')
 const printedLink = (server: RunningServer): string =>
   /console +(\S+#code=\S+)/.exec(server.output())?.[1] ?? ''
 
@@ -29,7 +31,7 @@ test('UI-1: a secret from the first version to the last, a policy, a program tha
   const planted = ['first', 'second', 'other'].map((name) => ({
     name,
     file: name,
-    value: `made-up-${randomText(20)}`,
+    value: `made-up-${draws.text(20)}`,
   }))
   const [first, second, other] = planted.map(({ value }) => value)
   const visitor = await signIn(t, server, planted)

@@ -4,11 +4,13 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import { createDraws } from './support/draws.ts'
 import { openUpstream } from './support/egress.ts'
-import { newPaymentsKey, randomText } from './support/leaky-project.ts'
+import { newPaymentsKey } from './support/leaky-project.ts'
 import { scratchFolder } from './support/server.ts'
 
 const program = join(import.meta.dirname, 'support', 'killed-keyward.ts')
+const draws = createDraws('killed leaked key')
 const host = 'payments.example.test'
 /** So many data folders at once: most of the time of each goes into waiting for the disk. */
 const lanes = 3
@@ -30,7 +32,7 @@ function makeProject(parent: string, name: string): Project {
     '.env': `PORT=80\nSTRIPE_KEY=${key}\n`,
     'shop.yaml': `stripe:\n  stripe_key: "${key.replaceAll('"', '')}"\ndatabase:\n  db_password: "${password.replaceAll('"', '')}"\n`,
   })
-  const before = written(newPaymentsKey(), randomText(24))
+  const before = written(newPaymentsKey(), draws.text(24))
   for (const [file, text] of Object.entries(before)) writeFileSync(join(folder, file), text)
   const reference = (secret: string): string => `"keyward://secret/${name}/${secret}#value"`
   return { folder, before, after: written(reference('stripe-key'), reference('db-password')) }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { createDraws } from '../../test/support/draws.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
 
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('hook')
+const newToken = draws.vaultToken
 const identity = ['-c', 'user.name=Test', '-c', 'user.email=test@example.invalid']
 
 function repository(home: string): { folder: string; git(...args: string[]): number; said(): string } {

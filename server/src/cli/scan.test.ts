@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { createDraws } from '../../test/support/draws.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
 
-const newKey = (): string =>
-  `ghp_${randomBytes(40)
-    .toString('base64')
-    .replace(/[^A-Za-z0-9]/g, 'x')
-    .slice(0, 36)}`
+const draws = createDraws('scan command')
+const newKey = (): string => `ghp_${draws.text(36)}`
 
 function git(folder: string, ...args: string[]): void {
   const identity = ['-c', 'user.name=Test', '-c', 'user.email=test@example.invalid']
@@ -95,7 +92,7 @@ test('DISC-3: fingerprints stay the same, and a baseline hides what is known', a
 test('DISC-3: the same key gives the same fingerprints on two machines, and none gives others', async (t) => {
   const [one, two] = [openShell(t), openShell(t)]
   const input = `GITHUB_TOKEN=${newKey()}\n`
-  const key = { KEYWARD_FINGERPRINT_KEY: randomBytes(32).toString('hex') }
+  const key = { KEYWARD_FINGERPRINT_KEY: draws.hex(32) }
   const fingerprint = async ({ keyward }: typeof one, env: Record<string, string>): Promise<string> =>
     JSON.parse((await keyward(['scan', '-', '--json'], { input, env })).stdout)[0].fingerprint
   assert.equal(await fingerprint(one, key), await fingerprint(two, key))

@@ -1,7 +1,6 @@
 // From a value in a file to a reference and back, with the real scanner, vault and store.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
@@ -14,6 +13,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FindingView } from '@keyward/contract'
+import { createDraws } from '../../test/support/draws.ts'
 import { newPaymentsKey } from '../../test/support/leaky-project.ts'
 import { openWorld, temporaryFolder } from '../../test/support/world.ts'
 import { type Principal, silentLog } from '../core/index.ts'
@@ -30,7 +30,7 @@ async function open(t: TestContext) {
   const vault = createVault({ store, audit, clock, log: silentLog, keyFile: join(dataDir, 'unseal.key') })
   await vault.load()
   await vault.initialise({ seal: 'keyfile' })
-  const scanner = createScanner({ fingerprintKey: randomBytes(32) })
+  const scanner = createScanner({ fingerprintKey: createDraws('import').bytes(32) })
   const findings = createFindings({ ...world, log: silentLog, vault, scanner: async () => scanner })
   const root = realpathSync(temporaryFolder(t))
 

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { randomBytes, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
+import { createDraws } from '../../test/support/draws.ts'
 import type { RawFinding } from './finding.ts'
 import { createScanner } from './index.ts'
 
-const scanner = createScanner({ fingerprintKey: randomBytes(32) })
-const token = `${randomBytes(12).toString('hex')}Z9q`
-const password = `Tz${randomBytes(6).toString('hex')}!k`
+const draws = createDraws('assignments')
+const scanner = createScanner({ fingerprintKey: draws.bytes(32) })
+const token = `${draws.hex(12)}Z9q`
+const uuid = [4, 2, 2, 2, 6].map(draws.hex).join('-')
+const password = `Tz${draws.hex(6)}!k`
 
 async function findingsIn(file: string, text: string): Promise<RawFinding[]> {
   const findings: RawFinding[] = []
@@ -98,7 +100,7 @@ const moreWays: [string, string, string][] = [
   ['a.rb', `ENV['API_TOKEN'] ||= '${token}'\n`, token],
   ['a.ts', `const apiKeys = ['${token}']\n`, token],
   ['.env', `DB_KENNWORT=${password}\n`, password],
-  ['.env', `SHOP_API_KEY=${randomUUID()}\n`, ''],
+  ['.env', `SHOP_API_KEY=${uuid}\n`, ''],
 ]
 for (const [file, text, value] of moreWays) {
   const shown = (value === '' ? text : text.replaceAll(value, '<value>')).trim().replaceAll('\n', '⏎')
@@ -207,7 +209,7 @@ test('DISC-3: a fingerprint in the baseline is not reported', async () => {
 })
 
 test('DISC-3: a fingerprint needs the key: another scanner gives another one', async () => {
-  const other = createScanner({ fingerprintKey: randomBytes(32) })
+  const other = createScanner({ fingerprintKey: draws.bytes(32) })
   const prints = new Set<string>()
   for (const each of [scanner, other]) {
     for await (const event of each.text('.env', `API_SECRET=${token}`)) {

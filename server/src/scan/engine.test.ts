@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import { createDraws } from '../../test/support/draws.ts'
 import { createBudget } from './budget.ts'
 import type { Detector } from './detector.ts'
 import { detectors } from './detectors/index.ts'
@@ -8,13 +9,14 @@ import { createEngine } from './engine.ts'
 import { createFullEngine } from './full-engine.ts'
 import { longestMatch } from './pattern-length.ts'
 
-const fingerprintKey = randomBytes(32)
+const draws = createDraws('engine')
+const fingerprintKey = draws.bytes(32)
 const engine = createFullEngine({ fingerprintKey, rules: { detectors: [], only: false } })
 const valuesIn = (text: string, file = 'a.txt'): string[] =>
   engine.detect({ bytes: Buffer.from(text), file }).map(({ value }) => value.reveal())
 /** One that is found: of ten thousand random ones about one looks as if somebody had typed it. */
 function newToken(): string {
-  const token = `hvs.${randomBytes(18).toString('hex')}Qz7`
+  const token = draws.vaultToken()
   return valuesIn(`"${token}",`).length === 1 ? token : newToken()
 }
 
@@ -51,7 +53,7 @@ test('DISC-2: a match that the edge of a window cuts is looked at again, whole',
   }
   const own = createEngine({ detectors: [detector], fingerprintKey })
   for (const length of [100, 200, 205, 3000, 12_000]) {
-    const value = `own_${randomBytes(length / 2).toString('hex')}`
+    const value = `own_${draws.text(length, '0123456789abcdef')}`
     const [finding] = own.detect({ bytes: Buffer.from(`x ${value} y`), file: 'a.txt' })
     assert.equal(finding?.value.reveal(), value)
   }
@@ -59,9 +61,9 @@ test('DISC-2: a match that the edge of a window cuts is looked at again, whole',
 
 test('DISC-2: long signed tokens and long private keys are found whole', () => {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const claims = { sub: 'a', groups: Array.from({ length: 60 }, () => randomBytes(16).toString('hex')) }
+  const claims = { sub: 'a', groups: Array.from({ length: 60 }, () => draws.hex(16)) }
   const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`
-  const token = `${signed}.${createHmac('sha256', randomBytes(32)).update(signed).digest('base64url')}`
+  const token = `${signed}.${createHmac('sha256', draws.bytes(32)).update(signed).digest('base64url')}`
   assert.ok(token.length > 2800)
   assert.deepEqual(valuesIn(`bearer: ${token}\n`), [token])
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })

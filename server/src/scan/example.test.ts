@@ -1,11 +1,11 @@
 // The example project holds exactly what its maker planted: every one is found, and nothing else.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { createDraws } from '../../test/support/draws.ts'
 import { createScanner, formatFindings, formats, groupByFingerprint, type RawFinding } from './index.ts'
 
 type Planted = { name: string; file: string; line: number; value: string; commit?: boolean }
@@ -13,9 +13,9 @@ type Make = (folder: string, options?: { seed?: string }) => { history: boolean;
 
 const maker = new URL('../../../examples/leaky-shop/make.mjs', import.meta.url)
 const { makeLeakyShop } = (await import(maker.href)) as { makeLeakyShop: Make }
-const scanner = createScanner({ fingerprintKey: randomBytes(32) })
+const scanner = createScanner({ fingerprintKey: createDraws('example').bytes(32) })
 
-for (const seed of ['leaky-shop', randomBytes(8).toString('hex'), randomBytes(8).toString('hex')]) {
+for (const seed of ['leaky-shop', 'a second shop', 'a third shop']) {
   test(`DISC-1: exactly the planted secrets of the leaky shop are found (seed ${seed})`, async (t) => {
     const root = await mkdtemp(join(tmpdir(), 'keyward-shop-'))
     t.after(() => rm(root, { recursive: true, force: true }))

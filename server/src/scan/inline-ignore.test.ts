@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { createDraws } from '../../test/support/draws.ts'
 import { detectors } from './detectors/index.ts'
 import { createEngine } from './engine.ts'
 
-const engine = createEngine({ detectors, fingerprintKey: randomBytes(32), today: () => '2026-11-21' })
-const value = `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('inline ignore')
+const engine = createEngine({ detectors, fingerprintKey: draws.bytes(32), today: () => '2026-11-21' })
+const value = draws.vaultToken()
 const found = (comment: string): number =>
   engine.detect({ bytes: Buffer.from(`a\nconst t = '${value}' // ${comment}\nb\n`), file: 'a.ts' }).length
 

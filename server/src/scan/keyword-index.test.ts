@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
+import { createDraws } from '../../test/support/draws.ts'
 import { createKeywordIndex } from './keyword-index.ts'
 
 const find = (words: string[], text: string): [string | undefined, number][] => {
@@ -24,9 +24,10 @@ test('words that overlap, begin alike or stand at the very ends are all found, w
 })
 
 test('on random text the index finds what a plain search finds', () => {
-  const draw = (length: number): string => Array.from({ length }, () => 'ab-_'.charAt(randomInt(4))).join('')
+  const { text: drawn, below } = createDraws('keyword index')
+  const draw = (length: number): string => drawn(length, 'ab-_')
   for (let round = 0; round < 200; round++) {
-    const words = [...new Set(Array.from({ length: 12 }, () => draw(1 + randomInt(5))))]
+    const words = [...new Set(Array.from({ length: 12 }, () => draw(1 + below(5))))]
     const text = draw(300)
     const plain = words.flatMap((word) =>
       Array.from({ length: text.length }, (_, at) => at).flatMap((at) =>

@@ -1,25 +1,22 @@
 // A project with planted, generated secrets in many syntaxes, and a search for them in every byte of a folder.
-import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { createDraws } from './draws.ts'
 
 export type Planted = { readonly name: string; readonly file: string; readonly value: string }
 export type LeakyProject = { readonly folder: string; readonly planted: readonly Planted[] }
 
 type MakeShop = (folder: string, options: { seed: string }) => { planted: Planted[] }
 
-const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+const draws = createDraws('leaky project')
 
-export const randomText = (length: number): string =>
-  Array.from(randomBytes(length), (byte) => alphabet[byte % alphabet.length]).join('')
-
-export const newPaymentsKey = (): string => `sk_live_${randomText(24)}`
+export const newPaymentsKey = (): string => `sk_live_${draws.text(24)}`
 
 /** The leaky shop of the examples with other keys, and files that differ in how they are written. */
 export async function makeLeakyProject(folder: string): Promise<LeakyProject> {
   const maker = new URL('../../../examples/leaky-shop/make.mjs', import.meta.url)
   const { makeLeakyShop } = (await import(maker.href)) as { makeLeakyShop: MakeShop }
-  const { planted } = makeLeakyShop(folder, { seed: randomBytes(8).toString('hex') })
+  const { planted } = makeLeakyShop(folder, { seed: draws.hex(8) })
   const own = [
     plant(folder, 'settings.json', (value) => `{\n  "stripe": { "secretKey": "${value}" }\n}\n`),
     plant(folder, 'service/config.toml', (value) => `[payments]\napi_key = "${value}"\n`),

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { createDraws } from '../../../test/support/draws.ts'
 import { openShell } from '../../../test/support/keyward-command.ts'
 
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('scan options')
+const newToken = draws.vaultToken
 
 function git(folder: string, ...args: string[]): void {
   const identity = ['-c', 'user.name=Test', '-c', 'user.email=test@example.invalid']
@@ -128,7 +129,7 @@ test('DISC-1: with --new-commits a commit of the history is looked through once'
 
 test('DISC-4: the exit code and the result can begin at a confidence', async (t) => {
   const { keyward, told } = project(t, {
-    'test.env': `DB_PASSWORD=${randomBytes(9).toString('base64url')}x7\n`,
+    'test.env': `DB_PASSWORD=${draws.bytes(9).toString('base64url')}x7\n`,
   })
   const [all, none] = [await told('shop'), await told('shop', '--confidence', 'high')]
   assert.deepEqual([all.length, none.length], [1, 0])

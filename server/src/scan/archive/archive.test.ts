@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { crc32, deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { createDraws } from '../../../test/support/draws.ts'
 import type { RawFinding } from '../finding.ts'
 import { createScanner } from '../scan.ts'
 import { archiveProblem, filesInside, limitsFor } from './look-inside.ts'
 
-const scanner = createScanner({ fingerprintKey: randomBytes(32) })
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('archive')
+const scanner = createScanner({ fingerprintKey: draws.bytes(32) })
+const newToken = draws.vaultToken
 
 async function folder(t: TestContext, files: Record<string, string | Buffer>): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'keyward-archive-'))
@@ -133,7 +134,7 @@ test('DISC-1: long names, names that lead elsewhere, and files larger than a win
 
 test('DISC-1: what cannot be opened, or is damaged, is a problem and not the end', async (t) => {
   const value = newToken()
-  const whole = gzipSync(randomBytes(100_000))
+  const whole = gzipSync(draws.bytes(100_000))
   const root = await folder(t, {
     'a.zip': zipOf({ 'a.env': value }, { flags: 1 }),
     'b.gz': whole.subarray(0, 50_000),
@@ -174,7 +175,7 @@ test('DISC-1: an archive made to harm ends at its limits, and is told', async ()
   for (let i = 0; i < 9; i++) nested = gzipSync(nested)
   assert.match(await ended(nested, {}), /^archives lie in it more than 5 deep/)
   assert.match(
-    await ended(gzipSync(zipOf({ a: randomBytes(2000) })), { innerZipBytes: 1000 }),
+    await ended(gzipSync(zipOf({ a: draws.bytes(2000) })), { innerZipBytes: 1000 }),
     /^a, a zip in it, has more than 0.001 MB/,
   )
 })

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { createDraws } from '../../../test/support/draws.ts'
 import { createScanner } from '../scan.ts'
 
-const scanner = createScanner({ fingerprintKey: randomBytes(32) })
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('decode')
+const scanner = createScanner({ fingerprintKey: draws.bytes(32) })
+const newToken = draws.vaultToken
 const base64 = (text: string | Buffer): string => Buffer.from(text).toString('base64')
 const hex = (text: string | Buffer): string => Buffer.from(text).toString('hex')
 
@@ -54,7 +55,7 @@ test('DISC-2: base64 in lines is one text', () => {
 })
 
 test('DISC-2: percent escapes are undone, and the place is the value alone', () => {
-  const password = `${randomBytes(9).toString('hex')}Qx/`
+  const password = `${draws.hex(9)}Qx/`
   const address = `postgres://shop:${encodeURIComponent(password)}@db.internal:5432/shop`
   const [first] = found(`GET /go?to=${encodeURIComponent(address)}&from=here`)
   assert.deepEqual(
@@ -71,10 +72,10 @@ test('DISC-2: four encodings deep is deeper than anybody looks, and a bomb is no
 
 test('DISC-2: hashes, names, paths and pictures are no encodings of anything', () => {
   const harmless = [
-    hex(randomBytes(32)),
-    base64(randomBytes(300)),
+    hex(draws.bytes(32)),
+    base64(draws.bytes(300)),
     'src/components/shop/basket/the-basket-of-a-customer',
-    `data:image/png;base64,${base64(Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47]), randomBytes(90)]))}`,
+    `data:image/png;base64,${base64(Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47]), draws.bytes(90)]))}`,
   ]
   assert.deepEqual(found(harmless.join('\n')), [])
 })

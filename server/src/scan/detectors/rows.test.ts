@@ -1,20 +1,16 @@
 // Every row of the tables against made-up credentials of its form in the ways they stand in files, and against what only
 // nearly has the form. Nothing here is real: values are drawn at run time.
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
+import { createDraws } from '../../../test/support/draws.ts'
 import { bech32Remainder, checksumOf } from '../checks.ts'
 import { createEngine } from '../engine.ts'
 import { exampleOf } from './example.ts'
 import { detectorOf, partsOf, type Row, sourceOf } from './form.ts'
 import { detectors, groups } from './index.ts'
 
-/** The same draws in every run: one value in some thousands is so plain that it rightly counts as made up. */
-let drawn = 0
-const below = (limit: number): number =>
-  createHash('sha256').update(`draw ${drawn++}`).digest().readUInt32BE() % limit
-const randomBytes = (length: number): Buffer => Buffer.from(Array.from({ length }, () => below(256)))
+const { below, bytes } = createDraws('rows of the tables')
 const drawnFrom = (form: string): string => exampleOf(form, below)
 
 const rows = groups.flatMap((group) => group.rows)
@@ -44,7 +40,7 @@ const issued: Record<string, () => string[]> = {
   'github-refresh-token': () => [githubToken('ghr_', 30), githubToken('ghr_', 70)],
   'npm-token': () => [githubToken('npm_', 30)],
   'gitlab-token': () => {
-    const payload = randomBytes(33).toString('base64url')
+    const payload = bytes(33).toString('base64url')
     const body = `glpat-${payload}.01.${payload.length.toString(36).padStart(2, '0')}`
     return [
       drawnFrom('glpat-<url 20>'),
@@ -61,7 +57,7 @@ const issued: Record<string, () => string[]> = {
       Buffer.from('\x02\x01\x08pypi.org\x02\x24'),
       Buffer.from(drawnFrom('<uuid>')),
       Buffer.from('\x00\x02\x10{"version": "1"}\x00\x00\x06\x20'),
-      randomBytes(32),
+      bytes(32),
     ]).toString('base64url')}`,
   ],
   'age-secret-key': () => [ageKey('age-secret-key-')],

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import Ajv from 'ajv-draft-04'
 import addFormats from 'ajv-formats'
+import { createDraws } from '../../../test/support/draws.ts'
 import { type GroupedFinding, groupByFingerprint, type RawFinding } from '../finding.ts'
 import { createScanner } from '../scan.ts'
 import { formatFindings, formats } from './index.ts'
 
-const scanner = createScanner({ fingerprintKey: randomBytes(32) })
-const value = `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('formats')
+const scanner = createScanner({ fingerprintKey: draws.bytes(32) })
+const value = draws.vaultToken()
 const sarifSchema = new URL('../../../test/support/sarif/sarif-schema-2.1.0.json', import.meta.url)
 const hostileName = '=HYPERLINK("x")\u001b[2Jb\u202e.txt'
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
+import { createDraws } from '../../../test/support/draws.ts'
 import { createEngine } from '../engine.ts'
 import { logins } from './logins.ts'
 
 const engine = createEngine({ detectors: logins, fingerprintKey: Buffer.alloc(32, 3) })
-const password = `Maple${randomInt(1000, 9999)}!vio`
+const password = `Maple${1000 + createDraws('logins').below(9000)}!vio`
 
 const found = (file: string, text: string): string[] =>
   engine.detect({ bytes: Buffer.from(text), file }).map(({ value }) => value.reveal())

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { createDraws } from '../../../test/support/draws.ts'
 import { createScanner } from '../scan.ts'
 import { createIgnoreList } from './ignores.ts'
 import { parseSettings } from './settings.ts'
 
+const draws = createDraws('settings')
 const rule = `
 [[rule]]
 id = "shop-session"
@@ -16,8 +17,8 @@ confidence = "high"
 
 test("DISC-3: a rule of one's own finds what it describes", () => {
   const { detectors } = parseSettings(rule, '.keyward.toml')
-  const scanner = createScanner({ fingerprintKey: randomBytes(32), rules: { detectors } })
-  const value = `shs_${randomBytes(12).toString('hex')}`
+  const scanner = createScanner({ fingerprintKey: draws.bytes(32), rules: { detectors } })
+  const value = `shs_${draws.hex(12)}`
   const [finding, ...more] = scanner.contents(Buffer.from(`one\n  let key = f('${value}')\n`), 'shop.js')
   assert.equal(more.length, 0)
   assert.deepEqual(

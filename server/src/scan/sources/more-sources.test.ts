@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createDraws } from '../../../test/support/draws.ts'
 import type { RawFinding, ScanEvent } from '../finding.ts'
 import { createScanner } from '../scan.ts'
 import { createSources } from './index.ts'
 
-const scanner = createScanner({ fingerprintKey: randomBytes(32) })
+const draws = createDraws('more sources')
+const scanner = createScanner({ fingerprintKey: draws.bytes(32) })
 const sources = createSources({ scanner, searchPath: process.env['PATH'] ?? '' })
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+const newToken = draws.vaultToken
 
 async function gather(
   events: AsyncIterable<ScanEvent>,

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, open, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createDraws } from '../../../test/support/draws.ts'
 import type { RawFinding, ScanEvent } from '../finding.ts'
 import { createScanner } from '../scan.ts'
 
-const scanner = createScanner({ fingerprintKey: randomBytes(32) })
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('sources')
+const scanner = createScanner({ fingerprintKey: draws.bytes(32) })
+const newToken = draws.vaultToken
 
 type Seen = {
   findings: RawFinding[]
@@ -77,7 +78,7 @@ test('DISC-3: .gitignore hides files, but not those that are there to hold secre
 
 test('DISC-1: a password in the address of a git remote is found', async (t) => {
   const root = await folder(t, {
-    '.git/config': `[remote "o"]\n\turl = https://u:${randomBytes(12).toString('hex')}@git.shop.internal/a.git\n`,
+    '.git/config': `[remote "o"]\n\turl = https://u:${draws.hex(12)}@git.shop.internal/a.git\n`,
   })
   assert.deepEqual(filesOf(await gather(scanner.directory(root))), ['.git/config'])
 })
@@ -306,7 +307,7 @@ test('DISC-1: settings that change how a diff looks do not blind the scan', asyn
 
 test('DISC-1: without git the folder is scanned, and the history is reported as not scanned', async (t) => {
   const root = await folder(t, { 'a.txt': newToken() })
-  const bare = createScanner({ fingerprintKey: randomBytes(32), searchPath: root })
+  const bare = createScanner({ fingerprintKey: draws.bytes(32), searchPath: root })
   const seen = await gather(bare.project(root))
   assert.deepEqual(filesOf(seen), ['a.txt'])
   assert.deepEqual(seen.problems, [

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createDraws } from '../../../test/support/draws.ts'
 import { createFullEngine } from '../full-engine.ts'
 import { type Crew, createGrowingCrew, createLoneCrew, createThreadedCrew } from './crew.ts'
 import { createLooker, type Job, type Looked } from './job.ts'
 
-const blueprint = { fingerprintKey: randomBytes(32), rules: { detectors: [], only: false } }
-const newToken = (): string => `hvs.${randomBytes(18).toString('hex')}Qz7`
+const draws = createDraws('crew')
+const blueprint = { fingerprintKey: draws.bytes(32), rules: { detectors: [], only: false } }
+const newToken = draws.vaultToken
 const looker = createLooker(createFullEngine(blueprint))
 const lone = createLoneCrew(() => looker)
 const threaded = createThreadedCrew({ blueprint, hands: 2 })
