@@ -16,7 +16,7 @@ import type { FindingView } from '@keyward/contract'
 import { createDraws } from '../../test/support/draws.ts'
 import { newPaymentsKey } from '../../test/support/leaky-project.ts'
 import { openWorld, temporaryFolder } from '../../test/support/world.ts'
-import { type Principal, silentLog } from '../core/index.ts'
+import { type AppError, type Principal, silentLog } from '../core/index.ts'
 import { createScanner } from '../scan/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
 import { createFindings, findingsMigrations } from './index.ts'
@@ -186,6 +186,20 @@ test('DISC-5: a step done twice does nothing twice', async (t) => {
   await store.write(async (tx) => void (await findings.finishImport(tx, runId)))
   await findings.undo(runId, by)
   assert.equal(read('.env').toString(), `STRIPE_KEY=${value}\n`)
+})
+
+test('DISC-5: a value that its program puts together from pieces is refused, and its file is left as it is', async (t) => {
+  const { scan, write, read, findings } = await open(t)
+  const key = newPaymentsKey()
+  const text = `key = "${key.slice(0, 12)}" + "${key.slice(12)}"\n`
+  write('app.py', text)
+  const [finding] = await scan()
+  assert.ok(finding)
+  await assert.rejects(findings.preview([finding.id]), (error: AppError) => {
+    assert.match(error.detail ?? '', /app\.py, line 1, holds the value .* in pieces/)
+    return error.code === 'finding.state'
+  })
+  assert.equal(read('app.py').toString(), text)
 })
 
 test('APPR-1, DISC-5: a file that changed after the preview is refused and left as it is', async (t) => {

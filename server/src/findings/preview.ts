@@ -117,6 +117,11 @@ async function planFile(
         'finding.changed',
         `${file} does not hold the value of finding ${row.id} any more. Scan again.`,
       )
+    if (found.every(({ place }) => place.wrapping === 'split'))
+      throw new AppError(
+        'finding.state',
+        `${file}, line ${found[0]?.place.line}, holds the value of finding ${row.id} in pieces that the program puts together. Write it as one text and scan again, or replace it by hand.`,
+      )
     for (const { place } of found)
       if (place.wrapping === 'none')
         replacements.push({ place, reference: referenceOf(row), masked: row.masked })

@@ -4,6 +4,7 @@ import { type Budget, createBudget } from './budget.ts'
 import { type Candidate, winners } from './candidate.ts'
 import { type Decoded, decodeRun, decodeUrl, urlKeywords } from './decode/decode.ts'
 import { base64Runs, type Run, urlRun } from './decode/runs.ts'
+import { splitAt, splitKeywords, splitSteps } from './decode/split.ts'
 import type { Detector } from './detector.ts'
 import type { Place, RawFinding } from './finding.ts'
 import { createKeywordIndex } from './keyword-index.ts'
@@ -31,6 +32,7 @@ type Scope = Field & {
   readonly depth: number
   lastKeyEnd: number
   lastRunEnd: number
+  lastSplitEnd: number
 }
 
 const deepest = 3
@@ -59,6 +61,7 @@ export function createEngine(needs: Needs): Engine {
   }
   const assignmentWords = new Set(assignmentKeywords.map(wordFor))
   const urlWords = new Set(urlKeywords.map(wordFor))
+  const splitWords = new Set(splitKeywords.map(wordFor))
   const index = createKeywordIndex([...words.keys()])
 
   function collect(scope: Scope): Candidate[] {
@@ -67,13 +70,19 @@ export function createEngine(needs: Needs): Engine {
       if (budget.exceeded !== undefined) return
       for (const rule of rulesFor[word] ?? []) noteHit(scope, rule, start, end)
       if (scope.generic && assignmentWords.has(word)) noteAssignment(scope, start, end)
-      if (depth < deepest && urlWords.has(word)) noteUrl(scope, start)
+      if (depth < deepest) noteWriting(scope, word, start, end)
     })
     runOpenWindows(scope)
     if (depth < deepest) {
       for (const run of base64Runs(bytes, 0, bytes.length)) noteDecoded(scope, run, decodeRun(bytes, run))
     }
     return scope.candidates
+  }
+
+  /** Words that tell how something is written. */
+  function noteWriting(scope: Scope, word: number, start: number, end: number): void {
+    if (urlWords.has(word)) noteUrl(scope, start)
+    if (scope.depth === 0 && splitWords.has(word)) noteSplit(scope, start, end)
   }
 
   function noteUrl(scope: Scope, start: number): void {
@@ -95,6 +104,22 @@ export function createEngine(needs: Needs): Engine {
         ? { start: decoded.outer(candidate.start), end: decoded.outer(candidate.end) }
         : { start, end, run: start }
       scope.candidates.push({ ...candidate, ...place, value, wrapping: decoded.wrapping })
+    }
+  }
+
+  /** What stands in a text that is written in pieces, and in none of them alone: it goes before what a piece looks like. */
+  function noteSplit(scope: Scope, start: number, end: number): void {
+    const { bytes, file, syntax, generic, budget } = scope
+    if (start < scope.lastSplitEnd || !budget.spend(splitSteps)) return
+    const split = splitAt(bytes, start, end, syntax)
+    if (!split || !budget.spend(split.bytes.length)) return
+    scope.lastSplitEnd = split.end
+    const inner = scopeOf({ bytes: split.bytes, file, syntax, generic, budget, depth: 1 })
+    for (const candidate of winners(collect(inner))) {
+      const place = split.placeOf(candidate.start, candidate.end)
+      if (!place) continue
+      const value = candidate.value ?? split.bytes.toString('utf8', candidate.start, candidate.end)
+      scope.candidates.push({ ...candidate, ...place, value, wrapping: 'split', rank: candidate.rank + 0.5 })
     }
   }
 
@@ -132,9 +157,10 @@ const scopeOf = (parts: Omit<Scope, keyof Seen>): Scope => ({
   windows: new Map(),
   lastKeyEnd: -1,
   lastRunEnd: -1,
+  lastSplitEnd: -1,
 })
 
-type Seen = Pick<Scope, 'candidates' | 'windows' | 'lastKeyEnd' | 'lastRunEnd'>
+type Seen = Pick<Scope, 'candidates' | 'windows' | 'lastKeyEnd' | 'lastRunEnd' | 'lastSplitEnd'>
 
 /** What may stand between the name of a key and its value, besides blanks and quotes. */
 const assigns: ReadonlySet<number> = new Set(Buffer.from('=:,(>+?|<{'))

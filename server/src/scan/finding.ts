@@ -23,9 +23,10 @@ export type Place = {
   readonly quote: string
   /**
    * What the value was taken out of. Other than `none`, a reference cannot replace it: the bytes at [start, end) are an
-   * encoding that holds it, or the file is no text, or a file inside an archive, named `archive!inner`.
+   * encoding that holds it or the first of several pieces, or the file is no text, or a file inside an archive, named
+   * `archive!inner`.
    */
-  readonly wrapping: 'none' | 'base64' | 'hex' | 'url' | 'binary' | 'archive'
+  readonly wrapping: 'none' | 'base64' | 'hex' | 'url' | 'split' | 'binary' | 'archive'
   readonly commit: string | null
   readonly author: string | null
   readonly committedAt: Date | null

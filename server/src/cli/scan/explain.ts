@@ -130,7 +130,7 @@ function renderExplanation(explained: Explanation): string {
     ['Entropy', explained.entropy === null ? null : `${explained.entropy} bits a character`],
     ['Fingerprint', fingerprint],
     ...places.map(({ file, line, commit, wrapping }) => {
-      const inside = wrapping === 'none' ? '' : `, inside ${wrapping}`
+      const inside = wrapping === 'none' ? '' : wrapping === 'split' ? ', in pieces' : `, inside ${wrapping}`
       return ['Place', `${file}:${line}${inside}${commit ? ` in commit ${commit}` : ''}`] as const
     }),
     ['Told', toldOrNot(ignored, inBaseline)],
