@@ -42,3 +42,34 @@ test('on random text the index finds what a plain search finds', () => {
     )
   }
 })
+
+test('in long text nothing is lost or told twice where its stretches meet, and the order is that of the ends', () => {
+  const { text: drawn, below } = createDraws('keyword index, long text')
+  for (let round = 0; round < 12; round++) {
+    const words = [...new Set(Array.from({ length: 6 }, () => drawn(2 + below(40), 'ab')))]
+    // Words of every length stand everywhere, at the ends of each stretch too.
+    let text = ''
+    while (text.length < 900 + round * 13_000)
+      text += `${words[below(words.length)]}${drawn(below(4), 'ab-')}`
+    const bytes = Buffer.from(text)
+    const [from, to] = [below(100), bytes.length - below(100)]
+    const plain = words.flatMap((word, index) => {
+      const found: [number, number, number][] = []
+      for (
+        let at = text.indexOf(word, from);
+        at >= 0 && at + word.length <= to;
+        at = text.indexOf(word, at + 1)
+      )
+        found.push([at + word.length, at, index])
+      return found
+    })
+    const hits: [number, number, number][] = []
+    createKeywordIndex(words).search(bytes, from, to, (word, start, end) => {
+      assert.ok((hits.at(-1)?.[0] ?? 0) <= end)
+      hits.push([end, start, word])
+    })
+    const order = (a: number[], b: number[]): number =>
+      (a[0] ?? 0) - (b[0] ?? 0) || (a[1] ?? 0) - (b[1] ?? 0) || (a[2] ?? 0) - (b[2] ?? 0)
+    assert.deepEqual(hits.sort(order), plain.sort(order))
+  }
+})
