@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { type AuditEntry, api, type RunDetail } from '@keyward/contract'
+import { redactionMark } from '../src/proxy/index.ts'
 import { openUpstream } from './support/egress.ts'
 import { codeOf, eventually, type RunningServer, startServer } from './support/server.ts'
 import { approve, ended, oneKeyProject, startLeakedKey } from './support/steps.ts'
@@ -25,8 +26,8 @@ async function runTask(
   script: string,
   upstream: Upstream,
   environment: { [name: string]: string } = {},
+  project = oneKeyProject(t),
 ): Promise<RunDetail & { value: string }> {
-  const project = oneKeyProject(t)
   const run = await startLeakedKey(server, project.folder, (secretPath) => ({
     agentId,
     title: 'A task of a test',
@@ -94,6 +95,37 @@ test('LEND-1, LEND-2: a placeholder goes to the places of its lease and to no ot
     items.map(({ state, uses }) => [state, uses]),
     [['revoked', 1]],
   )
+})
+
+test('SAND-1, LEND-2: a lent value that the command has from elsewhere is taken out of what it prints, written in any usual way', async (t) => {
+  const server = await startServer(t)
+  if (!(await isolated(t, server))) return
+  const upstream = await openUpstream(t, (_request, response) => response.end('never asked'), host)
+  const { id } = await register(server, 'talker')
+  const script = `
+    import { writeSync } from 'node:fs'
+    const held = process.env.HELD
+    const bytes = Buffer.from(held)
+    const ways = [held, [...held].reverse().join(''), bytes.toString('hex'), bytes.toString('hex').toUpperCase(),
+      bytes.toString('base64'), encodeURIComponent(held), JSON.stringify(held)]
+    for (const way of ways) for (const part of way + '\\n') { writeSync(1, part); writeSync(2, part) }
+    writeSync(1, 'the end\\n')
+    process.exit(Number(process.env.CODE))`
+  for (const code of ['0', '3']) {
+    const project = oneKeyProject(t)
+    const { value } = project
+    const run = await runTask(t, server, id, script, upstream, { HELD: value, CODE: code }, project)
+    const agent = run.tasks.find((task) => task.id === 'agent')
+    const said = JSON.stringify(agent)
+    for (const form of [value, [...value].reverse().join(''), Buffer.from(value).toString('base64')])
+      assert.ok(!said.includes(form), `exit code ${code}: ${form === value ? 'plain' : 'in another way'}`)
+    for (const form of [Buffer.from(value).toString('hex'), encodeURIComponent(value)])
+      assert.ok(!said.toLowerCase().includes(form.toLowerCase()), `exit code ${code}: in another way`)
+    const lines = outputOf(run).trim().split('\n')
+    if (code === '0')
+      assert.ok(lines.length === 8 && lines.slice(0, 7).every((line) => line.includes(redactionMark)))
+    else assert.match(agent?.reason ?? '', /it exited with 3: .*redacted by Keyward/s)
+  }
 })
 
 test('LEND-1: an agent cannot use the live lease of another one', async (t) => {

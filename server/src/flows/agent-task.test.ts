@@ -14,6 +14,7 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
     lend: {
       grant: unused,
       issue: unused,
+      valuesForTask: unused,
       endForTask: async (_tx, runId, taskId, reason) => told.push(`${runId}/${taskId}: ${reason}`),
     },
     proxy: { open: unused, close: unused },

@@ -5,7 +5,7 @@ import type { Bus } from '../bus/index.ts'
 import { AppError, actorOf, type Principal, systemPrincipal } from '../core/index.ts'
 import { type AgentPrincipal, agentPrincipal, type Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
-import type { Proxy as EgressProxy, EgressRule } from '../proxy/index.ts'
+import { createRedaction, type Proxy as EgressProxy, type EgressRule } from '../proxy/index.ts'
 import type { Sandbox, SandboxLimits, SandboxResult } from '../sandbox/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Action, TaskContext } from '../workflow/index.ts'
@@ -34,7 +34,7 @@ type Needs = {
   audit: Pick<Audit, 'recordNow'>
   bus: Pick<Bus, 'subscribe'>
   identity: Pick<Identity, 'agent'>
-  lend: Pick<Lend, 'grant' | 'issue' | 'endForTask'>
+  lend: Pick<Lend, 'grant' | 'issue' | 'valuesForTask' | 'endForTask'>
   proxy: Pick<EgressProxy, 'open' | 'close'>
   sandbox: Pick<Sandbox, 'run'>
 }
@@ -134,7 +134,10 @@ async function runWithLease(
   const sandboxId = `${runId}-${taskId}-${context.attempt}`.replace(/[^A-Za-z0-9_-]/g, '-').slice(-64)
   const placeholder = await lendPlaceholder(needs, context, task, agent)
   const allow: EgressRule[] = task.destinations.map((place) => ({ ...place, ...(task.route ?? {}) }))
-  const egress = await needs.proxy.open({ sandboxId, agentId: task.agentId, runId, taskId, allow })
+  // Also what was never exchanged: the workspace may hold the value, or the command may have it from elsewhere.
+  const redaction = createRedaction(await needs.lend.valuesForTask(runId, taskId))
+  const owner = { sandboxId, agentId: task.agentId, runId, taskId }
+  const egress = await needs.proxy.open({ ...owner, allow, onLent: redaction.add })
   try {
     return await needs.sandbox.run(
       {
@@ -145,7 +148,7 @@ async function runWithLease(
         egress,
         limits,
       },
-      { signal: context.signal },
+      { signal: context.signal, newFilter: redaction.newRedactor },
     )
   } finally {
     await needs.proxy.close(sandboxId)

@@ -117,6 +117,11 @@ export const leaseById = (reader: Reader, id: string): Promise<LeaseRow | undefi
 export const leaseByPlaceholder = (reader: Reader, hash: string): Promise<LeaseRow | undefined> =>
   reader.get(sql`select ${leaseColumns} from leases where placeholder_hash = ${hash}`)
 
+export const liveLeases = (reader: Reader, which: Sql, now: number): Promise<LeaseRow[]> =>
+  reader.all(
+    sql`select ${leaseColumns} from leases where state = 'active' and expires_at > ${now} and ${which}`,
+  )
+
 /** Takes one use; the last one uses the lease up. Undefined when none is left. */
 export const takeUse = (tx: Tx, id: string, at: number): Promise<LeaseRow | undefined> =>
   tx.get(sql`update leases set uses = uses + 1, uses_left = uses_left - 1, last_used_at = ${at},

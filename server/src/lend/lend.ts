@@ -10,6 +10,7 @@ import { createGrants } from './grants.ts'
 import { createIssue } from './issue.ts'
 import { countActiveLeases, type LeaseQuery, type LeaseRow, leaseById, leasesBefore } from './lend-store.ts'
 import { createUse } from './use.ts'
+import { createValuesForTask } from './values.ts'
 
 /** What a person or an approved run lets an agent ask for. A grant is not a lease: nothing is lent yet. */
 export type NewGrant = {
@@ -74,6 +75,8 @@ export type Lend = {
    * `agent.inactive`, `egress.denied` for a place that the lease does not name, `policy.denied` for somebody else's lease.
    */
   use(claim: Claim): Promise<{ leaseId: string; value: Secret }>
+  /** What the task's live leases stand for now: to be taken out of what the task says, not to be used. */
+  valuesForTask(runId: string, taskId: string): Promise<Secret[]>
   /** Ending what has ended changes nothing. Throws `lease.not_found`. */
   revoke(tx: Tx, leaseId: string, reason: string, by: Principal): Promise<LeaseView>
   /** Ends the task's leases and grants; returns how many leases. */
@@ -116,6 +119,7 @@ export function createLend(needs: Needs): Lend {
     issue,
     request,
     use: createUse(needs),
+    valuesForTask: createValuesForTask(needs),
     ...ends,
     async page(query) {
       const rows = await leasesBefore(store, { ...query, limit: query.limit + 1 }, clock.now().getTime())

@@ -117,6 +117,23 @@ for (const { name, change, code, event } of refusals) {
   })
 }
 
+test('LEND-2: what a task could be lent is known for redaction while its leases live, without a use', async (t) => {
+  const world = await openLendWorld(t)
+  const { lend, store } = world
+  const task = { runId: 'run_1', taskId: 'pay' }
+  const { lease } = await lent(world, task, task)
+  const known = async (taskId: string) =>
+    (await lend.valuesForTask('run_1', taskId)).map((value) => value.reveal())
+  assert.deepEqual(await known('pay'), [world.value])
+  assert.deepEqual(await known('other'), [])
+  assert.equal((await lend.read(lease.id))?.uses, 0)
+  await store.write((tx) => lend.endForTask(tx, 'run_1', 'pay', 'done'))
+  assert.deepEqual(await known('pay'), [])
+  await lent(world, task, task)
+  world.vault.sealed = true
+  await assert.rejects(lend.valuesForTask('run_1', 'pay'), { code: 'vault.sealed' })
+})
+
 test('LEND-1: a revoked lease gives nothing; revoking it again changes nothing', async (t) => {
   const world = await openLendWorld(t)
   const { store, lend } = world

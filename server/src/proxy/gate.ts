@@ -30,7 +30,11 @@ export type Gate = {
   record(entry: EgressRecord): Promise<void>
 }
 
-type Asker = { readonly owner: ChannelOwner; readonly values: Map<string, Secret> }
+type Asker = {
+  readonly owner: ChannelOwner
+  readonly values: Map<string, Secret>
+  readonly onLent: ((value: Secret) => void) | undefined
+}
 type Needs = {
   gate: Gate
   log: Log
@@ -58,9 +62,10 @@ export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answer
   const answers: Answers = {
     admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
-    async resolve({ owner, values }, claim) {
+    async resolve({ owner, values, onLent }, claim) {
       const { value, leaseId } = await gate.resolve({ ...claim, ...owner })
       values.set(claim.placeholder, value)
+      onLent?.(value)
       return { value: value.reveal(), leaseId: leaseId ?? null }
     },
     async record({ owner }, entry) {

@@ -18,12 +18,14 @@ export type ProxyHealth = {
 export type Proxy = {
   start(): Promise<void>
   /** A way out for one sandbox. `socketPath` is for that sandbox alone: whoever can connect to it is the sandbox. */
-  open(channel: ChannelOwner & { allow: readonly EgressRule[] }): Promise<Opened>
+  open(channel: ChannelOwner & { allow: readonly EgressRule[]; onLent?: OnLent }): Promise<Opened>
   /** Ends its connections; resolves when everything that happened on them is recorded. */
   close(sandboxId: string): Promise<void>
   stop(): Promise<void>
   health(): ProxyHealth
 }
+/** Hears of each value that the sandbox's placeholders are exchanged for, before it is. */
+type OnLent = (value: Secret) => void
 type Opened = { readonly socketPath: string; readonly caPem: string }
 
 type Needs = {
@@ -39,6 +41,7 @@ type Needs = {
 type Channel = {
   readonly owner: ChannelOwner
   readonly allow: readonly EgressRule[]
+  readonly onLent: OnLent | undefined
   readonly socketPath: string
   readonly opened: PromiseWithResolvers<Opened>
   /** While it is being closed: when the child says that it is. */
@@ -67,13 +70,11 @@ async function makeRuntimeDir(dataDir: string): Promise<string> {
 
 async function newChannel(
   runtimeDir: string,
-  owner: ChannelOwner,
-  allow: readonly EgressRule[],
+  given: Pick<Channel, 'owner' | 'allow' | 'onLent'>,
 ): Promise<Channel> {
   const folder = await mkdtemp(join(runtimeDir, 'c-'))
   return {
-    owner,
-    allow,
+    ...given,
     socketPath: join(folder, 'egress.sock'),
     opened: Promise.withResolvers(),
     closed: undefined,
@@ -198,13 +199,13 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
       supervisor.start()
       await inTime(clock, first.promise)
     },
-    async open({ allow, ...owner }) {
+    async open({ allow, onLent, ...owner }) {
       const { supervisor, runtimeDir } = started()
       const { sandboxId } = owner
       if (channels.has(sandboxId)) {
         throw new AppError('request.conflict', `The sandbox ${sandboxId} has a channel already.`)
       }
-      const channel = await newChannel(runtimeDir, owner, allow)
+      const channel = await newChannel(runtimeDir, { owner, allow, onLent })
       channels.set(sandboxId, channel)
       if (supervisor.isReady()) sendOpen(supervisor, channel)
       try {

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { Secret } from '../core/index.ts'
-import { createPatterns, createRedactor, formsOf, redactionMark, redactorOf, redactText } from './redact.ts'
+import { createPatterns, createRedaction, formsOf, redactionMark, redactorOf, redactText } from './redact.ts'
 
 const newValue = (): string =>
   `test/${randomBytes(9).toString('base64url')}+"${randomBytes(6).toString('hex')}&é`
 
 function redacted(value: string, chunks: readonly Uint8Array[]): string {
-  const redactor = createRedactor([new Secret(value)])
+  const redactor = createRedaction([new Secret(value)]).newRedactor()
   return Buffer.concat([...chunks.map((chunk) => redactor.push(chunk)), redactor.end()]).toString()
 }
 
@@ -65,7 +65,7 @@ test('LEND-2: base64 is recognised at every alignment, leaving at most its borde
 })
 
 test('text that cannot become a value passes at once', () => {
-  const redactor = createRedactor([new Secret('test-value-0123456789')])
+  const redactor = createRedaction([new Secret('test-value-0123456789')]).newRedactor()
   assert.equal(redactor.push(Buffer.from('data: tick\n\n')).toString(), 'data: tick\n\n')
   assert.equal(redactor.push(Buffer.from('data: test-va')).toString(), 'data: ')
   assert.equal(redactor.push(Buffer.from('riant ')).toString(), 'test-variant ')

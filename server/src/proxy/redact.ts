@@ -199,9 +199,18 @@ export function redactorOf(patterns: Patterns, onRedaction = (): void => {}): Re
   }
 }
 
-/** Takes these values, and their usual encodings, out of a stream. */
-export function createRedactor(values: readonly Secret[]): Redactor {
-  return redactorOf(createPatterns(values.map((value) => value.reveal())))
+/** Takes known values, and their usual encodings, out of any number of streams, also of those that are open when one is added. */
+export type Redaction = {
+  add(value: Secret): void
+  newRedactor(): Redactor
+}
+
+export function createRedaction(values: readonly Secret[]): Redaction {
+  const patterns = createPatterns(values.map((value) => value.reveal()))
+  return {
+    add: (value) => patterns.add(value.reveal()),
+    newRedactor: () => redactorOf(patterns),
+  }
 }
 
 export function redactText(patterns: Patterns, text: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {

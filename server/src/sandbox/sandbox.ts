@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { AppError, type Log, reasonOf } from '../core/index.ts'
 import { isOwnPath } from '../store/index.ts'
 import { runCanaries } from './canaries.ts'
+import type { OutputFilter } from './output.ts'
 
 export type SandboxLimits = {
   wallSeconds: number
@@ -55,6 +56,8 @@ export type SandboxResult = {
 }
 
 export type SandboxWatch = {
+  /** Stands before everything that is shown or kept of the output; each stream gets one of its own. */
+  newFilter?: () => OutputFilter
   onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void
   signal?: AbortSignal
 }

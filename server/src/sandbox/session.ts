@@ -160,6 +160,7 @@ async function follow(
   }
   const output = createOutput({
     outputBytes: limits.outputBytes,
+    newFilter: watch.newFilter,
     onOutput: watch.onOutput,
     onFlood: () => end('output'),
   })
