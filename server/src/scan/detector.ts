@@ -18,6 +18,10 @@ export type Detector = {
   readonly reach?: { readonly before?: number; readonly after?: number }
   /** A byte that must follow a keyword before any blank, quote or line end: spares the pattern most hits. */
   readonly leadsTo?: string
+  /** Fits right after a keyword wherever the pattern matches from it, and is sticky: spares the pattern most hits. */
+  readonly follows?: RegExp
+  /** Of a prefixed one: it is written just as a keyword is, and so many bytes of a token follow at least. */
+  readonly leastAfter?: number
   /** A second look at a match: `false` drops it, a confidence replaces the detector's own. */
   readonly judge?: (value: string) => Confidence | false | undefined
   /** At one place the highest wins: a provider's own form (3) before a URL (2) before an assignment (1). */

@@ -14,6 +14,10 @@ export type Rule = {
   /** The credential begins with the keyword, so its neighbours can be looked at before any pattern runs. */
   readonly anchored: boolean
   readonly leadsTo: number | undefined
+  readonly follows: RegExp | undefined
+  /** Of an anchored one: the bytes that it may begin with, and how many of a token follow its keyword. */
+  readonly firstBytes: ReadonlySet<number> | undefined
+  readonly leastAfter: number
 }
 
 /** A stretch of bytes in which a rule's pattern is worth running: windows around hits, joined where they overlap. */
@@ -30,6 +34,10 @@ export type Field = {
 /** No value is longer: what a pattern without an end could match beyond it is no credential. */
 const longestValueBytes = 16_384
 const defaultReach = 200
+/** After its prefix, every token goes on for so many bytes. */
+const leastAfterPrefix = 8
+/** What `follows` may look at. */
+const furthestFollowing = 160
 
 export function ruleFor(detector: Detector): Rule {
   const source = detector.pattern.source
@@ -49,6 +57,9 @@ export function ruleFor(detector: Detector): Rule {
     rank: detector.rank ?? 3,
     anchored: detector.prefixed === true && !named && detector.reach?.before === undefined,
     leadsTo: detector.leadsTo?.charCodeAt(0),
+    follows: detector.follows,
+    firstBytes: detector.leastAfter === undefined ? undefined : firstBytesOf(detector),
+    leastAfter: Math.max(leastAfterPrefix, detector.leastAfter ?? 0),
   }
 }
 
@@ -56,16 +67,29 @@ export const isWordByte = (byte: number | undefined): boolean =>
   byte !== undefined &&
   ((byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122) || byte === 95)
 
+const firstBytesOf = ({ keywords }: Detector): ReadonlySet<number> =>
+  new Set(keywords.map((keyword) => keyword.charCodeAt(0)))
+
+/** Printable ASCII without quotes and brackets: letters, digits, and `$ % + - . / : = _`. */
+export const isTokenByte = (byte: number | undefined): boolean =>
+  byte !== undefined && (isWordByte(byte) || byte === 36 || byte === 37 || (byte >= 43 && byte <= 61))
+
 /** Whether the bytes around an anchored keyword can be the beginning of a token: most hits end here. */
-function mayBegin(bytes: Buffer, start: number, end: number): boolean {
+function mayBegin(bytes: Buffer, rule: Rule, start: number, end: number): boolean {
+  if (rule.firstBytes?.has(bytes[start] ?? 0) === false) return false
   if (start > 0 && isWordByte(bytes[start - 1]) && bytes[start - 2] !== 92) return false
-  for (let i = end; i < end + 8; i++) {
-    const byte = bytes[i]
-    // Printable ASCII without quotes and brackets: letters, digits, and `$ % + - . / : = _`.
-    if (byte === undefined || !(isWordByte(byte) || byte === 36 || byte === 37 || (byte >= 43 && byte <= 61)))
-      return false
-  }
-  return true
+  const until = end + rule.leastAfter
+  let at = end
+  while (at < until && isTokenByte(bytes[at])) at++
+  return at === until
+}
+
+/** Whether what stands after a keyword fits its pattern so far. */
+function mayFollow({ bytes, budget }: Field, rule: Rule, end: number): boolean {
+  if (!rule.follows) return true
+  const text = bytes.toString('latin1', end, end + furthestFollowing)
+  rule.follows.lastIndex = 0
+  return budget.spend(text.length) && rule.follows.test(text)
 }
 
 /** Where in [from, to) `byte` stands, or before it a blank, control character or quote. */
@@ -81,7 +105,8 @@ function endOfWord(bytes: Buffer, from: number, to: number, byte: number): numbe
 /** A keyword of the rule stands at [start, end). */
 export function noteHit(field: Field, rule: Rule, start: number, end: number): void {
   const { bytes, windows } = field
-  if (rule.anchored && !mayBegin(bytes, start, end)) return
+  if (rule.anchored && !mayBegin(bytes, rule, start, end)) return
+  if (!mayFollow(field, rule, end)) return
   if (rule.leadsTo !== undefined) {
     const until = endOfWord(bytes, end, end + rule.after, rule.leadsTo)
     if (!field.budget.spend((until - end) >> 3) || bytes[until] !== rule.leadsTo) return
@@ -120,7 +145,14 @@ function runPattern(field: Field, rule: Rule, window: Window): void {
 }
 
 function matchesIn(bytes: Buffer, { pattern }: Rule, from: number, to: number): RegExpExecArray[] {
-  return [...bytes.toString('latin1', from, to).matchAll(pattern)]
+  const text = bytes.toString('latin1', from, to)
+  const found: RegExpExecArray[] = []
+  pattern.lastIndex = 0
+  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+    found.push(match)
+    if (match[0] === '') pattern.lastIndex++
+  }
+  return found
 }
 
 function touchesEdge(match: RegExpExecArray, from: number, to: number, sizeBytes: number): boolean {

@@ -1,6 +1,7 @@
 import { entropyOf, mixOf, shareUnspoken } from '../checks.ts'
 import type { Detector } from '../detector.ts'
 import type { Confidence } from '../finding.ts'
+import { isTokenByte } from '../rule-windows.ts'
 
 /**
  * A credential's form as its provider documents it, written so that people can read it: `gsk_<an 52>` is `gsk_` and 52
@@ -122,6 +123,19 @@ const longestOf = (part: Part): number =>
 
 const sum = (parts: readonly Part[]): number => parts.reduce((total, part) => total + longestOf(part), 0)
 
+/** How many bytes at the beginning of whatever has the form are such as tokens are written in. */
+function leastTokenOf(parts: readonly Part[]): number {
+  let least = 0
+  for (const part of parts) {
+    const texts = part.kind === 'text' ? [part.text] : part.kind === 'choice' ? part.of : []
+    const run = texts.map((text) => [...Buffer.from(text)].findIndex((byte) => !isTokenByte(byte)))
+    const other = run.find((at) => at >= 0)
+    if (other !== undefined) return least + (part.kind === 'text' ? other : 0)
+    least += part.kind === 'drawn' ? part.least : Math.min(...texts.map((text) => text.length))
+  }
+  return least
+}
+
 /** The texts that a form may begin with: three letters at least, so that they are rare enough to be looked for. */
 function leadsOf(parts: readonly Part[]): string[] {
   let leads = ['']
@@ -171,6 +185,7 @@ export function detectorOf(row: Row): Detector {
     return {
       ...common,
       prefixed: true,
+      leastAfter: Math.min(...forms.map(leastTokenOf)) - Math.max(...leads.map((lead) => lead.length)),
       keywords: leads,
       pattern: new RegExp(source),
       reach: { after: longest + 2 },
@@ -188,6 +203,14 @@ export function detectorOf(row: Row): Detector {
 const noun = '(?:key|token|secret|passw|pwd|auth|pat|cred|bearer|signature|dsn|sk)'
 const ids = 'id|hash|name|url|uri|path|file|type|public|version|length|size'
 
+const inner = `["'\\])]{0,2}\\s{0,3}[:=({]{1,2}\\s{0,12}["'{]{0,2}\\s{0,12}["']?[\\w.-]{0,16}?`
+const key = `(?:[\\w.-]{0,30}?|[\\w.-]{0,16}${inner})${noun}[\\w.-]{0,14}(?<!${ids})`
+const assigns = `["'\`\\])]{0,3}(?:[ \\t]{0,5}(?::=|=>|[=:,(>])[ \\t]{0,5}|[ \\t]{1,3})\\\\?["'\`]?`
+const called = `["'\`\\])]{0,2}[ \\t]{0,3}(?:[=:][ \\t]{0,3}\\\\?["'\`]?|\\(["'\`])`
+/** From the provider's name to the value: one expression for all of them, so that it is compiled once. */
+const fromName = `(?:${key}${assigns}|${called})`
+const beforeValue = new RegExp(`${fromName}[\\w+/.~-]`, 'iy')
+
 /**
  * A value without a mark is told by the key that it is assigned to: the provider's name, and a noun for what it is, in
  * the same key (`MAILJET_API_KEY=`) or in the one inside (`mailjet: { apiKey: `). Without a noun, the name itself is the key.
@@ -196,18 +219,12 @@ function assigned(
   names: readonly string[],
   source: string,
   longest: number,
-): Pick<Detector, 'keywords' | 'pattern' | 'reach'> {
+): Pick<Detector, 'keywords' | 'pattern' | 'follows' | 'reach'> {
   const name = names.map((each) => (each.length < 5 ? `(?<![a-z])${escaped(each)}` : escaped(each))).join('|')
-  const inner = `["'\\])]{0,2}\\s{0,3}[:=({]{1,2}\\s{0,12}["'{]{0,2}\\s{0,12}["']?[\\w.-]{0,16}?`
-  const key = `(?:[\\w.-]{0,30}?|[\\w.-]{0,16}${inner})${noun}[\\w.-]{0,14}(?<!${ids})`
-  const assigns = `["'\`\\])]{0,3}(?:[ \\t]{0,5}(?::=|=>|[=:,(>])[ \\t]{0,5}|[ \\t]{1,3})\\\\?["'\`]?`
-  const called = `["'\`\\])]{0,2}[ \\t]{0,3}(?:[=:][ \\t]{0,3}\\\\?["'\`]?|\\(["'\`])`
   return {
     keywords: names,
-    pattern: new RegExp(
-      `(?:${name})(?:${key}${assigns}|${called})(?<value>${source})(?![\\w-]|[.:/@][A-Za-z0-9])`,
-      'i',
-    ),
+    pattern: new RegExp(`(?:${name})${fromName}(?<value>${source})(?![\\w-]|[.:/@][A-Za-z0-9])`, 'i'),
+    follows: beforeValue,
     reach: { before: 2, after: longest + 140 },
   }
 }

@@ -222,6 +222,7 @@ export const specialForms: readonly Detector[] = [
     title: 'Twilio auth token',
     confidence: 'high',
     keywords: Array.from('0123456789abcdef', (digit) => `AC${digit}`),
+    follows: /[0-9a-f]{31}["'`\s,:;|]/y,
     // Client('AC…', '…'), curl -u AC…:…, an account's id on one line and its token on the next.
     pattern:
       /AC[0-9a-f]{32}["'`]?[\s,:;|]{1,8}(?:[\w.-]{3,40}["'`]?[ \t]{0,4}[=:][ \t]{0,4})?["'`]?(?<value>[0-9a-f]{32})(?![\w-])/,
