@@ -2,7 +2,7 @@ import type { Confidence } from './finding.ts'
 import { type Around, type AssignedValue, readAssigned } from './generic/assigned.ts'
 import { judgeAssigned } from './generic/judge.ts'
 
-export { assignmentKeywords } from './generic/assigned.ts'
+export { assignmentKeywords, keyAt } from './generic/assigned.ts'
 
 export type Assignment = AssignedValue & {
   readonly confidence: Confidence

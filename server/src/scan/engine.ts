@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto'
-import { assignmentKeywords, readAssignment } from './assignments.ts'
+import { assignmentKeywords, keyAt, readAssignment } from './assignments.ts'
 import { type Budget, createBudget } from './budget.ts'
 import { type Candidate, winners } from './candidate.ts'
 import { type Decoded, decodeRun, decodeUrl, urlKeywords } from './decode/decode.ts'
@@ -7,6 +7,7 @@ import { base64Runs, type Run, urlRun } from './decode/runs.ts'
 import { splitAt, splitKeywords, splitSteps } from './decode/split.ts'
 import type { Detector } from './detector.ts'
 import type { Place, RawFinding } from './finding.ts'
+import { createKeyKinds, type KeyKind } from './key-name.ts'
 import { createKeywordIndex } from './keyword-index.ts'
 import { createRuler, type Origin } from './place-of.ts'
 import { type Field, isWordByte, noteHit, type Rule, ruleFor, runOpenWindows } from './rule-windows.ts'
@@ -62,6 +63,7 @@ export function createEngine(needs: Needs): Engine {
   const assignmentWords = new Set(assignmentKeywords.map(wordFor))
   const urlWords = new Set(urlKeywords.map(wordFor))
   const splitWords = new Set(splitKeywords.map(wordFor))
+  const kindOf = createKeyKinds()
   const index = createKeywordIndex([...words.keys()])
 
   function collect(scope: Scope): Candidate[] {
@@ -69,7 +71,7 @@ export function createEngine(needs: Needs): Engine {
     index.search(bytes, 0, bytes.length, (word, start, end) => {
       if (budget.exceeded !== undefined) return
       for (const rule of rulesFor[word] ?? []) noteHit(scope, rule, start, end)
-      if (scope.generic && assignmentWords.has(word)) noteAssignment(scope, start, end)
+      if (scope.generic && assignmentWords.has(word)) noteAssignment(scope, start, end, kindOf)
       if (depth < deepest) noteWriting(scope, word, start, end)
     })
     runOpenWindows(scope)
@@ -182,9 +184,12 @@ function mayAssign(bytes: Buffer, end: number): boolean {
   return true
 }
 
-function noteAssignment(scope: Scope, start: number, end: number): void {
+function noteAssignment(scope: Scope, start: number, end: number, kindOf: (key: string) => KeyKind): void {
   const { bytes, file, syntax } = scope
   if (start < scope.lastKeyEnd || !mayAssign(bytes, end)) return
+  const key = keyAt(bytes, start)
+  // Most keys name no secret, and the same ones come again and again.
+  if (!scope.budget.spend(key.length) || kindOf(key) === 'none') return
   const from = Math.max(0, start - 112)
   const text = bytes.toString('latin1', from, Math.min(bytes.length, end + 1200))
   if (!scope.budget.spend(text.length)) return

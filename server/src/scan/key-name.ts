@@ -78,6 +78,21 @@ export function kindOfKey(key: string): KeyKind {
   return isToken ? 'token' : 'none'
 }
 
+const mostKinds = 4096
+
+/** The same, which remembers: a tree has few names, and each many times. */
+export function createKeyKinds(): (key: string) => KeyKind {
+  const kinds = new Map<string, KeyKind>()
+  return (key) => {
+    const known = kinds.get(key)
+    if (known !== undefined) return known
+    if (kinds.size >= mostKinds) kinds.clear()
+    const kind = kindOfKey(key)
+    kinds.set(key, kind)
+    return kind
+  }
+}
+
 /** Whether a key is named so loosely (`region_key`) that the value has to be convincing by itself. */
 export function isLoose(key: string): boolean {
   const { noun, before } = nounOf(key)

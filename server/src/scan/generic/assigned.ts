@@ -40,15 +40,38 @@ export type AssignedValue = Found & {
 /** The text around a keyword: `at` is where the keyword begins. */
 export type Around = { readonly text: string; readonly at: number; readonly syntax: Syntax }
 
-const isWord = (char: string): boolean => /[\w.-]/.test(char)
+const longestKeyHalf = 80
+const isKeyCode = (code: number): boolean =>
+  (code >= 48 && code <= 57) ||
+  (code >= 65 && code <= 90) ||
+  (code >= 97 && code <= 122) ||
+  code === 95 ||
+  code === 45 ||
+  code === 46
+
+/** The bounds of the name around `at`, from a text or from bytes of which each is a character. */
+function boundsOf(codeAt: (at: number) => number, length: number, at: number): [from: number, to: number] {
+  let from = at
+  while (from > 0 && at - from < longestKeyHalf && isKeyCode(codeAt(from - 1))) from--
+  let to = at
+  while (to < length && to - at < longestKeyHalf && isKeyCode(codeAt(to))) to++
+  return [from, to]
+}
+
+const trimmed = (key: string): string => key.replace(/^[-.]+|[-.]+$/g, '')
+
+/** The key that holds the byte at `at`. */
+export function keyAt(bytes: Buffer, at: number): string {
+  const [from, to] = boundsOf((each) => bytes[each] ?? 0, bytes.length, at)
+  return trimmed(bytes.toString('latin1', from, to))
+}
 
 /** Reads what the key that holds the keyword at `at` is given, if it is the name of a secret and is given anything. */
 export function readAssigned({ text, at, syntax }: Around): AssignedValue | undefined {
-  let from = at
-  while (from > 0 && at - from < 80 && isWord(text.charAt(from - 1))) from--
-  let to = at
-  while (to < text.length && to - at < 80 && isWord(text.charAt(to))) to++
-  const key = text.slice(from, to).replace(/^[-.]+|[-.]+$/g, '')
+  const bounds = boundsOf((each) => text.charCodeAt(each), text.length, at)
+  const from = bounds[0]
+  let to = bounds[1]
+  const key = trimmed(text.slice(from, to))
   const kind = kindOfKey(key)
   // `Cloud::Gateway::ApiKey` is a type.
   if (kind === 'none' || text.startsWith('::', from - 2)) return
