@@ -1,12 +1,13 @@
 // Trains the model for generic secrets: `node bench/quality/train.ts [--evaluate]`. What is no secret: every value that
 // a key with such a name is given in the packages of this repository's node_modules, and the other quoted words there,
 // of which there are many more. What is one: passwords that people
-// are known to choose (@zxcvbn-ts, fetched by npm at the versions below), words that are put together the same way, and
+// are known to choose (@zxcvbn-ts, fetched by npm at the versions below), words of eleven languages that are put together the same way, and
 // random texts in the alphabets that services use. Writes server/src/scan/generic/weights.json; `--evaluate` keeps the
 // file, trains on four fifths of both and prints how well it judges the rest.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stdout } from 'node:process'
@@ -20,35 +21,57 @@ import { syntaxOf } from '../../server/src/scan/syntax.ts'
 import { alphabets, createDraw, type Draw } from './draw.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const lists = ['@zxcvbn-ts/language-common@4.1.3', '@zxcvbn-ts/language-en@4.1.1']
+const common = '@zxcvbn-ts/language-common@4.1.3'
+/** People choose passwords in their own language. */
+const languages = [
+  'en@4.1.1',
+  'de@3.0.2',
+  'fr@4.1.2',
+  'es-es@4.1.2',
+  'it@3.0.2',
+  'pt-br@4.1.1',
+  'pl@3.0.2',
+  'nl-be@3.0.2',
+  'cs@3.0.1',
+  'fi@3.0.2',
+  'id@4.1.1',
+]
+/** The most usual ones of each list. */
+const wordsOfList = 6000
 
-type Words = { passwords: string[]; words: string[] }
+type Words = { passwords: string[]; languages: string[][] }
 
-/** The lists lie in a package of their own, which the repository does not depend on. */
+/** The lists lie in packages of their own, which the repository does not depend on. */
 async function readWords(): Promise<Words> {
   const folder = mkdtempSync(join(tmpdir(), 'keyward-train-'))
   try {
+    const lists = [common, ...languages.map((language) => `@zxcvbn-ts/language-${language}`)]
     const install = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', ...lists]
     const run = spawnSync('npm', install, { encoding: 'utf8' })
     if (run.status !== 0) throw new Error(`npm ${install.join(' ')}: ${run.stderr}`)
-    const dictionary = async (name: string): Promise<Record<string, string[]>> => {
-      const path = join(folder, 'node_modules', '@zxcvbn-ts', name, 'dist', 'index.mjs')
-      return ((await import(pathToFileURL(path).href)) as { dictionary: Record<string, string[]> }).dictionary
+    const dictionary = async (list: string): Promise<Record<string, string[]>> => {
+      const name = list.slice(0, list.lastIndexOf('@'))
+      const read = createRequire(join(folder, 'node_modules', name, 'package.json'))
+      return ((await import(pathToFileURL(read.resolve(name)).href)) as Dictionary).dictionary
     }
-    const common = await dictionary('language-common')
-    const english = await dictionary('language-en')
-    return {
-      passwords: common['passwords-common'] ?? [],
-      words: [
-        ...(common['diceware-common'] ?? []),
-        ...(english['firstnames-en'] ?? []),
-        ...(english['lastnames-en'] ?? []).slice(0, 5000),
-      ],
-    }
+    const shared = await dictionary(common)
+    const words: string[][] = []
+    for (const list of lists.slice(1)) words.push(wordsIn(await dictionary(list)))
+    words[0]?.push(...(shared['diceware-common'] ?? []))
+    return { passwords: shared['passwords-common'] ?? [], languages: words }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
+
+type Dictionary = { dictionary: Record<string, string[]> }
+
+/** Words and names, in the letters that a keyboard of any country has. */
+const wordsIn = (dictionary: Dictionary['dictionary']): string[] =>
+  Object.entries(dictionary)
+    .filter(([name]) => /^(?:commonWords|\w*firstnames|lastnames)/i.test(name))
+    .flatMap(([, words]) => words.slice(0, wordsOfList))
+    .filter((word) => /^[a-z]{3,14}$/.test(word))
 
 const extensions = 'js,mjs,cjs,ts,mts,json,md,yml,yaml,html,css,sh,toml,xml,py,txt'
 const keyword = new RegExp(assignmentKeywords.join('|'), 'gi')
@@ -145,10 +168,19 @@ const tokens: ((draw: Draw) => string)[] = [
 ]
 
 /** As many as there are innocent values of each kind, so that neither side is the likelier one. */
-function makeSecrets(draw: Draw, { passwords, words }: Words, count: Record<Sight['kind'], number>): Sight[] {
-  const word = (): string => draw.pick(words).toLowerCase()
+function makeSecrets(
+  draw: Draw,
+  { passwords, languages }: Words,
+  count: Record<Sight['kind'], number>,
+): Sight[] {
+  // A password is made in one language; half of them in the first.
+  let words: readonly string[] = []
+  const word = (): string => draw.pick(words)
   const chosen = passwords.filter((each) => each.length >= 6 && !isHarmless(each))
-  const human = (): string => (draw.chance(40) ? draw.pick(chosen) : draw.pick(habits)(draw, word))
+  const human = (): string => {
+    words = draw.chance(50) ? (languages[0] ?? []) : draw.pick(languages)
+    return draw.chance(40) ? draw.pick(chosen) : draw.pick(habits)(draw, word)
+  }
   const made: Sight[] = []
   for (const kind of kinds) {
     for (let at = 0; at < Math.min(20_000, count[kind]); at++) {

@@ -4,7 +4,7 @@ import { entropyOf, mixOf } from '../checks.ts'
 export type Sight = { readonly value: string; readonly kind: 'password' | 'token' | 'loose' }
 
 /** Every feature is a number below this: a cell of the weights. */
-export const cells = 1 << 13
+export const cells = 1 << 14
 
 /** FNV-1a, folded to the cells. */
 function cellOf(feature: string): number {
