@@ -11,6 +11,7 @@ import {
   encodingOf,
   type FileReader,
   type Loaded,
+  memoryForStream,
   readAt,
   stretchesOf,
   stretchesOfStream,
@@ -87,11 +88,12 @@ async function lookInside(engine: Engine, { descriptor, sizeBytes, file, signal 
   const archive = { sizeBytes, read: (at: number, length: number) => readAt(descriptor, at, length) }
   // One budget for all of it: many files may not cause more work than one.
   const budget = createBudget(16 * sizeBytes)
+  const memory = memoryForStream()
   let bytesScanned = 0
   try {
     for await (const met of filesInside(file, archive, limitsFor(sizeBytes))) {
       if ('problem' in met) problems.push({ file: met.name, reason: met.problem })
-      else bytesScanned += await lookThroughInner(engine, met, { budget, findings })
+      else bytesScanned += await lookThroughInner(engine, met, { budget, findings, memory })
       if (budget.exceeded !== undefined) break
       await turnForOthers(signal)
     }
@@ -106,11 +108,11 @@ async function lookInside(engine: Engine, { descriptor, sizeBytes, file, signal 
 async function lookThroughInner(
   engine: Engine,
   { name, body }: Inner,
-  { budget, findings }: { budget: Budget; findings: RawFinding[] },
+  { budget, findings, memory }: { budget: Budget; findings: RawFinding[]; memory: Buffer },
 ): Promise<number> {
   let bytesScanned = 0
   let kind: ReturnType<typeof kindOfContents> | undefined
-  for await (const stretch of stretchesOfStream(body)) {
+  for await (const stretch of stretchesOfStream(body, memory)) {
     kind ??= kindOfContents(stretch.bytes)
     if (kind === 'media') return bytesScanned
     const encoding = stretch.offset === 0 ? encodingOf(stretch.bytes) : 'utf8'

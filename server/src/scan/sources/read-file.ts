@@ -92,12 +92,16 @@ export function* stretchesOf(descriptor: number, sizeBytes: number): Generator<S
   }
 }
 
+export const memoryForStream = (): Buffer => Buffer.allocUnsafeSlow(windowBytes + 2 * contextBytes)
+
 /**
- * The same for bytes that come once and in turn, such as an unpacked file. Contents that fit one window come whole, with
- * nothing around them.
+ * The same for bytes that come once and in turn, such as an unpacked file, in `memory` that one of them uses after the
+ * other. Contents that fit one window come whole, with nothing around them.
  */
-export async function* stretchesOfStream(chunks: AsyncIterable<Buffer>): AsyncGenerator<Stretch> {
-  const memory = Buffer.allocUnsafeSlow(windowBytes + 2 * contextBytes)
+export async function* stretchesOfStream(
+  chunks: AsyncIterable<Buffer>,
+  memory: Buffer,
+): AsyncGenerator<Stretch> {
   let [length, offset, emitFrom, line] = [0, 0, 0, 1]
   for await (const chunk of chunks) {
     for (let from = 0; from < chunk.length; ) {
