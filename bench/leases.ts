@@ -55,7 +55,7 @@ async function opened(dataDir: string, clock: Clock) {
     clock,
     log: silentLog,
     keyFile,
-    engines: { nothing: engine },
+    engines: { nothing: async () => engine },
     auditDurability: 'disk',
   })
   await vault.load()

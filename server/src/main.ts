@@ -16,7 +16,6 @@ import {
   Secret,
   systemClock,
 } from './core/index.ts'
-import { runGuide } from './guide/index.ts'
 import {
   agentRoutes,
   approvalRoutes,
@@ -66,6 +65,7 @@ export async function runStart(options: StartOptions): Promise<number> {
   const stopped = signalled()
   try {
     const guide = { ...options, address: http.address, signInLink: running.signInLink, stopped }
+    const { runGuide } = await import('./guide/index.ts')
     const answer = await runGuide(keyward, guide)
     if (answer.keepServing) await stopped
     return answer.exitCode

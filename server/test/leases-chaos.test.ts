@@ -68,7 +68,7 @@ async function openChaos(t: TestContext, seed: number): Promise<Chaos> {
       await world.vault.leases.idle()
       await world.close()
       const clock = createTestClock(world.clock.now())
-      world = await openVault(t, { dataDir, clock, engines: { ledger: ledger.engine } })
+      world = await openVault(t, { dataDir, clock, engines: { ledger: async () => ledger.engine } })
       await world.vault.openAtStart()
     },
   }

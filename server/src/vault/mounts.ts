@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { AppError } from '../core/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
@@ -26,11 +27,9 @@ export type Mount = {
 
 /** Makes the engine of a mount. `config` is what the mount was last tuned to. */
 export type EngineMaker = (mount: Mount, config: () => MountConfig) => Engine
-/** Types that can be mounted beside KV: by `sys/mounts` and by `sys/auth`. */
-export type EngineMakers = {
-  readonly secret: Readonly<Record<string, EngineMaker>>
-  readonly auth: Readonly<Record<string, EngineMaker>>
-}
+type MakersByType = Readonly<Record<string, () => Promise<EngineMaker>>>
+/** Types that can be mounted beside KV: by `sys/mounts` and by `sys/auth`. A maker is fetched once, for the first mount of its type. */
+export type EngineMakers = { readonly secret: MakersByType; readonly auth: MakersByType }
 
 export type Mounts = {
   load(): Promise<void>
@@ -43,6 +42,8 @@ export type Mounts = {
   /** The mount that serves a path. */
   of(path: string): Mount | undefined
   kv2Of(path: string): { mount: Mount; store: Kv2Store } | undefined
+  /** Fetches what a type needs, so that `enable` does not wait for it inside its transaction. */
+  prepare(kind: Pick<Mount, 'path' | 'type'>): Promise<void>
   enable(tx: Tx, wanted: WantedMount): Promise<void>
   disable(tx: Tx, path: string): Promise<void>
   /** Throws when a mount cannot go from one path to the other. */
@@ -91,6 +92,8 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
   const stores = new Map<string, Kv2Store>()
   /** By mount, because an engine may keep something in memory. */
   const engines = new Map<string, Engine>()
+  /** Those that have been fetched. */
+  const made = new Map<() => Promise<EngineMaker>, EngineMaker>()
 
   function engineOf(mount: Mount): Engine {
     const known = engines.get(mount.id)
@@ -100,8 +103,12 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
     return engine
   }
   function makeEngine(mount: Mount): Engine {
-    const make = makerOf(mount)
-    if (make) return make(mount, () => mounts.find(({ id }) => id === mount.id)?.config ?? {})
+    const fetchMaker = makerOf(mount)
+    if (fetchMaker) {
+      const make = made.get(fetchMaker)
+      assert(make, `the engine of ${mount.type} has not been fetched`)
+      return make(mount, () => mounts.find(({ id }) => id === mount.id)?.config ?? {})
+    }
     if (mount.version === 1) return createKv1(barrier, mount.id, mount.path)
     return createKv2(storeOf(mount), mount.path)
   }
@@ -110,9 +117,16 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
     stores.set(mount.id, known)
     return known
   }
-  function makerOf({ path, type }: Pick<Mount, 'path' | 'type'>): EngineMaker | undefined {
+  function makerOf({ path, type }: Pick<Mount, 'path' | 'type'>): MakersByType[string] | undefined {
     const offered = path.startsWith(authPrefix) ? makers.auth : makers.secret
     return Object.hasOwn(offered, type) ? offered[type] : undefined
+  }
+  async function prepare(kind: Pick<Mount, 'path' | 'type'>): Promise<void> {
+    const fetchMaker = makerOf(kind)
+    if (!fetchMaker || made.has(fetchMaker)) return
+    const make = await fetchMaker()
+    // Of two who fetched it at once, the first: a maker may keep something in memory.
+    if (!made.has(fetchMaker)) made.set(fetchMaker, make)
   }
   function adopt(next: readonly Mount[]): void {
     mounts = next
@@ -181,13 +195,16 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
   return {
     async load() {
       fixedTuning = await storedTuning()
-      adopt(await stored())
+      const known = await stored()
+      await Promise.all(known.map(prepare))
+      adopt(known)
     },
     setUp: (tx) => save(tx, [newMount('secret/', 'kv', 2, 'versioned secrets')]),
     all,
     types: () => ({ secret: ['kv', ...Object.keys(makers.secret)], auth: Object.keys(makers.auth) }),
     of,
     engineById: (id) => engines.get(id),
+    prepare,
     kv2Of(path) {
       const mount = of(path)
       return mount?.version === 2 ? { mount, store: storeOf(mount) } : undefined
@@ -209,6 +226,7 @@ export function createMounts({ barrier, router, fixed, makers, onDisable }: Need
           `path is already in use at ${taken.path.replace(/^auth\//, '')}`,
         )
       const mount = kv ? newKv(path, type, version, description) : newMount(path, type, null, description)
+      await prepare(mount)
       await save(tx, [...current, config ? { ...mount, config } : mount])
     },
     async disable(tx, written) {

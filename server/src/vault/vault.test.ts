@@ -240,7 +240,7 @@ test('GOV-1: nor does a flood of what is answered before anybody has proved who 
     paths: [{ pattern: 'way', open: async () => async () => ({ data: { url: 'x' }, note: { role: 'a' } }) }],
     wipe: async () => undefined,
   })
-  const { vault, audit, clock, root } = await setup(t, { engines: { told } })
+  const { vault, audit, clock, root } = await setup(t, { engines: { told: async () => told } })
   await root('POST', 'sys/mounts/told', { type: 'told' })
   const ask = (wrapTtl?: string) =>
     vault.handle({ method: 'POST', path: 'told/way', query: {}, token: undefined, body: undefined, wrapTtl })

@@ -3,20 +3,16 @@ import { AppError, actorOf, type Clock, type Log, type Principal, reasonOf, Secr
 import type { Durability, Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
 import { type Act, type Acted, createActing } from './acting.ts'
-import { createAppRole } from './auth/approle/approle.ts'
-import { createJwt } from './auth/jwt/jwt.ts'
 import { createLockouts } from './auth/lockouts.ts'
-import { createUserpass } from './auth/userpass/userpass.ts'
 import { createBarrier } from './barrier/barrier.ts'
 import { dialectVersion } from './dialect-version.ts'
 import type { Engine, RenewalTerms } from './engine.ts'
-import { createCertificateEngines } from './engines/certificate-engines.ts'
+import { createEngineMakers } from './engine-makers.ts'
 import { createDatabases, type FailingRotation } from './engines/database/databases.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
 import { createServerSystem } from './engines/system/server-system.ts'
 import { createSystemEngine } from './engines/system/system.ts'
 import { createTokenEngine } from './engines/token.ts'
-import { createTransit } from './engines/transit/transit.ts'
 import { createExpiry } from './expiry.ts'
 import { createExplain, type Explain } from './explain/explain.ts'
 import { createIdentity } from './identity/identity.ts'
@@ -140,24 +136,12 @@ export function createVault(needs: Needs): Vault {
   const wrapping = createWrapping({ tokens, barrier })
   const passwordPolicies = createPasswordPolicies(barrier)
   const databases = createDatabases({ barrier, store, audit, passwords: passwordPolicies, clock, log })
+  const makers = createEngineMakers({ barrier, store, clock, tokens, identity, lockouts, databases })
   const mounts = createMounts({
     barrier,
     router,
     fixed: () => fixed,
-    makers: {
-      secret: {
-        transit: ({ id }) => createTransit(barrier, id),
-        database: databases.maker,
-        ...createCertificateEngines({ barrier, store, clock }),
-        ...needs.engines,
-      },
-      auth: {
-        approle: createAppRole({ barrier, tokens, identity }),
-        userpass: createUserpass({ barrier, tokens, identity, lockouts }),
-        jwt: createJwt('jwt', { barrier, clock, tokens, identity }),
-        oidc: createJwt('oidc', { barrier, clock, tokens, identity }),
-      },
-    },
+    makers: { ...makers, secret: { ...makers.secret, ...needs.engines } },
     async onDisable(tx, { id }) {
       for (const row of await tokens.issuedBy(tx, id)) await tokens.revoke(tx, row)
       tx.afterCommit(tokens.forget)

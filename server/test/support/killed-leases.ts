@@ -78,7 +78,7 @@ const vault = createVault({
   clock,
   log: silentLog,
   keyFile,
-  engines: { ledger: ledger.engine },
+  engines: { ledger: async () => ledger.engine },
 })
 await vault.load()
 if (vault.status().initialised) await vault.openAtStart()

@@ -88,7 +88,7 @@ export async function openWithLedger(
 ): Promise<LedgerWorld> {
   const { ledger = createLedger(options), dataDir, databaseUrl } = options
   const world = await openUnsealedVault(t, {
-    engines: { ledger: ledger.engine },
+    engines: { ledger: async () => ledger.engine },
     ...(dataDir === undefined ? {} : { dataDir }),
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
   })

@@ -11,7 +11,7 @@ const minute = 60_000
 
 /** The same data in a new process, as after a crash or a restart. */
 async function reopened(t: TestContext, dataDir: string, ledger: Ledger, clock: TestClock) {
-  const world = await openVault(t, { dataDir, clock, engines: { ledger: ledger.engine } })
+  const world = await openVault(t, { dataDir, clock, engines: { ledger: async () => ledger.engine } })
   await world.vault.openAtStart()
   return world
 }

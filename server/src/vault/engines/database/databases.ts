@@ -1,23 +1,13 @@
-import type { Audit } from '../../../audit/index.ts'
-import { type Clock, type Log, reasonOf } from '../../../core/index.ts'
-import type { Store } from '../../../store/index.ts'
-import type { Barrier } from '../../barrier/barrier.ts'
+import { reasonOf } from '../../../core/index.ts'
 import type { EngineMaker } from '../../mounts.ts'
-import type { PasswordPolicies } from '../../password-policies.ts'
-import { configPaths } from './config-paths.ts'
-import { type Connections, createConnections } from './connections.ts'
-import { credentialPaths, endUser, extendUser } from './credentials.ts'
-import { createDatabaseRecords } from './records.ts'
-import { rolePaths } from './role-paths.ts'
-import { createRotations, type FailingRotation, type Rotations } from './rotations.ts'
-
-import { staticRolePaths } from './static-role-paths.ts'
+import type { DatabaseMount, DatabaseNeeds } from './database-mount.ts'
+import type { FailingRotation } from './rotations.ts'
 
 export type { FailingRotation }
 
 /** All mounts of the type `database`: users of PostgreSQL and Redis, made on demand, and passwords that change by themselves. */
 export type Databases = {
-  readonly maker: EngineMaker
+  readonly maker: () => Promise<EngineMaker>
   /** Takes up the changes of passwords that are due, and those that a process left half done. */
   start(): void
   /** Closes every connection and forgets what it was opened with. */
@@ -26,22 +16,15 @@ export type Databases = {
   failingRotations(): readonly FailingRotation[]
 }
 
-type Needs = {
-  barrier: Barrier
-  store: Pick<Store, 'write'>
-  audit: Pick<Audit, 'record' | 'recordNow'>
-  passwords: Pick<PasswordPolicies, 'generate'>
-  clock: Clock
-  log: Log
-}
-type Mounted = { readonly connections: Connections; readonly rotations: Rotations; loaded: boolean }
+type Mounted = DatabaseMount & { loaded: boolean }
 
 /** Timers cannot be set further ahead than some weeks, and a clock can be set. */
 const longestWaitMilliseconds = 60_000
 /** After what should not happen, such as a record that cannot be read. */
 const retryMilliseconds = 10_000
 
-export function createDatabases({ barrier, store, audit, passwords, clock, log }: Needs): Databases {
+export function createDatabases(needs: DatabaseNeeds): Databases {
+  const { clock, log } = needs
   const mounted = new Map<string, Mounted>()
   let running = false
   /** What is under way plans the next time when it has ended. */
@@ -91,42 +74,20 @@ export function createDatabases({ barrier, store, audit, passwords, clock, log }
         )
   }
 
-  const maker: EngineMaker = ({ id, path }) => {
-    const records = createDatabaseRecords(barrier, id)
-    const connections = createConnections({ records, store, mountId: id })
-    const rotations = createRotations({
-      records,
-      connections,
-      passwords,
-      store,
-      audit,
-      clock,
-      log,
-      mountPath: path,
-      onPlan: schedule,
-    })
-    // The mount was moved: what its engine had open under the old path is closed.
-    mounted.get(id)?.connections.closeAll()
-    mounted.set(id, { connections, rotations, loaded: false })
-    schedule()
-    const parts = { mountId: id, records, connections, rotations, passwords, store, audit, clock }
-    return {
-      type: 'database',
-      paths: [
-        ...configPaths(parts),
-        ...rolePaths(parts),
-        ...credentialPaths(parts),
-        ...staticRolePaths(parts),
-      ],
-      async wipe(tx) {
-        await records.wipe(tx)
-        tx.afterCommit(() => {
-          mounted.delete(id)
-          connections.closeAll()
-        })
-      },
-      endLease: (lease) => endUser(parts, lease),
-      extendLease: (lease, expiresAt) => extendUser(parts, lease, expiresAt),
+  async function maker(): Promise<EngineMaker> {
+    const { createDatabaseMount } = await import('./database-mount.ts')
+    return ({ id, path }) => {
+      const mount = createDatabaseMount(needs, {
+        id,
+        path,
+        onPlan: schedule,
+        onWiped: () => mounted.delete(id),
+      })
+      // The mount was moved: what its engine had open under the old path is closed.
+      mounted.get(id)?.connections.closeAll()
+      mounted.set(id, { ...mount, loaded: false })
+      schedule()
+      return mount.engine
     }
   }
 

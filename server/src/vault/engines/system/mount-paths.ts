@@ -27,14 +27,18 @@ export function mountPaths(mounts: Mounts, leases: Pick<Leases, 'closeMount'>): 
       ...pathOf(mounts, 'secret', 'mounts/{path...}'),
       /** What a mount gave out ends before it does; what cannot be ended keeps it: `sys/leases/revoke-force` is for that. */
       async prepare(call) {
+        if (call.operation !== 'delete') return fetchEngine(mounts, 'secret', call)
         const { path } = targetOf('secret', call)
-        const mount =
-          call.operation === 'delete' ? mounts.all().find((known) => known.path === path) : undefined
+        const mount = mounts.all().find((known) => known.path === path)
         return mount ? leases.closeMount(mount.id, call) : () => undefined
       },
     },
     { pattern: 'auth', read: async () => flat(viewsOf('auth')) },
-    { ...pathOf(mounts, 'auth', 'auth/{path...}'), sudo: true },
+    {
+      ...pathOf(mounts, 'auth', 'auth/{path...}'),
+      sudo: true,
+      prepare: (call) => fetchEngine(mounts, 'auth', call),
+    },
   ]
 }
 
@@ -101,6 +105,13 @@ function mountInfo(mounts: Mounts, kind: Kind, call: Call): Answer {
     description: mount.description,
     ...(kind === 'auth' ? {} : { options: view['options'] }),
   })
+}
+
+async function fetchEngine(mounts: Mounts, kind: Kind, call: Call): Promise<() => void> {
+  const { path, tuning } = targetOf(kind, call)
+  if (call.operation === 'update' && !tuning)
+    await mounts.prepare({ path, type: textField(call.body, 'type') ?? '' })
+  return () => undefined
 }
 
 async function tune(mounts: Mounts, tx: Tx, path: string, { body, now }: Call): Promise<void> {
