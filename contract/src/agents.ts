@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { injection } from './injection.ts'
 import { operation, page, paging, timestamp } from './operation.ts'
 
 export const agentView = z.object({
@@ -34,6 +35,7 @@ export const leaseView = z.object({
   purpose: z.string(),
   state: z.enum(['active', 'revoked', 'expired', 'used_up']),
   destinations: z.array(destination),
+  injection,
   usesLeft: z.int().nullable(),
   uses: z.int(),
   issuedAt: timestamp,

@@ -18,6 +18,7 @@ export {
   type ImportPreview,
   type ScanView,
 } from './findings.ts'
+export { type Injection, injection, injectionText } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export {
   type Risk,

@@ -148,6 +148,7 @@ test('LEND-2: a lease is asked for with its destinations; the placeholder is all
       taskId: null,
       secretPath: input.secretPath,
       field: input.field,
+      injection: { kind: 'bearer' as const },
       purpose: input.purpose,
       state: 'active' as const,
       destinations: input.destinations,

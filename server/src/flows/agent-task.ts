@@ -1,4 +1,4 @@
-import { destination, type Json } from '@keyward/contract'
+import { destination, injection, type Json } from '@keyward/contract'
 import { z } from 'zod'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
@@ -24,6 +24,8 @@ export const agentTask = z.strictObject({
   workspace: z.string().nullable(),
   environment: z.record(z.string(), z.string()),
   destinations: z.array(destination).min(1),
+  /** How the secret becomes part of a request; anywhere when absent. */
+  injection: injection.optional(),
   /** Where a destination's name is to be found, when DNS does not know it, and the authority that signed its certificate. */
   route: z.object({ address: z.string(), caPem: z.string() }).nullable(),
 })
@@ -158,13 +160,14 @@ async function runWithLease(
 async function lendPlaceholder(
   { store, lend }: Needs,
   { runId, taskId }: TaskContext,
-  { secretPath, field, destinations, title }: AgentTask,
+  { secretPath, field, destinations, injection, title }: AgentTask,
   agent: Principal,
 ): Promise<string> {
   const bound = { secretPath, field, destinations, runId, taskId }
   const issued = await store.write(async (tx) => {
     await lend.grant(tx, {
       ...bound,
+      injection,
       agentId: agent.id,
       maxTtlSeconds: leaseSeconds,
       maxLeases: 1,

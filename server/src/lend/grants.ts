@@ -1,8 +1,9 @@
+import { injectionText } from '@keyward/contract'
 import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
 import type { Sql, Tx } from '../store/index.ts'
 import { describeDestination, normalDestination } from './destinations.ts'
 import type { Needs, NewGrant } from './lend.ts'
-import { byId, endGrants, insertGrant } from './lend-store.ts'
+import { byId, destinationsOf, endGrants, type GrantRow, injectionOf, insertGrant } from './lend-store.ts'
 
 export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
   return {
@@ -15,46 +16,18 @@ export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
         resource: { type: 'Secret', id: grant.secretPath, attributes: { path: grant.secretPath } },
       })
       if (!decision.allow) throw new AppError('policy.denied', decision.reason)
-      const now = clock.now()
-      const destinations = grant.destinations.map(normalDestination)
-      const grantId = newId('grt', now)
-      await insertGrant(tx, {
-        id: grantId,
-        agent_id: grant.agentId,
-        secret_path: grant.secretPath,
-        field: grant.field ?? null,
-        destinations: JSON.stringify(destinations),
-        max_ttl_seconds: grant.maxTtlSeconds,
-        leases_left: grant.maxLeases ?? null,
-        run_id: grant.runId ?? null,
-        task_id: grant.taskId ?? null,
-        made_by: actorOf(grant.by),
-        reason: grant.reason,
-        created_at: now.getTime(),
-        expires_at: grant.expiresAt?.getTime() ?? null,
-        ended_at: null,
-        end_reason: null,
-      })
+      const row = newRow({ ...grant, destinations: grant.destinations.map(normalDestination) }, clock.now())
+      await insertGrant(tx, row)
       await audit.record(tx, {
         type: 'lease.granted',
         outcome: 'done',
         actor: actorOf(grant.by),
-        target: `grant:${grantId}`,
+        target: `grant:${row.id}`,
         correlation: grant.runId ?? '',
-        detail: {
-          agent: `agent:${grant.agentId}`,
-          secretPath: grant.secretPath,
-          field: grant.field ?? null,
-          destinations: destinations.map(describeDestination),
-          maxTtlSeconds: grant.maxTtlSeconds,
-          maxLeases: grant.maxLeases ?? null,
-          expiresAt: grant.expiresAt?.toISOString() ?? null,
-          reason: grant.reason,
-          policies: [...decision.policies],
-        },
+        detail: { ...detailOf(row), policies: [...decision.policies] },
       })
       await bus.publish(tx, { type: 'lease.granted', subject: `agent:${grant.agentId}` })
-      return { grantId }
+      return { grantId: row.id }
     },
 
     async end(tx: Tx, grantId: string, reason: string, by: Principal): Promise<void> {
@@ -62,6 +35,37 @@ export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
     },
   }
 }
+
+const newRow = (grant: NewGrant, now: Date): GrantRow => ({
+  id: newId('grt', now),
+  agent_id: grant.agentId,
+  secret_path: grant.secretPath,
+  field: grant.field ?? null,
+  destinations: JSON.stringify(grant.destinations),
+  injection: grant.injection ? JSON.stringify(grant.injection) : null,
+  max_ttl_seconds: grant.maxTtlSeconds,
+  leases_left: grant.maxLeases ?? null,
+  run_id: grant.runId ?? null,
+  task_id: grant.taskId ?? null,
+  made_by: actorOf(grant.by),
+  reason: grant.reason,
+  created_at: now.getTime(),
+  expires_at: grant.expiresAt?.getTime() ?? null,
+  ended_at: null,
+  end_reason: null,
+})
+
+const detailOf = (row: GrantRow) => ({
+  agent: `agent:${row.agent_id}`,
+  secretPath: row.secret_path,
+  field: row.field,
+  destinations: destinationsOf(row).map(describeDestination),
+  injection: injectionText(injectionOf(row)),
+  maxTtlSeconds: row.max_ttl_seconds,
+  maxLeases: row.leases_left,
+  expiresAt: row.expires_at === null ? null : new Date(row.expires_at).toISOString(),
+  reason: row.reason,
+})
 
 export async function endGrantsWhere(
   tx: Tx,

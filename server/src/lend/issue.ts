@@ -1,4 +1,4 @@
-import type { Destination, Json, LeaseView } from '@keyward/contract'
+import type { Json, LeaseView } from '@keyward/contract'
 import type { EntryInput } from '../audit/index.ts'
 import { AppError, actorOf, newId, reasonOf } from '../core/index.ts'
 import { hashToken, randomToken } from '../identity/index.ts'
@@ -6,7 +6,15 @@ import type { Decision } from '../policy/index.ts'
 import type { Tx } from '../store/index.ts'
 import { covers, describeDestination, normalDestination, placeOf } from './destinations.ts'
 import type { IssuedLease, LeaseRequest, Needs } from './lend.ts'
-import { type GrantRow, insertLease, type LeaseRow, liveGrants, spendGrant } from './lend-store.ts'
+import {
+  destinationsOf,
+  type GrantRow,
+  injectionOf,
+  insertLease,
+  type LeaseRow,
+  liveGrants,
+  spendGrant,
+} from './lend-store.ts'
 
 type Refused = { readonly refused: AppError; readonly entry: EntryInput }
 
@@ -56,7 +64,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       if (row.field !== null && row.field !== request.field) return false
       if (row.run_id !== null && row.run_id !== request.runId) return false
       if (row.task_id !== null && row.task_id !== request.taskId) return false
-      return covers(JSON.parse(row.destinations) as Destination[], request.destinations)
+      return covers(destinationsOf(row), request.destinations)
     })
   }
 
@@ -81,6 +89,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
 
   function newLease(request: LeaseRequest, agentName: string, grant: GrantRow | undefined) {
     const placeholder = randomToken('kwp_', 32).reveal()
+    const injection = grant?.injection ?? null
     const now = clock.now()
     const row: LeaseRow = {
       id: newId('lea', now),
@@ -94,6 +103,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       field: request.field,
       purpose: request.purpose,
       destinations: JSON.stringify(request.destinations),
+      injection,
       state: 'active',
       uses: 0,
       uses_left: request.uses ?? null,
@@ -103,7 +113,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       ended_at: null,
       end_reason: null,
     }
-    return { row, placeholder }
+    return { row, placeholder: (injectionOf(row).prefix ?? '') + placeholder }
   }
 
   /** The caller's transaction rolls back, so the refusal is written by one of its own, which runs right after it. */

@@ -1,4 +1,4 @@
-import type { LeaseView } from '@keyward/contract'
+import type { Destination, Injection, LeaseView } from '@keyward/contract'
 import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
 
 export const lendMigrations: readonly Migration[] = [
@@ -23,6 +23,13 @@ export const lendMigrations: readonly Migration[] = [
       'create index leases_due on leases (state, expires_at)',
     ],
   },
+  {
+    id: '0051-injection',
+    up: () => [
+      'alter table lend_grants add column injection text',
+      'alter table leases add column injection text',
+    ],
+  },
 ]
 
 export type LeaseRow = {
@@ -37,6 +44,7 @@ export type LeaseRow = {
   field: string
   purpose: string
   destinations: string
+  injection: string | null
   state: LeaseView['state']
   uses: number
   uses_left: number | null
@@ -53,6 +61,7 @@ export type GrantRow = {
   secret_path: string
   field: string | null
   destinations: string
+  injection: string | null
   max_ttl_seconds: number
   leases_left: number | null
   run_id: string | null
@@ -65,14 +74,20 @@ export type GrantRow = {
   end_reason: string | null
 }
 
+export const destinationsOf = ({ destinations }: { destinations: string }): Destination[] =>
+  JSON.parse(destinations) as Destination[]
+
+export const injectionOf = ({ injection }: { injection: string | null }): Injection =>
+  injection === null ? { kind: 'anywhere' } : (JSON.parse(injection) as Injection)
+
 // ── Grants ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const grantColumns = sql`id, agent_id, secret_path, field, destinations, max_ttl_seconds, leases_left, run_id, task_id,
+const grantColumns = sql`id, agent_id, secret_path, field, destinations, injection, max_ttl_seconds, leases_left, run_id, task_id,
   made_by, reason, created_at, expires_at, ended_at, end_reason`
 
 export async function insertGrant(tx: Tx, row: GrantRow): Promise<void> {
   await tx.run(sql`insert into lend_grants (${grantColumns}) values (${row.id}, ${row.agent_id}, ${row.secret_path},
-    ${row.field}, ${row.destinations}, ${row.max_ttl_seconds}, ${row.leases_left}, ${row.run_id}, ${row.task_id},
+    ${row.field}, ${row.destinations}, ${row.injection}, ${row.max_ttl_seconds}, ${row.leases_left}, ${row.run_id}, ${row.task_id},
     ${row.made_by}, ${row.reason}, ${row.created_at}, ${row.expires_at}, ${row.ended_at}, ${row.end_reason})`)
 }
 
@@ -102,12 +117,12 @@ export const endGrants = (tx: Tx, which: Sql, at: number, reason: string): Promi
 // ── Leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const leaseColumns = sql`id, placeholder_hash, agent_id, agent_name, run_id, task_id, grant_id, secret_path, field, purpose,
-  destinations, state, uses, uses_left, issued_at, expires_at, last_used_at, ended_at, end_reason`
+  destinations, injection, state, uses, uses_left, issued_at, expires_at, last_used_at, ended_at, end_reason`
 
 export async function insertLease(tx: Tx, row: LeaseRow): Promise<void> {
   await tx.run(sql`insert into leases (${leaseColumns}) values (${row.id}, ${row.placeholder_hash}, ${row.agent_id},
     ${row.agent_name}, ${row.run_id}, ${row.task_id}, ${row.grant_id}, ${row.secret_path}, ${row.field}, ${row.purpose},
-    ${row.destinations}, ${row.state}, ${row.uses}, ${row.uses_left}, ${row.issued_at}, ${row.expires_at},
+    ${row.destinations}, ${row.injection}, ${row.state}, ${row.uses}, ${row.uses_left}, ${row.issued_at}, ${row.expires_at},
     ${row.last_used_at}, ${row.ended_at}, ${row.end_reason})`)
 }
 

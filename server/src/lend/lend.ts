@@ -1,4 +1,4 @@
-import type { Destination, LeaseView } from '@keyward/contract'
+import type { Destination, Injection, LeaseView } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import type { Clock, Log, Principal, Secret } from '../core/index.ts'
@@ -8,7 +8,15 @@ import type { Reader, Store, Tx } from '../store/index.ts'
 import { createEnds } from './ends.ts'
 import { createGrants } from './grants.ts'
 import { createIssue } from './issue.ts'
-import { countActiveLeases, type LeaseQuery, type LeaseRow, leaseById, leasesBefore } from './lend-store.ts'
+import {
+  countActiveLeases,
+  destinationsOf,
+  injectionOf,
+  type LeaseQuery,
+  type LeaseRow,
+  leaseById,
+  leasesBefore,
+} from './lend-store.ts'
 import { createUse } from './use.ts'
 import { createValuesForTask } from './values.ts'
 
@@ -20,6 +28,8 @@ export type NewGrant = {
   readonly field?: string | undefined
   /** Where the secret may go. A lease can be narrower, never wider. */
   readonly destinations: readonly Destination[]
+  /** How the secret becomes part of a request; anywhere when absent. */
+  readonly injection?: Injection | undefined
   readonly maxTtlSeconds: number
   /** How many leases it is good for; one approval for one task gives 1. */
   readonly maxLeases?: number | undefined
@@ -57,6 +67,8 @@ export type Claim = {
   readonly port: number
   readonly method: string
   readonly path: string
+  /** Where in the request the placeholder stands, as the proxy writes it. */
+  readonly places: readonly string[]
   /** The task that the sandbox works for; a lease of a task serves no other one. */
   readonly runId?: string | undefined
   readonly taskId?: string | undefined
@@ -72,9 +84,9 @@ export type Lend = {
   request(request: LeaseRequest): Promise<IssuedLease>
   /**
    * The value for one request, after the use is counted and its entry is on disk. Throws `lease.not_found`, `lease.ended`,
-   * `agent.inactive`, `egress.denied` for a place that the lease does not name, `policy.denied` for somebody else's lease.
+   * `agent.inactive`, `egress.denied` for a host or a place of the request that the lease does not name, `policy.denied` for somebody else's lease.
    */
-  use(claim: Claim): Promise<{ leaseId: string; value: Secret }>
+  use(claim: Claim): Promise<{ leaseId: string; value: Secret; prefix: string }>
   /** What the task's live leases stand for now: to be taken out of what the task says, not to be used. */
   valuesForTask(runId: string, taskId: string): Promise<Secret[]>
   /** Ending what has ended changes nothing. Throws `lease.not_found`. */
@@ -148,7 +160,8 @@ function leaseView(row: LeaseRow, now: Date): LeaseView {
     field: row.field,
     purpose: row.purpose,
     state: expired ? 'expired' : row.state,
-    destinations: JSON.parse(row.destinations) as Destination[],
+    destinations: destinationsOf(row),
+    injection: injectionOf(row),
     usesLeft: row.uses_left,
     uses: row.uses,
     issuedAt: new Date(row.issued_at).toISOString(),

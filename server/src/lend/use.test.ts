@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type Injection, injectionText } from '@keyward/contract'
 import { ask, entries, lent, openLendWorld, system } from '../../test/support/lend-world.ts'
 import { createDatabase, startPostgres } from '../../test/support/postgres.ts'
 import { createTestClock, temporaryFolder } from '../../test/support/world.ts'
@@ -132,6 +133,70 @@ test('LEND-2: what a task could be lent is known for redaction while its leases 
   await lent(world, task, task)
   world.vault.sealed = true
   await assert.rejects(lend.valuesForTask('run_1', 'pay'), { code: 'vault.sealed' })
+})
+
+const injections: { injection: Injection; right: string[][]; wrong: string[][] }[] = [
+  { injection: { kind: 'anywhere' }, right: [[], ['body'], ['path', 'bearer']], wrong: [] },
+  {
+    injection: { kind: 'bearer' },
+    right: [['bearer']],
+    wrong: [[], ['body:/note'], ['bearer', 'body:/note'], ['basic:password'], ['header:authorization']],
+  },
+  {
+    injection: { kind: 'basic', part: 'password' },
+    right: [['basic:password']],
+    wrong: [['basic:username'], ['bearer']],
+  },
+  {
+    injection: { kind: 'header', name: 'X-Api-Key' },
+    right: [['header:x-api-key']],
+    wrong: [['header:x-api-key', 'header:referer'], ['query:X-Api-Key'], ['bearer']],
+  },
+  {
+    injection: { kind: 'header', name: 'Authorization' },
+    right: [['bearer'], ['header:authorization']],
+    wrong: [['basic:password']],
+  },
+  {
+    injection: { kind: 'query', name: 'key' },
+    right: [['query:key']],
+    wrong: [['query:q'], ['path'], ['query:?']],
+  },
+  {
+    injection: { kind: 'cookie', name: 'sid' },
+    right: [['cookie:sid']],
+    wrong: [['cookie:other'], ['header:cookie']],
+  },
+  {
+    injection: { kind: 'body', pointer: '/auth/key' },
+    right: [['body:/auth/key']],
+    wrong: [['body'], ['body:/auth'], ['body:/auth/key', 'body:/note']],
+  },
+]
+
+for (const { injection, right, wrong } of injections) {
+  test(`LEND-2: a secret lent ${injectionText(injection)} is exchanged there alone, and a try elsewhere is an alert`, async (t) => {
+    const world = await openLendWorld(t)
+    const { lease, claim } = await lent(world, {}, { injection })
+    assert.deepEqual(lease.injection, injection)
+    for (const places of wrong) {
+      await assert.rejects(world.lend.use({ ...claim, places }), { code: 'egress.denied' }, places.join())
+      assert.equal((await world.bus.since(0, 500)).at(-1)?.type, 'lease.misused')
+    }
+    assert.equal((await entries(world, 'lease.misused')).length, wrong.length)
+    assert.equal((await world.lend.read(lease.id))?.uses, 0)
+    for (const places of right) await world.lend.use({ ...claim, places })
+    assert.equal((await world.lend.read(lease.id))?.uses, right.length)
+  })
+}
+
+test('LEND-2: a placeholder begins as its tool expects, and is known by the rest', async (t) => {
+  const world = await openLendWorld(t)
+  const injection = { kind: 'bearer', prefix: 'ghp_' } as const
+  const { placeholder, claim } = await lent(world, {}, { injection })
+  assert.match(placeholder, /^ghp_kwp_[0-9A-Za-z]{32}$/)
+  const seen = { ...claim, placeholder: placeholder.slice('ghp_'.length) }
+  assert.equal((await world.lend.use(seen)).prefix, 'ghp_')
 })
 
 test('LEND-1: a revoked lease gives nothing; revoking it again changes nothing', async (t) => {

@@ -1,11 +1,20 @@
-import type { Destination, EventName } from '@keyward/contract'
+import type { EventName } from '@keyward/contract'
 import { AppError, type Principal, reasonOf, type Secret } from '../core/index.ts'
 import { hashToken, sameHash } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
 import { isAllowed, placeOf } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
 import type { Claim, Needs } from './lend.ts'
-import { byId, endLeases, type LeaseRow, leaseByPlaceholder, takeUse } from './lend-store.ts'
+import {
+  byId,
+  destinationsOf,
+  endLeases,
+  injectionOf,
+  type LeaseRow,
+  leaseByPlaceholder,
+  takeUse,
+} from './lend-store.ts'
+import { misplacement } from './misplacement.ts'
 
 /** How far the clock may go back before a lease is refused because nobody can say whether its time is over. */
 const skewMs = 60_000
@@ -33,10 +42,12 @@ export function createUse(needs: Needs) {
     const ended = endOf(row, clock.now().getTime())
     if (ended) return denied(new AppError('lease.ended', ended))
     const place = placeOf(claim)
-    if (!isAllowed(JSON.parse(row.destinations) as Destination[], claim)) {
+    if (!isAllowed(destinationsOf(row), claim)) {
       const what = `${claim.method} ${place}${pathOf(claim)}`
       return misused(new AppError('egress.denied', `The lease ${row.id} is not for ${what}.`))
     }
+    const misplaced = misplacement(injectionOf(row), claim.places)
+    if (misplaced) return misused(new AppError('egress.denied', `The lease ${row.id} is lent ${misplaced}`))
     const principal: Principal = { kind: 'agent', id: row.agent_id, name: row.agent_name, roles: [] }
     const decision = policy.decide({
       principal,
@@ -125,10 +136,11 @@ export function createUse(needs: Needs) {
     }
   }
 
-  return async (claim: Claim): Promise<{ leaseId: string; value: Secret }> => {
+  return async (claim: Claim): Promise<{ leaseId: string; value: Secret; prefix: string }> => {
     const answer = await take(claim)
     if (answer instanceof AppError) throw answer
-    return { leaseId: answer.id, value: await valueOfLease(claim, answer) }
+    const prefix = injectionOf(answer).prefix ?? ''
+    return { leaseId: answer.id, value: await valueOfLease(claim, answer), prefix }
   }
 }
 
@@ -158,4 +170,5 @@ const detailOf = (claim: Claim) => ({
   port: claim.port,
   method: claim.method,
   path: pathOf(claim).slice(0, 500),
+  places: claim.places.slice(0, 20).map((place) => place.slice(0, 200)),
 })

@@ -2,10 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Code } from '@keyward/contract'
 import { pathOf, type Tunnel, type Verdict } from './judge.ts'
 import type { Ask, ResolveClaim } from './messages.ts'
-import { exchange, fitsHeader, placeholdersOf, type RequestParts } from './placeholders.ts'
+import { exchange, fitsHeader, type RequestParts } from './placeholders.ts'
+import { placesIn } from './places.ts'
 import { type Patterns, shortestValue } from './redact.ts'
 import type { Tally } from './upstream.ts'
 
+type Resolved = { readonly value: string; readonly prefix: string }
 type Needs = { readonly sandboxId: string; readonly ask: Ask; readonly patterns: Patterns }
 type Asked = { readonly request: IncomingMessage; readonly tunnel: Tunnel; readonly tally: Tally }
 /** Exchanges every placeholder of a request for its value, or says which one may not be and why. */
@@ -16,33 +18,33 @@ const misuse: readonly Code[] = ['lease.not_found', 'egress.denied', 'policy.den
 
 export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
   /** One placeholder's value, which is looked for in every answer from here on. */
-  const resolveOne = async (claim: ResolveClaim, tally: Tally): Promise<string | Verdict> => {
+  const resolveOne = async (claim: ResolveClaim, tally: Tally): Promise<Resolved | Verdict> => {
     const reply = await ask('resolve', claim)
     if ('refusal' in reply) {
       return misuse.includes(reply.refusal.code) ? { ...reply.refusal, outcome: 'misused' } : reply.refusal
     }
-    const { value, leaseId } = reply.answer
+    const { value, leaseId, prefix } = reply.answer
     patterns.add(value)
     if (leaseId !== null) tally.leaseIds.push(leaseId)
-    if (value.length >= shortestValue && fitsHeader(value)) return value
+    if (value.length >= shortestValue && fitsHeader(value)) return { value, prefix }
     const reason = `A secret of several lines, or of less than ${shortestValue} characters, cannot be lent through the proxy.`
     return { code: 'request.invalid', reason }
   }
 
   return async (parts: RequestParts, { request, tunnel, tally }) => {
-    const found = placeholdersOf(parts)
-    tally.placeholders = found.length
-    const values = new Map<string, string>()
+    const found = placesIn(parts)
+    tally.placeholders = found.size
+    const values = new Map<string, Resolved>()
     const at = {
       sandboxId,
       ...tunnel.route.authority,
       method: request.method ?? '',
       path: pathOf(parts.target),
     }
-    for (const placeholder of found) {
-      const value = await resolveOne({ ...at, placeholder }, tally)
-      if (typeof value !== 'string') return value
-      values.set(placeholder, value)
+    for (const [placeholder, places] of found) {
+      const resolved = await resolveOne({ ...at, placeholder, places }, tally)
+      if ('code' in resolved) return resolved
+      values.set(placeholder, resolved)
     }
     return values.size === 0 ? parts : exchange(parts, values)
   }

@@ -1,5 +1,6 @@
 import { AppError, type Log, reasonOf, type Secret } from '../core/index.ts'
 import type { Question, Questions, Refusal, Reply, Report } from './messages.ts'
+import type { Place } from './places.ts'
 
 /** Whom a channel belongs to; the server's own knowledge, not something that the child may claim. */
 export type ChannelOwner = {
@@ -16,16 +17,24 @@ export type EgressClaim = ChannelOwner & {
   readonly method: string
   /** Without its query. */
   readonly path: string
+  readonly places: readonly Place[]
 }
 
 export type EgressRecord = ChannelOwner & Report
+
+type Lent = {
+  readonly value: Secret
+  readonly leaseId?: string
+  /** What stands in front of the placeholder, and is exchanged with it. */
+  readonly prefix?: string
+}
 
 /** What the proxy asks the rest of the system, for each use. A refusal is a thrown AppError. */
 export type Gate = {
   /** Policy, after the sandbox's own allow list and before any name is looked up. */
   admit(question: ChannelOwner & { host: string; port: number }): Promise<{ allow: boolean; reason: string }>
   /** Durably records the intent, then gives the value. */
-  resolve(claim: EgressClaim): Promise<{ value: Secret; leaseId?: string }>
+  resolve(claim: EgressClaim): Promise<Lent>
   /** Durably records one request or refused attempt. While it fails, nothing more is let through. */
   record(entry: EgressRecord): Promise<void>
 }
@@ -63,10 +72,10 @@ export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answer
     admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
     async resolve({ owner, values, onLent }, claim) {
-      const { value, leaseId } = await gate.resolve({ ...claim, ...owner })
+      const { value, leaseId, prefix } = await gate.resolve({ ...claim, ...owner })
       values.set(claim.placeholder, value)
       onLent?.(value)
-      return { value: value.reveal(), leaseId: leaseId ?? null }
+      return { value: value.reveal(), leaseId: leaseId ?? null, prefix: prefix ?? '' }
     },
     async record({ owner }, entry) {
       try {

@@ -52,6 +52,9 @@ export function refusalOf(request: IncomingMessage, tunnel: Tunnel, limits: Limi
       reason: `${method} on this path is not on the sandbox's allow list, though its host is.`,
     }
   }
+  if (valuesOf(request.rawHeaders, 'authorization').length > 1) {
+    return { code: 'request.invalid', reason: 'The header Authorization may stand in a request once.' }
+  }
   const framing = framingOf(request.rawHeaders)
   if (framing.kind === 'length' && framing.bytes > limits.requestBodyBytes) return tooLarge(limits)
   const named = [...pairsOf(request.rawHeaders)].some(([name]) => placeholdersIn(name).length > 0)

@@ -1,5 +1,6 @@
 import type { Code } from '@keyward/contract'
 import type { EgressRule } from './destination.ts'
+import type { Place } from './places.ts'
 
 /** What server and child say to each other over their private channel. */
 
@@ -68,6 +69,7 @@ export type ResolveClaim = {
   readonly port: number
   readonly method: string
   readonly path: string
+  readonly places: readonly Place[]
 }
 
 /** What the child may ask for, and the answers. */
@@ -77,7 +79,7 @@ export type Questions = {
     answer: { allow: boolean; reason: string }
   }
   lookup: { ask: { sandboxId: string; host: string }; answer: string[] }
-  resolve: { ask: ResolveClaim; answer: { value: string; leaseId: string | null } }
+  resolve: { ask: ResolveClaim; answer: { value: string; leaseId: string | null; prefix: string } }
   record: { ask: Report; answer: null }
 }
 export type Question = keyof Questions

@@ -16,43 +16,43 @@ export const placeholdersIn = (text: string): string[] => text.match(placeholder
 
 const basicShape = /^(basic +)([A-Za-z0-9+/_-]+={0,2})$/i
 
-/** `Basic` credentials hide what they carry behind base64; both directions. */
-function basicCredentials(header: string): { prefix: string; text: string } | undefined {
+/** `Basic` credentials hide what they carry behind base64. */
+export function readBasic(header: string): { prefix: string; text: string } | undefined {
   const [, prefix, encoded] = basicShape.exec(header) ?? []
   if (prefix === undefined || encoded === undefined) return undefined
   return { prefix, text: Buffer.from(encoded, 'base64').toString() }
 }
 
-const readable = (header: string): string => basicCredentials(header)?.text ?? header
-
-/** Every placeholder of a request, once each. */
-export function placeholdersOf({ target, headers, body }: RequestParts): string[] {
-  const texts = [target, ...headers.map(readable), body?.toString('latin1') ?? '']
-  return [...new Set(texts.flatMap(placeholdersIn))]
-}
-
-type Values = ReadonlyMap<string, string>
+/** What each placeholder is exchanged for, together with the prefix in front of it. */
+type Values = ReadonlyMap<string, { readonly value: string; readonly prefix: string }>
 type Encode = (value: string) => string
 
-const fill = (text: string, values: Values, encode: Encode): string =>
-  text.replace(placeholder, (found) => {
-    const value = values.get(found)
-    return value === undefined ? found : encode(value)
+/** In one pass, so that nothing in a value is taken for a placeholder. */
+function fill(text: string, values: Values, encode: Encode): string {
+  const forms = [...values].map(([found, { prefix }]) => `(?:${prefix.replaceAll(/[.-]/g, '\\$&')})?${found}`)
+  return text.replaceAll(new RegExp(forms.join('|'), 'g'), (written) => {
+    const [found = ''] = placeholdersIn(written)
+    return encode(values.get(found)?.value ?? '')
   })
+}
 
 /** Header bytes go out as latin1: the UTF-8 bytes of a value, one character each. */
 const asHeader: Encode = (value) => Buffer.from(value).toString('latin1')
 
 function fillHeader(header: string, values: Values): string {
-  const basic = basicCredentials(header)
+  const basic = readBasic(header)
   if (!basic) return fill(header, values, asHeader)
   if (placeholdersIn(basic.text).length === 0) return header
   return basic.prefix + Buffer.from(fill(basic.text, values, (value) => value)).toString('base64')
 }
 
+export const isJson = (contentType: string): boolean => /[/+]json\b/i.test(contentType)
+export const isForm = (contentType: string): boolean =>
+  /^application\/x-www-form-urlencoded\b/i.test(contentType)
+
 function bodyEncoding(contentType: string): Encode {
-  if (/[/+]json\b/i.test(contentType)) return (value) => JSON.stringify(value).slice(1, -1)
-  if (/^application\/x-www-form-urlencoded\b/i.test(contentType)) return encodeURIComponent
+  if (isJson(contentType)) return (value) => JSON.stringify(value).slice(1, -1)
+  if (isForm(contentType)) return encodeURIComponent
   return (value) => value
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { apiHost, ask, bodyOf, openProxy, openUpstream } from '../../test/support/egress.ts'
+import { apiHost, ask, bodyOf, openProxy, openUpstream, talkInside } from '../../test/support/egress.ts'
 
 test('LEND-2: the destination sees the value, the sandbox sees neither it nor an echo of it', async (t) => {
   const seen: string[] = []
@@ -66,6 +66,41 @@ test('LEND-2: a placeholder is exchanged in Basic credentials, the query and tex
   assert.equal(Buffer.from(query?.authorization?.slice(6) ?? '', 'base64').toString(), `me:${value}`)
   assert.deepEqual(JSON.parse(inJson?.body ?? ''), { key: value, ü: 'ü' })
   assert.equal(new URLSearchParams(inForm?.body).get('key'), value)
+})
+
+test('LEND-2: each place of a request is told to the server, and a prefix is exchanged with its placeholder', async (t) => {
+  const seen: string[] = []
+  const upstream = await openUpstream(t, async (request, response) => {
+    seen.push(
+      `${request.headers['authorization']} ${request.headers['content-length']} ${await bodyOf(request)}`,
+    )
+    response.end()
+  })
+  const { channel, lend, gate } = await openProxy(t)
+  const { placeholder, value } = lend()
+  gate.leases.set(placeholder, { value, host: apiHost, prefix: 'sk_test_' })
+  const way = await channel({ host: apiHost, port: 443, ...upstream })
+  const headers = { Authorization: `Bearer sk_test_${placeholder}`, 'Content-Type': 'application/json' }
+  const body = JSON.stringify({ a: `sk_test_${placeholder}`, b: [placeholder] })
+  assert.equal((await ask(way, { method: 'POST', headers, body })).status, 200)
+  const sent = JSON.stringify({ a: value, b: [value] })
+  assert.deepEqual(seen, [`Bearer ${value} ${Buffer.byteLength(sent)} ${sent}`])
+  assert.deepEqual(gate.claims[0]?.places, ['bearer', 'body:/a', 'body:/b/0'])
+})
+
+test('LEND-2: a request with two Authorization headers is refused before anything is asked for', async (t) => {
+  let reached = 0
+  const upstream = await openUpstream(t, (_request, response) => {
+    reached++
+    response.end()
+  })
+  const { channel, lend, gate } = await openProxy(t)
+  const { placeholder } = lend()
+  const way = await channel({ host: apiHost, port: 443, ...upstream })
+  const twice = `Authorization: Bearer ${placeholder}\r\nauthorization: Bearer other\r\n`
+  const answer = await talkInside(way, `GET / HTTP/1.1\r\nHost: ${apiHost}\r\n${twice}\r\n`)
+  assert.match(answer, /^HTTP\/1\.1 400 /)
+  assert.deepEqual([reached, gate.claims.length], [0, 0])
 })
 
 test('LEND-2: a placeholder lent for another host is not forwarded and is recorded as misuse', async (t) => {

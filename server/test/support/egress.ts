@@ -53,7 +53,7 @@ export type TestGate = Gate & {
   readonly records: EgressRecord[]
   readonly claims: EgressClaim[]
   readonly lookups: string[]
-  readonly leases: Map<string, { value: string; host: string; ended?: boolean }>
+  readonly leases: Map<string, { value: string; host: string; ended?: boolean; prefix?: string }>
   readonly denied: Set<string>
   readonly names: Map<string, string[]>
   failing: boolean
@@ -76,7 +76,8 @@ export function createTestGate(): TestGate {
       if (!lease) throw new AppError('lease.not_found')
       if (lease.host !== claim.host) throw new AppError('egress.denied', 'The lease is for another host.')
       if (lease.ended) throw new AppError('lease.ended')
-      return { value: new Secret(lease.value), leaseId: 'lease_1' }
+      const prefix = lease.prefix === undefined ? {} : { prefix: lease.prefix }
+      return { value: new Secret(lease.value), leaseId: 'lease_1', ...prefix }
     },
     async record(entry) {
       if (gate.failing) throw new AppError('audit.unavailable')

@@ -100,6 +100,7 @@ export async function lent(
     port: 443,
     method: 'POST',
     path: '/v1/charges?expand=all',
+    places: ['bearer'],
   }
   return { lease, placeholder, claim }
 }

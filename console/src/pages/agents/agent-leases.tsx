@@ -1,4 +1,4 @@
-import { api, type LeaseView } from '@keyward/contract'
+import { api, injectionText, type LeaseView } from '@keyward/contract'
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
 import { Ban } from 'lucide-react'
 import { useState } from 'react'
@@ -47,6 +47,7 @@ function Lease({ lease }: { lease: LeaseView }) {
       <p className="text-[0.8125rem] break-words">
         <span className="text-muted">only to </span>
         {lease.destinations.map(destinationText).join(', ')}
+        <span className="text-muted">, {injectionText(lease.injection)}</span>
       </p>
       <p className="text-xs text-muted">
         {lease.uses === 1 ? 'used once' : `used ${lease.uses} times`}

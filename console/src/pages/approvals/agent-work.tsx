@@ -1,3 +1,4 @@
+import { injectionText } from '@keyward/contract'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Bot, Globe, KeyRound } from 'lucide-react'
 import type { ReactNode } from 'react'
@@ -26,7 +27,8 @@ export function AgentWorkView({ work }: { work: AgentWork }) {
               {work.secretPath} · {work.field}
             </code>
             <p className="text-[0.8125rem] text-muted">
-              As a placeholder in <code>{work.variable}</code>; the lease ends with the task.
+              As a placeholder in <code>{work.variable}</code>; the lease ends with the task. It is exchanged{' '}
+              {injectionText(work.injection ?? { kind: 'anywhere' })}.
             </p>
           </Part>
           <Part icon={<Globe size={16} aria-hidden="true" />} title="It may reach, and nothing else">
@@ -69,7 +71,7 @@ function AgentName({ id }: { id: string }) {
   )
 }
 
-function Surroundings({ work: { workspace, environment, route } }: { work: AgentWork }) {
+function Surroundings({ work: { workspace, environment, injection, route } }: { work: AgentWork }) {
   const variables = Object.entries(environment)
   const facts: Fact[] = []
   if (workspace !== null)
@@ -86,6 +88,13 @@ function Surroundings({ work: { workspace, environment, route } }: { work: Agent
           </li>
         ))}
       </ul>,
+    ])
+  if (injection !== undefined)
+    facts.push([
+      'How it is exchanged, in full',
+      <code key="injection" className="break-all">
+        {JSON.stringify(injection)}
+      </code>,
     ])
   if (route !== null) facts.push(['Connects to', <Route key="route" route={route} />])
   if (facts.length === 0) return null

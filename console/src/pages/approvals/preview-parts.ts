@@ -1,4 +1,4 @@
-import type { Destination, Json } from '@keyward/contract'
+import type { Destination, Injection, Json } from '@keyward/contract'
 import type { FileChange } from '../../ui/file-diff.tsx'
 import type { SecretMove } from '../../ui/secret-moves.tsx'
 
@@ -14,6 +14,7 @@ export type AgentWork = {
   workspace: string | null
   environment: { [name: string]: string }
   destinations: Destination[]
+  injection?: Injection
   route: { address: string; caPem: string } | null
 }
 /** `historyOnly`: titles of secrets that stand in no file any more. */
@@ -50,13 +51,14 @@ const workFields = [
   'workspace',
   'environment',
   'destinations',
+  'injection',
   'route',
 ]
 
 /** Only when each of its fields is one that the view draws: nothing that is hashed may be left out. */
 function isWork(value: Json | undefined): value is Record & AgentWork {
   if (!isRecord(value) || Object.keys(value).some((name) => !workFields.includes(name))) return false
-  const { command, workspace, environment, destinations, route } = value
+  const { command, workspace, environment, destinations, injection, route } = value
   return (
     hasTexts(value, ['agentId', 'title', 'secretPath', 'field', 'variable']) &&
     Array.isArray(command) &&
@@ -66,6 +68,7 @@ function isWork(value: Json | undefined): value is Record & AgentWork {
     Object.values(environment).every(isText) &&
     Array.isArray(destinations) &&
     destinations.every((place) => hasTexts(place, ['host'])) &&
+    (injection === undefined || hasTexts(injection, ['kind'])) &&
     (route === null || (isRecord(route) && hasTexts(route, ['address', 'caPem'])))
   )
 }

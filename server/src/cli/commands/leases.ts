@@ -1,4 +1,4 @@
-import { api, type Destination, type LeaseView } from '@keyward/contract'
+import { api, type Destination, injectionText, type LeaseView } from '@keyward/contract'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type CommonOptions, commandGroup, serverCommand, wholeNumber } from '../command.ts'
 import { connect } from '../connect.ts'
@@ -29,6 +29,7 @@ function listCommand(needs: Needs): Command {
     { title: 'agent', value: ({ agentName }) => agentName, shrink: true },
     { title: 'secret', value: ({ secretPath, field }) => `${secretPath}#${field}`, shrink: true },
     { title: 'for', value: ({ destinations }) => destinations.map(hostOf).join(' '), shrink: true },
+    { title: 'lent', value: ({ injection }) => injectionText(injection), shrink: true },
     {
       title: 'uses',
       value: ({ uses, usesLeft }) => (usesLeft === null ? uses : `${uses}/${uses + usesLeft}`),
