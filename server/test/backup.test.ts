@@ -5,10 +5,10 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { eventually } from './support/eventually.ts'
 import { launcher } from './support/keyward-command.ts'
 import { createDatabase, postgresBinaries, startPostgres } from './support/postgres.ts'
 import {
-  eventually,
   fromJson,
   keywardCommand,
   newRootToken,

@@ -6,8 +6,9 @@ import { type TestContext, test } from 'node:test'
 import { api, type FindingView } from '@keyward/contract'
 import type { Page } from 'playwright-core'
 import { assertGood, openBrowser, openVisitor, settle, tabTo, type Visitor } from './support/browser.ts'
+import { eventually } from './support/eventually.ts'
 import { makeLeakyProject, newPaymentsKey, type Planted, snapshot } from './support/leaky-project.ts'
-import { codeOf, eventually, type RunningServer, scratchFolder, startServer } from './support/server.ts'
+import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'
 
 const printedLink = (server: RunningServer): string =>
   /console +(\S+#code=\S+)/.exec(server.output())?.[1] ?? ''

@@ -15,8 +15,8 @@ import {
   piet,
   planOf,
   task,
-  until,
 } from './support/engine.ts'
+import { eventually } from './support/eventually.ts'
 import { createDatabase, startPostgres } from './support/postgres.ts'
 import { openWorld, temporaryFolder, type World } from './support/world.ts'
 
@@ -36,7 +36,7 @@ async function openStage(
       stopped = true
     })
     // A task that a test left hanging is given up only when time passes.
-    await until(async () => {
+    await eventually(async () => {
       advance(60_000)
       return stopped
     }, 'the engines to stop')
@@ -165,7 +165,7 @@ test('WORK-1: a passing failure is tried again after its backoff, a refusal is n
   const engine = await startEngine(t, [flaky, refusing])
   const retry = { maxAttempts: 3, backoffSeconds: 10 }
   const { id } = await begin(engine, task('a', { action: 'flaky', retry }))
-  await until(async () => {
+  await eventually(async () => {
     engine.world.clock.advance(20_000)
     return (await engine.workflow.read(id)).finishedAt
   }, 'the third attempt')
@@ -232,7 +232,7 @@ test('LEND-3: `ended` is told in the ending transaction, and again when a deaf a
   const run = await engine.workflow.whenEnded(id)
   assert.deepEqual([run.state, run.tasks[0]?.output, ends.length], ['Failed', null, 1])
   comeBack()
-  await until(async () => ends.length === 2, 'the late end')
+  await eventually(async () => ends.length === 2, 'the late end')
   assert.match(ends[1] ?? '', /returned after/)
 })
 
@@ -326,9 +326,9 @@ test('APPR-1: a preview that fails fails the task; one that is unavailable is ta
   assert.match((await engine.workflow.whenEnded(refused.id)).reason ?? '', /no preview: finding\.changed/)
   error = new AppError('vault.sealed')
   const { id } = await begin(engine, task('a', { approval: gate }))
-  await until(async () => tries > 1, 'the first try')
+  await eventually(async () => tries > 1, 'the first try')
   error = undefined
-  await until(async () => {
+  await eventually(async () => {
     engine.world.clock.advance(5000)
     return (await engine.workflow.read(id)).state === 'AwaitingApproval'
   }, 'the next try')
@@ -378,7 +378,7 @@ test('WORK-2: a new host takes up what a dead one left, and the dead one complet
     ),
   ])
   const { id } = await begin(old, task('a'), task('b', { needs: ['a'] }))
-  await until(async () => (await old.workflow.read(id)).tasks[0]?.state === 'Running', 'the start')
+  await eventually(async () => (await old.workflow.read(id)).tasks[0]?.state === 'Running', 'the start')
   const young = await stage.start([action(async () => ({ output: 'new' }))])
   const run = await young.workflow.whenEnded(id)
   release()
@@ -405,7 +405,7 @@ test('WORK-2: what may not run twice is asked about after a crash, or given to a
   const names = ['blind', 'done', 'unsure']
   const old = await stage.start(names.map((name) => once(name)))
   const { id } = await begin(old, ...names.map((name) => task(name, { action: name })))
-  await until(
+  await eventually(
     async () => (await old.workflow.read(id)).tasks.every(({ state }) => state === 'Running'),
     'the start',
   )
@@ -446,7 +446,7 @@ test('WORK-2: 1,000 runs that wait are all there after a restart, and each goes 
   const runs = await Promise.all(
     Array.from({ length: 1000 }, () => begin(first, task('a', { approval: gate }))),
   )
-  await until(
+  await eventually(
     async () => (await stage.world.store.all(sql`select id from approvals`)).length === 1000,
     'all questions',
   )
@@ -514,7 +514,7 @@ test('OPS-1: the same runs, approvals and takeover on PostgreSQL', async (t) => 
     deny(piet, approvalId, { digest: '0'.repeat(64) }),
   ])
   assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 1)
-  const run = await until(async () => {
+  const run = await eventually(async () => {
     young.world.clock.advance(5000)
     const now = await young.workflow.read(id)
     return now.finishedAt === null ? undefined : now

@@ -33,7 +33,7 @@ function talk(server: RunningServer, bytes: string | Buffer): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(Number(port), hostname, () => socket.write(bytes))
     let text = ''
-    socket.setTimeout(10_000, () => socket.destroy())
+    socket.setTimeout(120_000, () => socket.destroy())
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1')
     })

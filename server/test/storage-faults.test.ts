@@ -1,21 +1,16 @@
 // What the disk can do to a server: full, damaged, in use by another process. And a vault that nobody has opened yet.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { api } from '@keyward/contract'
-import {
-  codeOf,
-  eventually,
-  keywardCommand,
-  type RunningServer,
-  scratchFolder,
-  startServer,
-} from './support/server.ts'
+import { createDraws } from './support/draws.ts'
+import { eventually } from './support/eventually.ts'
+import { codeOf, keywardCommand, type RunningServer, scratchFolder, startServer } from './support/server.ts'
 import { ended, oneKeyProject, openFindings, pendingApproval, startLeakedKey } from './support/steps.ts'
 
+const draws = createDraws('storage faults')
 const healthOf = async (server: RunningServer) => {
   const { status, body } = await server.ask('GET', '/healthz', { token: null })
   return { status, ...(body as { state: string; vault: string; problems: Record<string, string> }) }
@@ -47,7 +42,7 @@ test('OPS-1: a damaged database is told at the next start, and left as it is', a
   const fd = openSync(file, 'r+')
   const pageBytes = 4096
   for (let page = 4; page * pageBytes < statSync(file).size; page += 5)
-    writeSync(fd, randomBytes(pageBytes), 0, pageBytes, page * pageBytes)
+    writeSync(fd, draws.bytes(pageBytes), 0, pageBytes, page * pageBytes)
   closeSync(fd)
   const damaged = readFileSync(file)
   const args = ['server', '--listen', '127.0.0.1:0', '--data', server.dataDir]
@@ -94,7 +89,7 @@ test('GOV-1, OPS-1: on a full disk nothing is done, health says so, and it goes 
   const filler = join('/proc', String(server.pid), 'root', dataDir, 'filler')
   fill(filler)
   await eventually(
-    async () => (await store(server, 'kept', randomBytes(8000).toString('hex'))).status !== 200,
+    async () => (await store(server, 'kept', draws.hex(8000))).status !== 200,
     'the disk to be full',
   )
   const refusals = await Promise.all([

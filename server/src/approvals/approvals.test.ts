@@ -10,8 +10,8 @@ import {
   piet,
   planOf,
   task,
-  until,
 } from '../../test/support/engine.ts'
+import { eventually } from '../../test/support/eventually.ts'
 import { createTestClock, openWorld, temporaryFolder } from '../../test/support/world.ts'
 import type { Principal } from '../core/index.ts'
 import { sql } from '../store/index.ts'
@@ -230,7 +230,7 @@ test('APPR-1: an unattended run is approved by the system and recorded as that, 
   const waiting = await open(t, strict)
   const run = await start(waiting, olga, true)
   const pending = await pendingApproval(waiting.approvals, run.id)
-  await until(async () => (await entriesOf(waiting, 'approval.refused')).length === 1, 'the refusal')
+  await eventually(async () => (await entriesOf(waiting, 'approval.refused')).length === 1, 'the refusal')
   await waiting.approvals.approve(piet, pending.id, { digest: pending.digest })
   assert.equal((await waiting.workflow.whenEnded(run.id)).state, 'Succeeded')
   await waiting.close()

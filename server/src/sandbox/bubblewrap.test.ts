@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { chmod, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, type TestContext, test } from 'node:test'
+import { eventually } from '../../test/support/eventually.ts'
 import {
   attacker,
   processesWith,
@@ -71,10 +72,7 @@ describe('a server that dies', { skip }, () => {
     assert.equal(await next.sweep(), 1)
     assert.deepEqual(await readdir(join(folder, 'running')), [])
     assert.equal(await next.sweep(), 0)
-    for (let left = 100; left > 0 && (await processesWith(mark)).length > 0; left--) {
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-    assert.deepEqual(await processesWith(mark), [])
+    await eventually(async () => (await processesWith(mark)).length === 0, 'the last process to end')
   })
 
   test('SAND-2: a sweep leaves alone what a living server runs', async () => {

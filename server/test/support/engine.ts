@@ -14,6 +14,7 @@ import {
   type Workflow,
   workflowMigrations,
 } from '../../src/workflow/index.ts'
+import { eventually } from './eventually.ts'
 import type { World } from './world.ts'
 
 export const engineMigrations = [...workflowMigrations, ...approvalsMigrations]
@@ -101,18 +102,8 @@ export function noteAction(notes: string[], world: { preview: Json } = { preview
   }
 }
 
-/** Waits until `look` gives something; the engine is driven by events, so this only waits for them to be handled. */
-export async function until<T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> {
-  for (let i = 0; i < 5000; i++) {
-    const found = await look()
-    if (found) return found
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  throw new Error(`waited in vain for ${what}`)
-}
-
 export const pendingApproval = (approvals: Approvals, runId: string) =>
-  until(async () => {
+  eventually(async () => {
     const { items } = await approvals.page({ limit: 500, state: 'pending' })
     return items.find((approval) => approval.runId === runId)
   }, 'the approval')

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { mayBeMissing } from './needed.ts'
 
 const run = promisify(execFile)
 
@@ -17,8 +18,7 @@ export async function hvacOrSkip(t: { skip(reason: string): void }): Promise<str
     return process.env['KEYWARD_TEST_HVAC'] ?? (await cachedPackages())
   } catch (error) {
     const reason = `hvac ${version} could not be installed: ${String(error).slice(0, 300)}`
-    if (process.env['CI'] === 'true') throw new Error(reason)
-    t.skip(reason)
+    t.skip(mayBeMissing(reason))
     return undefined
   }
 }

@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { cleanUp } from './clean-up.ts'
+import { mayBeMissing } from './needed.ts'
 
 export const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
 
 /** Why tests at a terminal are skipped, or false. */
 export const terminalMissing = scriptWorks()
   ? false
-  : 'script(1) of util-linux, which gives a terminal, is missing'
+  : mayBeMissing('script(1) of util-linux, which gives a terminal, is missing')
 
 function scriptWorks(): boolean {
   try {

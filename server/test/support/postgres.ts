@@ -4,8 +4,9 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { eventually } from './eventually.ts'
+import { mayBeMissing } from './needed.ts'
 
 const run = promisify(execFile)
 
@@ -18,10 +19,13 @@ type Cluster = {
 /** The newest PostgreSQL server of Debian's packages on this machine, or undefined. */
 export function postgresBinaries(): string | undefined {
   const root = '/usr/lib/postgresql'
-  if (!existsSync(root)) return undefined
-  const versions = readdirSync(root).filter((version) => existsSync(join(root, version, 'bin/initdb')))
+  const versions = existsSync(root)
+    ? readdirSync(root).filter((version) => existsSync(join(root, version, 'bin/initdb')))
+    : []
   const newest = versions.sort((a, b) => Number(b) - Number(a))[0]
-  return newest === undefined ? undefined : join(root, newest, 'bin')
+  if (newest !== undefined) return join(root, newest, 'bin')
+  mayBeMissing('PostgreSQL is not installed')
+  return undefined
 }
 
 /** A PostgreSQL server of the test's own, on a unix socket only; PostgreSQL refuses root, so root runs it as another user. */
@@ -83,17 +87,13 @@ export async function createDatabase(cluster: Pick<Cluster, 'url'>): Promise<str
 
 /** False when the server has ended before it was ready. */
 async function ready(binaries: string, folder: string, isRunning: () => boolean): Promise<boolean> {
-  for (let attempt = 0; attempt < 300; attempt++) {
-    try {
-      await run(join(binaries, 'pg_isready'), ['-h', folder, '-q'])
-      if (isRunning()) return true
-    } catch {
-      // Not yet.
-    }
-    await sleep(100)
-    if (!isRunning()) return false
-  }
-  throw new Error('PostgreSQL did not become ready in 30 s')
+  const isReady = () =>
+    run(join(binaries, 'pg_isready'), ['-h', folder, '-q']).then(
+      () => true,
+      () => false,
+    )
+  await eventually(async () => (await isReady()) || !isRunning(), 'PostgreSQL to answer')
+  return isRunning()
 }
 
 function accountOf(name: string): { uid: number; gid: number } | undefined {

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connectRedis } from '../../src/vault/engines/database/redis/connection.ts'
 import { cleanUp } from './clean-up.ts'
+import { eventually } from './eventually.ts'
+import { freePort } from './free-port.ts'
+import { mayBeMissing } from './needed.ts'
 
 export type RedisServer = {
   port: number
@@ -18,25 +19,32 @@ export type RedisServer = {
   start(): Promise<void>
 }
 
-export const hasRedis = (): boolean =>
-  (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'redis-server')))
+export function hasRedis(): boolean {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  if (folders.some((folder) => existsSync(join(folder, 'redis-server')))) return true
+  mayBeMissing('Redis is not installed')
+  return false
+}
 
 /** A Redis server of the test's own, whose users are kept in a file; `default` may do nothing. */
 export async function startRedis(t: TestContext): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'keyward-redis-'))
-  const port = await freePort()
   const password = `root-${randomBytes(9).toString('hex')}`
   const aclFile = join(folder, 'users.acl')
   writeFileSync(aclFile, `user default off\nuser keyward on >${password} ~* &* +@all\n`, { mode: 0o600 })
   let server: ReturnType<typeof spawn> | undefined
+  async function startedAt(port: number): Promise<boolean> {
+    const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--aclfile', aclFile]
+    const started = spawn('redis-server', [...settings, '--dir', folder], { stdio: 'ignore' })
+    server = started
+    return ready(port, () => started.exitCode !== null)
+  }
   const redis: RedisServer = {
-    port,
+    port: 0,
     username: 'keyward',
     password,
     async start() {
-      const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--aclfile', aclFile]
-      server = spawn('redis-server', [...settings, '--dir', folder], { stdio: 'ignore' })
-      await ready(port)
+      await eventually(() => startedAt(redis.port), 'the port of Redis to be free again')
     },
     async stop(signal) {
       if (!server || server.exitCode !== null || server.signalCode !== null) return
@@ -49,7 +57,10 @@ export async function startRedis(t: TestContext): Promise<RedisServer> {
     await redis.stop('SIGTERM')
     rmSync(folder, { recursive: true, force: true })
   })
-  await redis.start()
+  await eventually(async () => {
+    redis.port = await freePort()
+    return startedAt(redis.port)
+  }, 'a port for Redis')
   return redis
 }
 
@@ -77,27 +88,17 @@ export async function askRedis(
   }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
-}
-
-async function ready(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt++) {
+/** Whether it answers; false when it has ended, as it does where its port was taken. */
+function ready(port: number, hasEnded: () => boolean): Promise<boolean> {
+  return eventually(async () => {
+    if (hasEnded()) return { yes: false }
     try {
       const connection = await connectRedis({ host: '127.0.0.1', port })
       await connection.send('PING')
       connection.close()
-      return
+      return { yes: !hasEnded() }
     } catch {
-      await sleep(50)
+      return undefined
     }
-  }
-  throw new Error('Redis did not become ready in 15 s')
+  }, 'an answer of Redis').then(({ yes }) => yes)
 }

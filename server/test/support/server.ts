@@ -176,17 +176,6 @@ function targetOf({ path, params, query }: Operation, given: unknown): string {
   return `/api/v1${filled}${asked.size > 0 ? `?${asked}` : ''}`
 }
 
-/** Looks again and again until there is something; what is waited for happens in another process. */
-export async function eventually<T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> {
-  const end = Date.now() + 60_000
-  while (Date.now() < end) {
-    const found = await look()
-    if (found) return found
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-  throw new Error(`waited in vain for ${what}`)
-}
-
 export const codeOf = ({ body }: Reply): string =>
   typeof body === 'object' && body !== null && 'code' in body ? String(body.code) : ''
 

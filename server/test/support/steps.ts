@@ -11,8 +11,9 @@ import {
   type ScanView,
 } from '@keyward/contract'
 import { parseReference } from '../../src/core/index.ts'
+import { eventually } from './eventually.ts'
 import { newPaymentsKey } from './leaky-project.ts'
-import { eventually, type RunningServer, scratchFolder } from './server.ts'
+import { type RunningServer, scratchFolder } from './server.ts'
 
 /** A project with one key in its `.env`. */
 export function oneKeyProject(t: TestContext): { folder: string; file: string; value: string } {

@@ -5,6 +5,7 @@ import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { newCertificate } from '../../../test/support/certificate.ts'
+import { eventually } from '../../../test/support/eventually.ts'
 import { signatureOf, startKms } from '../../../test/support/kms-server.ts'
 import { openSealWorld } from '../../../test/support/sealed-vault.ts'
 import { callerOf, openUnsealedVault, serveVault } from '../../../test/support/vault-server.ts'
@@ -48,13 +49,8 @@ async function transitWorld(t: TestContext) {
 }
 
 /** Lets what waits for an answer of another server come to its end. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 2000; i++) {
-    if (await holds()) return
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  assert.fail('it never held')
-}
+const until = (holds: () => boolean | Promise<boolean>): Promise<boolean> =>
+  eventually(async () => holds(), 'what another server has to answer for')
 
 test('VAULT-1: a vault sealed by the transit key of another vault opens itself at start', async (t) => {
   const { start, put } = await transitWorld(t)

@@ -10,7 +10,7 @@ import type { SandboxDriver, SandboxLimits, SandboxResult, SandboxSpec } from '.
 const megabyte = 1024 ** 2
 
 export const testLimits: SandboxLimits = {
-  wallSeconds: 30,
+  wallSeconds: 240,
   cpuSeconds: 20,
   memoryBytes: 512 * megabyte,
   processes: 64,

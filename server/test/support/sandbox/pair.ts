@@ -8,21 +8,26 @@ export function pairContract({ driver, skip }: Subject): void {
 
   describe('two sandboxes', { skip }, () => {
     test('SAND-2: of the same id, the second is refused and the first goes on', async () => {
-      const id = testId()
-      const spec = { id, env: {}, limits: testLimits }
-      let second: Promise<unknown> | undefined
+      const spec = { id: testId(), env: {}, limits: testLimits }
+      const end = new AbortController()
+      let second: Promise<void> | undefined
+      let isRefused = false
       const first = await driver.run(
-        { ...spec, command: ['sh', '-c', 'echo on; sleep 1; echo through'] },
+        { ...spec, command: ['sh', '-c', 'while :; do echo on; sleep 0.1; done'] },
         {
+          signal: end.signal,
           onOutput: () => {
-            second ??= assert.rejects(driver.run({ ...spec, command: ['true'] }, {}), {
-              code: 'sandbox.failed',
-            })
+            if (isRefused) end.abort()
+            second ??= assert
+              .rejects(driver.run({ ...spec, command: ['true'] }, {}), { code: 'sandbox.failed' })
+              .then(() => {
+                isRefused = true
+              })
           },
         },
       )
       await second
-      assert.equal(first.stdoutTail, 'on\nthrough\n')
+      assert.deepEqual([isRefused, first.cancelled], [true, true], 'it said more after the refusal')
     })
 
     test('SAND-2: side by side, neither sees the other', async () => {
