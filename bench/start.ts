@@ -1,7 +1,8 @@
 /**
- * How long until `keyward server` answers its first request, and what it and its egress proxy hold at rest. Measured from the start of
- * the process to the answer, a new data folder each time, with the compile cache warm (`cold`: without it, as at the very first start).
- * Memory is read five seconds later; `rss` counts what processes share once for each of them, `pss` once in all.
+ * How long until `keyward server` answers its first request, and what it holds at rest. Measured from the start of the process
+ * to the answer, a new data folder each time, with the compile cache warm (`cold`: without it, as at the very first start).
+ * Memory is read five seconds later, of all its processes: the egress proxy is not among them, it is started for the first sandbox.
+ * `rss` counts what processes share once for each of them, `pss` once in all.
  *
  *   node bench/start.ts [rounds] [launcher]   (Node 24, Linux)
  *
@@ -26,7 +27,7 @@ const secondsToRest = 5
 const bench = openWorkbench()
 
 type Memory = { readonly rss: number; readonly pss: number }
-type Started = { readonly milliseconds: number; readonly server: Memory; readonly proxy: Memory }
+type Started = { readonly milliseconds: number; readonly memory: Memory }
 
 async function measure(name: string, cache: string, memory: boolean): Promise<Started> {
   const port = await freePort()
@@ -39,13 +40,10 @@ async function measure(name: string, cache: string, memory: boolean): Promise<St
   const milliseconds = performance.now() - began
   if (memory) await sleep(secondsToRest * 1000)
   const pid = child.pid ?? 0
-  const [server, ...others] = [pid, ...childrenOf(pid)].map(residentMegabytes)
-  const proxy = others.reduce((sum, each) => ({ rss: sum.rss + each.rss, pss: sum.pss + each.pss }), {
-    rss: 0,
-    pss: 0,
-  })
+  const held = [pid, ...childrenOf(pid)].map(residentMegabytes)
   await ended(child)
-  return { milliseconds, server: server ?? { rss: 0, pss: 0 }, proxy }
+  const sum = (of: keyof Memory): number => held.reduce((all, each) => all + each[of], 0)
+  return { milliseconds, memory: { rss: sum('rss'), pss: sum('pss') } }
 }
 
 /** A request that needs the store, the vault and the audit log. */
@@ -74,12 +72,7 @@ try {
     rounds,
     startMilliseconds: middle((started) => started.milliseconds),
     startColdMilliseconds: rounded(median(cold.map((started) => started.milliseconds))),
-    memoryMegabytes: {
-      rss: middle(({ server, proxy }) => server.rss + proxy.rss),
-      pss: middle(({ server, proxy }) => server.pss + proxy.pss),
-      server: { rss: middle(({ server }) => server.rss), pss: middle(({ server }) => server.pss) },
-      proxy: { rss: middle(({ proxy }) => proxy.rss), pss: middle(({ proxy }) => proxy.pss) },
-    },
+    memoryMegabytes: { rss: middle(({ memory }) => memory.rss), pss: middle(({ memory }) => memory.pss) },
   })
 } finally {
   await bench.end()

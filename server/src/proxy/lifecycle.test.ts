@@ -189,18 +189,27 @@ test(
   },
 )
 
-test('a proxy without sandboxes is put to rest, and a new one serves the next', async (t) => {
+test('a proxy is started for the first sandbox, put to rest without one, and a new one serves the next', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
   const aMinuteIsShort: typeof testClock = {
     ...testClock,
     after: (milliseconds, call) => testClock.after(milliseconds === 60_000 ? 20 : milliseconds, call),
   }
   const { proxy, channel } = await openProxy(t, {}, undefined, aMinuteIsShort)
-  const first = await channel({ ...rule, ...upstream })
+  const atRest = { state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 } as const
+  assert.deepEqual(proxy.health(), atRest)
+  const [first, second] = await Promise.all([
+    channel({ ...rule, ...upstream }),
+    channel({ ...rule, ...upstream }),
+  ])
   const { pid } = proxy.health()
+  assert.equal((await ask(first)).body, 'reached')
+  assert.equal((await ask(second)).body, 'reached')
   await proxy.close(first.sandboxId)
-  await until(() => proxy.health().state === 'ok' && proxy.health().pid !== pid)
-  assert.equal(proxy.health().restarts, 0)
+  assert.equal(proxy.health().pid, pid)
+  await proxy.close(second.sandboxId)
+  await until(() => proxy.health().pid === null)
+  assert.deepEqual(proxy.health(), atRest)
   assert.equal((await ask(await channel({ ...rule, ...upstream }))).body, 'reached')
 })
 

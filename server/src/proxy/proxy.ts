@@ -16,6 +16,7 @@ export type ProxyHealth = {
 }
 
 export type Proxy = {
+  /** Makes ready; the child itself is started for the first sandbox. */
   start(): Promise<void>
   /** A way out for one sandbox. `socketPath` is for that sandbox alone: whoever can connect to it is the sandbox. */
   open(channel: ChannelOwner & { allow: readonly EgressRule[]; onLent?: OnLent }): Promise<Opened>
@@ -173,7 +174,7 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
     channels.delete(sandboxId)
     cancelIdle()
     cancelIdle = clock.after(idleMs, () => {
-      if (channels.size === 0) void running?.supervisor.renew()
+      if (channels.size === 0) void running?.supervisor.rest()
     })
     await rm(dirname(channel.socketPath), { recursive: true, force: true })
   }
@@ -181,14 +182,12 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
   return {
     async start() {
       const runtimeDir = await makeRuntimeDir(dataDir)
-      const first = Promise.withResolvers<void>()
       const supervisor = createSupervisor({
         log,
         clock,
         runtimeDir,
         onReady() {
           for (const channel of channels.values()) sendOpen(supervisor, channel)
-          first.resolve()
         },
         onLost() {
           for (const { closed } of channels.values()) closed?.resolve()
@@ -196,8 +195,6 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
         onMessage: (message) => hear(supervisor, message),
       })
       running = { supervisor, runtimeDir }
-      supervisor.start()
-      await inTime(clock, first.promise)
     },
     async open({ allow, onLent, ...owner }) {
       const { supervisor, runtimeDir } = started()
@@ -208,6 +205,7 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
       const channel = await newChannel(runtimeDir, { owner, allow, onLent })
       channels.set(sandboxId, channel)
       if (supervisor.isReady()) sendOpen(supervisor, channel)
+      else supervisor.wake()
       try {
         return await inTime(clock, channel.opened.promise)
       } catch (error) {
@@ -226,8 +224,8 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
       await rm(runtimeDir, { recursive: true, force: true })
     },
     health() {
-      const ready = running?.supervisor.isReady() ?? false
-      const reason = ready
+      const works = running !== undefined && (running.supervisor.isReady() || running.supervisor.isResting())
+      const reason = works
         ? recordFailure && `Requests cannot be recorded: ${recordFailure}`
         : 'The egress proxy is not running.'
       return {

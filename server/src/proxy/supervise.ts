@@ -2,12 +2,14 @@ import type { Clock, Log } from '../core/index.ts'
 import { type ChildProcessHandle, spawnChild } from './child-process.ts'
 import type { ToChild, ToServer } from './messages.ts'
 
-/** Keeps one child running: started again when it ends, sooner or later by how often that happened. */
+/** Keeps one child running while there is use for it: started again when it ends, sooner or later by how often that happened. */
 export type Supervisor = {
-  start(): void
+  /** Starts the child, unless there is one, or one is coming. */
+  wake(): void
   stop(): Promise<void>
-  /** Puts a new child in the place of one that has nothing to do: small again, and without memory of what was lent. */
-  renew(): Promise<void>
+  /** Ends a child that has nothing to do, and its memory of what was lent with it. */
+  rest(): Promise<void>
+  isResting(): boolean
   isReady(): boolean
   send(message: ToChild): void
   readonly pid: number | null
@@ -31,8 +33,7 @@ export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMe
   let child: ChildProcessHandle | undefined
   let restarts = 0
   let attempt = 0
-  /** Grows with each renewal and stop, so that a renewal under way notices that it is outdated. */
-  let generations = 0
+  let resting = true
   let cancelTimer = (): void => {}
 
   const start = (): void => {
@@ -65,24 +66,27 @@ export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMe
     })
   }
 
+  const letGo = (): ChildProcessHandle | undefined => {
+    resting = true
+    cancelTimer()
+    const last = child
+    child = undefined
+    return last
+  }
+
   return {
-    start,
+    wake() {
+      if (!resting) return
+      resting = false
+      start()
+    },
     async stop() {
-      generations++
-      cancelTimer()
-      const last = child
-      child = undefined
-      await last?.end()
+      await letGo()?.end()
     },
-    async renew() {
-      if (!child?.isReady()) return
-      cancelTimer()
-      const last = child
-      child = undefined
-      const generation = ++generations
-      await last.kill()
-      if (generation === generations) start()
+    async rest() {
+      await letGo()?.kill()
     },
+    isResting: () => resting,
     isReady: () => child?.isReady() ?? false,
     send: (message) => child?.send(message),
     get pid() {
