@@ -100,6 +100,7 @@ try {
     store,
     clock: systemClock,
     log: silentLog,
+    searchPath: process.env['PATH'] ?? '',
     dataDir,
     version: '0.0.0',
     auditDurability: 'disk',

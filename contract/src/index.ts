@@ -12,11 +12,15 @@ export { type BackupStatus, backupsApi } from './backups.ts'
 export { type Code, codes } from './errors.ts'
 export { type EventName, eventNames } from './events.ts'
 export {
+  type FindingExplanation,
+  type FindingOrder,
   type FindingPlace,
   type FindingView,
+  type FolderCount,
   findingsApi,
   type ImportPreview,
   type ScanView,
+  type TrendDay,
 } from './findings.ts'
 export { type Injection, injection, injectionText } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
@@ -29,6 +33,7 @@ export {
   type TaskState,
   type TaskView,
 } from './runs.ts'
+export { type ScheduleView, schedulesApi } from './schedules.ts'
 export {
   type SecretDetail,
   type SecretEntry,
@@ -64,6 +69,7 @@ import { auditApi } from './audit.ts'
 import { backupsApi } from './backups.ts'
 import { findingsApi } from './findings.ts'
 import { runsApi } from './runs.ts'
+import { schedulesApi } from './schedules.ts'
 import { secretsApi } from './secrets.ts'
 import { sessionApi } from './session.ts'
 import { systemApi } from './system.ts'
@@ -83,6 +89,7 @@ export const api = {
   leases: leasesApi,
   mounts: mountsApi,
   runs: runsApi,
+  schedules: schedulesApi,
   seal: sealApi,
   secrets: secretsApi,
   session: sessionApi,

@@ -35,6 +35,17 @@ export const systemStatus = z.object({
     .optional(),
   /** Passwords of databases that could not be changed when their time had come. */
   failingRotations: z.int().optional(),
+  /** Scans that come again: how many, those whose last one failed, and what came of them. */
+  schedules: z
+    .object({
+      count: z.int(),
+      failing: z.int(),
+      runs: z.int(),
+      failures: z.int(),
+      lastFinishedAt: timestamp.nullable(),
+      lastSeconds: z.number().nullable(),
+    })
+    .optional(),
   backup: z
     .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
     .optional(),

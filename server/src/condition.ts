@@ -8,6 +8,7 @@ import type { Identity } from './identity/index.ts'
 import type { Lend } from './lend/index.ts'
 import type { Proxy as EgressProxy } from './proxy/index.ts'
 import type { Sandbox } from './sandbox/index.ts'
+import type { Schedules } from './schedules/index.ts'
 import type { Store } from './store/index.ts'
 import type { Vault } from './vault/index.ts'
 import { countRuns } from './workflow/index.ts'
@@ -19,6 +20,7 @@ type Needs = {
   audit: Pick<Audit, 'health'>
   vault: Pick<Vault, 'status' | 'leases' | 'failingRotations'>
   findings: Pick<Findings, 'counts'>
+  schedules: Pick<Schedules, 'counts'>
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive'>
   proxy: Pick<EgressProxy, 'health'>
@@ -42,6 +44,7 @@ export function createCondition({
   audit,
   vault,
   findings,
+  schedules,
   identity,
   lend,
   proxy,
@@ -67,6 +70,14 @@ export function createCondition({
   async function backupCondition(): Promise<SystemStatus['backup']> {
     const { state, lastDoneAt } = await backups.status()
     return { state, lastDoneAt }
+  }
+
+  async function scheduleCondition(): Promise<SystemStatus['schedules']> {
+    const { lastFinishedAt, ...counts } = await schedules.counts()
+    return {
+      ...counts,
+      lastFinishedAt: lastFinishedAt === null ? null : new Date(lastFinishedAt).toISOString(),
+    }
   }
 
   async function leaseCondition(): Promise<NonNullable<SystemStatus['vaultLeases']>> {
@@ -100,6 +111,7 @@ export function createCondition({
       vaultLeases: await leaseCondition(),
       failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),
+      schedules: await scheduleCondition(),
     }
   }
 

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { approvalsMigrations, createApprovals, type MayApprove } from './approvals/index.ts'
-import { auditMigrations, createAudit, createFileAnchor } from './audit/index.ts'
+import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
 import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
 import { createCondition } from './condition.ts'
@@ -13,8 +13,9 @@ import { createLend, lendMigrations } from './lend/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createBubblewrapDriver, createSandbox } from './sandbox/index.ts'
-import type { Scanner } from './scan/index.ts'
-import type { Store } from './store/index.ts'
+import type { Scanner, Sources } from './scan/index.ts'
+import { createSchedules, schedulesMigrations } from './schedules/index.ts'
+import type { Durability, Store } from './store/index.ts'
 import { type Ceiling, createVault, type KeyWrapper, type SealKind, vaultMigrations } from './vault/index.ts'
 import { type ApprovalGate, createWorkflow, workflowMigrations } from './workflow/index.ts'
 
@@ -26,7 +27,10 @@ type Needs = {
   log: Log
   dataDir: string
   version: string
-  auditDurability: 'disk' | 'kernel'
+  /** `kernel` lets reads go when the operating system has their entry, as other vaults do, instead of the disk. */
+  auditDurability: Durability
+  /** Where git is looked for. */
+  searchPath: string
   /** Where else the file devices of the vault's audit may write. */
   auditFolder?: string | undefined
   /** What can open the vault by itself, beside the key file. */
@@ -45,6 +49,7 @@ export const migrations = [
   ...policyMigrations,
   ...vaultMigrations,
   ...findingsMigrations,
+  ...schedulesMigrations,
   ...lendMigrations,
   ...workflowMigrations,
   ...approvalsMigrations,
@@ -61,8 +66,13 @@ export async function createKeyward(needs: Needs) {
     clock,
     anchor: createFileAnchor(join(dataDir, 'audit.anchor')),
     signingKey: async () => (vault.status().sealed ? undefined : keys.signing(vault.sealed)),
+    readDurability: needs.auditDurability,
+    journal:
+      store.dialect === 'sqlite'
+        ? openFileJournal(join(dataDir, 'audit.journal'), needs.auditDurability)
+        : undefined,
   })
-  await audit.anchor()
+  await audit.start()
   const bus = createBus({ store, clock, log })
   const policy = createPolicy({ clock })
   const policies = createCustomPolicies({ store, audit, clock, policy })
@@ -75,15 +85,26 @@ export async function createKeyward(needs: Needs) {
     log,
     keyFile: join(dataDir, 'unseal.key'),
     version: needs.version,
-    auditDurability: needs.auditDurability,
     auditFolders: [join(dataDir, 'audit'), ...(needs.auditFolder ? [resolve(needs.auditFolder)] : [])],
     wrappers: needs.wrappers ?? [],
     wantedSeal: needs.wantedSeal,
     ceiling: ceilingOf(policy),
   })
   await vault.load()
-  const scanner = keepScanner(() => keys.fingerprint(vault.sealed))
-  const findings = createFindings({ store, audit, bus, clock, log, dataDir, vault, scanner })
+  const { scanner, sources } = keepScanner(() => keys.fingerprint(vault.sealed), needs.searchPath)
+  const { version } = needs
+  const findings = createFindings({
+    store,
+    audit,
+    bus,
+    clock,
+    log,
+    dataDir,
+    vault,
+    scanner,
+    sources,
+    version,
+  })
   const lend = createLend({ store, audit, bus, clock, log, policy, identity, vault })
   const sandbox = createSandbox({
     driver: createBubblewrapDriver({
@@ -131,6 +152,7 @@ export async function createKeyward(needs: Needs) {
     mayApprove: mayApproveBy(policy, identity),
   })
   const flows = createFlows({ store, bus, policy, log, findings, workflow })
+  const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
   const backups = createBackups({
     store,
     audit,
@@ -147,6 +169,7 @@ export async function createKeyward(needs: Needs) {
     audit,
     vault,
     findings,
+    schedules,
     identity,
     lend,
     proxy,
@@ -168,6 +191,14 @@ export async function createKeyward(needs: Needs) {
     await workflow.run()
     stops.unshift(() => workflow.stop())
     stops.unshift(await backups.run())
+    await schedules.start()
+    stops.unshift(() => schedules.stop())
+    stops.unshift(
+      repeat(
+        { clock, log },
+        { name: 'ignored findings', milliseconds: 60_000, work: () => findings.expireIgnores() },
+      ),
+    )
     stops.unshift(
       repeat({ clock, log }, { name: 'lease expiry', milliseconds: 2000, work: () => lend.expireDue() }),
     )
@@ -196,6 +227,7 @@ export async function createKeyward(needs: Needs) {
       () => lend.settled(),
       () => audit.recordNow(stopped),
       () => audit.anchor(),
+      () => audit.close(),
       () => vault.close(),
     ])
   }
@@ -207,6 +239,7 @@ export async function createKeyward(needs: Needs) {
     identity,
     vault,
     findings,
+    schedules,
     lend,
     sandbox,
     proxy,
@@ -280,13 +313,19 @@ function mayApproveBy(
  * The scanner for the key as it is now. Building one takes longer than scanning a file; `fingerprintKey` throws while sealed. Its
  * code comes with the first scan: a server that scans nothing keeps twelve megabytes.
  */
-function keepScanner(fingerprintKey: () => Promise<Buffer>): () => Promise<Scanner> {
-  let kept: { key: Buffer; scanner: Scanner } | undefined
-  return async () => {
+function keepScanner(fingerprintKey: () => Promise<Buffer>, searchPath: string) {
+  let kept: { key: Buffer; scanner: Scanner; sources: Sources } | undefined
+  const current = async () => {
     const key = await fingerprintKey()
-    const { createScanner } = await import('./scan/index.ts')
-    if (!kept?.key.equals(key))
-      kept = { key, scanner: createScanner({ fingerprintKey: key, threads: 'always' }) }
-    return kept.scanner
+    const { createScanner, createSources } = await import('./scan/index.ts')
+    if (!kept?.key.equals(key)) {
+      const scanner = createScanner({ fingerprintKey: key, threads: 'always', searchPath })
+      kept = { key, scanner, sources: createSources({ scanner, searchPath }) }
+    }
+    return kept
+  }
+  return {
+    scanner: async () => (await current()).scanner,
+    sources: async () => (await current()).sources,
   }
 }

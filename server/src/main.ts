@@ -25,6 +25,7 @@ import {
   leaseRoutes,
   renderMetrics,
   runRoutes,
+  scheduleRoutes,
   secretRoutes,
   sessionRoutes,
   startHttpServer,
@@ -126,6 +127,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
       log,
       dataDir: options.dataDir,
       version,
+      searchPath: process.env['PATH'] ?? '',
       auditFolder: process.env['KEYWARD_AUDIT_FOLDER'],
       auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',
       wrappers: sealWrappers(options.seal, process.env, { clock: systemClock, log }),
@@ -164,7 +166,20 @@ async function openVault(
 }
 
 async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promise<HttpServer> {
-  const { store, identity, vault, audit, policy, bus, findings, lend, flows, workflow, approvals } = keyward
+  const {
+    store,
+    identity,
+    vault,
+    audit,
+    policy,
+    bus,
+    findings,
+    schedules,
+    lend,
+    flows,
+    workflow,
+    approvals,
+  } = keyward
   const owner = await store.write((tx) => identity.bootstrapOwner(tx))
   const localToken = new Secret(randomBytes(32).toString('base64url'))
   await writePrivate(join(options.dataDir, 'local.token'), localToken)
@@ -192,6 +207,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     version,
     circumstances: async () => ({ soloAccount: (await identity.countPeople()) === 1 }),
     consoleDir: consoleFolder(),
+    receivePush: schedules.receive,
     metrics: async () => renderMetrics(await keyward.status(), process.memoryUsage.rss()),
     health: keyward.health,
     routes: (secure) => [
@@ -199,6 +215,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...backupRoutes({ backups: keyward.backups }),
       ...systemRoutes({ status: keyward.status, policy, audit }),
       ...findingRoutes(findings),
+      ...scheduleRoutes(schedules),
       ...runRoutes({ flows, workflow }),
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend }),

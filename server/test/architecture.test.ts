@@ -21,6 +21,18 @@ const may: Record<string, readonly string[]> = {
   vault: ['contract', 'core', 'store', 'audit', 'backup'],
   scan: ['core'],
   findings: ['contract', 'core', 'store', 'audit', 'bus', 'scan', 'vault'],
+  schedules: [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'bus',
+    'identity',
+    'policy',
+    'vault',
+    'findings',
+    'flows',
+  ],
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
   proxy: ['contract', 'core'],
   sandbox: ['core', 'store'],
@@ -69,6 +81,7 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
     'flows',
+    'schedules',
     'backup',
   ],
   cli: ['contract', 'core', 'audit', 'scan'],
@@ -82,6 +95,7 @@ const may: Record<string, readonly string[]> = {
     'identity',
     'vault',
     'findings',
+    'schedules',
     'lend',
     'proxy',
     'sandbox',
@@ -107,6 +121,7 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
     'flows',
+    'schedules',
   ],
   'main.ts': ['backup', 'core', 'store', 'guide', 'http', 'cli', 'keyward.ts', 'vault'],
   'bin.ts': ['cli', 'main.ts'],
@@ -265,6 +280,7 @@ describe('what is kept in few places', () => {
         'findings/import.ts', // compared with what the file holds
         'guide/demonstration.ts', // given to the example API, which checks it
         'http/handlers/agents.ts', // an agent's key, once, to who registered it
+        'http/handlers/schedules.ts', // the secret of a webhook, once, to who asked for it
         'http/handlers/secrets.ts', // to a person who asked, audited
         'http/handlers/session.ts', // a session's token, into the answer that starts it
         'http/vault/dialect.ts', // the answer of the Vault dialect

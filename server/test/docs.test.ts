@@ -53,6 +53,7 @@ test('CLI-1: every command and option that a document shows exists', async () =>
   assert.deepEqual(wrong, [])
   assert.equal(problemOf(commands, 'findings forget x'), 'keyward findings has no forget')
   assert.equal(problemOf(commands, 'scan . --colour'), 'keyward scan has no --colour')
+  assert.equal(problemOf(commands, 'scan schedule forget x'), 'keyward scan schedule has no forget')
 })
 
 test('every script and file that a document runs exists', () => {
@@ -216,13 +217,14 @@ function problemOf(commands: ReadonlyMap<string, Command>, text: string): string
   let command = commands.get(name)
   if (!command) return name === 'help' ? undefined : `keyward has no ${name}`
   let path = name
-  const [second] = words
-  if (command.commands.length > 0 && second && !second.startsWith('-')) {
-    const found = command.commands.find((candidate) => candidate.name() === second)
+  for (const word of words) {
+    if (command.commands.length === 0 || word.startsWith('-')) break
+    const found: Command | undefined = command.commands.find((candidate) => candidate.name() === word)
     // A command with commands of its own may take an argument all the same: scan does.
-    if (!found && command.registeredArguments.length === 0) return `keyward ${name} has no ${second}`
-    if (found) path = `${name} ${second}`
-    command = found ?? command
+    if (!found && command.registeredArguments.length === 0) return `keyward ${path} has no ${word}`
+    if (!found) break
+    path = `${path} ${word}`
+    command = found
   }
   const known = new Set(['--help', '--json', '--address', ...command.options.map(({ long }) => long ?? '')])
   const unknown = words

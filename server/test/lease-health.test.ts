@@ -28,6 +28,16 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
       status: async () => Object.assign(Object.create(null), { state: 'unconfigured', lastDoneAt: null }),
     },
     findings: { counts: async () => Object.assign(Object.create(null), { open: 0, imported: 0 }) },
+    schedules: {
+      counts: async () => ({
+        count: 0,
+        failing: 0,
+        runs: 0,
+        failures: 0,
+        lastFinishedAt: null,
+        lastSeconds: null,
+      }),
+    },
     identity: { countAgents: async () => 0 },
     lend: { countActive: async () => new Map() },
     proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },

@@ -67,7 +67,7 @@ test('DISC-3: the same value in two scans is one finding, and an ignored one sta
   await scanned(server, project.folder)
   const [finding] = (await server.call(api.findings.list, {})).items
   assert.ok(finding)
-  await server.call(api.findings.ignore, { findingId: finding.id, reason: 'a test account' })
+  await server.call(api.findings.ignore, { findingIds: [finding.id], reason: 'a test account' })
   writeFileSync(join(project.folder, 'copy.env'), `STRIPE_KEY=${project.value}\n`)
   await scanned(server, project.folder)
   const { items } = await server.call(api.findings.list, {})

@@ -75,6 +75,7 @@ export const findingLook: Record<FindingView['state'], Look> = {
   imported: { hue: 'ok', icon: ShieldCheck, text: 'In the vault' },
   ignored: { hue: 'calm', icon: EyeOff, text: 'Ignored' },
   restored: { hue: 'wait', icon: RotateCcw, text: 'Put back' },
+  fixed: { hue: 'ok', icon: CircleCheck, text: 'Fixed' },
 }
 
 export const approvalLook: Record<ApprovalView['state'], Look> = {

@@ -27,11 +27,7 @@ export function fullHandlers(): Handlers {
       ),
     'findings.read': ({ findingId }) => found(data.findings, findingId, 'finding.not_found'),
     'findings.preview': () => data.importPreview,
-    'findings.ignore': ({ findingId, reason }) => ({
-      ...found(data.findings, findingId, 'finding.not_found'),
-      state: 'ignored',
-      reason,
-    }),
+    'findings.ignore': ({ findingIds }) => ({ findings: findingIds }),
     'runs.start': () => data.run,
     'runs.list': (input) => pageOf(byState([data.run, data.mixedRun], input)),
     'runs.read': ({ runId }) => found([data.run, data.mixedRun], runId, 'run.not_found'),

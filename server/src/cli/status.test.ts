@@ -92,6 +92,11 @@ test('DISC-7: a scan on the server is followed to its end and tells what it coul
     bytesScanned: 10,
     commitsScanned: 0,
     findings: 1,
+    opened: 1,
+    fixed: 0,
+    cause: 'person' as const,
+    scheduleId: null,
+    history: 'none' as const,
     problems: [{ file: 'locked', reason: 'EACCES' }],
     startedAt: at,
     finishedAt: null,
@@ -102,6 +107,6 @@ test('DISC-7: a scan on the server is followed to its end and tells what it coul
   const { code, stdout } = await keyward(['scans', 'start', '/srv/shop', '--no-history'])
   assert.equal(code, 1)
   assert.match(stdout, /scn_1, failed[\s\S]*locked: EACCES/)
-  assert.deepEqual(server.calls[0]?.input, { path: '/srv/shop', history: false })
+  assert.deepEqual(server.calls[0]?.input, { path: '/srv/shop', history: false, newCommits: false })
   assert.equal((await keyward(['scans', 'start', '/srv/shop', '--no-wait'])).code, 0)
 })

@@ -1,6 +1,6 @@
-import type { FindingPlace, FindingView, ScanView } from '@keyward/contract'
-import type { GroupedFinding, Place } from '../scan/index.ts'
-import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
+import type { FindingView } from '@keyward/contract'
+import { type Migration, type Reader, sql, sqlList, type Tx } from '../store/index.ts'
+import { inChunks, type PlaceRow, placeViewOf } from './places-store.ts'
 
 export const findingsMigrations: readonly Migration[] = [
   {
@@ -26,6 +26,39 @@ export const findingsMigrations: readonly Migration[] = [
         undo_path text not null, state text not null, primary key (run_id, file))`,
     ],
   },
+  {
+    id: '0041-finding-history',
+    up: ({ int8 }) => [
+      `alter table findings add column reasons text not null default '[]'`,
+      'alter table findings add column entropy double precision',
+      `alter table findings add column ignored_until ${int8}`,
+      `alter table findings add column state_since ${int8} not null default 0`,
+      `alter table findings add column place_count ${int8} not null default 0`,
+      `update findings set state_since = last_seen_at, place_count =
+        (select count(*) from finding_places where finding_id = findings.id)`,
+      'create index findings_root on findings (root)',
+      `alter table finding_places add column first_seen_at ${int8} not null default 0`,
+      `alter table finding_places add column last_seen_at ${int8}`,
+      `alter table finding_places add column gone_at ${int8}`,
+      `update finding_places set first_seen_at = (select first_seen_at from findings where findings.id = finding_id)`,
+      `alter table scans add column opened ${int8} not null default 0`,
+      `alter table scans add column fixed ${int8} not null default 0`,
+      `alter table scans add column cause text not null default 'person'`,
+      'alter table scans add column schedule_id text',
+      `alter table scans add column history text not null default 'all'`,
+      `create table finding_moves (
+        finding_id text not null references findings (id), project text not null, at ${int8} not null, from_state text,
+        to_state text not null, actor text not null, reason text, scan_id text, run_id text)`,
+      'create index finding_moves_finding on finding_moves (finding_id)',
+      'create index finding_moves_at on finding_moves (at)',
+      'create index finding_moves_scan on finding_moves (scan_id)',
+      `insert into finding_moves (finding_id, project, at, from_state, to_state, actor)
+        select id, project, first_seen_at, null, 'open', 'system:scan' from findings`,
+      `insert into finding_moves (finding_id, project, at, from_state, to_state, actor, reason, run_id)
+        select id, project, last_seen_at, 'open', state, 'system:scan', reason, run_id from findings where state <> 'open'`,
+      'create table scanned_histories (root text not null primary key, rules text not null, commits text not null)',
+    ],
+  },
 ]
 
 export type FindingRow = {
@@ -37,6 +70,9 @@ export type FindingRow = {
   readonly provider: string
   readonly title: string
   readonly confidence: FindingView['confidence']
+  /** JSON: a list of sentences. */
+  readonly reasons: string
+  readonly entropy: number | null
   readonly masked: string
   readonly state: FindingView['state']
   /** Where its value goes: `<mount>/<path>`. */
@@ -44,20 +80,11 @@ export type FindingRow = {
   readonly reference: string | null
   readonly run_id: string | null
   readonly reason: string | null
+  readonly ignored_until: number | null
+  readonly state_since: number
+  readonly place_count: number
   readonly first_seen_at: number
   readonly last_seen_at: number
-}
-
-export type PlaceRow = {
-  readonly finding_id: string
-  readonly file: string
-  readonly line: number
-  readonly end_line: number
-  readonly col: number
-  readonly wrapping: Place['wrapping']
-  readonly commit_id: string | null
-  readonly author: string | null
-  readonly committed_at: number | null
 }
 
 export type FileChangeRow = {
@@ -71,150 +98,110 @@ export type FileChangeRow = {
   readonly state: 'prepared' | 'rewritten' | 'restored'
 }
 
-const nothing: Sql = { text: '', values: [] }
-const iso = (milliseconds: number | null): string | null =>
-  milliseconds === null ? null : new Date(milliseconds).toISOString()
-
-// ── Scans ──────────────────────────────────────────────────────────────────────────────────────────────────────
-type StoredScan = {
-  id: string
-  project: string
-  root: string
-  state: ScanView['state']
-  files_scanned: number
-  files_total: number | null
-  bytes_scanned: number
-  commits_scanned: number
-  findings: number
-  problems: string
-  started_at: number
-  finished_at: number | null
-}
-
-export async function putScan(tx: Tx, scan: ScanView): Promise<void> {
-  await tx.run(sql`insert into scans (id, project, root, state, files_scanned, files_total, bytes_scanned, commits_scanned,
-      findings, problems, started_at, finished_at)
-    values (${scan.id}, ${scan.project}, ${scan.path}, ${scan.state}, ${scan.filesScanned}, ${scan.filesTotal}, ${scan.bytesScanned},
-      ${scan.commitsScanned}, ${scan.findings}, ${JSON.stringify(scan.problems)}, ${Date.parse(scan.startedAt)},
-      ${scan.finishedAt === null ? null : Date.parse(scan.finishedAt)})
-    on conflict (id) do update set state = excluded.state, files_scanned = excluded.files_scanned,
-      files_total = excluded.files_total, bytes_scanned = excluded.bytes_scanned, commits_scanned = excluded.commits_scanned,
-      findings = excluded.findings, problems = excluded.problems, finished_at = excluded.finished_at`)
-}
-
-export async function readScans(
-  reader: Reader,
-  query: { before?: string | undefined; id?: string; limit: number },
-): Promise<ScanView[]> {
-  const place = query.id !== undefined ? sql`id = ${query.id}` : sql`id < ${query.before ?? '~'}`
-  const rows = await reader.all<StoredScan>(
-    sql`select * from scans where ${place} order by id desc limit ${query.limit}`,
-  )
-  return rows.map((row) => ({
-    id: row.id,
-    project: row.project,
-    path: row.root,
-    state: row.state,
-    filesScanned: row.files_scanned,
-    filesTotal: row.files_total,
-    bytesScanned: row.bytes_scanned,
-    commitsScanned: row.commits_scanned,
-    findings: row.findings,
-    problems: JSON.parse(row.problems) as ScanView['problems'],
-    startedAt: new Date(row.started_at).toISOString(),
-    finishedAt: iso(row.finished_at),
-  }))
-}
-
-/** Scans that a stopped server left behind. */
-export async function failRunningScans(tx: Tx, now: Date): Promise<number> {
-  return tx.run(
-    sql`update scans set state = 'failed', finished_at = ${now.getTime()} where state = 'running'`,
-  )
-}
-
 // ── Findings ───────────────────────────────────────────────────────────────────────────────────────────────────
-export async function findingByFingerprint(
-  reader: Reader,
-  root: string,
-  fingerprint: string,
-): Promise<FindingRow | undefined> {
-  return reader.get<FindingRow>(
-    sql`select * from findings where root = ${root} and fingerprint = ${fingerprint}`,
-  )
+export const findingsBelow = (reader: Reader, root: string): Promise<FindingRow[]> =>
+  reader.all<FindingRow>(sql`select * from findings where root = ${root}`)
+
+export async function takenSecretPaths(reader: Reader): Promise<Set<string>> {
+  const rows = await reader.all<{ path: string }>(sql`select secret_path as path from findings`)
+  return new Set(rows.map(({ path }) => path))
 }
 
-export async function secretPathTaken(reader: Reader, path: string): Promise<boolean> {
-  return (await reader.get(sql`select 1 as taken from findings where secret_path = ${path}`)) !== undefined
-}
+type Insert = Omit<FindingRow, 'state' | 'reference' | 'run_id' | 'reason' | 'ignored_until' | 'place_count'>
 
-export async function insertFinding(tx: Tx, row: FindingRow): Promise<void> {
-  await tx.run(sql`insert into findings (id, project, root, fingerprint, rule, provider, title, confidence, masked, state,
-      secret_path, reference, run_id, reason, first_seen_at, last_seen_at)
+/** A new one, open. */
+export async function insertFinding(tx: Tx, row: Insert, scanId: string): Promise<void> {
+  await tx.run(sql`insert into findings (id, project, root, fingerprint, rule, provider, title, confidence, reasons, entropy, masked,
+      state, secret_path, first_seen_at, last_seen_at, state_since)
     values (${row.id}, ${row.project}, ${row.root}, ${row.fingerprint}, ${row.rule}, ${row.provider}, ${row.title},
-      ${row.confidence}, ${row.masked}, ${row.state}, ${row.secret_path}, ${row.reference}, ${row.run_id}, ${row.reason},
-      ${row.first_seen_at}, ${row.last_seen_at})`)
+      ${row.confidence}, ${row.reasons}, ${row.entropy}, ${row.masked}, 'open', ${row.secret_path}, ${row.first_seen_at},
+      ${row.last_seen_at}, ${row.state_since})`)
+  await tx.run(sql`insert into finding_moves (finding_id, project, at, from_state, to_state, actor, scan_id)
+    values (${row.id}, ${row.project}, ${row.state_since}, null, 'open', 'system:scan', ${scanId})`)
 }
 
-/** Seen again: in the work tree a value that was imported or restored is open once more; an ignored one stays ignored. */
-export async function touchFinding(tx: Tx, id: string, now: Date, reopen: boolean): Promise<void> {
-  await tx.run(sql`update findings set last_seen_at = ${now.getTime()} where id = ${id}`)
-  if (reopen)
-    await tx.run(
-      sql`update findings set state = 'open', run_id = null where id = ${id} and state in ('imported', 'restored')`,
-    )
+export async function touchFindings(tx: Tx, ids: readonly string[], now: Date): Promise<void> {
+  await inChunks(ids, async (chunk) => {
+    await tx.run(sql`update findings set last_seen_at = ${now.getTime()} where id in (${sqlList(chunk)})`)
+    return []
+  })
 }
 
-export async function replacePlaces(
-  tx: Tx,
-  findingId: string,
-  places: GroupedFinding['places'],
-): Promise<void> {
-  await tx.run(sql`delete from finding_places where finding_id = ${findingId}`)
-  for (const place of places)
-    await tx.run(sql`insert into finding_places (finding_id, file, line, end_line, col, wrapping, commit_id, author, committed_at)
-      values (${findingId}, ${place.file}, ${place.line}, ${place.endLine}, ${place.column}, ${place.wrapping}, ${place.commit},
-        ${place.author}, ${place.committedAt?.getTime() ?? null})`)
+type Judged = Pick<
+  FindingRow,
+  'rule' | 'provider' | 'title' | 'confidence' | 'reasons' | 'entropy' | 'masked'
+>
+
+/** What the rules of today say of a value that is known. */
+export async function setJudgement(tx: Tx, id: string, row: Judged): Promise<void> {
+  await tx.run(sql`update findings set rule = ${row.rule}, provider = ${row.provider}, title = ${row.title},
+    confidence = ${row.confidence}, reasons = ${row.reasons}, entropy = ${row.entropy}, masked = ${row.masked} where id = ${id}`)
 }
 
-export async function findingsById(reader: Reader, ids: readonly string[]): Promise<FindingRow[]> {
-  return reader.all<FindingRow>(sql`select * from findings where id in (${sqlList(ids)}) order by id`)
-}
-
-export async function findingsPage(
-  reader: Reader,
-  query: {
-    before: string | undefined
-    state: string | undefined
-    project: string | undefined
-    limit: number
-  },
-): Promise<FindingRow[]> {
-  const state = query.state === undefined ? nothing : sql` and state = ${query.state}`
-  const project = query.project === undefined ? nothing : sql` and project = ${query.project}`
-  return reader.all<FindingRow>(
-    sql`select * from findings where id < ${query.before ?? '~'}${state}${project} order by id desc limit ${query.limit}`,
+export const findingsById = (reader: Reader, ids: readonly string[]): Promise<FindingRow[]> =>
+  inChunks([...ids].sort(), (chunk) =>
+    reader.all<FindingRow>(sql`select * from findings where id in (${sqlList(chunk)}) order by id`),
   )
+
+type Move = {
+  readonly state: FindingView['state']
+  readonly runId: string | null
+  readonly reason: string | null
+  readonly until?: number | null
+  readonly at: Date
+  readonly actor: string
+  readonly scanId?: string
 }
 
-export async function placesOf(reader: Reader, ids: readonly string[]): Promise<PlaceRow[]> {
-  if (ids.length === 0) return []
-  return reader.all<PlaceRow>(
-    sql`select * from finding_places where finding_id in (${sqlList(ids)}) order by finding_id, commit_id is not null, file, line`,
-  )
-}
-
-/** Moves findings from one of the states `from`; returns the ids that moved. */
-export async function moveFindings(
+/** Moves findings from one of the states `from`, and remembers it; returns the ids that moved. */
+export const moveFindings = (
   tx: Tx,
   ids: readonly string[],
   from: readonly FindingView['state'][],
-  to: { state: FindingView['state']; runId: string | null; reason: string | null },
-): Promise<string[]> {
-  const rows = await tx.all<{
-    id: string
-  }>(sql`update findings set state = ${to.state}, run_id = ${to.runId}, reason = ${to.reason}
-    where id in (${sqlList(ids)}) and state in (${sqlList(from)}) returning id`)
+  to: Move,
+): Promise<string[]> =>
+  inChunks(ids, async (chunk) => {
+    const at = to.at.getTime()
+    await tx.run(sql`insert into finding_moves (finding_id, project, at, from_state, to_state, actor, reason, scan_id, run_id)
+      select id, project, ${at}, state, ${to.state}, ${to.actor}, ${to.reason}, ${to.scanId ?? null}, ${to.runId} from findings
+      where id in (${sqlList(chunk)}) and state in (${sqlList(from)})`)
+    const rows = await tx.all<{
+      id: string
+    }>(sql`update findings set state = ${to.state}, run_id = ${to.runId},
+      reason = ${to.reason}, ignored_until = ${to.until ?? null}, state_since = ${at}
+      where id in (${sqlList(chunk)}) and state in (${sqlList(from)}) returning id`)
+    return rows.map((row) => row.id)
+  })
+
+/** What became open by a scan, still is, and is more than a guess. */
+export async function worthProposing(reader: Reader, scanId: string): Promise<string[]> {
+  const rows = await reader.all<{ id: string }>(sql`select distinct f.id as id from finding_moves m
+    join findings f on f.id = m.finding_id where m.scan_id = ${scanId} and m.to_state = 'open' and f.state = 'open'
+    and f.confidence <> 'low' order by f.id`)
+  return rows.map((row) => row.id)
+}
+
+type MoveRow = {
+  at: number
+  to_state: FindingView['state']
+  actor: string
+  reason: string | null
+  scan_id: string | null
+  run_id: string | null
+}
+
+/** What happened to a finding, newest first. */
+export const movesOf = (reader: Reader, findingId: string, most: number): Promise<MoveRow[]> =>
+  reader.all<MoveRow>(
+    sql`select at, to_state, actor, reason, scan_id, run_id from finding_moves where finding_id = ${findingId}
+      order by at desc limit ${most}`,
+  )
+
+/** Ignored ones whose last moment has gone by. */
+export async function expiredIgnores(reader: Reader, now: Date): Promise<string[]> {
+  const rows = await reader.all<{ id: string }>(
+    sql`select id from findings where state = 'ignored' and ignored_until <= ${now.getTime()} order by id`,
+  )
   return rows.map((row) => row.id)
 }
 
@@ -265,32 +252,25 @@ export async function unrestoredFiles(reader: Reader): Promise<{ root: string; f
 }
 
 // ── Views ──────────────────────────────────────────────────────────────────────────────────────────────────────
-export function findingViewOf(row: FindingRow, places: readonly PlaceRow[]): FindingView {
-  return {
-    id: row.id,
-    project: row.project,
-    fingerprint: row.fingerprint,
-    rule: row.rule,
-    provider: row.provider,
-    title: row.title,
-    confidence: row.confidence,
-    masked: row.masked,
-    state: row.state,
-    places: places.filter((place) => place.finding_id === row.id).map(placeViewOf),
-    reference: row.reference,
-    runId: row.run_id,
-    reason: row.reason,
-    firstSeenAt: new Date(row.first_seen_at).toISOString(),
-    lastSeenAt: new Date(row.last_seen_at).toISOString(),
-  }
-}
-
-const placeViewOf = (place: PlaceRow): FindingPlace => ({
-  file: place.file,
-  line: place.line,
-  endLine: place.end_line,
-  column: place.col,
-  commit: place.commit_id,
-  author: place.author,
-  committedAt: iso(place.committed_at),
+export const findingViewOf = (row: FindingRow, places: readonly PlaceRow[]): FindingView => ({
+  id: row.id,
+  project: row.project,
+  fingerprint: row.fingerprint,
+  rule: row.rule,
+  provider: row.provider,
+  title: row.title,
+  confidence: row.confidence,
+  reasons: JSON.parse(row.reasons) as string[],
+  entropy: row.entropy,
+  masked: row.masked,
+  state: row.state,
+  stateSince: new Date(row.state_since).toISOString(),
+  places: places.map((place) => placeViewOf(place, row.last_seen_at)),
+  placeCount: row.place_count,
+  reference: row.reference,
+  runId: row.run_id,
+  reason: row.reason,
+  ignoredUntil: row.ignored_until === null ? null : new Date(row.ignored_until).toISOString(),
+  firstSeenAt: new Date(row.first_seen_at).toISOString(),
+  lastSeenAt: new Date(row.last_seen_at).toISOString(),
 })

@@ -17,7 +17,7 @@ import { createDraws } from '../../test/support/draws.ts'
 import { newPaymentsKey } from '../../test/support/leaky-project.ts'
 import { openWorld, temporaryFolder } from '../../test/support/world.ts'
 import { type AppError, type Principal, silentLog } from '../core/index.ts'
-import { createScanner } from '../scan/index.ts'
+import { createScanner, createSources } from '../scan/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
 import { createFindings, findingsMigrations } from './index.ts'
 
@@ -31,7 +31,15 @@ async function open(t: TestContext) {
   await vault.load()
   await vault.initialise({ seal: 'keyfile' })
   const scanner = createScanner({ fingerprintKey: createDraws('import').bytes(32) })
-  const findings = createFindings({ ...world, log: silentLog, vault, scanner: async () => scanner })
+  const sources = createSources({ scanner, searchPath: process.env['PATH'] ?? '' })
+  const findings = createFindings({
+    ...world,
+    log: silentLog,
+    vault,
+    scanner: async () => scanner,
+    sources: async () => sources,
+    version: 'test',
+  })
   const root = realpathSync(temporaryFolder(t))
 
   const write = (file: string, content: string | Buffer): void => {
@@ -284,7 +292,7 @@ test('DISC-5: what one run has reserved no other takes, and what it gives back i
     store.write((tx) => findings.claim(tx, ids, 'run_2')),
     { code: 'finding.state' },
   )
-  await assert.rejects(findings.ignore(ids[0] ?? '', 'not mine', by), { code: 'finding.state' })
+  await assert.rejects(findings.ignore(ids, { reason: 'not mine' }, by), { code: 'finding.state' })
   assert.deepEqual(await findings.importingRuns(), [runId])
   await store.write((tx) => findings.release(tx, runId, 'the run was cancelled'))
   const { state, reason } = await findings.read(ids[0] ?? '')

@@ -7,12 +7,12 @@ import {
   findingIdsOfRun,
   findingsById,
   moveFindings,
-  placesOf,
   putFileChange,
   setReference,
 } from './findings-store.ts'
 import { importField } from './naming.ts'
 import { type FindingsNeeds, importActor } from './needs.ts'
+import { placesOf } from './places-store.ts'
 import { previewImport, referenceOf } from './preview.ts'
 import { readProjectFile, replaceProjectFile, sha256 } from './project-file.ts'
 
@@ -46,7 +46,7 @@ export const previewJson = (preview: Omit<ImportPreview, 'digest'>): Json =>
   JSON.parse(JSON.stringify(preview))
 
 export function createImport(needs: FindingsNeeds): Import {
-  const { store, audit, bus, vault } = needs
+  const { store, audit, bus, clock, vault } = needs
 
   async function one(findingId: string): Promise<FindingRow> {
     const [row] = await findingsById(store, [findingId])
@@ -101,6 +101,8 @@ export function createImport(needs: FindingsNeeds): Import {
         state: 'importing',
         runId,
         reason: null,
+        at: clock.now(),
+        actor: importActor,
       })
       if (moved.length === findingIds.length) return
       const taken = findingIds.filter((id) => !moved.includes(id))
@@ -155,7 +157,14 @@ export function createImport(needs: FindingsNeeds): Import {
     async finishImport(tx, runId) {
       const ids = await findingIdsOfRun(tx, runId, 'importing')
       if (ids.length === 0) return []
-      await moveFindings(tx, ids, ['importing'], { state: 'imported', runId, reason: null })
+      const at = clock.now()
+      await moveFindings(tx, ids, ['importing'], {
+        state: 'imported',
+        runId,
+        reason: null,
+        at,
+        actor: importActor,
+      })
       for (const id of ids) {
         const subject = `finding:${id}`
         await audit.record(tx, {
@@ -171,7 +180,8 @@ export function createImport(needs: FindingsNeeds): Import {
     },
     async release(tx, runId, reason) {
       const ids = await findingIdsOfRun(tx, runId, 'importing')
-      if (ids.length > 0) await moveFindings(tx, ids, ['importing'], { state: 'open', runId: null, reason })
+      const to = { state: 'open', runId: null, reason, at: clock.now(), actor: importActor } as const
+      if (ids.length > 0) await moveFindings(tx, ids, ['importing'], to)
     },
   }
 }

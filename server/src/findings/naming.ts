@@ -1,4 +1,6 @@
 import type { GroupedFinding } from '../scan/index.ts'
+import type { Reader } from '../store/index.ts'
+import { takenSecretPaths } from './findings-store.ts'
 
 /** The mount that findings are imported into. */
 const importMount = 'secret'
@@ -27,4 +29,18 @@ export function secretPathFor(
 ): string {
   const name = slug(assigned ?? '') || slug(finding.rule) || 'secret'
   return `${importMount}/${slug(project) || 'project'}/${name}`
+}
+
+/** Gives each path once: `shop/api-key`, `shop/api-key-2`. */
+export async function createNamer(reader: Reader): Promise<(wanted: string) => string> {
+  const taken = await takenSecretPaths(reader)
+  const last = new Map<string, number>()
+  return (wanted) => {
+    let n = last.get(wanted) ?? 1
+    const numbered = (): string => (n === 1 ? wanted : `${wanted}-${n}`)
+    while (taken.has(numbered())) n++
+    last.set(wanted, n)
+    taken.add(numbered())
+    return numbered()
+  }
 }

@@ -1,9 +1,10 @@
 import type { ImportPreview } from '@keyward/contract'
 import { AppError, digestOf, formatReference } from '../core/index.ts'
 import type { Scanner } from '../scan/index.ts'
-import { type FindingRow, findingsById, type PlaceRow, placesOf } from './findings-store.ts'
+import { type FindingRow, findingsById } from './findings-store.ts'
 import { importField } from './naming.ts'
 import type { FindingsNeeds } from './needs.ts'
+import { type PlaceRow, placesOf } from './places-store.ts'
 import { type ProjectFile, readProjectFile, sha256 } from './project-file.ts'
 import { type Replacement, replaceValues } from './replace.ts'
 

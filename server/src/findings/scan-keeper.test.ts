@@ -36,6 +36,8 @@ const findingIn = (file: string, fingerprint: string): RawFinding =>
     },
   }) as unknown as RawFinding
 
+const noSources = async (): Promise<never> => assert.fail('nothing but the folder is asked for')
+
 type Opened = { findings: Findings; dataDir: string; breakStore: (broken: boolean) => void }
 
 /** Findings on a real store that can be broken, with a scanner that finds what it is told. */
@@ -61,6 +63,8 @@ async function open(t: TestContext, found: readonly RawFinding[]): Promise<Opene
     dataDir,
     vault: {} as never,
     scanner: async () => scanner,
+    sources: noSources,
+    version: 'test',
   })
   const breakStore = (now: boolean): void => {
     broken = now
@@ -109,7 +113,12 @@ test('SAND-1: what is found in the data folder by a scan of a folder above it is
     },
   } as unknown as Scanner
   const needs = { store, audit, bus, clock, log: silentLog, dataDir, vault: {} as never }
-  const findings = createFindings({ ...needs, scanner: async () => scanner })
+  const findings = createFindings({
+    ...needs,
+    scanner: async () => scanner,
+    sources: noSources,
+    version: 'test',
+  })
   await (await findings.startScan({ path: root, history: false, by })).done
   const { items } = await findings.page({ limit: 10 })
   assert.deepEqual(

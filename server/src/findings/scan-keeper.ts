@@ -2,26 +2,34 @@ import { constants } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ScanView } from '@keyward/contract'
-import { actorOf, newId, type Principal, reasonOf } from '../core/index.ts'
-import type { GroupedFinding, RawFinding, Scanner } from '../scan/index.ts'
+import { actorOf, type Principal, reasonOf } from '../core/index.ts'
+import type { GroupedFinding, RawFinding, ScanEvent } from '../scan/index.ts'
 import { isOwnPath, type Tx } from '../store/index.ts'
-import {
-  findingByFingerprint,
-  insertFinding,
-  putScan,
-  replacePlaces,
-  secretPathTaken,
-  touchFinding,
-} from './findings-store.ts'
-import { assignedName, secretPathFor } from './naming.ts'
+import { findingsBelow } from './findings-store.ts'
+import { createKeep } from './keep.ts'
+import { assignedName } from './naming.ts'
 import type { FindingsNeeds } from './needs.ts'
+import type { Scope } from './reconcile.ts'
+import { putKnownCommits, putScan } from './scans-store.ts'
 
 const mostProblems = 200
 /** How much of a line is read to learn the name that a value is assigned to. */
 const lookBackBytes = 200
 
-/** Runs scans and keeps what they find: masked, by fingerprint, never the value. */
-export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: FindingsNeeds) {
+export type Search = {
+  readonly events: AsyncIterable<ScanEvent>
+  readonly by: Principal
+  /** Whether a file of the work tree is among those that are looked at. */
+  readonly covers: (file: string) => boolean
+  readonly history: Scope['history']
+  /** Where the branches stood when it began; remembered as known when the history was read to its end. */
+  readonly tips: readonly string[]
+}
+
+/** Runs scans and keeps what they find. */
+export function createScanKeeper(needs: FindingsNeeds) {
+  const { store, audit, bus, clock, log, dataDir } = needs
+  const keep = createKeep(needs)
   const running = new Map<string, ScanView>()
 
   async function begin(scan: ScanView, by: Principal): Promise<void> {
@@ -30,12 +38,8 @@ export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: Fin
       .write(async (tx) => {
         await putScan(tx, scan)
         const entry = { actor: actorOf(by), target: `scan:${scan.id}`, correlation: scan.id }
-        await audit.record(tx, {
-          type: 'scan.started',
-          outcome: 'intent',
-          ...entry,
-          detail: { path: scan.path },
-        })
+        const detail = { path: scan.path, cause: scan.cause, history: scan.history }
+        await audit.record(tx, { type: 'scan.started', outcome: 'intent', ...entry, detail })
         await bus.publish(tx, { type: 'scan.started', subject: `scan:${scan.id}` })
       })
       .catch((error: unknown) => {
@@ -44,25 +48,44 @@ export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: Fin
       })
   }
 
-  async function run(scan: ScanView, scanner: Scanner, history: boolean, by: Principal): Promise<ScanView> {
+  async function run(scan: ScanView, search: Search): Promise<ScanView> {
+    const looked = await look(scan, search)
+    let current = looked.scan
+    // Until here a reader sees it running: a finished scan has its findings stored.
+    try {
+      const stored = await finish(looked, search)
+      running.delete(scan.id)
+      return stored
+    } catch (error) {
+      // Nobody waits for a scan that was started by a request, so this is where its failure is told.
+      log.error({ scan: scan.id, reason: reasonOf(error) }, 'what a scan found could not be stored')
+      const reason = `what was found could not be stored: ${reasonOf(error)}`
+      const problems = [...current.problems, { file: scan.path, reason }]
+      current = { ...current, state: 'failed', findings: 0, problems }
+      running.set(scan.id, current)
+      await keepFailed(current)
+    }
+    return current
+  }
+
+  async function look(scan: ScanView, { events }: Search) {
     let current = scan
     const found: RawFinding[] = []
     const problems: ScanView['problems'] = []
-    const update = (change: Partial<ScanView>): void => {
-      current = { ...current, ...change }
-      running.set(scan.id, current)
-    }
+    const unread = new Set<string>()
     const own = await realpath(dataDir)
     try {
-      for await (const event of scanner.project(scan.path, { history })) {
+      for await (const event of events) {
         // A folder above the data folder may be scanned, but Keyward's own files are no project's.
         if (event.kind === 'finding')
           isOwnPath(own, join(scan.path, event.finding.place.file)) || found.push(event.finding)
-        else if (event.kind === 'problem')
-          problems.length < mostProblems && problems.push({ file: event.file, reason: event.reason })
-        else {
+        else if (event.kind === 'problem') {
+          unread.add(fileOf(event.file))
+          if (problems.length < mostProblems) problems.push({ file: event.file, reason: event.reason })
+        } else {
           const { kind: _, ...progress } = event
-          update(progress)
+          current = { ...current, ...progress }
+          running.set(scan.id, current)
         }
       }
       current = { ...current, state: 'finished', problems }
@@ -73,109 +96,55 @@ export function createScanKeeper({ store, audit, bus, clock, log, dataDir }: Fin
     }
     const { groupByFingerprint } = await import('../scan/index.ts')
     const groups = groupByFingerprint(found)
-    current = { ...current, findings: groups.length, finishedAt: clock.now().toISOString() }
-    // Until here a reader sees it running: a finished scan has its findings stored.
-    try {
-      await finish(current, groups, by)
-      running.delete(scan.id)
-    } catch (error) {
-      // Nobody waits for a scan that was started by a request, so this is where its failure is told.
-      log.error({ scan: scan.id, reason: reasonOf(error) }, 'what a scan found could not be stored')
-      const reason = `what was found could not be stored: ${reasonOf(error)}`
-      update({ state: 'failed', findings: 0, problems: [...problems, { file: scan.path, reason }] })
-      await keepFailed(current)
+    return {
+      scan: { ...current, findings: groups.length, finishedAt: clock.now().toISOString() },
+      groups,
+      unread,
     }
-    return current
+  }
+
+  async function finish(
+    { scan, groups, unread }: Awaited<ReturnType<typeof look>>,
+    { by, covers, history, tips }: Search,
+  ): Promise<ScanView> {
+    const whole = scan.state === 'finished'
+    const readHistory = whole && !unread.has('.git')
+    const scope: Scope = {
+      sees: (file) => whole && covers(fileOf(file)) && !isUnread(fileOf(file), unread),
+      history: readHistory ? history : 'none',
+    }
+    const known = new Set((await findingsBelow(store, scan.path)).map(({ fingerprint }) => fingerprint))
+    const names = new Map<GroupedFinding, string | undefined>()
+    for (const group of groups)
+      if (!known.has(group.fingerprint)) names.set(group, await nameOf(scan.path, group))
+    return keep({ scan, groups, scope, names }, by, async (tx) => {
+      if (readHistory && history !== 'none')
+        await putKnownCommits(tx, { root: scan.path, rules: needs.version, commits: tips })
+    })
   }
 
   /** A failure that cannot be stored either is told from memory until the next start marks it. */
   async function keepFailed(scan: ScanView): Promise<void> {
     try {
-      await store.write((tx) => putScan(tx, scan))
+      await store.write((tx: Tx) => putScan(tx, scan))
       running.delete(scan.id)
     } catch (error) {
       log.error({ scan: scan.id, reason: reasonOf(error) }, 'the failure of a scan could not be stored')
     }
   }
 
-  async function finish(scan: ScanView, groups: readonly GroupedFinding[], by: Principal): Promise<void> {
-    const names = new Map<GroupedFinding, string | undefined>()
-    for (const group of groups) names.set(group, await nameOf(scan.path, group))
-    await store.write(async (tx) => {
-      for (const group of groups) await keep(tx, scan, group, names.get(group))
-      await putScan(tx, scan)
-      await audit.record(tx, {
-        type: 'scan.finished',
-        outcome: scan.state === 'finished' ? 'done' : 'failed',
-        actor: actorOf(by),
-        target: `scan:${scan.id}`,
-        correlation: scan.id,
-        detail: {
-          path: scan.path,
-          files: scan.filesScanned,
-          commits: scan.commitsScanned,
-          findings: groups.length,
-          problems: scan.problems.length,
-        },
-      })
-      await bus.publish(tx, { type: 'scan.finished', subject: `scan:${scan.id}` })
-    })
-  }
-
-  async function keep(
-    tx: Tx,
-    scan: ScanView,
-    group: GroupedFinding,
-    name: string | undefined,
-  ): Promise<void> {
-    const now = clock.now()
-    const known = await findingByFingerprint(tx, scan.path, group.fingerprint)
-    const inWorkTree = group.places.some((place) => place.commit === null)
-    if (known) {
-      await touchFinding(tx, known.id, now, inWorkTree)
-      await replacePlaces(tx, known.id, group.places)
-      return
-    }
-    const id = newId('fnd', now)
-    await insertFinding(tx, {
-      id,
-      project: scan.project,
-      root: scan.path,
-      fingerprint: group.fingerprint,
-      rule: group.rule,
-      provider: group.provider,
-      title: group.title,
-      confidence: group.confidence,
-      masked: group.masked,
-      state: 'open',
-      secret_path: await freePath(tx, secretPathFor(scan.project, group, name)),
-      reference: null,
-      run_id: null,
-      reason: null,
-      first_seen_at: now.getTime(),
-      last_seen_at: now.getTime(),
-    })
-    await replacePlaces(tx, id, group.places)
-    const subject = `finding:${id}`
-    const detail = { rule: group.rule, fingerprint: group.fingerprint, file: group.places[0]?.file ?? '' }
-    await audit.record(tx, {
-      type: 'finding.opened',
-      outcome: 'done',
-      actor: 'system:scan',
-      target: subject,
-      correlation: scan.id,
-      detail,
-    })
-    await bus.publish(tx, { type: 'finding.opened', subject })
-  }
-
   return { begin, run, live: (scanId: string): ScanView | undefined => running.get(scanId) }
 }
 
-async function freePath(tx: Tx, wanted: string): Promise<string> {
-  let path = wanted
-  for (let n = 2; await secretPathTaken(tx, path); n++) path = `${wanted}-${n}`
-  return path
+/** The file that holds it: an archive, for what lies inside one. */
+const fileOf = (file: string): string => file.split('!', 1)[0] ?? file
+
+/** It could not be read, or a folder above it could not. */
+function isUnread(file: string, unread: ReadonlySet<string>): boolean {
+  if (unread.size === 0) return false
+  for (let end = file.length; end > 0; end = file.lastIndexOf('/', end - 1))
+    if (unread.has(file.slice(0, end))) return true
+  return unread.has('.')
 }
 
 /** The name that the value is assigned to at its first place in the work tree. */

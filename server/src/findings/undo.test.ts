@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openWorld, temporaryFolder } from '../../test/support/world.ts'
 import { type Principal, silentLog } from '../core/index.ts'
-import { type FileChangeRow, insertFinding, putFileChange } from './findings-store.ts'
+import { type FileChangeRow, insertFinding, moveFindings, putFileChange } from './findings-store.ts'
 import { findingsMigrations } from './index.ts'
 import { sha256 } from './project-file.ts'
 import { createUndo } from './undo.ts'
@@ -39,6 +39,8 @@ async function setup(t: TestContext, state: FileChangeRow['state'], present: Buf
     dataDir,
     vault: { sealed: { get: async () => before }, kv: {} } as never,
     scanner: () => assert.fail('nothing is scanned'),
+    sources: () => assert.fail('nothing is scanned'),
+    version: 'test',
   })
   return { undo, store, root, content: () => readFileSync(file, 'utf8') }
 }
@@ -65,26 +67,28 @@ test('DISC-5: a file that was edited after the run is left alone', async (t) => 
 
 test('DISC-5: nothing is put back under a run that is still at work', async (t) => {
   const { undo, store, root, content } = await setup(t, 'rewritten', after)
-  await store.write((tx) =>
-    insertFinding(tx, {
-      id: 'fnd_1',
-      project: 'shop',
-      root,
-      fingerprint: 'f1',
-      rule: 'generic',
-      provider: 'generic',
-      title: 'A key',
-      confidence: 'high',
-      masked: '…',
-      state: 'importing',
-      secret_path: 'secret/shop/key',
-      reference: null,
-      run_id: 'run_1',
-      reason: null,
-      first_seen_at: 0,
-      last_seen_at: 0,
-    }),
-  )
+  const finding = {
+    id: 'fnd_1',
+    project: 'shop',
+    root,
+    fingerprint: 'f1',
+    rule: 'generic',
+    provider: 'generic',
+    title: 'A key',
+    confidence: 'high',
+    reasons: '[]',
+    entropy: null,
+    masked: '…',
+    secret_path: 'secret/shop/key',
+    first_seen_at: 0,
+    last_seen_at: 0,
+    state_since: 0,
+  } as const
+  const importing = { state: 'importing', runId: 'run_1', reason: null, at: new Date(0), actor: 'x' } as const
+  await store.write(async (tx) => {
+    await insertFinding(tx, finding, 'scn_1')
+    await moveFindings(tx, ['fnd_1'], ['open'], importing)
+  })
   await assert.rejects(undo('run_1', by), { code: 'finding.state', detail: /still at work/ })
   assert.equal(content(), after.toString())
 })

@@ -17,7 +17,7 @@ export type Undo = {
   undo(runId: string, by: Principal): Promise<{ files: string[]; findings: string[] }>
 }
 
-export function createUndo({ store, audit, bus, vault }: FindingsNeeds): Undo {
+export function createUndo({ store, audit, bus, clock, vault }: FindingsNeeds): Undo {
   async function restore(change: FileChangeRow, target: ProjectFile): Promise<void> {
     const original = await vault.sealed.get(change.undo_path)
     if (!original || sha256(original) !== change.sha_before)
@@ -56,7 +56,13 @@ export function createUndo({ store, audit, bus, vault }: FindingsNeeds): Undo {
         for (const change of changes) await putFileChange(tx, { ...change, state: 'restored' })
         const ids = await findingIdsOfRun(tx, runId, 'imported')
         if (ids.length > 0)
-          await moveFindings(tx, ids, ['imported'], { state: 'restored', runId, reason: null })
+          await moveFindings(tx, ids, ['imported'], {
+            state: 'restored',
+            runId,
+            reason: null,
+            at: clock.now(),
+            actor,
+          })
         await audit.record(tx, {
           type: 'file.restored',
           outcome: 'done',

@@ -1,6 +1,7 @@
 export { agentRoutes, leaseRoutes } from './handlers/agents.ts'
 export { backupRoutes } from './handlers/backups.ts'
 export { findingRoutes } from './handlers/findings.ts'
+export { scheduleRoutes } from './handlers/schedules.ts'
 export { secretRoutes } from './handlers/secrets.ts'
 export { sessionRoutes } from './handlers/session.ts'
 export { systemRoutes } from './handlers/system.ts'

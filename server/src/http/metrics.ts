@@ -47,6 +47,18 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       'When the last backup began.',
       Date.parse(status.backup.lastDoneAt) / 1000,
     )
+  if (status.schedules) {
+    const { count, failing, runs, failures, lastFinishedAt, lastSeconds } = status.schedules
+    gauge('scan_schedules', 'Folders that are scanned again and again.', count)
+    gauge('scan_schedules_failing', 'Those of them whose last scan failed.', failing)
+    gauge('scan_schedule_runs', 'Scans that schedules have started.', runs)
+    gauge('scan_schedule_failures', 'Those of them that failed.', failures)
+    if (lastFinishedAt !== null && lastSeconds !== null) {
+      const at = Date.parse(lastFinishedAt) / 1000
+      gauge('scan_schedule_last_timestamp_seconds', 'When the last of them ended.', at)
+      gauge('scan_schedule_last_duration_seconds', 'How long it took.', lastSeconds)
+    }
+  }
   gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
   return `${lines.join('\n')}\n`
 }

@@ -13,6 +13,7 @@ import { type ApiNeeds, answerProblem, authorise, mountApi } from './api.ts'
 import { consoleHandler } from './console.ts'
 import { streamEvents } from './live.ts'
 import { openApiDocument } from './openapi.ts'
+import { mountPushHook, type ReceivePush } from './push-hook.ts'
 import type { Route } from './route.ts'
 import { refuseForeignHost, refuseForeignPage, securityHeaders } from './security-headers.ts'
 import { createVaultFront } from './vault/index.ts'
@@ -32,6 +33,7 @@ type Needs = Omit<ApiNeeds, 'secure'> & {
   clock: Pick<Clock, 'after' | 'now'>
   consoleDir: string
   version: string
+  receivePush: ReceivePush
   /** Prometheus text. */
   metrics: () => Promise<string>
   health: () => Promise<{ state: 'ok' | 'degraded' | 'failing'; [part: string]: unknown }>
@@ -158,6 +160,7 @@ function mount(
   const apiNeeds = { ...needs, secure }
   const routes = needs.routes(secure)
   mountApi(app, routes, apiNeeds)
+  mountPushHook(app, needs.receivePush)
   app.get('/api/v1/openapi.json', async () =>
     openApiDocument(
       routes.map((route) => route.operation),

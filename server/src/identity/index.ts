@@ -5,4 +5,5 @@ export {
   type Identity,
 } from './identity.ts'
 export { identityMigrations } from './identity-store.ts'
+export { createRefusalRecorder } from './refusals.ts'
 export { hashToken, randomToken, sameHash } from './token.ts'

@@ -96,7 +96,10 @@ test('IDENT-1: what each role may do', () => {
           ask(person(role), name, name.startsWith('approvals.') ? { requestedBy: 'person:x' } : {}).allow,
       )
       .filter(
-        (name) => !/\.(list|read|preview|head|status|end|search|history|compare|test|explain)$/.test(name),
+        (name) =>
+          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|summary|trend|folders)$/.test(
+            name,
+          ),
       )
       .sort()
   assert.deepEqual(may('auditor'), [])
@@ -106,11 +109,17 @@ test('IDENT-1: what each role may do', () => {
     'agents.quarantine',
     'agents.register',
     'findings.ignore',
+    'findings.reopen',
     'findings.undo',
     'leases.revoke',
     'runs.cancel',
     'runs.start',
     'scans.start',
+    'schedules.change',
+    'schedules.create',
+    'schedules.remove',
+    'schedules.run',
+    'schedules.secret',
     'secrets.resolve',
   ])
   assert.ok(may('owner').includes('secrets.reveal'))

@@ -67,6 +67,7 @@ const keyward = await createKeyward({
   log: silentLog,
   dataDir,
   version: '0.0.0',
+  searchPath: process.env['PATH'] ?? '',
   auditDurability: 'disk',
   onBoundary: boundary,
 })

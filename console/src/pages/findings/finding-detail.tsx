@@ -134,7 +134,7 @@ function IgnoreForm({ finding, onCancel }: { finding: FindingView; onCancel: () 
   const [reason, setReason] = useState('')
   const [told, setTold] = useState(false)
   const ignore = useMutation({
-    mutationFn: () => call(api.findings.ignore, { findingId: finding.id, reason }),
+    mutationFn: () => call(api.findings.ignore, { findingIds: [finding.id], reason }),
     onSuccess: () => {
       announce(`${finding.title} is ignored`)
       return client.invalidateQueries({ queryKey: ['findings'] })

@@ -1,4 +1,4 @@
-import { api, type FindingView, type ImportPreview } from '@keyward/contract'
+import { api, type FindingOrder, type FindingView, type ImportPreview } from '@keyward/contract'
 import { type Command, Option } from 'commander'
 import { AppError } from '../../core/index.ts'
 import { type Client, everyItem } from '../client.ts'
@@ -11,16 +11,20 @@ import type { CommandNeeds } from '../needs.ts'
 import { printable } from '../printable.ts'
 import { confirm } from '../prompt.ts'
 import { type Column, renderFacts } from '../table.ts'
+import { ignoreCommand, reopenCommand } from './finding-triage.ts'
+import { explainCommand, foldersCommand, trendCommand } from './finding-views.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 type FindingState = FindingView['state']
 
-const states: readonly FindingState[] = ['open', 'importing', 'imported', 'ignored', 'restored']
+const states: readonly FindingState[] = ['open', 'importing', 'imported', 'ignored', 'restored', 'fixed']
+const orders: readonly FindingOrder[] = ['newest', 'seen', 'confidence', 'places']
 const paths = (finding: FindingView): string => {
-  const [first, ...others] = finding.places
+  const [first] = finding.places
   if (!first) return '-'
   const commit = first.commit ? `@${first.commit.slice(0, 8)}` : ''
-  return `${first.file}:${first.line}${commit}${others.length ? ` +${others.length}` : ''}`
+  const others = finding.placeCount - 1
+  return `${first.file}:${first.line}${commit}${others > 0 ? ` +${others}` : ''}`
 }
 
 export const findingsCommand = (needs: Needs): Command =>
@@ -28,10 +32,25 @@ export const findingsCommand = (needs: Needs): Command =>
     listCommand(needs),
     showCommand(needs),
     previewCommand(needs),
+    explainCommand(needs),
     importCommand(needs),
     ignoreCommand(needs),
+    reopenCommand(needs),
+    trendCommand(needs),
+    foldersCommand(needs),
     undoCommand(needs),
   ])
+
+type Filter = {
+  readonly state?: FindingState
+  readonly confidence?: FindingView['confidence']
+  readonly rule?: string
+  readonly provider?: string
+  readonly project?: string
+  readonly path?: string
+  readonly text?: string
+  readonly sort: FindingOrder
+}
 
 function listCommand(needs: Needs): Command {
   const { terminal } = needs
@@ -49,16 +68,27 @@ function listCommand(needs: Needs): Command {
     serverCommand({
       usage: 'list',
       summary: 'Findings, newest first; values masked',
-      examples: ['keyward findings list --state open', 'keyward findings list --project shop --all --json'],
+      examples: [
+        'keyward findings list --state open',
+        'keyward findings list --confidence high --path services/api --sort places',
+        'keyward findings list --project shop --all --json',
+      ],
     }),
   )
     .addOption(new Option('--state <state>', 'in this state only').choices(states))
+    .addOption(new Option('--confidence <confidence>', 'as sure as this').choices(['high', 'medium', 'low']))
+    .option('--rule <rule>', 'found by this rule')
+    .option('--provider <name>', 'credentials of this provider')
     .option('--project <name>', 'of this project only')
-    .action(async (options: ListOptions & { state?: FindingState; project?: string }) => {
+    .option('--path <path>', 'in this file, or below this folder')
+    .option('--text <text>', 'with this in the title, the rule, the mask, the reference or a file name')
+    .addOption(new Option('--sort <order>', 'which come first').choices(orders).default('newest'))
+    .action(async (options: ListOptions & Filter) => {
       const client = await connect(needs, options)
-      const { state, project } = options
+      const { state, confidence, rule, provider, project, path, text, sort } = options
+      const filter = { state, confidence, rule, provider, project, path, text, sort }
       await showList(terminal, options, columns, (paging) =>
-        client.call(api.findings.list, { ...paging, state, project }),
+        client.call(api.findings.list, { ...paging, ...filter }),
       )
     })
 }
@@ -78,6 +108,8 @@ function showCommand(needs: Needs): Command {
         ['What', `${finding.title} (${finding.rule}, ${finding.confidence} confidence)`],
         ['Masked', finding.masked],
         ['State', finding.reason ? `${finding.state}: ${finding.reason}` : finding.state],
+        ['Since', shortTime(finding.stateSince)],
+        ['Until', shortTime(finding.ignoredUntil)],
         ['Project', finding.project],
         ['Reference', finding.reference],
         ['Run', finding.runId],
@@ -95,8 +127,9 @@ function placeText({
   commit,
   author,
   committedAt,
+  goneAt,
 }: FindingView['places'][number]): string {
-  const where = `${file}:${line}:${column}`
+  const where = `${file}:${line}:${column}${goneAt ? `, gone since ${shortTime(goneAt)}` : ''}`
   return commit
     ? `${where} in commit ${commit.slice(0, 12)} of ${author ?? 'somebody'}, ${committedAt ?? ''}`
     : where
@@ -206,22 +239,6 @@ function previewText({ project, secrets, files, historyOnly, digest }: ImportPre
   }
   lines.push(`Digest ${digest}`)
   return lines.map((line) => `${printable(line)}\n`).join('')
-}
-
-function ignoreCommand(needs: Needs): Command {
-  const { terminal } = needs
-  return serverCommand({
-    usage: 'ignore <findingId>',
-    summary: 'Ignore a finding, with a reason',
-    examples: ['keyward findings ignore fnd_01 --reason "A key of the public test account"'],
-  })
-    .requiredOption('--reason <text>', 'why; recorded')
-    .action(async (findingId: string, options: CommonOptions & { reason: string }) => {
-      const client = await connect(needs, options)
-      const finding = await client.call(api.findings.ignore, { findingId, reason: options.reason })
-      if (options.json) return terminal.json(finding)
-      terminal.note(`${finding.title} (${finding.id}) is ${finding.state}.`)
-    })
 }
 
 function undoCommand(needs: Needs): Command {

@@ -18,6 +18,7 @@ import {
   type ScanNeeds,
   type Scanning,
 } from '../scan/scanning.ts'
+import { scheduleCommand } from '../scan/schedule.ts'
 import { watchProject } from '../scan/watch.ts'
 
 export function scanCommand(needs: ScanNeeds): Command {
@@ -60,6 +61,7 @@ export function scanCommand(needs: ScanNeeds): Command {
     .option('--strict', 'exit code 2 when something could not be read')
     .enablePositionalOptions()
     .addCommand(explainCommand(needs))
+    .addCommand(scheduleCommand(needs))
     .action(async (path: string | undefined, options: ScanOptions) => scan(needs, path, options))
 }
 

@@ -20,6 +20,8 @@ export const scansCommand = (needs: Needs): Command =>
     showCommand(needs),
   ])
 
+type StartOptions = CommonOptions & { history: boolean; newCommits?: boolean; wait: boolean }
+
 function startCommand(needs: Needs): Command {
   return serverCommand({
     usage: 'start <path>',
@@ -28,10 +30,12 @@ function startCommand(needs: Needs): Command {
     examples: ['keyward scans start /srv/shop', 'keyward scans start /srv/shop --no-history --no-wait'],
   })
     .option('--no-history', 'leave the git history out')
+    .option('--new-commits', 'of the history only what no scan has seen')
     .option('--no-wait', 'return at once')
-    .action(async (path: string, options: CommonOptions & { history: boolean; wait: boolean }) => {
+    .action(async (path: string, options: StartOptions) => {
       const client = await connect(needs, options)
-      const started = await client.call(api.findings.startScan, { path, history: options.history })
+      const { history, newCommits = false } = options
+      const started = await client.call(api.findings.startScan, { path, history, newCommits })
       showScan(needs, options, options.wait ? await finished(client, started) : started)
     })
 }
@@ -88,6 +92,6 @@ const scanText = (scan: ScanView): string =>
     ['Project', scan.project],
     ['Read', `${scan.filesScanned} of ${scan.filesTotal ?? '?'} files, ${scan.bytesScanned} bytes`],
     ['History', `${scan.commitsScanned} commits`],
-    ['Findings', scan.findings],
+    ['Findings', `${scan.findings}, of them new ${scan.opened}; gone ${scan.fixed}`],
     ...scan.problems.map(({ file, reason }) => ['Problem', `${file}: ${reason}`] as const),
   ])

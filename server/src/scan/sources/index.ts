@@ -5,7 +5,7 @@ import { namesIn, scanListed } from './listed.ts'
 import { type StagedOptions, scanStaged } from './staged.ts'
 import { tipsOf } from './tips.ts'
 import { filesOfUser } from './user-files.ts'
-import { watchFolder } from './watch.ts'
+import { type ChangedFiles, watchFolder } from './watch.ts'
 
 type Needs = {
   readonly scanner: {
@@ -33,6 +33,8 @@ export type Sources = {
   tips(path: string, options?: { readonly dangling?: boolean }): Promise<string[]>
   /** What changes in a folder, until `signal`. */
   changes(path: string, options: ContentsOptions & { signal: AbortSignal }): AsyncIterable<ScanEvent>
+  /** The names alone, to look at with `fileList`. */
+  changedFiles(path: string, signal: AbortSignal): AsyncIterable<ChangedFiles>
 }
 
 export function createSources({ scanner, searchPath }: Needs): Sources {
@@ -56,8 +58,9 @@ export function createSources({ scanner, searchPath }: Needs): Sources {
     },
     tips: (path, options) => tipsOf(path, { searchPath, ...options }),
     async *changes(path, options) {
-      for await (const names of watchFolder(path, options.signal))
-        yield* fileList(names.join('\0'), path, options)
+      for await (const { present } of watchFolder(path, options.signal))
+        if (present.length > 0) yield* fileList(present.join('\0'), path, options)
     },
+    changedFiles: watchFolder,
   }
 }

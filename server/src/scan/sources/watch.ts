@@ -8,8 +8,15 @@ import { skippedFolders } from './walk.ts'
 /** A program writes a file in several steps: this long it must be quiet. */
 const quietMilliseconds = 150
 
-/** The files below `root` that change, in batches, until `signal`: those that a scan of the folder would look at. */
-export async function* watchFolder(root: string, signal: AbortSignal): AsyncGenerator<readonly string[]> {
+export type ChangedFiles = {
+  /** Those that a scan of the folder would look at. */
+  readonly present: readonly string[]
+  /** Files and folders that are not there any more. */
+  readonly gone: readonly string[]
+}
+
+/** What changes below `root`, in batches, until `signal`. */
+export async function* watchFolder(root: string, signal: AbortSignal): AsyncGenerator<ChangedFiles> {
   const changed = new Set<string>()
   let wake = (): void => {}
   const watcher: FSWatcher = watch(root, { recursive: true }, (_, name) => {
@@ -29,18 +36,25 @@ export async function* watchFolder(root: string, signal: AbortSignal): AsyncGene
       await pause(quietMilliseconds)
       const names = [...changed]
       changed.clear()
-      const files = await Promise.all(names.map((name) => looksAt(root, name)))
-      const batch = names.filter((_, i) => files[i])
-      if (batch.length > 0 && !signal.aborted) yield batch.sort()
+      const states = await Promise.all(names.map((name) => stateOf(root, name)))
+      const inState = (state: State): string[] => names.filter((_, i) => states[i] === state).sort()
+      const batch = { present: inState('present'), gone: inState('gone') }
+      if (batch.present.length + batch.gone.length > 0 && !signal.aborted) yield batch
     }
   } finally {
     watcher.close()
   }
 }
 
-async function looksAt(root: string, name: string): Promise<boolean> {
+type State = 'present' | 'gone' | 'passed over'
+
+async function stateOf(root: string, name: string): Promise<State> {
   const there = await stat(join(root, name)).catch(() => undefined)
-  if (!there?.isFile()) return false
+  if (!there) return 'gone'
+  return there.isFile() && (await looksAt(root, name)) ? 'present' : 'passed over'
+}
+
+async function looksAt(root: string, name: string): Promise<boolean> {
   const parts = name.split('/')
   if (parts.some((part) => skippedFolders.includes(part))) return false
   let chain = await createIgnoreChain(root)

@@ -1,0 +1,38 @@
+import { schedulesApi } from '@keyward/contract'
+import type { Schedules } from '../../schedules/index.ts'
+import { type Route, route } from '../route.ts'
+
+export function scheduleRoutes(schedules: Schedules): Route[] {
+  return [
+    route(schedulesApi.list, async () => ({ items: await schedules.list() })),
+    route(schedulesApi.create, (wanted, { principal }) => schedules.create(wanted, principal)),
+    route(
+      schedulesApi.change,
+      ({ scheduleId, ...change }, { principal }) => schedules.change(scheduleId, change, principal),
+      ofSchedule,
+    ),
+    route(
+      schedulesApi.remove,
+      async ({ scheduleId }, { principal }) => {
+        await schedules.remove(scheduleId, principal)
+        return { removed: true }
+      },
+      ofSchedule,
+    ),
+    route(
+      schedulesApi.run,
+      ({ scheduleId }, { principal }) => schedules.run(scheduleId, principal),
+      ofSchedule,
+    ),
+    route(
+      schedulesApi.secret,
+      async ({ scheduleId }, { principal }) => {
+        const secret = await schedules.issueSecret(scheduleId, principal)
+        return { secret: secret.reveal() }
+      },
+      ofSchedule,
+    ),
+  ]
+}
+
+const ofSchedule = ({ scheduleId }: { scheduleId: string }) => ({ type: 'Scan' as const, id: scheduleId })

@@ -1,0 +1,3 @@
+export type { Delivery } from './push.ts'
+export { createSchedules, type Schedules } from './schedules.ts'
+export { schedulesMigrations } from './schedules-store.ts'
