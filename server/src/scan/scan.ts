@@ -18,7 +18,7 @@ type Needs = {
   readonly searchPath?: string
   /**
    * `always`: folders and histories are looked through on other threads, so that the thread of a server is free. By
-   * default only when there is enough to do; `never` for one thread.
+   * default they help when there is enough to do; `never` for one thread.
    */
   readonly threads?: 'always' | 'never'
 }
@@ -112,13 +112,13 @@ function crewFor(
   blueprint: Parameters<typeof createThreadedCrew>[0]['blueprint'],
   engine: () => Engine,
 ): Crew {
-  let looker: Looker | undefined
-  const lone = createLoneCrew(() => {
-    looker ??= createLooker(engine())
-    return looker
-  })
+  let made: Looker | undefined
+  const looker = (): Looker => {
+    made ??= createLooker(engine())
+    return made
+  }
   // A function cannot be sent to another thread, and a judge is one.
-  if (threads === 'never' || blueprint.rules.detectors.some(({ judge }) => judge)) return lone
-  const threaded = createThreadedCrew({ blueprint })
-  return threads === 'always' ? threaded : createGrowingCrew(lone, threaded)
+  if (threads === 'never' || blueprint.rules.detectors.some(({ judge }) => judge))
+    return createLoneCrew(looker)
+  return threads === 'always' ? createThreadedCrew({ blueprint }) : createGrowingCrew(looker, { blueprint })
 }

@@ -14,6 +14,7 @@ const newToken = draws.vaultToken
 const looker = createLooker(createFullEngine(blueprint))
 const lone = createLoneCrew(() => looker)
 const threaded = createThreadedCrew({ blueprint, hands: 2 })
+const growing = createGrowingCrew(() => looker, { blueprint, hands: 1 })
 
 async function folder(t: TestContext, files: Record<string, string>): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'keyward-crew-'))
@@ -39,7 +40,7 @@ async function all(crew: Crew, jobs: AsyncIterable<Job>, signal?: AbortSignal): 
 const problemsOf = (looked: readonly Looked[]): string[] =>
   looked.flatMap(({ problems }) => problems.map(({ file, reason }) => `${file}: ${reason}`))
 
-for (const [name, crew] of Object.entries({ lone, threaded, growing: createGrowingCrew(lone, threaded) })) {
+for (const [name, crew] of Object.entries({ lone, threaded, growing })) {
   test(`DISC-1: what a ${name} crew finds comes in the order of the files, values and places whole`, async (t) => {
     const tokens = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`f${1000 + i}.txt`, newToken()]))
     const names = Object.keys(tokens).sort()
@@ -91,7 +92,7 @@ test('a failure of whoever lists the files ends the scan, and is told', async ()
     yield { kind: 'files', root: '/', items: [], problems: [] }
     throw new Error('the list broke')
   }
-  for (const crew of [lone, threaded, createGrowingCrew(lone, threaded)])
+  for (const crew of [lone, threaded, growing])
     await assert.rejects(all(crew, failing()), { message: 'the list broke' })
 })
 
@@ -100,9 +101,10 @@ const fragile = new URL(
   `data:text/javascript,${encodeURIComponent(`
   import { parentPort, workerData } from 'node:worker_threads'
   const signs = new Int32Array(workerData.signs)
-  parentPort.on('message', ({ job, passedOver }) => {
+  parentPort.on('message', ({ number, job, passedOver }) => {
     const looked = job.items.map((file, index) => {
       if (file.startsWith('early')) process.exit(1)
+      Atomics.store(signs, 2, number)
       Atomics.store(signs, 0, index)
       const reason = passedOver.get(index)
       if (reason === undefined && file.startsWith('deadly')) process.exit(1)
@@ -111,7 +113,7 @@ const fragile = new URL(
       const problems = reason === undefined ? [] : [{ file, reason }]
       return { isFile: true, findings: [], problems, bytesScanned: 1 }
     })
-    parentPort.postMessage(looked)
+    parentPort.postMessage({ number, packed: looked })
   })`)}`,
 )
 

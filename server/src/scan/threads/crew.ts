@@ -30,45 +30,97 @@ type ThreadNeeds = {
 }
 
 /** More than this are no faster: one thread lists the folder for all of them. */
-const mostHands = 8
-/** So many jobs for each hand are under way, so that none waits for the next one, and no more are in memory. */
-const jobsForHand = 2
+const mostThreads = 8
+/** So many jobs for each other thread are under way, so that it has something to do while this one is busy. */
+const jobsForHand = 4
 
 /** Looks through everything on other threads, one for each processor. They live as long as the scan. */
 export function createThreadedCrew(needs: ThreadNeeds): Crew {
-  const { blueprint, heapMegabytes = 160, silentSeconds = 60, main } = needs
-  const most = needs.hands ?? Math.min(mostHands, availableParallelism())
-
+  const count = needs.hands ?? Math.min(mostThreads, availableParallelism())
   return {
     async *look(jobs, signal) {
-      const hands: Hand[] = []
-      const free: Hand[] = []
-      const waiting: ((hand: Hand) => void)[] = []
-      const dismiss = async (): Promise<void> => void (await Promise.all(hands.map((hand) => hand.dismiss())))
-      const onAbort = (): void => void dismiss()
+      const others = createOthers(needs, { count, may: () => true, signal })
+      yield* others.during(inOrder(jobs, others.places))
+    },
+  }
+}
 
-      async function someone(): Promise<Hand> {
-        const idle = free.pop()
-        if (idle) return idle
-        if (hands.length >= most) return new Promise((resolve) => waiting.push(resolve))
-        const hand = hire({ blueprint, heapMegabytes, silentSeconds, ...(main && { main }) })
-        hands.push(hand)
-        return hand
+/** What is looked through before other threads are worth their start. */
+const soon = { items: 192, bytes: 6e6 }
+
+/**
+ * Begins on this thread. When there is more to do than others take to start, they take as much as they can, and this
+ * one the rest: one thread less than with others alone has to be begun and kept in memory.
+ */
+export function createGrowingCrew(looker: () => Looker, needs: ThreadNeeds): Crew {
+  const count = needs.hands ?? Math.min(mostThreads, availableParallelism()) - 1
+  return {
+    async *look(jobs, signal) {
+      const done = { items: 0, bytes: 0 }
+      const may = (): boolean => done.items >= soon.items || done.bytes >= soon.bytes
+      const others = createOthers(needs, { count, may, signal })
+      const own: Place = {
+        busy: 0,
+        hasRoom: () => own.busy === 0,
+        async look(job) {
+          await setImmediate()
+          signal?.throwIfAborted()
+          const looked = await looker().look(job, { signal })
+          done.items += job.items.length
+          for (const { bytesScanned } of looked) done.bytes += bytesScanned
+          return looked
+        },
       }
+      yield* others.during(inOrder(jobs, others.places, own))
+    },
+  }
+}
 
-      async function done(job: Job): Promise<Looked[]> {
-        const hand = await someone()
-        const looked = await hand.look(job)
-        const next = waiting.shift()
-        if (next) next(hand)
-        else free.push(hand)
-        return looked
-      }
+/** Somebody who takes jobs. */
+type Place = { busy: number; hasRoom(): boolean; look(job: Job): Promise<Looked[]> }
 
+type OthersNeeds = {
+  readonly count: number
+  /** Whether they are worth their start by now. */
+  readonly may: () => boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/** Other threads, each begun when there is a job for it, and all ended with what they were begun for. */
+function createOthers(
+  { blueprint, heapMegabytes = 160, silentSeconds = 60, main }: ThreadNeeds,
+  { count, may, signal }: OthersNeeds,
+) {
+  const hands: Hand[] = []
+  const dismiss = async (): Promise<void> => void (await Promise.all(hands.map((hand) => hand.dismiss())))
+  const onAbort = (): void => void dismiss()
+
+  function begin(): Hand {
+    const hand = hire({ blueprint, heapMegabytes, silentSeconds, ...(main && { main }) })
+    hands.push(hand)
+    return hand
+  }
+
+  function place(): Place {
+    let hand: Hand | undefined
+    const here: Place = {
+      busy: 0,
+      hasRoom: () => here.busy < jobsForHand && may(),
+      look(job) {
+        hand ??= begin()
+        return hand.look(job)
+      },
+    }
+    return here
+  }
+
+  return {
+    places: Array.from({ length: count }, place),
+    async *during(looking: AsyncIterable<Looked[]>): AsyncGenerator<Looked[]> {
       signal?.throwIfAborted()
       signal?.addEventListener('abort', onAbort, { once: true })
       try {
-        yield* inOrder(jobs, done, most * jobsForHand)
+        yield* looking
       } catch (error) {
         signal?.throwIfAborted()
         throw error
@@ -80,54 +132,56 @@ export function createThreadedCrew(needs: ThreadNeeds): Crew {
   }
 }
 
-/** Keeps up to `most` jobs under way and gives what they come to in their order. */
+/** So many jobs may be done before the first of them is, whose results are told first. */
+const mostAhead = 256
+
+type UnderWay = { readonly looked: Promise<Looked[]>; done: boolean }
+
+/** Gives each job to the least busy of the others, or to `own` when they have enough; tells results in the jobs' order. */
 async function* inOrder(
   jobs: AsyncIterable<Job>,
-  done: (job: Job) => Promise<Looked[]>,
-  most: number,
+  others: readonly Place[],
+  own?: Place,
 ): AsyncGenerator<Looked[]> {
-  const underWay: Promise<Looked[]>[] = []
-  for await (const job of jobs) {
-    const looking = done(job)
+  const underWay: UnderWay[] = []
+  let wake = (): void => undefined
+
+  function free(): Place | undefined {
+    const open = others.filter((place) => place.hasRoom())
+    return open.toSorted((a, b) => a.busy - b.busy)[0] ?? (own?.hasRoom() ? own : undefined)
+  }
+
+  function begin(place: Place, job: Job): void {
+    place.busy++
+    const one: UnderWay = { done: false, looked: place.look(job) }
+    const end = (): void => {
+      place.busy--
+      one.done = true
+      wake()
+    }
     // Whoever waits for it hears of a failure; until then nobody does.
-    looking.catch(() => undefined)
-    underWay.push(looking)
-    const first = underWay.length < most ? undefined : underWay.shift()
-    if (first) yield await first
+    one.looked.then(end, end)
+    underWay.push(one)
   }
-  for (const looking of underWay) yield await looking
-}
 
-/** What is looked through before other threads are worth their start. */
-const soon = { items: 192, bytes: 6e6 }
-
-/** Begins on this thread, and goes on on others when there is more to do than they take to start. */
-export function createGrowingCrew(lone: Crew, threaded: Crew): Crew {
-  return {
-    async *look(jobs, signal) {
-      const iterator = jobs[Symbol.asyncIterator]()
-      let ended = false
-      let [items, bytes] = [0, 0]
-      async function* first(): AsyncGenerator<Job> {
-        while (items < soon.items && bytes < soon.bytes) {
-          const next = await iterator.next()
-          if (next.done) {
-            ended = true
-            return
-          }
-          items += next.value.items.length
-          yield next.value
-        }
-      }
-      try {
-        for await (const looked of lone.look(first(), signal)) {
-          for (const { bytesScanned } of looked) bytes += bytesScanned
-          yield looked
-        }
-        if (!ended) yield* threaded.look({ [Symbol.asyncIterator]: () => iterator }, signal)
-      } finally {
-        await iterator.return?.()
-      }
-    },
+  async function* finished(): AsyncGenerator<Looked[]> {
+    for (let first = underWay[0]; first?.done; first = underWay[0]) {
+      underWay.shift()
+      yield await first.looked
+    }
   }
+
+  for await (const job of jobs) {
+    let place = free()
+    while (!place || underWay.length >= mostAhead) {
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      yield* finished()
+      place = free()
+    }
+    begin(place, job)
+    yield* finished()
+  }
+  for (const { looked } of underWay) yield await looked
 }
