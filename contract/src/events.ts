@@ -67,6 +67,7 @@ export const eventNames = [
   'lease.issued',
   'lease.used',
   'lease.misused',
+  'lease.minted',
   'lease.revoked',
   'lease.expired',
   'lease.renewed',

@@ -7,6 +7,21 @@ const prefix = z
   .optional()
 const name = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~[\]-]{1,100}$/)
 
+const text = z.string().min(1).max(500)
+const httpsUrl = z
+  .string()
+  .max(500)
+  .regex(/^https:\/\/[^\s@#?]+$/, 'an address that begins with https:// and has no user, query or fragment')
+const authorizationServer = {
+  tokenUrl: httpsUrl,
+  clientId: text,
+  scope: text.optional(),
+  /** Where the client's id and secret stand. */
+  signIn: z.enum(['basic', 'body']).default('basic'),
+  /** A certificate authority of the server's own. */
+  caPem: z.string().max(20_000).optional(),
+}
+
 /**
  * How a lent secret becomes part of a request: the one place where its placeholder is exchanged. Anywhere else the request
  * is refused, so that a secret for a header cannot be made to stand in something that the destination stores.
@@ -25,6 +40,43 @@ export const injection = z.discriminatedUnion('kind', [
       .string()
       .max(200)
       .regex(/^(?:\/(?:[^~/]|~[01])*)+$/),
+    prefix,
+  }),
+  /** The field is a client secret; what is lent is an access token for it (RFC 6749, 4.4). */
+  z.strictObject({
+    kind: z.literal('oauth-client'),
+    ...authorizationServer,
+    audience: text.optional(),
+    prefix,
+  }),
+  /** The field is a refresh token; what is lent is an access token for it (RFC 6749, 6). */
+  z.strictObject({
+    kind: z.literal('oauth-refresh'),
+    ...authorizationServer,
+    /** Another field of the same secret, for clients that have one. */
+    clientSecretField: text.optional(),
+    prefix,
+  }),
+  /** The field is the JSON key file of a Google service account; what is lent is an access token for it. */
+  z.strictObject({
+    kind: z.literal('google-service-account'),
+    scopes: z.array(text).min(1).max(50),
+    /** A user of the domain to act for. */
+    subject: text.optional(),
+    caPem: z.string().max(20_000).optional(),
+    prefix,
+  }),
+  /** The field is a GitHub App's private key, PEM; what is lent is an access token of one installation. */
+  z.strictObject({
+    kind: z.literal('github-app'),
+    /** App id or client id. */
+    appId: z.string().regex(/^[A-Za-z0-9.]{1,60}$/),
+    installationId: z.int().min(1),
+    apiUrl: httpsUrl.default('https://api.github.com'),
+    /** Fewer than the installation has. */
+    repositories: z.array(text).min(1).max(500).optional(),
+    permissions: z.record(z.string().regex(/^[a-z_]{1,60}$/), z.enum(['read', 'write', 'admin'])).optional(),
+    caPem: z.string().max(20_000).optional(),
     prefix,
   }),
 ])
@@ -47,5 +99,14 @@ export function injectionText(how: Injection): string {
       return `as the cookie ${how.name}`
     case 'body':
       return `as ${how.pointer} in the body`
+    case 'oauth-client':
+    case 'oauth-refresh':
+      return `as an access token of ${hostOf(how.tokenUrl)}`
+    case 'google-service-account':
+      return 'as an access token of Google'
+    case 'github-app':
+      return `as an access token of ${hostOf(how.apiUrl)} for installation ${how.installationId}`
   }
 }
+
+const hostOf = (url: string): string => url.replace(/^https:\/\//, '').replace(/\/.*$/s, '')

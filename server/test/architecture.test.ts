@@ -287,6 +287,8 @@ describe('what is kept in few places', () => {
         'identity/agents.ts', // hashed
         'identity/sessions.ts', // hashed
         'lend/issue.ts', // a placeholder's token, hashed
+        'lend/minting.ts', // hashed; a refresh token, compared with the stored one
+        'lend/token-requests.ts', // to the authorization server that it belongs to
         'main.ts', // the owner's files, and the sign-in link
         'proxy/gate.ts',
         'proxy/proxy.ts', // to the child that puts it into the request

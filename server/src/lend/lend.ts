@@ -83,7 +83,7 @@ export type Lend = {
   /** The same in a transaction of its own, for an agent that asks. */
   request(request: LeaseRequest): Promise<IssuedLease>
   /**
-   * The value for one request, after the use is counted and its entry is on disk. Throws `lease.not_found`, `lease.ended`,
+   * The value for one request, or an access token that is lent in its place, after the use is counted and its entry is on disk. Throws `lease.not_found`, `lease.ended`,
    * `agent.inactive`, `egress.denied` for a host or a place of the request that the lease does not name, `policy.denied` for somebody else's lease.
    */
   use(claim: Claim): Promise<{ leaseId: string; value: Secret; prefix: string }>
@@ -114,7 +114,8 @@ export type Needs = {
   identity: Pick<Identity, 'agent'>
   vault: {
     kv: {
-      read(path: string, reader?: Reader): Promise<{ data: Record<string, Secret> } | undefined>
+      read(path: string, reader?: Reader): Promise<{ data: Readonly<Record<string, Secret>> } | undefined>
+      write(tx: Tx, path: string, data: Readonly<Record<string, Secret>>): Promise<unknown>
     }
   }
 }

@@ -9,6 +9,9 @@ export function misplacement(injection: Injection, places: readonly string[]): s
   return `${injectionText(injection)}; it was sent ${wrong === undefined ? 'nowhere' : `in ${wrong.slice(0, 200)}`}.`
 }
 
+/** Git sends a token as the password, and GitHub also takes `Authorization: token …`. */
+const accessTokenPlaces = ['bearer', 'basic:password', 'header:authorization']
+
 /** As the proxy writes them; undefined when every place is allowed. */
 function placesFor(how: Injection): readonly string[] | undefined {
   switch (how.kind) {
@@ -28,5 +31,10 @@ function placesFor(how: Injection): readonly string[] | undefined {
       return [`cookie:${how.name}`]
     case 'body':
       return [`body:${how.pointer}`]
+    case 'oauth-client':
+    case 'oauth-refresh':
+    case 'google-service-account':
+    case 'github-app':
+      return accessTokenPlaces
   }
 }

@@ -14,7 +14,9 @@ import {
   leaseByPlaceholder,
   takeUse,
 } from './lend-store.ts'
+import { createMinting } from './minting.ts'
 import { misplacement } from './misplacement.ts'
+import { isMinting } from './token-requests.ts'
 
 /** How far the clock may go back before a lease is refused because nobody can say whether its time is over. */
 const skewMs = 60_000
@@ -30,6 +32,7 @@ const denied = (error: AppError): Refusal => ({ error, as: 'lease.denied' })
 
 export function createUse(needs: Needs) {
   const { store, audit, bus, clock, policy, identity, vault } = needs
+  const mint = createMinting(needs)
 
   /** Everything that makes a use right or wrong, in an order that tells a stranger nothing about the lease. */
   async function judge(tx: Tx, claim: Claim, row: LeaseRow | undefined): Promise<Refusal | undefined> {
@@ -122,7 +125,8 @@ export function createUse(needs: Needs) {
       const value = secret && Object.hasOwn(secret.data, row.field) ? secret.data[row.field] : undefined
       if (!value)
         throw new AppError('secret.not_found', `${row.secret_path} has no field ${row.field} any more.`)
-      return value
+      const how = injectionOf(row)
+      return isMinting(how) ? await mint(how, row, secret?.data ?? {}) : value
     } catch (error) {
       await audit.recordNow({
         type: 'lease.used',

@@ -21,6 +21,7 @@ const statuses: Partial<Record<Refusal['code'], number>> = {
   'egress.misdirected': 421,
   'egress.unsupported': 501,
   'egress.unreachable': 502,
+  'lease.mint_failed': 502,
   'server.internal': 502,
 }
 const unavailable = /^(?:audit|store)\.|^vault\.(?:sealed|uninitialised)$|^egress\.unavailable$/

@@ -30,7 +30,8 @@ export type LendWorld = Awaited<ReturnType<typeof openWorld>> & {
   policy: Policy
   agent: Agent
   value: string
-  vault: { sealed: boolean }
+  vault: { sealed: boolean; fields: Record<string, string> }
+  kv: { read(path: string): Promise<{ data: Record<string, Secret> } | undefined> }
 }
 
 /** Lending over a real store with the real policies, and a vault that holds one secret. */
@@ -43,19 +44,26 @@ export async function openLendWorld(
   const identity = createIdentity({ ...world, log: silentLog })
   const policy = createPolicy(world)
   const value = randomToken('sk_test_', 24).reveal()
-  const vault = { sealed: false }
+  const vault = { sealed: false, fields: { value } as Record<string, string> }
   const kv = {
     async read(path: string) {
       if (vault.sealed) throw new AppError('vault.sealed')
-      return path === secretPath ? { data: { value: new Secret(value) } } : undefined
+      if (path !== secretPath) return undefined
+      return { data: mapped(vault.fields, (text) => new Secret(text)) }
+    },
+    async write(_tx: unknown, _path: string, data: Readonly<Record<string, Secret>>) {
+      vault.fields = mapped(data, (secret) => secret.reveal())
     },
   }
   const lend = createLend({ ...world, log: silentLog, identity, policy, vault: { kv } })
   const { agent } = await world.store.write((tx) =>
     identity.registerAgent(tx, { name, description: '', owner: system }),
   )
-  return { ...world, lend, identity, policy, agent, value, vault }
+  return { ...world, lend, identity, policy, agent, value, vault, kv }
 }
+
+const mapped = <A, B>(fields: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, change(value)]))
 
 export const give = (
   { store, lend, agent }: LendWorld,

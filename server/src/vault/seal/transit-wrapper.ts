@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { AppError, type Clock, type Log, reasonOf, Secret } from '../../core/index.ts'
+import { AppError, type Clock, callService, type Log, reasonOf, Secret } from '../../core/index.ts'
 import { isObject } from '../fields.ts'
 import type { KeyWrapper } from './key-wrapper.ts'
-import { callService } from './service-call.ts'
 
 export type TransitSettings = {
   /** Of the other vault. */

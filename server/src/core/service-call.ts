@@ -1,6 +1,4 @@
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import { reasonOf } from '../../core/index.ts'
+import { reasonOf } from './errors.ts'
 
 export type ServiceAnswer = { readonly status: number; readonly text: string }
 export type ServiceCall = {
@@ -15,8 +13,8 @@ export type ServiceCall = {
 const timeoutMilliseconds = 10_000
 const longestAnswer = 1024 * 1024
 
-/** One request to the service that keeps a key. Throws in words that hold nothing of what was sent. */
-export function callService({
+/** One request to a service that somebody configured; redirects are not followed. Throws in words that hold nothing of what was sent. */
+export async function callService({
   url,
   headers,
   body,
@@ -24,10 +22,11 @@ export function callService({
   method = 'POST',
 }: ServiceCall): Promise<ServiceAnswer> {
   const { protocol, host } = new URL(url)
-  const send = protocol === 'https:' ? httpsRequest : httpRequest
+  // Loaded by who needs it: the command line does not, and starts sooner.
+  const { request } = protocol === 'https:' ? await import('node:https') : await import('node:http')
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(new Error(`${host} cannot be reached: ${reasonOf(error)}`))
-    const outgoing = send(
+    const outgoing = request(
       url,
       {
         method,
