@@ -167,8 +167,9 @@ type Seen = Pick<Scope, 'candidates' | 'windows' | 'lastKeyEnd' | 'lastRunEnd' |
 /** What may stand between the name of a key and its value, besides blanks and quotes. */
 const assigns: ReadonlySet<number> = new Set(Buffer.from('=:,(>+?|<{'))
 
-/** Quotes, blanks, a backslash, what closes a bracket or marks bold text. */
-const passed: ReadonlySet<number> = new Set(Buffer.from('"\'` \t\\])*'))
+/** Quotes, blanks, a backslash, brackets, what marks bold text. */
+const passed: ReadonlySet<number> = new Set(Buffer.from('"\'` \t\\[])*'))
+const opensValue: ReadonlySet<number> = new Set(Buffer.from(' "\'`'))
 
 /** Skips what follows the key's name; an assignment has one of these, or a word, there. */
 function mayAssign(bytes: Buffer, end: number): boolean {
@@ -178,8 +179,9 @@ function mayAssign(bytes: Buffer, end: number): boolean {
     const byte = bytes[at]
     if (byte !== undefined && assigns.has(byte)) return true
     const passes = byte !== undefined && passed.has(byte)
-    if (!passes && byte !== 10 && byte !== 13)
-      return steps > 0 && (bytes[at - 1] === 32 || bytes[at - 1] === 39)
+    if (passes || byte === 10 || byte === 13) continue
+    // `key "…"`, `get('key').type(…`
+    return steps > 0 && (opensValue.has(bytes[at - 1] ?? 0) || (byte === 46 && bytes[at - 1] === 41))
   }
   return true
 }

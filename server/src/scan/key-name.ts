@@ -5,7 +5,7 @@ const setOf = (words: string): ReadonlySet<string> => new Set(words.split(' '))
 
 const passwordWords = setOf(
   'password passwords passwd passphrase passcode pwd pass pw passwort kennwort contrasena contrasenya contraseña motdepasse senha ' +
-    'wachtwoord heslo haslo parola losenord adgangskode salasana',
+    'wachtwoord heslo haslo parola losenord adgangskode salasana psk',
 )
 const tokenWords = setOf(
   'secret secrets token tokens credential credentials cred creds apikey apikeys accesskey secretkey privatekey authkey masterkey authtoken ' +
@@ -18,13 +18,17 @@ const keyedWords = setOf(
     'write ingest integration server webhook rest service ssh fernet cookie symmetric developer dev functions function host connection ' +
     'secrets apim maps payment gateway bot routing',
 )
+/** Words before `salt` that make it a secret of an application; the salt of one hash is stored beside the hash. */
+const saltedWords = setOf(
+  'app auth secret nonce in secure logged cookie session encryption security site password',
+)
 /** Words that make even a token harmless: it pages, it parses, it is public. */
 const harmlessWords = setOf(
   'public publishable next previous prev page pagination continuation continue cursor sync csrf xsrf cancel cancellation eos bos pad unk mask ' +
     'sep cls max min num number count limit total input output prompt completion special stop start end example sample fake dummy placeholder ' +
     'type kind name label field header param parameter hash hashed digest checksum fingerprint length size expiry expires ttl url uri endpoint path file filename dir ' +
     'pattern regex regexp title message error hint help description tooltip foreign primary sort partition cache idempotency ' +
-    'site verifying verification verify thumbprint host_key column row index lookup translation i18n locale starting change copy upload lock scroll iteration',
+    'site verifying verification verify thumbprint host_key column row index lookup translation i18n locale starting change copy upload lock scroll iteration recv',
 )
 /** Words before a password that make its value a rule, a text or a switch. */
 const harmlessBefore = setOf(
@@ -38,12 +42,13 @@ const trailingWords = setOf(
     'current primary secondary main backup v1 v2 v3 1 2 3 4 5 01 02 a b env var plaintext',
 )
 
-/** `dbPassword`, `DB_PASSWORD`, `db-password`, `db.password` → db, password. */
+/** `dbPassword`, `DB_PASSWORD`, `db-password`, `db.password` → db, password; `passPhrase` → passphrase. */
 function wordsOf(key: string): string[] {
   return key
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .replace(/([A-Z]{2})([A-Z][a-z])/g, '$1 $2')
     .toLowerCase()
+    .replace(/(?<![a-z])pass[^a-z0-9](?=(?:phrase|word|code|wd)(?![a-z]))/g, 'pass')
     .split(/[^a-z0-9]+/)
     .filter((word) => word !== '')
 }
@@ -58,7 +63,9 @@ function nounOf(key: string): { noun: string; before: string; words: readonly st
 const isPasswordNoun = (noun: string): boolean =>
   passwordWords.has(noun) ||
   /[a-z](?:password|passwd|passphrase|passwort|pwd)$/.test(noun) ||
-  /^(?:user|db|root|my|ftp|mail|smtp|admin|sql|mysql|pg|ldap|redis)pass$/.test(noun)
+  /^(?:user|db|root|my|s?ftp|e?mail|smtp|imap|admin|(?:my|pg|ms)?sql|pg|ldap|redis|mongo|auth|http|proxy|ssh|wifi|login|bind|key|store|(?:key|trust)store|app|web|sudo|become|su|rabbit|mq|mqtt|acc|account|server|client)(?:pass|pw)$/.test(
+    noun,
+  )
 
 export function kindOfKey(key: string): KeyKind {
   const { noun, before, words } = nounOf(key)
@@ -73,7 +80,9 @@ export function kindOfKey(key: string): KeyKind {
   const isToken =
     tokenWords.has(noun) ||
     /[a-z](?:secret|token|apikey|secretkey|accesskey)$/.test(noun) ||
-    ((noun === 'key' || noun === 'keys' || noun === 'auth') && words.length > 1) ||
+    ((noun === 'key' || noun === 'keys' || noun === 'auth' || noun === 'pat' || noun === 'pepper') &&
+      words.length > 1) ||
+    (noun === 'salt' && saltedWords.has(before)) ||
     key === '_auth'
   return isToken ? 'token' : 'none'
 }

@@ -40,7 +40,7 @@ const publicForms = [
   /^urn:/i,
   /^(?:sha(?:1|224|256|384|512)|md5)[-:=]/i,
   /^\$(?:2[abxy]|argon2(?:id|i|d)|5|6|y|scrypt|pbkdf2[\w-]{0,10}|apr1|1)\$/,
-  /^(?:\{(?:SSHA|SHA|MD5|SMD5|CRYPT|PBKDF2|ARGON2|bcrypt|noop)[^}]{0,12}\}|pbkdf2[_:$]|(?:scrypt|bcrypt|argon2[id]{0,2}|hmac)[:$]|SCRAM-SHA-)/i,
+  /^(?:\{(?:SSHA|SHA|MD5|SMD5|CRYPT|PBKDF2|ARGON2|bcrypt)[^}]{0,12}\}|pbkdf2[_:$]|(?:scrypt|bcrypt|argon2[id]{0,2}|hmac)[:$]|SCRAM-SHA-)/i,
   /^(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2|age1[a-z0-9]{20,}|pk_(?:live|test)_|-----BEGIN (?:PUBLIC|CERTIFICATE|RSA PUBLIC))/,
   /^v?\d{1,4}\.\d{1,4}(?:\.\d{1,6})?(?:[-+][\w.]{1,30})?$/,
   /^\d{4}-\d{2}-\d{2}(?:[T ][\d:.Z+-]{4,20})?$/,
@@ -50,14 +50,12 @@ const publicForms = [
 const hasAny = (patterns: readonly RegExp[], value: string): boolean =>
   patterns.some((pattern) => pattern.test(value))
 
+/** Whether a value has the form of a hash, a public key, an id, a version or a date. */
+export const isPublicForm = (value: string): boolean => hasAny(publicForms, value)
+
 /** Whether a value is clearly not a secret: a reference, something to be filled in, an example, a hash, an id. */
 export function isHarmless(value: string): boolean {
-  return (
-    hasAny(references, value) ||
-    hasAny(placeholders, value) ||
-    hasAny(publicForms, value) ||
-    isSequence(value)
-  )
+  return hasAny(references, value) || hasAny(placeholders, value) || isPublicForm(value) || isSequence(value)
 }
 
 /** Whether a value in a provider's exact form is only shown as an example: long runs, or the word itself. */

@@ -26,6 +26,8 @@ const byExtension: Record<string, Syntax> = {
   netrc: 'ini',
   desktop: 'ini',
   service: 'ini',
+  http: 'ini',
+  rest: 'ini',
   sh: 'shell',
   bash: 'shell',
   zsh: 'shell',

@@ -115,7 +115,7 @@ export const standardForms: readonly Detector[] = [
     confidence: 'medium',
     keywords: ['authorization'],
     pattern:
-      /authorization\\?["']?\]?[ \t]{0,5}[:=,][ \t]{0,5}\\?["'`]?(?:Bearer|Token|Basic|ApiKey)[ \t]{1,3}(?<value>[A-Za-z0-9._~+/=-]{16,600})/i,
+      /authorization\\?["']?\]?(?:[ \t]{0,5}[:=,][ \t]{0,5}|[ \t]{1,5})\\?["'`]?(?:Bearer|Token|Basic|ApiKey)[ \t]{1,3}(?<value>[A-Za-z0-9._~+/=-]{16,600})/i,
     reach: { after: 700 },
     rank: 1,
     judge: (value) => (isHarmless(value) || !/\d/.test(value) || entropyOf(value) < 3.2 ? false : undefined),

@@ -17,6 +17,15 @@ export const assignmentKeywords = [
   '_auth',
   'apiauth',
   '_pw',
+  'pw=',
+  'pw:',
+  'pw =',
+  'pw"',
+  "pw'",
+  'psk',
+  '_pat',
+  'salt',
+  'pepper',
   'senha',
   'motdepasse',
   'mot_de_passe',
@@ -60,10 +69,22 @@ function boundsOf(codeAt: (at: number) => number, length: number, at: number): [
 
 const trimmed = (key: string): string => key.replace(/^[-.]+|[-.]+$/g, '')
 
+const longestWordBefore = 16
+
+/** The name as it is read: of `API key: …`, which is a name of two words, both. */
+function keyOf(name: string, before: () => string): string {
+  const key = trimmed(name)
+  if (!/^keys?$/i.test(key)) return key
+  const word =
+    /(?<![\w-])(?:api|secret|access|private|auth|encryption|signing|master|licen[cs]e|account|service)[ \t]$/i
+  return (word.exec(before())?.[0] ?? '') + key
+}
+
 /** The key that holds the byte at `at`. */
 export function keyAt(bytes: Buffer, at: number): string {
   const [from, to] = boundsOf((each) => bytes[each] ?? 0, bytes.length, at)
-  return trimmed(bytes.toString('latin1', from, to))
+  const before = (): string => bytes.toString('latin1', Math.max(0, from - longestWordBefore), from)
+  return keyOf(bytes.toString('latin1', from, to), before)
 }
 
 /** Reads what the key that holds the keyword at `at` is given, if it is the name of a secret and is given anything. */
@@ -71,7 +92,7 @@ export function readAssigned({ text, at, syntax }: Around): AssignedValue | unde
   const bounds = boundsOf((each) => text.charCodeAt(each), text.length, at)
   const from = bounds[0]
   let to = bounds[1]
-  const key = trimmed(text.slice(from, to))
+  const key = keyOf(text.slice(from, to), () => text.slice(Math.max(0, from - longestWordBefore), from))
   const kind = kindOfKey(key)
   // `Cloud::Gateway::ApiKey` is a type.
   if (kind === 'none' || text.startsWith('::', from - 2)) return

@@ -35,6 +35,25 @@ const placed: [string, string][] = [
   ['a.go', `auth := smtp.PlainAuth("", "shop", "${password}", host)`],
   ['a.php', `$db = new PDO('mysql:host=db;dbname=shop', 'shop', '${password}');`],
   ['a.php', `$db = mysqli_connect("db", "shop", "${password}", "shop");`],
+  ['a.ino', `WiFi.begin("home", "${password}");`],
+  ['a.pl', `my $db = DBI->connect('dbi:mysql:shop', 'shop', '${password}');`],
+  ['a.sbt', `credentials += Credentials("Realm", "repo.internal", "shop", "${password}")`],
+  ['a.ps1', `New-Object PSCredential("shop", (ConvertTo-SecureString "${password}" -AsPlainText))`],
+  ['a.php', `curl_setopt($ch, CURLOPT_USERPWD, "shop:${password}");`],
+  ['a.bat', `net use z: \\\\files\\shop /user:shop ${password}`],
+  ['a.sh', `openssl enc -aes-256-cbc -k ${password} -in a`],
+  ['a.sh', `unzip -P ${password} a.zip`],
+  ['a.sh', `7z x -p${password} a.7z`],
+  ['a.sh', `echo "${password}" | sudo -S id`],
+  ['redis.conf', `requirepass ${password}`],
+  ['a.go', `dsn := "shop:${password}@tcp(db:3306)/shop?parseTime=true"`],
+  ['a.txt', `login: shop / ${password}`],
+  ['a.js', `jwt.sign(payload, '${password}')`],
+  ['a.js', `crypto.createHmac('sha256', '${password}')`],
+  ['a.py', `hmac.new(b"${password}", message, hashlib.sha256)`],
+  ['A.java', `new SecretKeySpec("${password}".getBytes(), "AES")`],
+  ['A.java', `Algorithm.HMAC256("${password}")`],
+  ['a.go', `store = sessions.NewCookieStore([]byte("${password}"))`],
 ]
 for (const [file, text] of placed) {
   test(`DISC-2: a password by its place: ${text.replace(password, '…')}`, () => {
@@ -55,6 +74,13 @@ const harmless: [string, string][] = [
   ['a.py', 'requests.get(url, auth=("user", "password"))'],
   ['a.cs', 'new NetworkCredential("shop", config["Password"])'],
   ['a.ts', "connect('click', 'onPasswordInput')"],
+  ['a.js', "jwt.verify(token, 'public.pem')"],
+  ['a.js', "jwt.sign(payload, 'your-secret-key')"],
+  ['a.js', "crypto.createHmac('sha256', process.env.KEY9)"],
+  ['a.sh', 'unzip -o a.zip -d /tmp/shop2'],
+  ['a.sh', 'echo "$PASSWORD" | sudo -S id'],
+  ['a.txt', 'login: see /docs/accounts2'],
+  ['a.ino', 'WiFi.begin(ssid, wifiPassword9)'],
 ]
 for (const [file, text] of harmless) {
   test(`DISC-2: no password: ${text}`, () => assert.deepEqual(found(file, text), []))

@@ -30,37 +30,42 @@ export type KeyAt = {
 }
 
 const separators = {
-  // `key = `, `"key": `, `key := `, `'key' => `, `key: string = `, `['key'] = `, `key: [`
+  // `key = `, `"key": `, `key := `, `'key' => `, `key: string = `, `['key'] = `, `key[] = `, `key: [`
   assign:
-    /\\?["'`]?\]?[ \t]{0,20}(?::[ \t]{0,4}(?:&?(?:'static )?[A-Za-z_][\w.<>|?]{0,30})[ \t]{1,4}=(?![=>])|:=|=>|(?:[?+]|\|\|)?=(?![=~])|:(?![:=]))[ \t]{0,40}(?:\[\s{0,20})?/y,
+    /\\?["'`]?(?:\]|\[\d{0,4}\])?[ \t]{0,20}(?::[ \t]{0,4}(?:&?(?:'static )?[A-Za-z_][\w.<>|?]{0,30})[ \t]{1,4}=(?![=>])|:=|=>|(?:[?+]|\|\|)?=(?![=~])|:(?![:=]))[ \t]{0,40}(?:\[(?!\])\s{0,20})?/y,
   // <add key="Password" value="…"/>, {"name": "PASSWORD", "value": "…"}, - name: PASSWORD⏎  value: …
-  named: /\\?["']?,?\s{1,40}\\?["']?value\\?["']?[ \t]{0,4}[:=][ \t]{0,10}/iy,
+  named:
+    /\\?["']?(?:,\s{0,40}|\s{1,40})(?:["']?type["']?[ \t]{0,3}[:=][ \t]{0,3}["']?\w{1,20}["']?(?:,\s{0,40}|\s{1,40}))?\\?["']?value\\?["']?[ \t]{0,4}[:=][ \t]{0,10}/iy,
   // "password": { "value": "…" }, variable "password" {⏎ default = "…" }
   nested:
     /["']?[ \t]{0,4}[:=]?[ \t]{0,4}\{[^{}]{0,300}?\b["']?(?:value|default)["']?[ \t]{0,12}[:=][ \t]{0,8}/y,
-  // <password>…</password>
-  element: />/y,
+  // <password>…</password>, <password encoding="…">…</password>
+  element: /(?:[ \t][^<>\r\n]{0,120}(?<!\/))?>/y,
   // <key>Password</key><string>…</string>
   siblings: /<\/(?:key|name|param-name)>\s{0,60}<(?:string|value|param-value)>/y,
   // <property name="password">…</property>
   attribute: /["']\s{0,4}>/y,
-  // .setPassword("…"), define('DB_PASSWORD', '…'), getenv("TOKEN", "…")
-  call: /\\?["']?[ \t]{0,4}[,(][ \t]{0,4}/y,
+  // .setPassword("…"), define('DB_PASSWORD', '…'), getenv("TOKEN", "…"), option('--token', default='…'), key{"…"}
+  call: /\\?["']?[ \t]{0,4}[,({][ \t]{0,24}(?:(?:default|with)[ \t]{0,2}[=:][ \t]{0,2}|<<)?/y,
+  // get('#password').type('…'), let(:password) { '…' }
+  typed: /["'\]]{0,3}\)(?:\.(?:type|fill|sendKeys|send_keys|setValue|set)\(|[ \t]{0,3}\{)[ \t]{0,3}/y,
   // env.TOKEN || '…', os.getenv('TOKEN') or '…', ENV['TOKEN'] ?: "…"
   otherwise: /["']?[\])]?[ \t]{0,4}(?:\|\||\?\?|\bor\b|\?:)[ \t]{0,4}/y,
   // ${TOKEN:-…}, ${db.password:…}
-  default: /:?[-=]|:/y,
+  default: /:?[-=]|:(?![+?])/y,
   // | token | `…` |, **token**: …
   table: /[`*]{0,3}[ \t]{0,20}\|[ \t]{0,20}|[`*]{1,3}[ \t]{0,3}[:=][ \t]{0,4}|:\*{2}[ \t]{0,4}/y,
   // key: |⏎  …
   block: /["']?[ \t]{0,4}:[ \t]{0,4}[|>][-+]?[ \t]{0,4}\r?\n[ \t]{1,40}/y,
   // --password …, ENV TOKEN …
   space: /[ \t]{1,4}/y,
+  // the password of the shop is …, the password is: …, password `…`
+  told: /(?:[ \t](?:for|of|to|on|at)[ \t][^\r\n:="'`]{1,50}?)?(?:[ \t]{1,3}(?:is|was|=)[ \t]{0,2}:?[ \t]{1,3}|[ \t](?=`))/y,
 } as const
 
 /** A function that only wraps its text: `Buffer.from('…')`, `SecureString("…")`, `new Secret('…')`. */
 const wrapper =
-  /(?:new[ \t])?(?:[A-Za-z_][\w.:]{0,40}[.:])?(?:from|of|String|SecureString|Secret|SecretStr|Password|bytes|b64decode|base64_decode|atob|valueOf|Some|Sensitive|ConvertTo-SecureString)[ \t]{0,2}[( ][ \t]{0,2}(?:-String[ \t]{1,2})?/y
+  /(?:new[ \t])?(?:[A-Za-z_][\w.:]{0,40}[.:])?(?:from|of|String|SecureString|Secret|SecretStr|Password|bytes|\[\]byte|GetBytes|fromhex|unhexlify|b64decode|base64_decode|atob|valueOf|Some|Sensitive|ConvertTo-SecureString)[ \t]{0,2}[( ][ \t]{0,2}(?:-String[ \t]{1,2})?/iy
 
 function match(pattern: RegExp, text: string, at: number): number | undefined {
   pattern.lastIndex = at
@@ -79,9 +84,11 @@ const ways: readonly Way0[] = [
   readAssigned,
   readOtherwise,
   readCalled,
+  readTyped,
   readInString,
   readTable,
   readSpaced,
+  readTold,
 ]
 
 export function readValue(key: KeyAt): Found | undefined {
@@ -149,11 +156,18 @@ function readOtherwise({ text, to }: KeyAt): Found | undefined {
   return at === undefined ? undefined : readQuoted(text, at, 'fallback')
 }
 
-function readCalled({ text, from, to }: KeyAt): Found | undefined {
+function readCalled({ text, from, to, syntax }: KeyAt): Found | undefined {
+  const before = text.slice(Math.max(0, from - 12), from)
   // As an argument, the key is the first one: `define('DB_PASSWORD', …`, not one of a list of names.
-  const first = /\(\s{0,4}\\?["'`]$/.test(text.slice(Math.max(0, from - 8), from))
-  if (!first && text.charAt(to) !== '(') return
+  const first = /(?:\(\s{0,4}|\bfill_in[ \t])\\?["'`]#?$/.test(before)
+  const member = syntax === 'code' && /\{[ \t]{0,2}$/.test(before) && text.charAt(to) === ','
+  if (!first && !member && !/[({]/.test(text.charAt(to))) return
   const at = match(separators.call, text, to)
+  return at === undefined ? undefined : readQuoted(text, at, 'argument')
+}
+
+function readTyped({ text, to }: KeyAt): Found | undefined {
+  const at = match(separators.typed, text, to)
   return at === undefined ? undefined : readQuoted(text, at, 'argument')
 }
 
@@ -188,22 +202,56 @@ function readTable({ text, to, syntax }: KeyAt): Found | undefined {
   return readQuoted(text, at, 'text') ?? readBare(text, at, 'yaml', 'text')
 }
 
-/** `--password …`, `ENV PASSWORD …` */
-function readSpaced({ text, from, to }: KeyAt): Found | undefined {
-  const start = text.lastIndexOf('\n', from) + 1
-  const before = text.slice(Math.max(start, from - 24), from)
+/** `--password …`, `ENV PASSWORD …`, `machine … login … password …` */
+function readSpaced(key: KeyAt): Found | undefined {
+  const { text, to } = key
+  const at = match(separators.space, text, to)
+  if (at === undefined) return
+  if (takesNext(key)) return readQuoted(text, at, 'option') ?? readBare(text, at, 'shell', 'option')
+  return takesQuoted(key) ? readQuoted(text, at, 'option') : undefined
+}
+
+const lineBefore = ({ text, from }: KeyAt, most: number): string =>
+  text.slice(Math.max(text.lastIndexOf('\n', from - 1) + 1, from - most), from)
+
+function takesNext(key: KeyAt): boolean {
+  const { text, from } = key
+  const before = lineBefore(key, 24)
   const option = text.startsWith('--', from) && (before === '' || /[\s"'[]$/.test(before))
   // machine db.internal login shop password …
   const netrc = /\b(?:login|account)\s{1,4}\S{1,64}\s{1,8}$/.test(text.slice(Math.max(0, from - 90), from))
+  return option || netrc || /^[ \t]{0,8}(?:ENV|ARG|setx?|proxy_set_header)[ \t]{1,4}$/.test(before)
+}
+
+/** What a quoted text may follow with nothing between. */
+function takesQuoted(key: KeyAt): boolean {
+  const { text, from, to, syntax } = key
+  const before = lineBefore(key, 24)
   // create role shop with login password '…'
-  const sql =
-    /\b(?:with|encrypted|login|superuser)[ \t]{1,3}$/i.test(before) &&
-    /^[ \t]{1,3}'/.test(text.slice(to, to + 4))
-  if (!option && !netrc && !sql && !/^[ \t]{0,8}(?:ENV|ARG|setx?)[ \t]{1,4}$/.test(before)) return
-  const at = match(separators.space, text, to)
-  return at === undefined
-    ? undefined
-    : (readQuoted(text, at, 'option') ?? readBare(text, at, 'shell', 'option'))
+  if (/\b(?:with|encrypted|login|superuser)[ \t]{1,3}$/i.test(before) && text.charAt(to + 1) === "'")
+    return true
+  // #define PASSWORD "…", (def password "…"), {:password "…"}, -Password "…"
+  if (/#[ \t]{0,3}define[ \t]{1,3}$|\(def[ \t]{1,3}$|[{\s]:$/.test(before)) return true
+  if (/^-[A-Z]/.test(text.slice(from, from + 2))) return /(?:^|[ \t])$/.test(before)
+  // Alone on its line, as in Gradle and Chef: `storePassword "…"`.
+  return (
+    /^\s*$/.test(before) &&
+    syntax === 'code' &&
+    /^[ \t]{1,4}(["'])[^"'\r\n]{1,100}\1[ \t]{0,4}(?:[\r\n]|$)/.test(text.slice(to, to + 112))
+  )
+}
+
+/** What somebody wrote to somebody: a word that no sentence holds. */
+function readTold(key: KeyAt): Found | undefined {
+  const { text, to, syntax } = key
+  if (syntax !== 'other') return
+  const at = match(separators.told, text, to)
+  if (at === undefined) return
+  const found = readQuoted(text, at, 'text') ?? readUntil(text, at, /[\s"'`,;<>]/, 'text')
+  if (!found) return
+  const value = text.slice(found.start, found.end).replace(/[.!?)]$/, '')
+  const isWord = !/\d/.test(value) || !/[A-Za-z]/.test(value)
+  return isWord ? undefined : { ...found, end: found.start + value.length }
 }
 
 /** In code a bare word is a name, not a value; a shell line inside other text is recognised by its upper-case name. */

@@ -92,6 +92,26 @@ export function looksDrawn(value: string): boolean {
   return (mixOf(value) >= 0.3 || shareUnspoken(value) >= 0.3) && !looksLikeName(value)
 }
 
+/**
+ * Drawn from all keys of a keyboard, as frameworks make the secret that they sign with: so many different signs, and so
+ * little order, that its brackets, blanks and dollars mean nothing.
+ */
+export function isKeyboardNoise(value: string): boolean {
+  if (value.length < 24 || value.length > 128 || !/^[\x20-\x7e]+$/.test(value)) return false
+  const symbols = value.match(/[^A-Za-z0-9 ]/g) ?? []
+  const words = (value.match(/[A-Z]?[a-z]{3,}/g) ?? []).filter(isSpoken)
+  return (
+    words.join('').length < 0.4 * value.length &&
+    new Set(symbols).size >= 5 &&
+    symbols.length >= 0.12 * value.length &&
+    mixOf(value) >= 0.35 &&
+    entropyOf(value) >= 4 &&
+    !/A-Z|a-z|0-9|\\[dwsnux]|\(\?[=!:<]|\.\*|\$\{[A-Za-z_]\w{2}|\{\{.{1,60}\}\}|<%.{1,60}%>|<\/\w{1,20}>/.test(
+      value.replace(/^[a-z]+-[a-z]+-/, ''),
+    )
+  )
+}
+
 /** One case throughout, or a capital first, and vowels where a word has them; or a version. */
 function isWordLike(part: string): boolean {
   if (/^v?\d{1,3}$/.test(part)) return true
