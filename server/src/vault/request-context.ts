@@ -1,12 +1,10 @@
 import type { AuditEntry, EventName } from '@keyward/contract'
 import type { EntryInput } from '../audit/index.ts'
 import { AppError, actorOf, reasonOf, type Secret } from '../core/index.ts'
-import type { Capability } from './acl/policy-document.ts'
 import { parseDuration } from './duration.ts'
 import type { Answer, Call, OpenCall, Operation, PathSpec, RawAnswer, WriteHandler } from './engine.ts'
 import { parseBody } from './fields.ts'
 import type { Match } from './router.ts'
-import { isDeniedOtherwise } from './spelling.ts'
 import type { LiveToken } from './tokens/token-record.ts'
 
 export type VaultRequest = {
@@ -51,10 +49,6 @@ export type OpenContext = Omit<Context, 'live'>
 /** What an entry says beside its outcome. */
 export type About = { readonly type: EventName; readonly actor: string; readonly target: string }
 
-/** Whether an operation of a path needs `sudo` beside its own capability. */
-export const needsSudo = ({ sudo }: PathSpec, operation: Operation): boolean =>
-  sudo === true || (Array.isArray(sudo) && sudo.includes(operation))
-
 export function readHandlerOf(spec: PathSpec, operation: Operation): PathSpec['read'] {
   if (operation === 'update') return spec.post
   return operation === 'list' ? spec.list : spec.read
@@ -62,17 +56,6 @@ export function readHandlerOf(spec: PathSpec, operation: Operation): PathSpec['r
 
 export function writeHandlerOf(spec: PathSpec, operation: Operation): WriteHandler | undefined {
   return operation === 'read' || operation === 'list' ? undefined : spec[operation]
-}
-
-/** Whether the token's policies allow it, however the path is written. */
-export function mayDo(
-  { live: { acl }, request: { path }, operation, matched }: Context,
-  wanted: readonly Capability[],
-  mode: 'some' | 'every',
-): boolean {
-  if (isDeniedOtherwise(acl, matched, path, operation)) return false
-  const allowed = (capability: Capability): boolean => acl.allows(path, capability, operation === 'list')
-  return mode === 'every' ? wanted.every(allowed) : wanted.some(allowed)
 }
 
 export function tokenRefusal({ request, matched }: OpenContext, live: LiveToken | undefined): AppError {

@@ -11,13 +11,20 @@ import {
   Secret,
 } from '../core/index.ts'
 import type { Durability, Reader, Store, Tx } from '../store/index.ts'
-import { isWithin } from './acl/limits.ts'
-import type { Capability } from './acl/policy-document.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
 import type { Answer, Call, GrantHandler, Operation, PathSpec, WriteHandler } from './engine.ts'
 import type { Leases } from './leases/leases.ts'
 import { pageOf } from './list-page.ts'
+import {
+  judge,
+  secretPathOf,
+  type Wanted,
+  wantedAt,
+  wantedNowhere,
+  wantedToWrite,
+  withoutToken,
+} from './permission.ts'
 import { createPublicAnswers } from './public-answers.ts'
 import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
@@ -28,8 +35,6 @@ import {
   type Context,
   entryOf,
   hasSucceeded,
-  mayDo,
-  needsSudo,
   noteOf,
   type OpenContext,
   openCallOf,
@@ -73,23 +78,12 @@ type Needs = {
   isOpen: () => boolean
 }
 
-function secretPathOf({ matched, request }: Context, call: Call | undefined): string {
-  const target = (call && matched?.spec.target?.(call)) ?? ''
-  return target.startsWith('secret:') ? target.slice('secret:'.length) : request.path
-}
-
 const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
 
 /**
  * The way of every request that needs a token: the token is valid, its policies allow, no rule above forbids, and the entry in
  * the audit log is stored, all before anything leaves. What changes something is in one transaction with its entry.
  */
-const isOpenTo = ({ open, opens = ['update'] }: PathSpec, operation: Operation): boolean =>
-  open !== undefined && opens.some((each) => each === operation)
-
-const servesHolders = (spec: PathSpec, operation: Operation): boolean =>
-  Boolean(spec.grant ?? readHandlerOf(spec, operation) ?? writeHandlerOf(spec, operation))
-
 export function createRequestHandler(
   needs: Needs,
   /** What is made of a refusal or failure, after it has been recorded. */
@@ -122,7 +116,7 @@ export function createRequestHandler(
   async function respond(context: Context, usesLeft: number | null): Promise<VaultResponse> {
     const { request, operation, live, matched } = context
     if (!matched) {
-      authorise(context, operation === 'update' ? ['create', 'update'] : [operation], 'some')
+      authorise(context, wantedNowhere(operation))
       throw nothingServed(router, request.path)
     }
     const call: Call = {
@@ -144,8 +138,7 @@ export function createRequestHandler(
   }
 
   async function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
-    const capabilities = await capabilitiesOf(spec, call)
-    authorise(context, capabilities, 'every', call)
+    authorise(context, await wantedBy(spec, call), call)
     const handler = readHandlerOf(spec, call.operation)
     if (!handler) return unsupported
     return conclude(context, spec, call, await handler(call))
@@ -179,7 +172,7 @@ export function createRequestHandler(
     handler: GrantHandler,
     call: Call,
   ): Promise<Answer | undefined> {
-    authorise(context, await capabilitiesOf(spec, call), 'every', call)
+    authorise(context, await wantedBy(spec, call), call)
     const { live, request, requestId: correlation } = context
     // Whoever asks for the headers alone could not use what would be made.
     if (request.method === 'HEAD') return unsupported
@@ -222,7 +215,7 @@ export function createRequestHandler(
     try {
       return await store.write(async (tx) => {
         if (context.live.revoked) throw new AppError('token.invalid')
-        authorise(context, await writeCapabilities(spec, call, tx), 'every', call)
+        authorise(context, await wantedBy(spec, call, tx), call)
         if (!handler) return unsupported
         const answer = await handler(tx, call)
         return recorded(tx, context, aboutOf(context, spec, call), answer)
@@ -234,7 +227,7 @@ export function createRequestHandler(
 
   async function prepare(context: Context, spec: PathSpec, call: Call): Promise<(() => void) | undefined> {
     if (!spec.prepare) return undefined
-    authorise(context, await writeCapabilities(spec, call), 'every', call)
+    authorise(context, await wantedBy(spec, call), call)
     return spec.prepare(call)
   }
 
@@ -281,33 +274,19 @@ export function createRequestHandler(
     })
   }
 
-  function readCapabilities(spec: PathSpec, operation: Operation): Capability[] {
-    if (spec.anyToken) return []
-    return needsSudo(spec, operation) ? [operation as Capability, 'sudo'] : [operation as Capability]
-  }
-
-  const capabilitiesOf = async (spec: PathSpec, call: Call): Promise<Capability[]> =>
-    call.operation === 'update' ? writeCapabilities(spec, call) : readCapabilities(spec, call.operation)
-
-  async function writeCapabilities(spec: PathSpec, call: Call, reader?: Reader): Promise<Capability[]> {
-    const sudo: Capability[] = needsSudo(spec, call.operation) ? ['sudo'] : []
-    if (call.operation !== 'update' || !spec.exists || call.token.acl.root)
-      return [...sudo, call.operation as Capability]
-    return [...sudo, (await spec.exists(call, reader)) ? 'update' : 'create']
-  }
+  const wantedBy = async (spec: PathSpec, call: Call, reader?: Reader): Promise<Wanted> =>
+    wantedAt(spec, call.operation, call.token.acl) ??
+    wantedToWrite(spec, (await spec.exists?.(call, reader)) === true)
 
   function authorise(
-    context: Context,
-    wanted: readonly Capability[],
-    mode: 'some' | 'every',
+    { live, request, operation, matched, wrapSeconds }: Context,
+    wanted: Wanted,
     call?: Call,
   ): void {
-    const { live, request, operation } = context
-    if (!mayDo(context, wanted, mode)) throw new AppError('policy.denied')
-    const limits =
-      call && wanted.length > 0 ? live.acl.limitsOn(request.path, operation === 'list') : undefined
-    if (call && limits && !isWithin(limits, call)) throw new AppError('policy.denied')
-    const verdict = needs.ceiling(live.principal, request.path, operation, secretPathOf(context, call))
+    const { path } = request
+    const { kind } = judge(call ?? { operation, path, body: {}, wrapSeconds }, live.acl, wanted, matched)
+    if (kind === 'refused' || kind === 'limited') throw new AppError('policy.denied')
+    const verdict = needs.ceiling(live.principal, path, operation, secretPathOf(path, matched, call))
     if (verdict && !verdict.allow) throw new AppError('policy.denied', verdict.reason)
   }
 
@@ -340,14 +319,19 @@ export function createRequestHandler(
     return renderAnswer(unsupported, context.requestId)
   }
 
-  /** What asks for no token; undefined for the rest. */
-  function withoutToken(context: OpenContext, matched: Match): Promise<VaultResponse> | undefined {
-    const { spec } = matched
+  /** Undefined where a token is asked for. */
+  function answerWithoutToken(context: OpenContext, matched: Match): Promise<VaultResponse> | undefined {
     const { operation, requestId } = context
-    if (spec.anybody?.operations.includes(operation))
-      return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
-    if (isOpenTo(spec, operation)) return open(context, matched)
-    return spec.open && !servesHolders(spec, operation) ? refusedToAll(context) : undefined
+    switch (withoutToken(matched.spec, operation)) {
+      case 'anybody':
+        return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
+      case 'proof':
+        return open(context, matched)
+      case 'unsupported':
+        return refusedToAll(context)
+      case undefined:
+        return undefined
+    }
   }
 
   async function handle(request: VaultRequest): Promise<VaultResponse> {
@@ -358,7 +342,7 @@ export function createRequestHandler(
     const requestId = newUuid(clock.now())
     const matched = router.match(request.path, operation === 'list')
     const context = { requestId, request, operation, matched, wrapSeconds: wrapSecondsOf(request) }
-    const answered = matched && withoutToken(context, matched)
+    const answered = matched && answerWithoutToken(context, matched)
     if (answered) return answered
     const live = request.token && (await tokens.authenticate(request.token))
     if (live && containsAddress(live.record.boundCidrs ?? [], request.remoteAddress))

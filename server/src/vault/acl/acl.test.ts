@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileAcl } from './acl.ts'
-import { isWithin } from './limits.ts'
+import { violationOf } from './limits.ts'
 import { parsePolicy } from './policy-document.ts'
 
 const aclOf = (...policies: string[]) => compileAcl(policies.map(parsePolicy))
@@ -91,7 +91,7 @@ for (const [what, text] of [
 
 const within = (text: string, body: Record<string, unknown>, wrapSeconds?: number): boolean => {
   const limits = aclOf(...text.split('---')).limitsOn('a', false)
-  return !limits || isWithin(limits, { operation: 'update', body, wrapSeconds })
+  return !limits || violationOf(limits, { operation: 'update', body, wrapSeconds }) === undefined
 }
 const limited = (attributes: string): string => `path "a" { capabilities = ["update"] ${attributes} }`
 

@@ -41,9 +41,6 @@ export type Violation =
   | { readonly kind: 'wrapping'; readonly minSeconds: number; readonly maxSeconds: number | undefined }
   | { readonly kind: 'missing' | 'denied' | 'not-allowed'; readonly names: readonly string[] }
 
-export const isWithin = (limits: Limits, request: Request): boolean =>
-  violationOf(limits, request) === undefined
-
 /** The first limit that a request breaks; undefined when it keeps all of them. */
 export const violationOf = (limits: Limits, request: Request): Violation | undefined =>
   wrappingViolation(limits, request.wrapSeconds) ?? parameterViolation(limits, request)

@@ -8,6 +8,16 @@ import type { Call } from '../engine.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Subject as Identified } from '../identity/records.ts'
 import type { Mount, Mounts } from '../mounts.ts'
+import {
+  type Asked,
+  judge,
+  secretPathOf,
+  type Wanted,
+  wantedAt,
+  wantedNowhere,
+  wantedToWrite,
+  withoutToken,
+} from '../permission.ts'
 import type { Ceiling } from '../request.ts'
 import { operations, type VaultRequest } from '../request-context.ts'
 import type { Match } from '../router.ts'
@@ -15,7 +25,6 @@ import type { LiveToken, TokenRecord } from '../tokens/token-record.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { Explanation, Reason } from './explanation.ts'
 import { type Facts, hintsFor, kv2Correction } from './hints.ts'
-import { type Asked, isOpen, judge, type Wanted, wantedBy } from './judge.ts'
 import { remedyFor } from './remedy.ts'
 import { knownRules, type ReadPolicy, readPolicy, writtenPath } from './rules.ts'
 import { mainReason } from './words.ts'
@@ -96,12 +105,23 @@ export function createExplain(needs: Needs): Explain {
       }),
     )
 
-  function wantedOf(asked: Asked, matched: Match | undefined, { acl, live }: Holder): Promise<Wanted> {
-    const exists =
-      matched && live
-        ? async () => (await matched.spec.exists?.(callOf(asked, matched, live, now()))) ?? false
-        : undefined
-    return wantedBy(asked, matched?.spec, acl, exists)
+  /**
+   * Whether a write creates or changes is looked up only when the answer decides, and there is somebody who could write: a token
+   * that may do neither learns nothing about what is there.
+   */
+  async function wantedOf(asked: Asked, matched: Match | undefined, { acl, live }: Holder): Promise<Wanted> {
+    const { operation, path } = asked
+    if (!matched) return wantedNowhere(operation)
+    const { spec } = matched
+    const known = wantedAt(spec, operation, acl)
+    if (known) return known
+    const [mayCreate, mayUpdate] = [acl.allows(path, 'create'), acl.allows(path, 'update')]
+    if (live && mayCreate !== mayUpdate)
+      return wantedToWrite(spec, (await spec.exists?.(callOf(asked, matched, live, now()))) === true)
+    const [, ...sudo] = wantedToWrite(spec, true).capabilities
+    return mayCreate && mayUpdate
+      ? { capabilities: ['create', 'update', ...sudo], mode: 'every' }
+      : { capabilities: ['create', 'update'], mode: 'some' }
   }
 
   function visible({ acl }: Holder, seesAll: boolean): Mount[] {
@@ -118,9 +138,13 @@ export function createExplain(needs: Needs): Explain {
     if (verdict.kind === 'open') return []
     const further = read.flatMap((policy) => policyFurther(policy, asked.path, verdict.kind === 'refused'))
     if (!live) return further
-    const target = matched?.spec.target?.(callOf(asked, matched, live, now())) ?? ''
-    const secretPath = target.startsWith('secret:') ? target.slice('secret:'.length) : asked.path
-    const ruling = ceiling(live.principal, asked.path, asked.operation, secretPath)
+    const call = matched && callOf(asked, matched, live, now())
+    const ruling = ceiling(
+      live.principal,
+      asked.path,
+      asked.operation,
+      secretPathOf(asked.path, matched, call),
+    )
     if (ruling && !ruling.allow)
       further.push({
         stops: true,
@@ -135,11 +159,11 @@ export function createExplain(needs: Needs): Explain {
     const visibleMounts = visible(holder, seesAll)
     const mount = visibleMounts.find(({ path }) => path === mounts.of(asked.path)?.path)
     // What the token cannot see is not told apart from what is not there.
-    const open = isOpen(matched?.spec, asked.operation)
+    const open = matched !== undefined && withoutToken(matched.spec, asked.operation) !== undefined
     const match = mount || open ? matched : undefined
     const spec = match?.spec
     const wanted: Wanted = open ? { capabilities: [], mode: 'every' } : await wantedOf(asked, match, holder)
-    const verdict = judge(asked, spec, holder.acl, wanted, match)
+    const verdict = open ? ({ kind: 'open' } as const) : judge(asked, holder.acl, wanted, match)
     const rules = knownRules(holder.policies)
     const decidingPath = holder.acl.ruleOn(asked.path, asked.operation === 'list')
     const deciding = rules.filter(({ placed }) => placed.path === decidingPath)
@@ -180,7 +204,7 @@ export function createExplain(needs: Needs): Explain {
       if (holder.acl.root || (seesAll && !mount)) return null
       const meant = kv2Correction(asked, mount)
       if (meant !== undefined) return (await explain(subject, { ...question, path: meant }, seesAll)).remedy
-      return remedyFor(asked, verdict, { rules, deciding, wanted, spec })
+      return remedyFor(asked, verdict, { rules, deciding, wanted, match })
     }
   }
   return explain

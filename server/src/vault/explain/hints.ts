@@ -2,15 +2,16 @@ import type { Acl } from '../acl/acl.ts'
 import type { Capability } from '../acl/policy-document.ts'
 import type { Operation, PathSpec } from '../engine.ts'
 import type { Mount } from '../mounts.ts'
+import type { Asked, Verdict, Wanted } from '../permission.ts'
 import type { Reason } from './explanation.ts'
-import type { Asked, Verdict, Wanted } from './judge.ts'
 import { gives, type KnownRule, nearMisses } from './rules.ts'
 
 /** All that is known when the words are chosen. `mount` is undefined when the asker may not see one. */
 export type Facts = {
   readonly asked: Asked
   readonly acl: Acl
-  readonly verdict: Verdict
+  /** `open`: it needs no token. */
+  readonly verdict: Verdict | { readonly kind: 'open' }
   readonly wanted: Wanted
   readonly spec: PathSpec | undefined
   readonly mount: Mount | undefined

@@ -1,7 +1,8 @@
 import { compileAcl } from '../acl/acl.ts'
 import { type Capability, capabilities, parsePolicy } from '../acl/policy-document.ts'
-import type { PathSpec } from '../engine.ts'
-import { type Asked, judge, type Verdict, type Wanted } from './judge.ts'
+import { type Asked, judge, type Wanted } from '../permission.ts'
+import type { Match } from '../router.ts'
+import type { Facts } from './hints.ts'
 import type { KnownRule } from './rules.ts'
 
 /**
@@ -11,14 +12,14 @@ import type { KnownRule } from './rules.ts'
  */
 export function remedyFor(
   asked: Asked,
-  verdict: Verdict,
+  verdict: Facts['verdict'],
   {
-    spec,
+    match,
     rules,
     deciding,
     wanted,
   }: {
-    spec: PathSpec | undefined
+    match: Match | undefined
     rules: readonly KnownRule[]
     deciding: readonly KnownRule[]
     wanted: Wanted
@@ -29,12 +30,12 @@ export function remedyFor(
   const added = parsePolicy(stanza)
   const acl = compileAcl([rules.map(({ rule }) => rule), added])
   // Only what has been tried is said.
-  return judge(asked, spec, acl, wanted).kind === 'granted' ? stanza : null
+  return judge(asked, acl, wanted, match).kind === 'granted' ? stanza : null
 }
 
 function stanzaFor(
   { path }: Asked,
-  verdict: Verdict,
+  verdict: Facts['verdict'],
   deciding: readonly KnownRule[],
   { capabilities: wanted }: Wanted,
 ): string | undefined {
