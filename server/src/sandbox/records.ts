@@ -34,7 +34,8 @@ export function createRecords(stateDir: string): Records {
     if (parsed.success) {
       const { server, process: child, cgroupFolders } = parsed.data
       if (await isAlive(server)) return 0
-      if (child && (await isAlive(child))) process.kill(child.pid, 'SIGKILL')
+      // It leads a process group of its own.
+      if (child && (await isAlive(child))) process.kill(-child.pid, 'SIGKILL')
       await removeGroups(cgroupFolders.filter((path) => path.includes('/keyward-')))
     }
     await rm(file, { force: true })

@@ -152,7 +152,7 @@ async function follow(
   const verdict: Verdict = { limit: null, cancelled: false, started: false }
   const end = (limit: SandboxLimit | null) => {
     verdict.limit ??= limit
-    child.kill('SIGKILL')
+    killAll(child)
   }
   const cancel = () => {
     verdict.cancelled = true
@@ -201,10 +201,10 @@ async function converse(spec: SandboxSpec, child: ChildProcess, verdict: Verdict
   })
   try {
     const [received] = await Promise.all([listening, instruct(channel, spec, workspace)])
-    if (received.exit) child.kill('SIGKILL')
+    if (received.exit) killAll(child)
     return received
   } catch (error) {
-    child.kill('SIGKILL')
+    killAll(child)
     // What ended the sandbox is the answer, not how the channel broke when it did.
     if (verdict.limit || verdict.cancelled) return { exit: undefined, leftBehind: [], full: false }
     throw error instanceof AppError
@@ -236,6 +236,19 @@ async function instruct(channel: Duplex, spec: SandboxSpec, workspace: string | 
   }
 }
 
+/**
+ * Ends the whole process group. The first process of the sandbox is tied to the life of bubblewrap only after it has started:
+ * until then it would outlive its parent, wait for ever for its user ids, and hold the streams open.
+ */
+function killAll({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // ESRCH: nobody is left.
+  }
+}
+
 type Status = { code: number | null; signal: string | null }
 
 /** Resolves when bubblewrap, the first process of the sandbox, and with it all others, are gone. */
@@ -247,6 +260,7 @@ async function exitOf(child: ChildProcess): Promise<Status> {
   })
   const ended = await new Promise<Status>((resolve, reject) => {
     child.on('error', reject)
+    child.on('exit', () => killAll(child))
     child.on('close', (code, signal) => resolve({ code, signal }))
   })
   const firstPid = Number(/"child-pid": (\d+)/.exec(status)?.[1] ?? 0)
