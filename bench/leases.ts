@@ -56,7 +56,6 @@ async function opened(dataDir: string, clock: Clock) {
     log: silentLog,
     keyFile,
     engines: { nothing: async () => engine },
-    auditDurability: 'disk',
   })
   await vault.load()
   const close = async (): Promise<void> => {

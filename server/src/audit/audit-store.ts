@@ -13,6 +13,10 @@ export const auditMigrations: readonly Migration[] = [
       'create index audit_entries_type on audit_entries (type, seq)',
     ],
   },
+  {
+    id: '0011-audit-journal',
+    up: ({ int8 }) => [`create table audit_journal (id ${int8} primary key, position ${int8} not null)`],
+  },
 ]
 
 type Row = Omit<AuditEntry, 'at' | 'detail'> & { at: number; detail: string }
@@ -22,7 +26,7 @@ export type Tip = { readonly seq: number; readonly hash: string }
 /** The `previous` of the first entry. */
 const beforeFirst: Tip = { seq: 0, hash: '0'.repeat(64) }
 
-export async function readTip(reader: Reader): Promise<Tip> {
+export async function readTip(reader: Pick<Reader, 'get'>): Promise<Tip> {
   return (
     (await reader.get<Tip>(sql`select seq, hash from audit_entries order by seq desc limit 1`)) ?? beforeFirst
   )
@@ -31,6 +35,17 @@ export async function readTip(reader: Reader): Promise<Tip> {
 export async function hashAt(reader: Reader, seq: number): Promise<string | undefined> {
   if (seq === 0) return beforeFirst.hash
   return (await reader.get<{ hash: string }>(sql`select hash from audit_entries where seq = ${seq}`))?.hash
+}
+
+/** Up to where the entries of the journal are in the chain. */
+export async function readPosition(reader: Pick<Reader, 'get'>): Promise<number> {
+  const row = await reader.get<{ position: number }>(sql`select position from audit_journal where id = 1`)
+  return row?.position ?? 0
+}
+
+export async function putPosition(tx: Pick<Tx, 'run'>, position: number): Promise<void> {
+  await tx.run(sql`insert into audit_journal (id, position) values (1, ${position})
+    on conflict (id) do update set position = excluded.position`)
 }
 
 /** An entry as it is stored: `detail` is canonical JSON. */

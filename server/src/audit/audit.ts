@@ -1,34 +1,31 @@
-import { createPublicKey, hash, type KeyObject, sign } from 'node:crypto'
-import type { AuditEntry, AuditHead, EventName, Json } from '@keyward/contract'
-import { AppError, type Clock, canonicalJson, newId, reasonOf } from '../core/index.ts'
-import type { Store, Tx } from '../store/index.ts'
+import { createPublicKey, type KeyObject, sign } from 'node:crypto'
+import type { AuditEntry, AuditHead } from '@keyward/contract'
+import { AppError, type Clock, canonicalJson, reasonOf } from '../core/index.ts'
+import type { Durability, Store, Tx } from '../store/index.ts'
 import type { Anchor } from './anchor.ts'
-import { hashAt, insertEntries, type NewEntry, readEntries, readTip, type Tip } from './audit-store.ts'
-
-/** What a domain says; the log adds place, time and hash. `detail` never holds a secret. */
-export type EntryInput = {
-  readonly type: EventName
-  readonly outcome: AuditEntry['outcome']
-  /** `actorOf(principal)`. */
-  readonly actor: string
-  /** `<kind>:<id>`, for example `secret:secret/shop/stripe`. */
-  readonly target: string
-  /** The run, request or scan that it belongs to; empty when none. */
-  readonly correlation?: string
-  readonly detail?: Json
-}
+import { hashAt, readEntries, readTip, type Tip } from './audit-store.ts'
+import { createChain } from './chain.ts'
+import { type EntryInput, entryAt, type Unplaced } from './entry.ts'
+import type { Journal } from './journal.ts'
+import { createDirectLog, createJournalLog } from './read-log.ts'
 
 export type Audit = {
   /** Appends to the chain in the caller's transaction: the change and its entry commit together. */
   record(tx: Tx, entry: EntryInput): Promise<void>
   /** Appends in a transaction of its own and resolves when it is on disk: an intent before an outside effect, a refusal. */
   recordNow(entry: EntryInput): Promise<void>
+  /** For what changes nothing: resolves when the entry is as safe as reads ask for, which may be before it is in the chain. */
+  recordRead(entry: EntryInput): Promise<void>
+  /** Called once, before anything is recorded: checks the anchor, and takes over what an earlier process left in the journal. */
+  start(): Promise<void>
   page(query: PageQuery): Promise<{ items: AuditEntry[]; next: string | null }>
   /** The signed length and last hash. Refused when the chain is shorter than, or differs from, what was anchored outside. */
   head(): Promise<AuditHead>
   /** Checks the chain's end against the anchor and moves the anchor on. Called at start, from time to time, and at stop. */
   anchor(): Promise<void>
   health(): AuditHealth
+  /** After the last entry. */
+  close(): void
 }
 
 export type AuditHealth = {
@@ -51,51 +48,48 @@ type Needs = {
   anchor: Anchor
   /** The Ed25519 private key that signs heads; it lies in the vault, so there is none while the vault is sealed. */
   signingKey: () => Promise<KeyObject | undefined>
+  /** How far the entry of a read must have come before its value leaves. */
+  readDurability?: Durability | undefined
+  /** Takes the entries of reads first, with the same durability; without one they go into the chain at once. */
+  journal?: Journal | undefined
 }
 
-/** An entry that has no place in the chain yet; it gets its number there. */
-type Waiting = Omit<NewEntry, 'seq' | 'previous' | 'hash'> & { seq: number }
-
-export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit {
+export function createAudit(needs: Needs): Audit {
+  const { store, clock, anchor, signingKey, journal, readDurability: durability = 'disk' } = needs
+  const chain = createChain({ store, journal, guarded })
   /** Why the last entry could not be written, until one can be. */
   let unwritable: string | null = null
   /** How the chain differs from what was anchored; no later entry mends that. */
   let broken: string | null = null
   let lastSeq = 0
 
-  /** Puts the entries of all transactions that share a commit at the end of the chain, in their order. */
-  const chain = (tx: Pick<Tx, 'get' | 'all' | 'run'>, waiting: readonly Waiting[]): Promise<void> =>
-    guarded(async () => {
-      let tip = await readTip(tx)
-      const entries = waiting.map((entry): NewEntry => {
-        entry.seq = tip.seq + 1
-        const unsigned = { ...entry, previous: tip.hash }
-        tip = { seq: entry.seq, hash: entryHash(unsigned) }
-        return { ...unsigned, hash: tip.hash }
-      })
-      await insertEntries(tx, entries)
-    })
+  const append = (tx: Tx, input: EntryInput): void => appendEntry(tx, entryAt(input, clock.now()))
 
-  function append(tx: Tx, input: EntryInput): void {
-    const now = clock.now()
-    const entry: Waiting = {
-      seq: 0,
-      id: newId('aud', now),
-      at: now.toISOString(),
-      type: input.type,
-      outcome: input.outcome,
-      actor: storable(input.actor),
-      target: storable(input.target),
-      correlation: storable(input.correlation ?? ''),
-      detailText: storedJson(input.detail ?? null),
-      atMilliseconds: now.getTime(),
-    }
-    tx.collect(chain, entry)
-    tx.afterCommit(() => {
+  function appendEntry(tx: Tx, entry: Unplaced): void {
+    chain.append(tx, entry, (seq) => {
       unwritable = null
-      lastSeq = Math.max(lastSeq, entry.seq)
+      lastSeq = Math.max(lastSeq, seq)
     })
   }
+
+  /** What is in the journal only is in the chain, too, when this resolves. */
+  async function settle(): Promise<void> {
+    const length = await guarded(chain.settle)
+    if (length === undefined) return
+    unwritable = null
+    lastSeq = Math.max(lastSeq, length)
+  }
+
+  const readLog = journal
+    ? createJournalLog({
+        journal,
+        chain,
+        settle,
+        append: (entry) => store.write(async (tx) => appendEntry(tx, entry), durability),
+        durability,
+        now: clock.now,
+      })
+    : createDirectLog({ store, append, durability })
 
   async function guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -124,17 +118,46 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
    */
   const onDisk = (): Promise<void> => store.write(async () => undefined, 'disk')
 
+  /** Checks the chain's end against the anchor and moves the anchor on. */
+  async function moveAnchor(): Promise<void> {
+    await settle()
+    const tip = await checkAnchor()
+    lastSeq = Math.max(lastSeq, tip.seq)
+    if (tip.seq > (anchor.read()?.seq ?? 0)) {
+      await onDisk()
+      anchor.write(tip)
+    }
+    if (unwritable === null) return
+    // Nobody may be writing just because health is bad: what failed is tried here.
+    await store.check()
+    journal?.check()
+    unwritable = null
+  }
+
   return {
     record: (tx, entry) => guarded(async () => append(tx, entry)),
     recordNow: (entry) => guarded(() => store.write(async (tx) => append(tx, entry))),
+    recordRead: (entry) =>
+      guarded(async () => {
+        // What the chain does not take must not pile up in the journal.
+        if (unwritable !== null) await settle()
+        await readLog.record(entry)
+      }),
+    async start() {
+      await checkAnchor()
+      await guarded(chain.replay)
+      await moveAnchor()
+    },
     async page({ cursor, limit, order, type, correlation }) {
       const after = cursor === undefined ? undefined : Number(cursor)
       if (after !== undefined && !Number.isSafeInteger(after))
         throw new AppError('request.invalid', 'cursor is not one of ours')
+      await settle()
       const items = await readEntries(store, { after, limit, order, type, correlation })
       return { items, next: items.length === limit ? String(items.at(-1)?.seq ?? '') : null }
     },
     async head() {
+      await settle()
       const tip = await checkAnchor()
       await onDisk()
       const key = await signingKey()
@@ -148,63 +171,11 @@ export function createAudit({ store, clock, anchor, signingKey }: Needs): Audit 
       const publicKey = createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString()
       return { ...statement, signature, publicKey }
     },
-    async anchor() {
-      const tip = await checkAnchor()
-      lastSeq = Math.max(lastSeq, tip.seq)
-      if (tip.seq > (anchor.read()?.seq ?? 0)) {
-        await onDisk()
-        anchor.write(tip)
-      }
-      if (unwritable === null) return
-      // Nobody may be writing just because health is bad: what failed is tried here.
-      await store.check()
-      unwritable = null
-    },
+    anchor: moveAnchor,
     health() {
       const reason = broken ?? unwritable
       return { state: reason === null ? 'ok' : 'failing', reason, seq: lastSeq }
     },
+    close: () => journal?.close(),
   }
-}
-
-/** Half a character and NUL do not come back from a database as they went in, and the entry would not verify any more. */
-const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd')
-
-/** Canonical, and as it will be read again: what JSON leaves out must not be hashed. */
-const storedJson = (value: Json): string =>
-  canonicalJson(isPlain(value) ? value : (JSON.parse(JSON.stringify(value)) as Json))
-
-/** Whether it has only what JSON keeps as it is. */
-function isPlain(value: unknown): boolean {
-  if (value === null) return true
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true
-    case 'number':
-      return Number.isFinite(value)
-    case 'object': {
-      if (Array.isArray(value)) return value.every(isPlain)
-      return (
-        Object.getPrototypeOf(value) === Object.prototype && Object.values(value as object).every(isPlain)
-      )
-    }
-    default:
-      return false
-  }
-}
-
-/**
- * SHA-256, hex, over the canonical JSON of everything in the entry but its own hash: what `canonicalJson` makes of it, written out because
- * each request that is answered waits for this.
- */
-function entryHash(entry: Omit<NewEntry, 'hash' | 'atMilliseconds'>): string {
-  const { seq, id, at, type, outcome, actor, target, correlation, detailText, previous } = entry
-  const text = JSON.stringify
-  return hash(
-    'sha256',
-    `{"actor":${text(actor)},"at":"${at}","correlation":${text(correlation)},"detail":${detailText},"id":"${id}",` +
-      `"outcome":"${outcome}","previous":"${previous}","seq":${seq},"target":${text(target)},"type":"${type}"}`,
-    'hex',
-  )
 }

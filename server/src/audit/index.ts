@@ -1,4 +1,6 @@
 export { createFileAnchor } from './anchor.ts'
-export { type Audit, createAudit, type EntryInput } from './audit.ts'
+export { type Audit, createAudit } from './audit.ts'
 export { auditMigrations, entryFromCopy } from './audit-store.ts'
+export type { EntryInput } from './entry.ts'
+export { openFileJournal } from './journal.ts'
 export { chainStart, isSignedHead, problemOfEntry, type VerifyReport, verifyAudit } from './verify.ts'

@@ -34,7 +34,7 @@ type Target = {
 }
 
 const marker = 'restore.unfinished'
-const databaseFiles = ['keyward.db', 'keyward.db-wal', 'keyward.db-shm']
+const databaseFiles = ['keyward.db', 'keyward.db-wal', 'keyward.db-shm', 'audit.journal']
 const replacedFiles = [...databaseFiles, unsealKeyFile, 'root.token', 'audit.anchor']
 
 /** A server must not start on half of a restore. */

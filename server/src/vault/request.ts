@@ -10,7 +10,7 @@ import {
   reasonOf,
   Secret,
 } from '../core/index.ts'
-import type { Durability, Reader, Store, Tx } from '../store/index.ts'
+import type { Reader, Store, Tx } from '../store/index.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
 import type { Answer, Call, GrantHandler, Operation, PathSpec, WriteHandler } from './engine.ts'
@@ -26,7 +26,6 @@ import {
   withoutToken,
 } from './permission.ts'
 import { createPublicAnswers } from './public-answers.ts'
-import { createReadLog } from './read-log.ts'
 import { failureOf, renderAnswer } from './render.ts'
 import {
   type About,
@@ -65,7 +64,7 @@ export type Ceiling = (
 
 type Needs = {
   store: Pick<Store, 'write' | 'get' | 'all'>
-  audit: Pick<Audit, 'record' | 'recordNow'>
+  audit: Pick<Audit, 'record' | 'recordNow' | 'recordRead'>
   tokens: Tokens
   router: Pick<Router, 'match' | 'routed'>
   wrapping: Pick<Wrapping, 'wrap'>
@@ -73,8 +72,6 @@ type Needs = {
   clock: Pick<Clock, 'now'>
   log: Log
   ceiling: Ceiling
-  /** How far the entry of a read must have come before its value leaves. */
-  readDurability: Durability
   isOpen: () => boolean
 }
 
@@ -90,8 +87,6 @@ export function createRequestHandler(
   refused: (error: unknown) => VaultResponse = failureOf,
 ): (request: VaultRequest) => Promise<VaultResponse> {
   const { store, audit, tokens, router, clock, log } = needs
-  const readLog = createReadLog({ store, audit, durability: needs.readDurability })
-
   const recordAnonymous = createAnonymousLog({ audit, clock })
   const recordAnswered = createAnonymousLog({ audit, clock }, 'alsoAnswered')
   const answerAnybody = createPublicAnswers({ audit, clock })
@@ -162,7 +157,7 @@ export function createRequestHandler(
   ): Promise<Answer | undefined> {
     const about = aboutOf(context, spec, call)
     if (wantsWrapping(context, answer)) return store.write((tx) => recorded(tx, context, about, answer))
-    await readLog.record(entryOf(context, about, hasSucceeded(answer) ? 'done' : 'failed', answer?.note))
+    await audit.recordRead(entryOf(context, about, hasSucceeded(answer) ? 'done' : 'failed', answer?.note))
     return answer
   }
 

@@ -281,9 +281,9 @@ test('GOV-1: every request leaves one entry, with who, where and no value', asyn
 test('GOV-1: when the entry cannot be written, nothing is given out and nothing changes', async (t) => {
   const { vault, audit, root, rootToken } = await setup(t)
   await root('POST', 'secret/data/a', { data: { n: 1 } })
-  const { record, recordNow } = audit
+  const { record, recordNow, recordRead } = audit
   const fail = (): Promise<void> => Promise.reject(new AppError('audit.unavailable'))
-  Object.assign(audit, { record: fail, recordNow: fail })
+  Object.assign(audit, { record: fail, recordNow: fail, recordRead: fail })
   for (const reply of [
     await root('GET', 'secret/data/a'),
     await root('POST', 'secret/data/a', { data: { n: 2 } }),
@@ -292,7 +292,7 @@ test('GOV-1: when the entry cannot be written, nothing is given out and nothing 
     assert.equal(reply.status, 503)
     assert.equal(reply.body['data'], undefined)
   }
-  Object.assign(audit, { record, recordNow })
+  Object.assign(audit, { record, recordNow, recordRead })
   assert.deepEqual(dataOf(await callerOf(vault, rootToken)('GET', 'secret/data/a'))['data'], { n: 1 })
 })
 

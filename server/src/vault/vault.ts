@@ -1,6 +1,6 @@
 import type { Audit } from '../audit/index.ts'
 import { AppError, actorOf, type Clock, type Log, type Principal, reasonOf, Secret } from '../core/index.ts'
-import type { Durability, Store, Tx } from '../store/index.ts'
+import type { Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
 import { type Act, type Acted, createActing } from './acting.ts'
 import { createLockouts } from './auth/lockouts.ts'
@@ -77,7 +77,7 @@ export type Vault = {
 
 type Needs = {
   store: Store
-  audit: Pick<Audit, 'record' | 'recordNow'>
+  audit: Pick<Audit, 'record' | 'recordNow' | 'recordRead'>
   clock: Clock
   log: Log
   /** Where the key file is, or would be. */
@@ -88,8 +88,6 @@ type Needs = {
   wantedSeal?: SealKind | undefined
   /** Cedar above the ACL: it can only refuse. */
   ceiling?: Ceiling
-  /** `kernel` lets reads go when the operating system has their entry, as other vaults do; the default waits for the disk. */
-  auditDurability?: Durability
   version?: string
   /** Types of secret engines beside those that every vault has. */
   engines?: EngineMakers['secret']
@@ -297,7 +295,6 @@ export function createVault(needs: Needs): Vault {
     clock,
     log,
     ceiling: needs.ceiling ?? (() => undefined),
-    readDurability: needs.auditDurability ?? 'disk',
     isOpen: () => active,
   }
   const handleOpen = serverSystem.around(createRequestHandler(handling))
