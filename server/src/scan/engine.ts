@@ -36,6 +36,17 @@ type Scope = Field & {
   lastSplitEnd: number
 }
 
+/** What it means that a word stands somewhere. */
+type Word = {
+  readonly rules: Rule[]
+  /** It is part of a key's name. */
+  assigns: boolean
+  /** It is written with percent signs. */
+  url: boolean
+  /** A text goes on after it. */
+  splits: boolean
+}
+
 const deepest = 3
 
 type Needs = {
@@ -46,33 +57,30 @@ type Needs = {
 }
 
 export function createEngine(needs: Needs): Engine {
-  const rules = needs.detectors.map(ruleFor)
   const fingerprintKey = createSecretKey(needs.fingerprintKey)
-  const words = new Map<string, number>()
-  const rulesFor: Rule[][] = []
-  const wordFor = (word: string): number => {
-    const known = words.get(word.toLowerCase())
-    if (known !== undefined) return known
-    words.set(word.toLowerCase(), words.size)
-    rulesFor.push([])
-    return words.size - 1
+  const words = new Map<string, Word>()
+  const wordFor = (text: string): Word => {
+    const known = words.get(text.toLowerCase())
+    if (known) return known
+    const word: Word = { rules: [], assigns: false, url: false, splits: false }
+    words.set(text.toLowerCase(), word)
+    return word
   }
-  for (const rule of rules) {
-    for (const keyword of rule.detector.keywords) rulesFor[wordFor(keyword)]?.push(rule)
+  for (const rule of needs.detectors.map(ruleFor)) {
+    for (const keyword of rule.detector.keywords) wordFor(keyword).rules.push(rule)
   }
-  const assignmentWords = new Set(assignmentKeywords.map(wordFor))
-  const urlWords = new Set(urlKeywords.map(wordFor))
-  const splitWords = new Set(splitKeywords.map(wordFor))
+  for (const keyword of assignmentKeywords) wordFor(keyword).assigns = true
+  for (const keyword of urlKeywords) wordFor(keyword).url = true
+  for (const keyword of splitKeywords) wordFor(keyword).splits = true
+  const meanings = [...words.values()]
   const kindOf = createKeyKinds()
   const index = createKeywordIndex([...words.keys()])
 
   function collect(scope: Scope): Candidate[] {
     const { bytes, budget, depth } = scope
-    index.search(bytes, 0, bytes.length, (word, start, end) => {
-      if (budget.exceeded !== undefined) return
-      for (const rule of rulesFor[word] ?? []) noteHit(scope, rule, start, end)
-      if (scope.generic && assignmentWords.has(word)) noteAssignment(scope, start, end, kindOf)
-      if (depth < deepest) noteWriting(scope, word, start, end)
+    index.search(bytes, 0, bytes.length, (at, start, end) => {
+      const word = meanings[at]
+      if (word && budget.exceeded === undefined) noteWord(scope, word, start, end)
     })
     runOpenWindows(scope)
     if (depth < deepest) {
@@ -81,10 +89,11 @@ export function createEngine(needs: Needs): Engine {
     return scope.candidates
   }
 
-  /** Words that tell how something is written. */
-  function noteWriting(scope: Scope, word: number, start: number, end: number): void {
-    if (urlWords.has(word)) noteUrl(scope, start)
-    if (scope.depth === 0 && splitWords.has(word)) noteSplit(scope, start, end)
+  function noteWord(scope: Scope, word: Word, start: number, end: number): void {
+    for (const rule of word.rules) noteHit(scope, rule, start, end)
+    if (word.assigns && scope.generic) noteAssignment(scope, start, end, kindOf)
+    if (word.url && scope.depth < deepest) noteUrl(scope, start)
+    if (word.splits && scope.depth === 0) noteSplit(scope, start, end)
   }
 
   function noteUrl(scope: Scope, start: number): void {

@@ -72,14 +72,17 @@ const byName: Record<string, Syntax> = {
   'nuget.config': 'xml',
 }
 
+const nameOf = (file: string): string =>
+  file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('!')) + 1).toLowerCase()
+
 /** How a file of this name is written: by its name, then by what follows the last dot. */
 export function syntaxOf(file: string): Syntax {
-  const name = (file.split(/[/!]/).at(-1) ?? '').toLowerCase()
+  const name = nameOf(file)
   if (/^\.env(?:\.|$)|^env\.[a-z]{1,12}$/.test(name)) return 'env'
   if (name.startsWith('dockerfile') || name.startsWith('containerfile')) return 'shell'
   const known = byName[name]
   if (known) return known
-  const extension = name.split('.').at(-1) ?? ''
+  const extension = name.slice(name.lastIndexOf('.') + 1)
   // A template is written like the file it becomes.
   const inner = /^(?:example|sample|template|tmpl|tpl|dist|bak|old|orig|local|j2)$/.test(extension)
     ? name.split('.').at(-2)
@@ -90,7 +93,7 @@ export function syntaxOf(file: string): Syntax {
 
 /** Files that hold hashes, ids and pictures as text: only a provider's own form counts there. */
 export function holdsOnlyData(file: string): boolean {
-  const name = (file.split(/[/!]/).at(-1) ?? '').toLowerCase()
+  const name = nameOf(file)
   return (
     /^(?:package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.ya?ml|bun\.lock|deno\.lock|composer\.lock|poetry\.lock|pipfile\.lock|uv\.lock|cargo\.lock|gemfile\.lock|go\.sum|flake\.lock|mix\.lock|pubspec\.lock|podfile\.lock|packages\.lock\.json|gradle\.lockfile|\.terraform\.lock\.hcl)$/.test(
       name,

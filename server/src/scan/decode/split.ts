@@ -105,9 +105,17 @@ function joinedLiterals(bytes: Buffer, close: number, syntax: Syntax): Split | u
     next = nextLiteral(bytes, ends, syntax)
   }
   if (pieces.length < 2) return
-  // `key = (` and the literals on lines of their own.
-  const lead = /[^\n]*(?:[([][ \t]*\r?\n[ \t]*)?$/.exec(textBefore(bytes, open))?.[0] ?? ''
-  return putTogether(bytes, { lead: lead.replace(/[([]?[ \t]*\r?\n[ \t]*$/, ''), pieces, end })
+  return putTogether(bytes, { lead: leadOf(textBefore(bytes, open)), pieces, end })
+}
+
+/** What stands before the first literal on its line, or on the one above it: `key = (` and the literals below. */
+function leadOf(before: string): string {
+  const lineStart = before.lastIndexOf('\n') + 1
+  const line = before.slice(lineStart)
+  if (lineStart === 0 || /[^ \t]/.test(line)) return line
+  const above = before.slice(before.lastIndexOf('\n', lineStart - 2) + 1, lineStart)
+  const open = /[([][ \t]*\r?\n$/.exec(above)
+  return open ? above.slice(0, open.index) : line
 }
 
 const textBefore = (bytes: Buffer, at: number): string =>

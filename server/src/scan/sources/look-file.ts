@@ -11,7 +11,6 @@ import {
   encodingOf,
   type FileReader,
   type Loaded,
-  memoryForStream,
   readAt,
   stretchesOf,
   stretchesOfStream,
@@ -39,7 +38,10 @@ export async function lookThroughFile(tools: Tools, { root, file, signal }: File
   }
   const { descriptor } = loaded
   try {
-    if (loaded.kind === 'archive') return await lookInside(tools.engine, { ...loaded, file, signal })
+    if (loaded.kind === 'archive')
+      return await tools.reader.withRoom((memory) =>
+        lookInside(tools.engine, { ...loaded, file, signal, memory }),
+      )
     return await lookThroughLarge(tools.engine, { ...loaded, file, signal })
   } finally {
     closeSync(descriptor)
@@ -82,13 +84,15 @@ async function turnForOthers(signal: AbortSignal | undefined): Promise<void> {
 }
 
 /** What lies in an archive counts for the archive: one file, with problems of its inner ones. */
-async function lookInside(engine: Engine, { descriptor, sizeBytes, file, signal }: Open): Promise<Looked> {
+async function lookInside(
+  engine: Engine,
+  { descriptor, sizeBytes, file, signal, memory }: Open & { memory: Buffer },
+): Promise<Looked> {
   const findings: RawFinding[] = []
   const problems: { file: string; reason: string }[] = []
   const archive = { sizeBytes, read: (at: number, length: number) => readAt(descriptor, at, length) }
   // One budget for all of it: many files may not cause more work than one.
   const budget = createBudget(16 * sizeBytes)
-  const memory = memoryForStream()
   let bytesScanned = 0
   try {
     for await (const met of filesInside(file, archive, limitsFor(sizeBytes))) {

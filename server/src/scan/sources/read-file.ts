@@ -27,6 +27,8 @@ export type Loaded =
 export type FileReader = {
   /** The bytes of a whole file are good until the next one is read: they stand in the same memory. */
   load(path: string): Loaded
+  /** Room for what is unpacked from one archive, from the archive before if that one is done. */
+  withRoom<T>(use: (memory: Buffer) => Promise<T>): Promise<T>
 }
 
 /** One stretch of a file: matches that begin in [emitFrom, emitTo) of `bytes` belong to it. */
@@ -39,6 +41,7 @@ export type Stretch = { bytes: Buffer; offset: number; line: number; emitFrom: n
  */
 export function createFileReader(): FileReader {
   const memory = Buffer.allocUnsafeSlow(windowBytes)
+  let spare: Buffer | undefined
 
   function loadOpen(descriptor: number): Loaded {
     const status = fstatSync(descriptor)
@@ -60,6 +63,15 @@ export function createFileReader(): FileReader {
   }
 
   return {
+    async withRoom(use) {
+      const room = spare ?? Buffer.allocUnsafeSlow(windowBytes + 2 * contextBytes)
+      spare = undefined
+      try {
+        return await use(room)
+      } finally {
+        spare = room
+      }
+    },
     load(path) {
       const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
       let keep = false
@@ -91,8 +103,6 @@ export function* stretchesOf(descriptor: number, sizeBytes: number): Generator<S
     line += countLines(bytes, 0, at + windowBytes - contextBytes - offset)
   }
 }
-
-export const memoryForStream = (): Buffer => Buffer.allocUnsafeSlow(windowBytes + 2 * contextBytes)
 
 /**
  * The same for bytes that come once and in turn, such as an unpacked file, in `memory` that one of them uses after the
