@@ -1,5 +1,6 @@
-import type { Confidence } from './finding.ts'
+import type { Confidence, Syntax } from './finding.ts'
 import { type Around, type AssignedValue, readAssigned } from './generic/assigned.ts'
+import { readColumns } from './generic/columns.ts'
 import { judgeAssigned } from './generic/judge.ts'
 
 export { assignmentKeywords, keyAt } from './generic/assigned.ts'
@@ -17,4 +18,15 @@ export function readAssignment(around: Around & { readonly file?: string }): Ass
   const value = around.text.slice(assigned.start, assigned.end)
   const judged = judgeAssigned(assigned, value, { syntax: around.syntax, file: around.file ?? '' })
   return judged && { ...assigned, ...judged }
+}
+
+/** The values that their place in a whole file names, and that may be secrets. */
+export function readColumnAssignments(bytes: Buffer, file: string, syntax: Syntax): Assignment[] {
+  return readColumns(bytes, file, syntax).flatMap((assigned) => {
+    const judged = judgeAssigned(assigned, bytes.toString('latin1', assigned.start, assigned.end), {
+      syntax,
+      file,
+    })
+    return judged ? [{ ...assigned, ...judged }] : []
+  })
 }

@@ -1,5 +1,11 @@
 import { createSecretKey } from 'node:crypto'
-import { assignmentKeywords, keyAt, readAssignment } from './assignments.ts'
+import {
+  type Assignment,
+  assignmentKeywords,
+  keyAt,
+  readAssignment,
+  readColumnAssignments,
+} from './assignments.ts'
 import { type Budget, createBudget } from './budget.ts'
 import { type Candidate, winners } from './candidate.ts'
 import { type Decoded, decodeRun, decodeUrl, urlKeywords } from './decode/decode.ts'
@@ -135,11 +141,12 @@ export function createEngine(needs: Needs): Engine {
   }
 
   /** What is no text holds no assignments that a person wrote: only a provider's own form counts. */
-  function candidatesIn({ bytes, file, wrapping }: Passage, budget: Budget): Candidate[] {
+  function candidatesIn({ bytes, file, wrapping, offset = 0 }: Passage, budget: Budget): Candidate[] {
     const plain = wrapping !== 'binary'
     const generic = plain && !holdsOnlyData(file)
     const depth = plain ? 0 : deepest
     const scope = scopeOf({ bytes, file, syntax: syntaxOf(file), generic, budget, depth })
+    if (generic && offset === 0) noteColumns(scope)
     return winners(collect(scope)).filter(({ rank }) => plain || rank >= 3)
   }
 
@@ -208,22 +215,35 @@ function noteAssignment(scope: Scope, start: number, end: number, kindOf: (key: 
   if (!assignment) return
   // The same key may hold several keywords; nothing before its value is looked at again.
   scope.lastKeyEnd = from + assignment.start
-  const password = assignment.kind === 'password'
-  const raw = bytes.toString('utf8', from + assignment.start, from + assignment.end)
-  const value = unescaped(raw, assignment.quote)
-  scope.candidates.push({
+  scope.candidates.push(candidateOf(bytes, assignment, from))
+}
+
+function noteColumns(scope: Scope): void {
+  const { bytes, file, syntax, budget, candidates } = scope
+  if (!budget.spend(bytes.length)) return
+  for (const assignment of readColumnAssignments(bytes, file, syntax))
+    candidates.push(candidateOf(bytes, assignment, 0))
+}
+
+function candidateOf(bytes: Buffer, assignment: Assignment, from: number): Candidate {
+  const { kind, confidence, reasons, quote } = assignment
+  const [start, end] = [from + assignment.start, from + assignment.end]
+  const password = kind === 'password'
+  const raw = bytes.toString('utf8', start, end)
+  const value = unescaped(raw, quote)
+  return {
     rule: password ? 'assigned-password' : 'assigned-token',
     provider: 'generic',
     title: password ? 'Password' : 'Secret assigned to a key',
-    confidence: assignment.confidence,
-    reasons: assignment.reasons,
-    start: from + assignment.start,
-    end: from + assignment.end,
+    confidence,
+    reasons,
+    start,
+    end,
     rank: 1,
     wrapping: 'none',
     ...(value !== raw && { value }),
-    quote: assignment.quote,
-  })
+    quote,
+  }
 }
 
 /** What a quoted text means, for the escapes that JSON, YAML and the common languages share. */
