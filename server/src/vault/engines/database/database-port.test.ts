@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { postgresBinaries } from '../../../../test/support/postgres.ts'
 import { startPostgresAccounts } from '../../../../test/support/postgres-accounts.ts'
 import { askRedis, hasRedis, signsIn, startRedis } from '../../../../test/support/redis.ts'
@@ -16,6 +17,8 @@ type Server = {
   creation: readonly string[]
   signsIn(username: string, password: string): Promise<boolean>
   users(): Promise<string[]>
+  /** How many connections Keyward's account has. */
+  connections(): Promise<number>
   stop(): Promise<void>
   start(): Promise<void>
 }
@@ -42,6 +45,8 @@ async function postgres(t: TestContext, superuser: boolean): Promise<Server> {
       (await server.query(`select rolname from pg_roles where rolname like 'v-%'`)).map((row) =>
         String(row['rolname']),
       ),
+    connections: async () =>
+      (await server.query(`select 1 from pg_stat_activity where usename = '${username}'`)).length,
     stop: () => server.cluster.stop('SIGKILL'),
     start: () => server.cluster.start(),
   }
@@ -63,6 +68,8 @@ async function redis(t: TestContext): Promise<Server> {
     signsIn: (name, secret) => signsIn(port, name, secret),
     users: async () =>
       ((await askRedis(server, 'ACL', 'USERS')) as string[]).filter((name) => name.startsWith('V_')),
+    connections: async () =>
+      String(await askRedis(server, 'CLIENT', 'LIST')).split(' name=keyward-').length - 1,
     stop: () => server.stop('SIGKILL'),
     start: server.start,
   }
@@ -155,6 +162,28 @@ for (const [kind, { missing, start }] of Object.entries(servers)) {
     await assert.rejects(database.removeUser({ name, statements: [] }), quiet('database.unreachable'))
     await server.start()
     await database.check()
+  })
+
+  test(`VAULT-3: ${kind}: who holds a closed one is served to the end, and nothing stays connected`, {
+    skip: missing,
+  }, async (t) => {
+    const { server, database } = await opened(t)
+    await database.check()
+    await eventually(async () => (await server.connections()) === 1, 'one connection')
+    const names = Array.from({ length: 5 }, () => database.userName(parts))
+    const make = (name: string) =>
+      database.createUser({
+        name,
+        password: generated(),
+        expiresAt: inAnHour(),
+        statements: server.creation,
+      })
+    const making = Promise.all(names.map(make))
+    database.close()
+    await making
+    for (const name of names) await database.removeUser({ name, statements: [] })
+    assert.deepEqual(await server.users(), [])
+    await eventually(async () => (await server.connections()) === 0, 'a server without connections')
   })
 
   test(`VAULT-3: ${kind}: the account's own password is changed, and used from then on`, {

@@ -18,6 +18,7 @@ export type Database = {
   readonly takesPassword: boolean
   /** What new connections sign in with from now on. */
   usePassword(password: Secret): void
+  /** Ends what is connected as soon as nobody uses it. Who still comes is served all the same. */
   close(): void
 }
 

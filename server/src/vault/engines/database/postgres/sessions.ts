@@ -49,6 +49,8 @@ const queryMilliseconds = 45_000
 
 export function createSessions(needs: Needs): Sessions {
   let opened: Promise<Opened> | undefined
+  /** Who still comes is served, and what is opened for them ends with them. */
+  let closed = false
   // The pool takes the wait for a session in use for a server that does not answer: nobody waits there.
   const turnstile = createTurnstile(needs.most)
 
@@ -110,7 +112,8 @@ export function createSessions(needs: Needs): Sessions {
       throw error
     } finally {
       pooled.users--
-      endUnused(pooled).catch(() => undefined)
+      if (closed) forget(mine)
+      else endUnused(pooled).catch(() => undefined)
     }
   }
 
@@ -125,12 +128,16 @@ export function createSessions(needs: Needs): Sessions {
     async facts() {
       try {
         opened ??= open()
-        return (await usable(opened)).facts
+        const mine = opened
+        const { facts } = await usable(mine)
+        if (closed) forget(mine)
+        return facts
       } catch (error) {
         throw translated(error, [needs.password()])
       }
     },
     close() {
+      closed = true
       if (opened) forget(opened)
     },
   }

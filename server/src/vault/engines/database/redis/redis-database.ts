@@ -47,6 +47,10 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
   // The same in every process, so that what an earlier one left is known.
   const ownName = `keyward-${createHash('sha256').update(id).digest('hex').slice(0, 24)}`
   let connection: Promise<RedisConnection> | undefined
+  /** How many wait for an answer. */
+  let waiting = 0
+  /** Who still comes is served, and what is opened for them ends with them. */
+  let closed = false
 
   async function open(): Promise<RedisConnection> {
     const opened = await connectRedis(target.server)
@@ -70,6 +74,7 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
 
   async function command(secrets: readonly Secret[], ...words: readonly string[]): Promise<Reply> {
     let reply: Reply
+    waiting++
     try {
       reply = await (await connected()).send(...words)
     } catch (error) {
@@ -77,9 +82,19 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
       throw unreachable(
         `Redis cannot be reached: ${withoutSecrets(reasonOf(error), [...secrets, rootPassword()])}`,
       )
+    } finally {
+      waiting--
+      endUnused()
     }
     if (!isError(reply)) return reply
     throw refused(`Redis says: ${withoutSecrets(reply.error, [...secrets, rootPassword()])}`)
+  }
+
+  function endUnused(): void {
+    if (!closed || waiting > 0) return
+    // What could not be opened has nothing to end.
+    connection?.then((known) => known.close()).catch(() => undefined)
+    connection = undefined
   }
 
   async function persist(): Promise<void> {
@@ -114,8 +129,8 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
       current = secret
     },
     close() {
-      connection?.then((known) => known.close()).catch(() => undefined)
-      connection = undefined
+      closed = true
+      endUnused()
     },
   }
 }
