@@ -170,7 +170,7 @@ export const moveFindings = (
     }>(sql`update findings set state = ${to.state}, run_id = ${to.runId},
       reason = ${to.reason}, ignored_until = ${to.until ?? null}, state_since = ${at}
       where id in (${sqlList(chunk)}) and state in (${sqlList(from)}) returning id`)
-    return rows.map((row) => row.id)
+    return rows.map((row) => row.id).sort()
   })
 
 /** What became open by a scan, still is, and is more than a guess. */

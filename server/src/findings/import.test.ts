@@ -1,58 +1,20 @@
 // From a value in a file to a reference and back, with the real scanner, vault and store.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FindingView } from '@keyward/contract'
-import { createDraws } from '../../test/support/draws.ts'
+import { olga, openFindingsWorld } from '../../test/support/findings-world.ts'
 import { newPaymentsKey } from '../../test/support/leaky-project.ts'
-import { openWorld, temporaryFolder } from '../../test/support/world.ts'
-import { type AppError, type Principal, silentLog } from '../core/index.ts'
-import { createScanner, createSources } from '../scan/index.ts'
-import { createVault, vaultMigrations } from '../vault/index.ts'
-import { createFindings, findingsMigrations } from './index.ts'
+import { temporaryFolder } from '../../test/support/world.ts'
+import type { AppError } from '../core/index.ts'
 
-const by: Principal = { kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] }
+const by = olga
 const runId = 'run_1'
 
 async function open(t: TestContext) {
-  const world = await openWorld(t, [...vaultMigrations, ...findingsMigrations])
-  const { store, audit, clock, dataDir } = world
-  const vault = createVault({ store, audit, clock, log: silentLog, keyFile: join(dataDir, 'unseal.key') })
-  await vault.load()
-  await vault.initialise({ seal: 'keyfile' })
-  const scanner = createScanner({ fingerprintKey: createDraws('import').bytes(32) })
-  const sources = createSources({ scanner, searchPath: process.env['PATH'] ?? '' })
-  const findings = createFindings({
-    ...world,
-    log: silentLog,
-    vault,
-    scanner: async () => scanner,
-    sources: async () => sources,
-    version: 'test',
-  })
-  const root = realpathSync(temporaryFolder(t))
-
-  const write = (file: string, content: string | Buffer): void => {
-    mkdirSync(dirname(join(root, file)), { recursive: true })
-    writeFileSync(join(root, file), content)
-  }
-  const read = (file: string): Buffer => readFileSync(join(root, file))
-
-  async function scan(history = false): Promise<FindingView[]> {
-    const { done } = await findings.startScan({ path: root, history, by })
-    assert.deepEqual((await done).problems, [])
-    return (await findings.page({ limit: 100, state: 'open' })).items
-  }
+  const world = await openFindingsWorld(t)
+  const { store, findings } = world
 
   /** All steps of an import, as the flow does them. */
   async function importAll(ids: readonly string[], run = runId): Promise<void> {
@@ -68,7 +30,7 @@ async function open(t: TestContext) {
     }
     await store.write(async (tx) => void (await findings.finishImport(tx, run)))
   }
-  return { ...world, vault, findings, root, write, read, scan, importAll }
+  return { ...world, importAll }
 }
 
 const idsOf = (items: readonly FindingView[]): string[] => items.map(({ id }) => id)
@@ -252,19 +214,7 @@ test('DISC-5: a file that became a link out of the project is neither read nor w
 })
 
 test('DISC-1, DISC-5: a value that only the history holds is stored, and no file changes', async (t) => {
-  const { root, write, read, scan, findings, importAll, vault } = await open(t)
-  const git = (...args: string[]) =>
-    execFileSync('git', [
-      '-C',
-      root,
-      '-c',
-      'user.name=t',
-      '-c',
-      'user.email=t@example.test',
-      '-c',
-      'commit.gpgsign=false',
-      ...args,
-    ])
+  const { write, read, scan, findings, importAll, vault, git } = await open(t)
   const value = newPaymentsKey()
   git('init', '--quiet')
   write('.env', `STRIPE_KEY=${value}\n`)
