@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import type { Detector } from './detector.ts'
 import type { Engine } from './engine.ts'
 import type { Place, RawFinding, ScanEvent } from './finding.ts'
@@ -6,6 +8,7 @@ import { type DirectoryOptions, scanDirectory } from './sources/directory.ts'
 import { type HistoryOptions, scanHistory } from './sources/git-history.ts'
 import { detectIn } from './sources/look-file.ts'
 import { encodingOf } from './sources/read-file.ts'
+import type { ListFolder } from './sources/walk.ts'
 import { type Crew, createGrowingCrew, createLoneCrew, createThreadedCrew } from './threads/crew.ts'
 import { createLooker, type Looker } from './threads/job.ts'
 
@@ -60,7 +63,10 @@ export function createScanner(needs: Needs): Scanner {
 
   const gitHistory: Scanner['gitHistory'] = (path, options = {}) =>
     scanHistory(crew, path, { ...options, searchPath })
-  const directory: Scanner['directory'] = (path, options) => scanDirectory(crew, path, options)
+  // A server's thread must not wait for a folder that hangs.
+  const list: ListFolder = (path) =>
+    (needs.threads === 'always' ? readdir : readdirSync)(path, { withFileTypes: true })
+  const directory: Scanner['directory'] = (path, options) => scanDirectory({ crew, list }, path, options)
 
   return {
     directory,

@@ -5,7 +5,7 @@ import type { ScanEvent } from '../finding.ts'
 import type { Crew } from '../threads/crew.ts'
 import type { Job, Problem } from '../threads/job.ts'
 import { eventsOf } from './looked-events.ts'
-import { skippedFolders, walk } from './walk.ts'
+import { type ListFolder, skippedFolders, type Walked, walk } from './walk.ts'
 
 export type DirectoryOptions = {
   /** `.gitignore`, `.git/info/exclude` and `.keywardignore` are obeyed unless this is false. */
@@ -25,7 +25,7 @@ type Done = { filesScanned: number; bytesScanned: number; filesTotal: number | n
 
 /** Scans a folder, or one file, for secrets. The folder is listed while its first files are looked through. */
 export async function* scanDirectory(
-  crew: Crew,
+  { crew, list }: { readonly crew: Crew; readonly list: ListFolder },
   path: string,
   options: DirectoryOptions = {},
 ): AsyncGenerator<ScanEvent> {
@@ -33,7 +33,7 @@ export async function* scanDirectory(
   const progress = (): ScanEvent => ({ kind: 'progress', ...done, commitsScanned: 0 })
   const progressDue = everySoOften(done, progressEvery)
   yield progress()
-  for await (const looked of crew.look(jobsIn(path, options, done), options.signal)) {
+  for await (const looked of crew.look(jobsIn(path, { ...options, list }, done), options.signal)) {
     yield* eventsOf(looked, options.baseline)
     for (const { bytesScanned, isFile } of looked) {
       done.bytesScanned += bytesScanned
@@ -57,28 +57,36 @@ function everySoOften(done: Readonly<Done>, step: Amount): () => boolean {
   }
 }
 
+type WalkedOptions = DirectoryOptions & { readonly list: ListFolder }
+
 /** The files below `path`, some at a time. Sets the total when all are known. */
-async function* jobsIn(path: string, options: DirectoryOptions, done: Done): AsyncGenerator<Job> {
+async function* jobsIn(path: string, options: WalkedOptions, done: Done): AsyncGenerator<Job> {
   const { root, file } = await rootOf(path)
   let items: string[] = file === undefined ? [] : [file]
   let problems: Problem[] = []
   let total = items.length
-  for await (const found of file === undefined ? walk(root, walkOptions(options)) : []) {
+  const note = (found: Walked): void => {
     if (found.kind === 'file') {
       items.push(found.path)
       total++
     } else if (found.file === '.') throw new AppError('scan.path_unreadable', `${path}: ${found.reason}`)
     else problems.push({ file: found.file, reason: found.reason })
-    if (items.length < filesInJob) continue
-    yield { kind: 'files', root, items, problems }
-    items = []
-    problems = []
+  }
+  for await (const walked of file === undefined ? walk(root, walkOptions(options)) : []) {
+    for (const found of walked) {
+      note(found)
+      if (items.length < filesInJob) continue
+      yield { kind: 'files', root, items, problems }
+      items = []
+      problems = []
+    }
   }
   done.filesTotal = total
   if (items.length + problems.length > 0) yield { kind: 'files', root, items, problems }
 }
 
-const walkOptions = (options: DirectoryOptions): Parameters<typeof walk>[1] => ({
+const walkOptions = ({ list, ...options }: WalkedOptions): Parameters<typeof walk>[1] => ({
+  list,
   ignoreFiles: options.ignoreFiles ?? true,
   skipFolders: new Set(options.skipFolders ?? skippedFolders),
   signal: options.signal,
