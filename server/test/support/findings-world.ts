@@ -6,6 +6,7 @@ import type { FindingView } from '@keyward/contract'
 import { type Principal, silentLog } from '../../src/core/index.ts'
 import { createFindings, findingsMigrations } from '../../src/findings/index.ts'
 import { createScanner, createSources } from '../../src/scan/index.ts'
+import type { Migration } from '../../src/store/index.ts'
 import { createVault, vaultMigrations } from '../../src/vault/index.ts'
 import { createDraws } from './draws.ts'
 import { openWorld, temporaryFolder } from './world.ts'
@@ -25,8 +26,8 @@ export function gitIn(root: string, ...args: string[]): void {
 }
 
 /** Findings with the real scanner, vault and store, and a project to scan. */
-export async function openFindingsWorld(t: TestContext, options: { databaseUrl?: string } = {}) {
-  const world = await openWorld(t, [...vaultMigrations, ...findingsMigrations], options)
+export async function openFindingsWorld(t: TestContext, migrations: readonly Migration[] = []) {
+  const world = await openWorld(t, [...vaultMigrations, ...findingsMigrations, ...migrations])
   const { store, audit, clock, dataDir } = world
   const vault = createVault({ store, audit, clock, log: silentLog, keyFile: join(dataDir, 'unseal.key') })
   await vault.load()
