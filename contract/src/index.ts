@@ -22,7 +22,7 @@ export {
   type ScanView,
   type TrendDay,
 } from './findings.ts'
-export { type Injection, injection, injectionText } from './injection.ts'
+export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export {
   type Risk,

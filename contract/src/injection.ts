@@ -12,6 +12,7 @@ const httpsUrl = z
   .string()
   .max(500)
   .regex(/^https:\/\/[^\s@#?]+$/, 'an address that begins with https:// and has no user, query or fragment')
+const scopePart = z.string().regex(/^[a-z0-9-]{1,60}$/)
 const authorizationServer = {
   tokenUrl: httpsUrl,
   clientId: text,
@@ -79,8 +80,21 @@ export const injection = z.discriminatedUnion('kind', [
     caPem: z.string().max(20_000).optional(),
     prefix,
   }),
+  /** The field is a secret access key; requests are signed anew with it (Signature Version 4). */
+  z.strictObject({
+    kind: z.literal('aws'),
+    /** Other fields of the same secret. */
+    accessKeyIdField: text.default('access_key_id'),
+    sessionTokenField: text.optional(),
+    /** Only these; any when absent. */
+    regions: z.array(scopePart).min(1).optional(),
+    services: z.array(scopePart).min(1).optional(),
+  }),
 ])
 export type Injection = z.output<typeof injection>
+
+/** What stands in front of the placeholder. */
+export const prefixOf = (how: Injection): string => ('prefix' in how ? (how.prefix ?? '') : '')
 
 /** In words, after "lent": `as a bearer token`. */
 export function injectionText(how: Injection): string {
@@ -102,6 +116,8 @@ export function injectionText(how: Injection): string {
     case 'oauth-client':
     case 'oauth-refresh':
       return `as an access token of ${hostOf(how.tokenUrl)}`
+    case 'aws':
+      return 'as a signature for AWS'
     case 'google-service-account':
       return 'as an access token of Google'
     case 'github-app':

@@ -145,7 +145,7 @@ async function runWithLease(
       {
         id: sandboxId,
         command: task.command,
-        env: { ...task.environment, [task.variable]: placeholder },
+        env: { ...companionsOf(task), ...task.environment, [task.variable]: placeholder },
         ...(task.workspace === null ? {} : { workspace: task.workspace }),
         egress,
         limits,
@@ -156,6 +156,10 @@ async function runWithLease(
     await needs.proxy.close(sandboxId)
   }
 }
+
+/** What a tool wants beside the placeholder before it sends anything. AWS: any text, because requests are signed anew outside. */
+const companionsOf = ({ injection }: AgentTask): { [name: string]: string } =>
+  injection?.kind === 'aws' ? { AWS_SECRET_ACCESS_KEY: 'stays-with-keyward' } : {}
 
 async function lendPlaceholder(
   { store, lend }: Needs,

@@ -1,4 +1,5 @@
-import type { Json, LeaseView } from '@keyward/contract'
+import { randomBytes } from 'node:crypto'
+import { type Injection, type Json, type LeaseView, prefixOf } from '@keyward/contract'
 import type { EntryInput } from '../audit/index.ts'
 import { AppError, actorOf, newId, reasonOf } from '../core/index.ts'
 import { hashToken, randomToken } from '../identity/index.ts'
@@ -88,7 +89,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
     })
 
   function newLease(request: LeaseRequest, agentName: string, grant: GrantRow | undefined) {
-    const placeholder = randomToken('kwp_', 32).reveal()
+    const placeholder = newPlaceholder(grant && injectionOf(grant))
     const injection = grant?.injection ?? null
     const now = clock.now()
     const row: LeaseRow = {
@@ -113,7 +114,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       ended_at: null,
       end_reason: null,
     }
-    return { row, placeholder: (injectionOf(row).prefix ?? '') + placeholder }
+    return { row, placeholder: prefixOf(injectionOf(row)) + placeholder }
   }
 
   /** The caller's transaction rolls back, so the refusal is written by one of its own, which runs right after it. */
@@ -147,6 +148,13 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       await Promise.all(behind)
     },
   }
+}
+
+/** As what takes it expects it: an access key id of AWS has 20 characters of its own alphabet, 60 bits of them random. */
+function newPlaceholder(how: Injection | undefined): string {
+  if (how?.kind !== 'aws') return randomToken('kwp_', 32).reveal()
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+  return `AKIAKEYW${Array.from(randomBytes(12), (byte) => alphabet[byte % 32]).join('')}`
 }
 
 const placesOf = ({ secretPath, destinations }: LeaseRequest): string =>

@@ -5,6 +5,7 @@ import type { Clock, Log, Principal, Secret } from '../core/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
+import type { AwsSigning } from './aws-signing.ts'
 import { createEnds } from './ends.ts'
 import { createGrants } from './grants.ts'
 import { createIssue } from './issue.ts'
@@ -69,9 +70,19 @@ export type Claim = {
   readonly path: string
   /** Where in the request the placeholder stands, as the proxy writes it. */
   readonly places: readonly string[]
+  /** What the request's AWS signature is for. */
+  readonly signing?: { readonly date: string; readonly region: string; readonly service: string } | undefined
   /** The task that the sandbox works for; a lease of a task serves no other one. */
   readonly runId?: string | undefined
   readonly taskId?: string | undefined
+}
+
+/** `value` is what takes the placeholder's place; with `aws`, the key that the request is signed with. */
+export type Used = {
+  readonly leaseId: string
+  readonly value: Secret
+  readonly prefix: string
+  readonly aws?: AwsSigning | undefined
 }
 
 export type Lend = {
@@ -86,7 +97,7 @@ export type Lend = {
    * The value for one request, or an access token that is lent in its place, after the use is counted and its entry is on disk. Throws `lease.not_found`, `lease.ended`,
    * `agent.inactive`, `egress.denied` for a host or a place of the request that the lease does not name, `policy.denied` for somebody else's lease.
    */
-  use(claim: Claim): Promise<{ leaseId: string; value: Secret; prefix: string }>
+  use(claim: Claim): Promise<Used>
   /** What the task's live leases stand for now: to be taken out of what the task says, not to be used. */
   valuesForTask(runId: string, taskId: string): Promise<Secret[]>
   /** Ending what has ended changes nothing. Throws `lease.not_found`. */

@@ -31,6 +31,8 @@ function placesFor(how: Injection): readonly string[] | undefined {
       return [`cookie:${how.name}`]
     case 'body':
       return [`body:${how.pointer}`]
+    case 'aws':
+      return ['aws']
     case 'oauth-client':
     case 'oauth-refresh':
     case 'google-service-account':

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { type Injection, injectionText } from '@keyward/contract'
 import { ask, entries, lent, openLendWorld, system } from '../../test/support/lend-world.ts'
@@ -189,6 +190,53 @@ for (const { injection, right, wrong } of injections) {
     assert.equal((await world.lend.read(lease.id))?.uses, right.length)
   })
 }
+
+test('LEND-2: of an AWS secret key only what signs for one day, region and service is lent', async (t) => {
+  const world = await openLendWorld(t)
+  world.vault.fields = {
+    value: 'test-secret-access-key',
+    access_key_id: 'AKIDTEST',
+    session: 'test-session-token',
+  }
+  const injection: Injection = {
+    kind: 'aws',
+    accessKeyIdField: 'access_key_id',
+    sessionTokenField: 'session',
+    regions: ['us-east-1'],
+    services: ['s3'],
+  }
+  const { claim, placeholder } = await lent(world, {}, { injection })
+  assert.match(placeholder, /^AKIAKEYW[A-Z2-7]{12}$/)
+  const date = world.clock.now().toISOString().slice(0, 10).replaceAll('-', '')
+  const right = { ...claim, places: ['aws'], signing: { date, region: 'us-east-1', service: 's3' } }
+  const { value, aws } = await world.lend.use(right)
+  const parts = [date, 'us-east-1', 's3', 'aws4_request']
+  const key = parts.reduce<Buffer>(
+    (parent, part) => createHmac('sha256', parent).update(part).digest(),
+    Buffer.from('AWS4test-secret-access-key'),
+  )
+  assert.deepEqual(
+    [value.reveal(), aws?.accessKeyId, aws?.sessionToken?.reveal()],
+    [key.toString('hex'), 'AKIDTEST', 'test-session-token'],
+  )
+  const wrong: Partial<Claim>[] = [
+    { places: ['header:authorization'] },
+    { signing: undefined },
+    { signing: { ...right.signing, region: 'eu-west-1' } },
+    { signing: { ...right.signing, service: 'iam' } },
+    { signing: { ...right.signing, date: '20991231' } },
+    { signing: { ...right.signing, date: '20150830' } },
+  ]
+  for (const change of wrong)
+    await assert.rejects(
+      world.lend.use({ ...right, ...change }),
+      { code: 'egress.denied' },
+      JSON.stringify(change),
+    )
+  assert.equal((await entries(world, 'lease.misused')).length, wrong.length)
+  world.vault.fields = { value: 'test-secret-access-key' }
+  await assert.rejects(world.lend.use(right), { code: 'secret.not_found' })
+})
 
 test('LEND-2: a placeholder begins as its tool expects, and is known by the rest', async (t) => {
   const world = await openLendWorld(t)

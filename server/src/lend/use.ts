@@ -1,10 +1,11 @@
-import type { EventName } from '@keyward/contract'
-import { AppError, type Principal, reasonOf, type Secret } from '../core/index.ts'
+import { type EventName, prefixOf } from '@keyward/contract'
+import { AppError, type Principal, reasonOf } from '../core/index.ts'
 import { hashToken, sameHash } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
+import { scopeRefusal, signingWith } from './aws-signing.ts'
 import { isAllowed, placeOf } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
-import type { Claim, Needs } from './lend.ts'
+import type { Claim, Needs, Used } from './lend.ts'
 import {
   byId,
   destinationsOf,
@@ -44,13 +45,8 @@ export function createUse(needs: Needs) {
       return denied(new AppError('agent.inactive', 'The agent may not use leases.'))
     const ended = endOf(row, clock.now().getTime())
     if (ended) return denied(new AppError('lease.ended', ended))
-    const place = placeOf(claim)
-    if (!isAllowed(destinationsOf(row), claim)) {
-      const what = `${claim.method} ${place}${pathOf(claim)}`
-      return misused(new AppError('egress.denied', `The lease ${row.id} is not for ${what}.`))
-    }
-    const misplaced = misplacement(injectionOf(row), claim.places)
-    if (misplaced) return misused(new AppError('egress.denied', `The lease ${row.id} is lent ${misplaced}`))
+    const abuse = abuseOf(row, claim, clock.now())
+    if (abuse) return misused(new AppError('egress.denied', `The lease ${row.id} is ${abuse}`))
     const principal: Principal = { kind: 'agent', id: row.agent_id, name: row.agent_name, roles: [] }
     const decision = policy.decide({
       principal,
@@ -119,14 +115,18 @@ export function createUse(needs: Needs) {
   }
 
   /** The use is spent by now: when the value cannot be had, that is recorded too, and the next try is another use. */
-  async function valueOfLease(claim: Claim, row: LeaseRow): Promise<Secret> {
+  async function valueOfLease(claim: Claim, row: LeaseRow): Promise<Pick<Used, 'value' | 'aws'>> {
     try {
       const secret = await vault.kv.read(row.secret_path)
       const value = secret && Object.hasOwn(secret.data, row.field) ? secret.data[row.field] : undefined
       if (!value)
         throw new AppError('secret.not_found', `${row.secret_path} has no field ${row.field} any more.`)
       const how = injectionOf(row)
-      return isMinting(how) ? await mint(how, row, secret?.data ?? {}) : value
+      const fields = secret?.data ?? {}
+      if (isMinting(how)) return { value: await mint(how, row, fields) }
+      if (how.kind !== 'aws') return { value }
+      const { key, aws } = signingWith(how, claim, value, fields)
+      return { value: key, aws }
     } catch (error) {
       await audit.recordNow({
         type: 'lease.used',
@@ -140,11 +140,14 @@ export function createUse(needs: Needs) {
     }
   }
 
-  return async (claim: Claim): Promise<{ leaseId: string; value: Secret; prefix: string }> => {
+  return async (claim: Claim): Promise<Used> => {
     const answer = await take(claim)
     if (answer instanceof AppError) throw answer
-    const prefix = injectionOf(answer).prefix ?? ''
-    return { leaseId: answer.id, value: await valueOfLease(claim, answer), prefix }
+    return {
+      leaseId: answer.id,
+      prefix: prefixOf(injectionOf(answer)),
+      ...(await valueOfLease(claim, answer)),
+    }
   }
 }
 
@@ -153,6 +156,16 @@ function strangerTo(row: LeaseRow, claim: Claim): string | undefined {
   const otherRun = row.run_id !== null && claim.runId !== undefined && row.run_id !== claim.runId
   const otherTask = row.task_id !== null && claim.taskId !== undefined && row.task_id !== claim.taskId
   return otherRun || otherTask ? 'This placeholder was lent for another task.' : undefined
+}
+
+/** What the lease is not for, after "is": another destination, another place of the request, another scope. */
+function abuseOf(row: LeaseRow, claim: Claim, now: Date): string | undefined {
+  if (!isAllowed(destinationsOf(row), claim))
+    return `not for ${claim.method} ${placeOf(claim)}${pathOf(claim)}.`
+  const how = injectionOf(row)
+  const wrong =
+    misplacement(how, claim.places) ?? (how.kind === 'aws' ? scopeRefusal(how, claim, now) : undefined)
+  return wrong && `lent ${wrong}`
 }
 
 const isDue = (row: LeaseRow, now: number): boolean => row.state === 'active' && now >= row.expires_at

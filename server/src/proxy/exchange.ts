@@ -5,13 +5,16 @@ import type { Ask, ResolveClaim } from './messages.ts'
 import { exchange, fitsHeader, type RequestParts } from './placeholders.ts'
 import { placesIn } from './places.ts'
 import { type Patterns, shortestValue } from './redact.ts'
+import { type Signing, signatureIn } from './sigv4.ts'
 import type { Tally } from './upstream.ts'
 
-type Resolved = { readonly value: string; readonly prefix: string }
 type Needs = { readonly sandboxId: string; readonly ask: Ask; readonly patterns: Patterns }
 type Asked = { readonly request: IncomingMessage; readonly tunnel: Tunnel; readonly tally: Tally }
+type Resolved = { readonly value: string; readonly prefix: string; readonly signing?: Signing }
+/** `signing`: with what it must be signed before it is sent. */
+export type Exchanged = RequestParts & { readonly signing?: Signing }
 /** Exchanges every placeholder of a request for its value, or says which one may not be and why. */
-export type Exchange = (parts: RequestParts, asked: Asked) => Promise<RequestParts | Verdict>
+export type Exchange = (parts: RequestParts, asked: Asked) => Promise<Exchanged | Verdict>
 
 /** Refusals of a placeholder that no honest program meets; the others say that it came too late, or cannot be answered now. */
 const misuse: readonly Code[] = ['lease.not_found', 'egress.denied', 'policy.denied']
@@ -23,9 +26,14 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
     if ('refusal' in reply) {
       return misuse.includes(reply.refusal.code) ? { ...reply.refusal, outcome: 'misused' } : reply.refusal
     }
-    const { value, leaseId, prefix } = reply.answer
+    const { value, leaseId, prefix, aws } = reply.answer
     patterns.add(value)
+    if (aws?.sessionToken) patterns.add(aws.sessionToken)
     if (leaseId !== null) tally.leaseIds.push(leaseId)
+    if (aws && claim.signing) {
+      const signing = { ...aws, scope: claim.signing, key: value }
+      return { value: aws.accessKeyId, prefix, signing }
+    }
     if (value.length >= shortestValue && fitsHeader(value)) return { value, prefix }
     const reason = `A secret of several lines, or of less than ${shortestValue} characters, cannot be lent through the proxy.`
     return { code: 'request.invalid', reason }
@@ -37,6 +45,7 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
     const values = new Map<string, Resolved>()
     const at = {
       sandboxId,
+      signing: signatureIn(parts.headers)?.scope,
       ...tunnel.route.authority,
       method: request.method ?? '',
       path: pathOf(parts.target),
@@ -46,6 +55,8 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
       if ('code' in resolved) return resolved
       values.set(placeholder, resolved)
     }
-    return values.size === 0 ? parts : exchange(parts, values)
+    if (values.size === 0) return parts
+    const signing = [...values.values()].find((value) => value.signing)?.signing
+    return { ...exchange(parts, values), ...(signing ? { signing } : {}) }
   }
 }

@@ -1,13 +1,15 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream'
 import { refuse } from './answer.ts'
-import { createExchange } from './exchange.ts'
-import { type BodyFraming, framingOf, requestHeaders } from './headers.ts'
+import { createExchange, type Exchanged } from './exchange.ts'
+import { framingOf, requestHeaders } from './headers.ts'
 import { pathOf, refusalOf, type Tunnel, tooLarge, type Verdict } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Limits, Refusal } from './messages.ts'
-import { isTextual, placeholderWatch, type RequestParts } from './placeholders.ts'
+import { placeholderWatch } from './placeholders.ts'
+import { createPrepare, inUnreadBody } from './prepare.ts'
 import type { Patterns } from './redact.ts'
+import { sign } from './sigv4.ts'
 import { meter, newTally, relay, sendTo, type Tally, unreachable } from './upstream.ts'
 
 type Needs = {
@@ -34,18 +36,9 @@ const unavailable: Refusal = {
     'What was done before could not be recorded, so nothing more is let through. See the server’s health.',
 }
 
-const contentTypeOf = (request: IncomingMessage): string => request.headers['content-type'] ?? ''
-
-function isExchangeable(request: IncomingMessage, framing: BodyFraming, limits: Limits): boolean {
-  const coding = request.headers['content-encoding'] ?? 'identity'
-  if (framing.kind !== 'length' || framing.bytes > limits.exchangeBodyBytes) return false
-  return coding === 'identity' && isTextual(contentTypeOf(request))
-}
-
-async function readAll(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk)
-  return Buffer.concat(chunks)
+const undated: Verdict = {
+  code: 'request.invalid',
+  reason: 'A request with an AWS signature needs the header X-Amz-Date of the same day.',
 }
 
 function fail({ response, tally }: Passing, refusal: Verdict, outcome: Tally['outcome'] = 'denied'): void {
@@ -63,27 +56,31 @@ function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void
     tally.bytesOut += bytes
   }, limits.requestBodyBytes)
   counted.once('error', () => fail(passing, tooLarge(limits)))
-  const watched = placeholderWatch(() => {
-    const reason = `A placeholder stands in a body that is not exchanged: only text of a declared length up to ${limits.exchangeBodyBytes} bytes is. Send it in a header.`
-    fail(passing, { code: 'request.invalid', reason, outcome: 'misused' })
-  })
+  const watched = placeholderWatch(() => fail(passing, inUnreadBody(limits)))
   pipeline(request, counted, watched, upstream, () => {
     // Every error has been told where it arose: by the limit, the watch, the upstream request or the client's leaving.
   })
 }
 
 export function createForward({ sandboxId, ask, ledger, patterns, limits }: Needs): Forward {
-  const exchange = createExchange({ sandboxId, ask, patterns })
+  const prepare = createPrepare(createExchange({ sandboxId, ask, patterns }), limits)
 
-  const pass = (passing: Passing, parts: RequestParts, framing: BodyFraming): void => {
-    const { request, response, tunnel, tally } = passing
+  /** As they go out; undefined when they cannot be signed. */
+  const headersOf = ({ request }: Passing, parts: Exchanged): string[] | undefined => {
     const method = request.method ?? ''
+    const { body, signing } = parts
     const headers = requestHeaders(parts.headers, {
       method,
-      framing: parts.body ? { kind: 'length', bytes: parts.body.length } : framing,
+      framing: body ? { kind: 'length', bytes: body.length } : framingOf(request.rawHeaders),
       wholeOnly: patterns.all.length > 0,
     })
-    const upstream = sendTo(tunnel.route, { method, target: parts.target, headers }, limits)
+    return signing ? sign({ ...parts, method, headers }, signing) : headers
+  }
+
+  const pass = (passing: Passing, { target, body }: Exchanged, headers: readonly string[]): void => {
+    const { request, response, tunnel, tally } = passing
+    const method = request.method ?? ''
+    const upstream = sendTo(tunnel.route, { method, target, headers }, limits)
     upstream.on('error', (error) => {
       if (response.headersSent) response.destroy()
       fail(passing, unreachable(tunnel.route, error), 'failed')
@@ -95,8 +92,8 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
       fail(passing, refusal, 'failed')
     })
     response.once('close', () => upstream.destroy())
-    if (parts.body) tally.bytesOut = parts.body.length
-    if (parts.body || framing.kind === 'none') upstream.end(parts.body)
+    if (body) tally.bytesOut = body.length
+    if (body || framingOf(request.rawHeaders).kind === 'none') upstream.end(body)
     else stream(passing, upstream, limits)
   }
 
@@ -104,14 +101,13 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
     const { request, response, tunnel } = passing
     const early = refusalOf(request, tunnel, limits) ?? ((await ledger.settle()) ? undefined : unavailable)
     if (early) return fail(passing, early)
-    const framing = framingOf(request.rawHeaders)
-    if (expectsContinue) response.writeContinue()
-    const body = isExchangeable(request, framing, limits) ? await readAll(request) : undefined
-    const target = request.url ?? ''
-    const contentType = contentTypeOf(request)
-    const parts = await exchange({ target, headers: request.rawHeaders, body, contentType }, passing)
+    const parts = await prepare(passing, () => {
+      if (expectsContinue) response.writeContinue()
+    })
     if ('code' in parts) return fail(passing, parts)
-    if (!response.destroyed) pass(passing, parts, framing)
+    const headers = headersOf(passing, parts)
+    if (!headers) return fail(passing, undated)
+    if (!response.destroyed) pass(passing, parts, headers)
   }
 
   const recordAtEnd = ({ request, response, tunnel, tally }: Passing): void => {

@@ -1,6 +1,7 @@
 import { AppError, type Log, reasonOf, type Secret } from '../core/index.ts'
 import type { Question, Questions, Refusal, Reply, Report } from './messages.ts'
 import type { Place } from './places.ts'
+import type { Scope } from './sigv4.ts'
 
 /** Whom a channel belongs to; the server's own knowledge, not something that the child may claim. */
 export type ChannelOwner = {
@@ -18,6 +19,7 @@ export type EgressClaim = ChannelOwner & {
   /** Without its query. */
   readonly path: string
   readonly places: readonly Place[]
+  readonly signing: Scope | undefined
 }
 
 export type EgressRecord = ChannelOwner & Report
@@ -27,6 +29,8 @@ type Lent = {
   readonly leaseId?: string
   /** What stands in front of the placeholder, and is exchanged with it. */
   readonly prefix?: string
+  /** With it, `value` is a key to sign with, and never sent. */
+  readonly aws?: { readonly accessKeyId: string; readonly sessionToken: Secret | undefined } | undefined
 }
 
 /** What the proxy asks the rest of the system, for each use. A refusal is a thrown AppError. */
@@ -72,10 +76,19 @@ export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answer
     admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
     async resolve({ owner, values, onLent }, claim) {
-      const { value, leaseId, prefix } = await gate.resolve({ ...claim, ...owner })
-      values.set(claim.placeholder, value)
-      onLent?.(value)
-      return { value: value.reveal(), leaseId: leaseId ?? null, prefix: prefix ?? '' }
+      const { value, leaseId, prefix, aws } = await gate.resolve({ ...claim, ...owner })
+      const sessionToken = aws?.sessionToken
+      for (const [name, known] of Object.entries({ value, sessionToken })) {
+        if (!known) continue
+        values.set(`${claim.placeholder} ${name}`, known)
+        onLent?.(known)
+      }
+      return {
+        value: value.reveal(),
+        leaseId: leaseId ?? null,
+        prefix: prefix ?? '',
+        aws: aws ? { accessKeyId: aws.accessKeyId, sessionToken: sessionToken?.reveal() ?? null } : null,
+      }
     },
     async record({ owner }, entry) {
       try {

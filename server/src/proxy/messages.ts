@@ -1,6 +1,7 @@
 import type { Code } from '@keyward/contract'
 import type { EgressRule } from './destination.ts'
 import type { Place } from './places.ts'
+import type { Scope, Signing } from './sigv4.ts'
 
 /** What server and child say to each other over their private channel. */
 
@@ -9,6 +10,8 @@ export type Limits = {
   readonly requestBodyBytes: number
   /** A textual body of a declared length up to this is read whole, so that placeholders in it can be exchanged. */
   readonly exchangeBodyBytes: number
+  /** A body up to this is read whole when an AWS signature over it must be made. */
+  readonly signedBodyBytes: number
   readonly connections: number
   readonly handshakeSeconds: number
   readonly connectSeconds: number
@@ -22,6 +25,7 @@ export const defaultLimits: Limits = {
   headerBytes: 32 * 1024,
   requestBodyBytes: 256 * 1024 * 1024,
   exchangeBodyBytes: 64 * 1024,
+  signedBodyBytes: 8 * 1024 * 1024,
   connections: 128,
   handshakeSeconds: 10,
   connectSeconds: 15,
@@ -70,6 +74,8 @@ export type ResolveClaim = {
   readonly method: string
   readonly path: string
   readonly places: readonly Place[]
+  /** What the request's AWS signature is for. */
+  readonly signing: Scope | undefined
 }
 
 /** What the child may ask for, and the answers. */
@@ -79,7 +85,15 @@ export type Questions = {
     answer: { allow: boolean; reason: string }
   }
   lookup: { ask: { sandboxId: string; host: string }; answer: string[] }
-  resolve: { ask: ResolveClaim; answer: { value: string; leaseId: string | null; prefix: string } }
+  resolve: {
+    ask: ResolveClaim
+    answer: {
+      value: string
+      leaseId: string | null
+      prefix: string
+      aws: Pick<Signing, 'accessKeyId' | 'sessionToken'> | null
+    }
+  }
   record: { ask: Report; answer: null }
 }
 export type Question = keyof Questions

@@ -1,8 +1,8 @@
 import { Transform } from 'node:stream'
 
-/** What an agent holds in place of a secret. */
-const placeholder = /kwp_[0-9A-Za-z]{32}/g
-const placeholderLength = 36
+/** What an agent holds in place of a secret; the second is shaped like an access key id of AWS. */
+const placeholder = /kwp_[0-9A-Za-z]{32}|AKIAKEYW[A-Z2-7]{12}/g
+const longestPlaceholder = 36
 
 /** The parts of a request that a placeholder may stand in. `headers` alternates names and values, as Node's rawHeaders. */
 export type RequestParts = {
@@ -92,7 +92,7 @@ export function placeholderWatch(onFound: (placeholder: string) => void): Transf
       const text = tail + chunk.toString('latin1')
       const [found] = placeholdersIn(text)
       if (found === undefined) {
-        tail = text.slice(-(placeholderLength - 1))
+        tail = text.slice(-(longestPlaceholder - 1))
         done(null, chunk)
         return
       }

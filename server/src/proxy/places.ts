@@ -1,7 +1,8 @@
 import { isForm, isJson, placeholdersIn, type RequestParts, readBasic } from './placeholders.ts'
+import { readSignature } from './sigv4.ts'
 
 /**
- * Where in a request a placeholder stands, as the server judges it: `bearer`, `basic:password`, `header:x-api-key`,
+ * Where in a request a placeholder stands, as the server judges it: `bearer`, `aws`, `basic:password`, `header:x-api-key`,
  * `query:key`, `path`, `cookie:session`, `body:/auth/key`, or `body` where nobody can say which part of it.
  */
 export type Place = string
@@ -53,9 +54,13 @@ function noteHeader(name: string, value: string, note: Note): void {
     note(username, 'basic:username')
     note(password.join(':'), 'basic:password')
   } else {
-    const isBearer = name === 'authorization' && /^bearer +\S+$/i.test(value)
-    note(basic?.text ?? value, isBearer ? 'bearer' : `header:${name}`)
+    note(basic?.text ?? value, name === 'authorization' ? authorizationPlace(value) : `header:${name}`)
   }
+}
+
+function authorizationPlace(value: string): Place {
+  if (/^bearer +\S+$/i.test(value)) return 'bearer'
+  return readSignature(value) ? 'aws' : 'header:authorization'
 }
 
 function noteBody(text: string, contentType: string, note: Note): void {

@@ -214,6 +214,7 @@ export function commandEnvironment(spec: SandboxSpec): Record<string, string> {
           SSL_CERT_FILE: certificates,
           CURL_CA_BUNDLE: certificates,
           REQUESTS_CA_BUNDLE: certificates,
+          AWS_CA_BUNDLE: certificates,
           GIT_SSL_CAINFO: certificates,
           PIP_CERT: certificates,
         }

@@ -1,5 +1,5 @@
 // What the tests of the egress proxy share: a real child process, a real TLS server, and a client that speaks CONNECT by hand.
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer } from 'node:https'
@@ -13,6 +13,7 @@ import type { EgressRule } from '../../src/proxy/destination.ts'
 import type { EgressClaim, EgressRecord, Gate } from '../../src/proxy/gate.ts'
 import type { Limits } from '../../src/proxy/messages.ts'
 import { createProxy, type Proxy as EgressProxy } from '../../src/proxy/proxy.ts'
+import type { Scope } from '../../src/proxy/sigv4.ts'
 import { createAuthority } from '../../src/proxy/x509.ts'
 import { cleanUp } from './clean-up.ts'
 
@@ -53,10 +54,20 @@ export type TestGate = Gate & {
   readonly records: EgressRecord[]
   readonly claims: EgressClaim[]
   readonly lookups: string[]
-  readonly leases: Map<string, { value: string; host: string; ended?: boolean; prefix?: string }>
+  readonly leases: Map<string, { value: string; host: string; ended?: boolean; prefix?: string; aws?: Aws }>
   readonly denied: Set<string>
   readonly names: Map<string, string[]>
   failing: boolean
+}
+
+type Aws = { readonly accessKeyId: string; readonly sessionToken?: string }
+
+function signingOf(secretKey: string, { date, region, service }: Scope, { accessKeyId, sessionToken }: Aws) {
+  const from: Buffer = Buffer.from(`AWS4${secretKey}`)
+  const parts = [date, region, service, 'aws4_request']
+  const key = parts.reduce((parent, part) => createHmac('sha256', parent).update(part).digest(), from)
+  const token = sessionToken === undefined ? undefined : new Secret(sessionToken)
+  return { value: new Secret(key.toString('hex')), aws: { accessKeyId, sessionToken: token } }
 }
 
 /** A gate as main composes one, with leases in memory. */
@@ -77,6 +88,8 @@ export function createTestGate(): TestGate {
       if (lease.host !== claim.host) throw new AppError('egress.denied', 'The lease is for another host.')
       if (lease.ended) throw new AppError('lease.ended')
       const prefix = lease.prefix === undefined ? {} : { prefix: lease.prefix }
+      if (lease.aws && claim.signing)
+        return { ...signingOf(lease.value, claim.signing, lease.aws), leaseId: 'lease_1' }
       return { value: new Secret(lease.value), leaseId: 'lease_1', ...prefix }
     },
     async record(entry) {
