@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Audit, auditMigrations, createAudit, createFileAnchor } from '../../src/audit/index.ts'
+import {
+  type Audit,
+  auditMigrations,
+  createAudit,
+  createFileAnchor,
+  openFileJournal,
+} from '../../src/audit/index.ts'
 import { type Bus, busMigrations, createBus } from '../../src/bus/index.ts'
 import { type Clock, silentLog } from '../../src/core/index.ts'
 import { type Migration, openDataFolder, openStore, type Store } from '../../src/store/index.ts'
@@ -65,6 +71,7 @@ export async function openWorld(
   const close = async (): Promise<void> => {
     if (!open) return
     open = false
+    audit.close()
     await store.close()
     folder.release()
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })
@@ -72,7 +79,10 @@ export async function openWorld(
   cleanUp(t, close)
   await store.migrate([...auditMigrations, ...busMigrations, ...migrations])
   const anchor = createFileAnchor(join(dataDir, 'audit.anchor'))
-  const audit = createAudit({ store, clock, anchor, signingKey: async () => undefined })
+  const journal =
+    store.dialect === 'sqlite' ? openFileJournal(join(dataDir, 'audit.journal'), 'disk') : undefined
+  const audit = createAudit({ store, clock, anchor, signingKey: async () => undefined, journal })
+  await audit.start()
   const bus = createBus({ store, clock, log: silentLog })
   return { store, audit, bus, clock, dataDir, close }
 }

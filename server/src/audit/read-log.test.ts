@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { cpSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { AuditEntry, AuditHead } from '@keyward/contract'
+import { openWorld, temporaryFolder } from '../../test/support/world.ts'
+import { AppError } from '../core/index.ts'
+import { type Durability, type Store, sql } from '../store/index.ts'
+import { createAudit, createFileAnchor, type EntryInput, openFileJournal, problemOfEntry } from './index.ts'
+
+const read = (target: string, more: Partial<EntryInput> = {}): EntryInput => ({
+  type: 'secret.read',
+  outcome: 'done',
+  actor: 'person:ada',
+  target,
+  ...more,
+})
+
+const pageOf = async (audit: ReturnType<typeof createAudit>): Promise<AuditEntry[]> =>
+  (await audit.page({ limit: 10_000, order: 'asc' })).items
+const targets = (entries: readonly AuditEntry[]): string[] => entries.map(({ target }) => target)
+
+/** Every hash and link, from the first entry on. */
+function assertChain(entries: readonly AuditEntry[]): void {
+  let last: Pick<AuditHead, 'seq' | 'hash'> = { seq: 0, hash: '0'.repeat(64) }
+  for (const entry of entries) {
+    assert.equal(problemOfEntry(entry, last), undefined)
+    last = entry
+  }
+}
+
+/** What a killed process would leave of a world, opened again in a folder of its own. */
+async function afterKill(t: TestContext, { dataDir }: { dataDir: string }) {
+  const copy = join(temporaryFolder(t), 'data')
+  mkdirSync(copy, { mode: 0o700 })
+  // The shared memory of the database dies with its processes.
+  cpSync(dataDir, copy, { recursive: true, filter: (path) => !path.endsWith('-shm') })
+  return openWorld(t, [], { dataDir: copy })
+}
+
+const stored = async ({ store }: { store: Store }): Promise<number> =>
+  (await store.get<{ n: number }>(sql`select count(*) as n from audit_entries`))?.n ?? 0
+
+test('GOV-1: an entry of a read is in the journal when it is recorded, and in the chain before anybody looks', async (t) => {
+  const world = await openWorld(t)
+  await Promise.all(['a', 'b', 'c'].map((name) => world.audit.recordRead(read(`secret:${name}`))))
+  assert.equal(await stored(world), 0)
+  const entries = await pageOf(world.audit)
+  assert.deepEqual(targets(entries), ['secret:a', 'secret:b', 'secret:c'])
+  assertChain(entries)
+  assert.equal(world.audit.health().seq, 3)
+})
+
+test('GOV-1: reads and changes stand in the chain in the order in which they were answered', async (t) => {
+  const { audit } = await openWorld(t)
+  for (let i = 0; i < 40; i++)
+    await (i % 3 === 2 ? audit.recordNow(read(`secret:${i}`)) : audit.recordRead(read(`secret:${i}`)))
+  const entries = await pageOf(audit)
+  assert.deepEqual(
+    targets(entries),
+    Array.from({ length: 40 }, (_, i) => `secret:${i}`),
+  )
+  assertChain(entries)
+})
+
+test('GOV-1: after a kill the chain has what only the journal had, once, however often it starts', async (t) => {
+  const world = await openWorld(t)
+  await world.audit.recordNow(read('secret:1'))
+  for (const name of ['2', '3']) await world.audit.recordRead(read(`secret:${name}`))
+  const second = await afterKill(t, world)
+  assert.deepEqual(targets(await pageOf(second.audit)), ['secret:1', 'secret:2', 'secret:3'])
+  await second.audit.recordRead(read('secret:4'))
+  const third = await afterKill(t, second)
+  const entries = await pageOf(third.audit)
+  assert.deepEqual(targets(entries), ['secret:1', 'secret:2', 'secret:3', 'secret:4'])
+  assertChain(entries)
+})
+
+test('GOV-1: a kill right after the chain has taken entries from the journal doubles none of them', async (t) => {
+  const world = await openWorld(t)
+  await world.audit.recordRead(read('secret:1'))
+  await world.audit.recordNow(read('secret:2'))
+  await world.audit.recordRead(read('secret:3'))
+  const second = await afterKill(t, world)
+  assert.deepEqual(targets(await pageOf(second.audit)), ['secret:1', 'secret:2', 'secret:3'])
+})
+
+test('GOV-1: no text that a caller can send comes out of the journal other than it went in', async (t) => {
+  const world = await openWorld(t)
+  const texts = ['\ud800', 'a\0b', 'tab\there', 'line\nhere', 'back\\slash "quoted"', '\ufeffü😀\u2028', '']
+  for (const text of texts)
+    await world.audit.recordRead(
+      read(`Secret:${text}`, { actor: `agent:${text}`, correlation: text, detail: { text, list: [text] } }),
+    )
+  const [left, kept] = [await pageOf((await afterKill(t, world)).audit), await pageOf(world.audit)]
+  assertChain(left)
+  assert.deepEqual(
+    left.map(({ actor, correlation, detail }) => [actor, correlation, detail]),
+    kept.map(({ actor, correlation, detail }) => [actor, correlation, detail]),
+  )
+  assert.equal(kept[2]?.correlation, 'tab\there')
+})
+
+test('GOV-1: more reads than the journal holds are all in the chain, in order', async (t) => {
+  const { audit } = await openWorld(t)
+  const detail = { note: 'x'.repeat(2000) }
+  const names = Array.from({ length: 2500 }, (_, i) => `secret:${i}`)
+  for (let from = 0; from < names.length; from += 250)
+    await Promise.all(names.slice(from, from + 250).map((name) => audit.recordRead(read(name, { detail }))))
+  const entries = await pageOf(audit)
+  assert.deepEqual(targets(entries), names)
+  assertChain(entries)
+})
+
+test('GOV-1: an entry that is larger than a frame goes into the chain by itself', async (t) => {
+  const world = await openWorld(t)
+  await world.audit.recordRead(read('secret:small'))
+  await world.audit.recordRead(read(`secret:${'x'.repeat(200_000)}`))
+  assert.equal(await stored(world), 2)
+  assertChain(await pageOf(world.audit))
+})
+
+/** A log on a store and a journal that can be made to fail. */
+async function openFaulty(t: TestContext, durability: Durability = 'disk') {
+  const world = await openWorld(t)
+  const fault = { store: false, journal: false }
+  const refuse = (which: keyof typeof fault): void => {
+    if (fault[which]) throw new AppError('store.full', 'the disk is full')
+  }
+  const store: Store = {
+    ...world.store,
+    async write(work, wanted) {
+      refuse('store')
+      return world.store.write(work, wanted)
+    },
+    async check() {
+      refuse('store')
+      await world.store.check()
+    },
+  }
+  const file = openFileJournal(join(world.dataDir, 'audit.journal'), durability)
+  const journal: typeof file = {
+    ...file,
+    write(text) {
+      refuse('journal')
+      return file.write(text)
+    },
+    check() {
+      refuse('journal')
+      file.check()
+    },
+  }
+  const anchor = createFileAnchor(join(world.dataDir, 'audit.anchor'))
+  const audit = createAudit({
+    store,
+    clock: world.clock,
+    anchor,
+    signingKey: async () => undefined,
+    readDurability: durability,
+    journal,
+  })
+  await audit.start()
+  t.after(() => audit.close())
+  return { ...world, audit, fault }
+}
+
+for (const durability of ['disk', 'kernel'] as const)
+  test(`GOV-1: what cannot be written to the journal is refused, and health says so until it can (${durability})`, async (t) => {
+    const { audit, fault } = await openFaulty(t, durability)
+    fault.journal = true
+    await assert.rejects(audit.recordRead(read('secret:lost')), { code: 'audit.unavailable' })
+    assert.equal(audit.health().state, 'failing')
+    await assert.rejects(audit.anchor(), { code: 'store.full' })
+    fault.journal = false
+    await audit.anchor()
+    assert.equal(audit.health().state, 'ok')
+    await audit.recordRead(read('secret:kept'))
+    assert.deepEqual(targets(await pageOf(audit)), ['secret:kept'])
+  })
+
+test('GOV-1: while the chain cannot be written no more reads are recorded, and none that was is lost', async (t) => {
+  const { audit, fault } = await openFaulty(t)
+  await audit.recordRead(read('secret:1'))
+  fault.store = true
+  await assert.rejects(audit.recordNow(read('secret:lost')), { code: 'audit.unavailable' })
+  await assert.rejects(audit.recordRead(read('secret:lost')), { code: 'audit.unavailable' })
+  await assert.rejects(audit.anchor(), { code: 'audit.unavailable' })
+  assert.equal(audit.health().state, 'failing')
+  fault.store = false
+  await audit.recordRead(read('secret:2'))
+  await audit.anchor()
+  assert.deepEqual(audit.health(), { state: 'ok', reason: null, seq: 2 })
+  assert.deepEqual(targets(await pageOf(audit)), ['secret:1', 'secret:2'])
+})
+
+test('GOV-1: a transaction that fails takes nothing out of the journal', async (t) => {
+  const { audit, store } = await openWorld(t)
+  await audit.recordRead(read('secret:1'))
+  const failing = store.write(async (tx) => {
+    await audit.record(tx, read('secret:undone'))
+    throw new Error('the change failed')
+  })
+  await assert.rejects(failing, /the change failed/)
+  await store.write((tx) =>
+    tx.run(sql`create trigger full before insert on audit_entries
+    begin select raise(abort, 'full'); end`),
+  )
+  await assert.rejects(audit.recordNow(read('secret:lost')), { code: 'audit.unavailable' })
+  await store.write((tx) => tx.run(sql`drop trigger full`))
+  await audit.recordRead(read('secret:2'))
+  assert.deepEqual(targets(await pageOf(audit)), ['secret:1', 'secret:2'])
+})
+
+test('GOV-1: without a journal reads that come together share a commit, and are in the chain at once', async (t) => {
+  const { store, clock, dataDir } = await openWorld(t)
+  const anchor = createFileAnchor(join(dataDir, 'audit.anchor'))
+  const audit = createAudit({ store, clock, anchor, signingKey: async () => undefined })
+  await Promise.all(['a', 'b'].map((name) => audit.recordRead(read(`secret:${name}`))))
+  assert.equal(await stored({ store }), 2)
+})
