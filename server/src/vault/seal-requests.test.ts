@@ -24,8 +24,8 @@ test('VAULT-2: seal-status and health tell each state, and the codes are those t
   await vault.unseal(shares[1] ?? new Secret(''))
   const open = await status()
   assert.deepEqual(
-    [open['sealed'], open['progress'], open['nonce'], open['cluster_name'], open['migration']],
-    [false, 0, '', 'keyward', false],
+    [open['sealed'], open['progress'], open['nonce'], open['migration']],
+    [false, 0, '', false],
   )
   assert.deepEqual(
     [await codes('?standbyok=true&perfstandbyok=true&drsecondarycode=472'), await codes('?activecode=203')],
@@ -41,6 +41,30 @@ test('VAULT-2: seal-status and health tell each state, and the codes are those t
     body: undefined,
   })
   assert.deepEqual([head.status, head.body], [200, undefined])
+})
+
+test('VAULT-2: a vault has a name and an id of its own for ever, and tells them while it is open', async (t) => {
+  const { vault, rootToken, shares } = await openUnsealedVault(t, {
+    seal: { seal: 'shamir', shares: 1, threshold: 1 },
+  })
+  const anybody = callerOf(vault)
+  const told = async (path: string) => {
+    const { cluster_name: name, cluster_id: id } = (await anybody('GET', path)).body
+    return { name, id }
+  }
+  const first = await told('sys/seal-status')
+  assert.match(String(first.id), /^[0-9a-f-]{36}$/)
+  assert.equal(first.name, `keyward-${String(first.id).slice(0, 8)}`)
+  assert.deepEqual(await told('sys/health'), first)
+  const settings = await callerOf(vault, rootToken)('GET', 'sys/config/state/sanitized')
+  assert.equal((settings.body['data'] as Record<string, unknown>)['cluster_name'], first.name)
+  await vault.seal(by)
+  for (const path of ['sys/seal-status', 'sys/health'])
+    assert.deepEqual(await told(path), { name: undefined, id: undefined })
+  await vault.unseal(new Secret(shares[0] ?? ''))
+  assert.deepEqual(await told('sys/health'), first)
+  const other = await openUnsealedVault(t)
+  assert.notEqual((await callerOf(other.vault)('GET', 'sys/health')).body['cluster_id'], first.id)
 })
 
 test('VAULT-2: one server is asked for no leader, sealed or not, and gives up nothing', async (t) => {

@@ -1,4 +1,5 @@
 import { AppError, type Clock, Secret } from '../core/index.ts'
+import type { Cluster } from './cluster.ts'
 import { booleanField, countField, listField, parseBody, textField } from './fields.ts'
 import { failureOf } from './render.ts'
 import type { VaultRequest, VaultResponse } from './request-context.ts'
@@ -20,6 +21,7 @@ type Needs = {
   /** Reported to clients, which compare it. */
   version: string
   status: () => VaultStatus
+  cluster: Cluster['current']
   /** What seals a vault that is made here. */
   newSeal: () => SealKind
   initialise: (options: SealOptions) => Promise<Initialised>
@@ -59,7 +61,11 @@ export function createSealRequests(
 /** There is one server, and it is not called a leader. */
 const leader = { ha_enabled: false, is_self: false, leader_address: '', leader_cluster_address: '' }
 
-function statusView({ status, version }: Pick<Needs, 'status' | 'version'>): Record<string, unknown> {
+function statusView({
+  status,
+  version,
+  cluster,
+}: Pick<Needs, 'status' | 'version' | 'cluster'>): Record<string, unknown> {
   const { seal, initialised, sealed, threshold, shares, progress, attempt, migration } = status()
   const recovery = seal !== 'shamir'
   return {
@@ -74,12 +80,15 @@ function statusView({ status, version }: Pick<Needs, 'status' | 'version'>): Rec
     ...(recovery ? { recovery_seal_type: 'shamir' } : {}),
     version,
     migration,
-    ...(sealed ? {} : { cluster_name: 'keyward', cluster_id: '' }),
+    ...clusterView(cluster()),
     storage_type: 'keyward',
   }
 }
 
-function health({ status, version, clock }: Needs, { query }: VaultRequest): VaultResponse {
+const clusterView = (cluster: ReturnType<Needs['cluster']>) =>
+  cluster ? { cluster_name: cluster.name, cluster_id: cluster.id } : {}
+
+function health({ status, version, clock, cluster }: Needs, { query }: VaultRequest): VaultResponse {
   const now = status()
   const { initialised, sealed } = now
   return json(healthCode(now, query), {
@@ -90,7 +99,7 @@ function health({ status, version, clock }: Needs, { query }: VaultRequest): Vau
     replication_dr_mode: sealed ? 'unknown' : 'disabled',
     server_time_utc: Math.floor(clock.now().getTime() / 1000),
     version,
-    ...(sealed ? {} : { cluster_name: 'keyward', cluster_id: '' }),
+    ...clusterView(cluster()),
   })
 }
 

@@ -5,6 +5,7 @@ import { createPolicies } from './acl/policies.ts'
 import { type Act, type Acted, createActing } from './acting.ts'
 import { createLockouts } from './auth/lockouts.ts'
 import { createBarrier } from './barrier/barrier.ts'
+import { createCluster } from './cluster.ts'
 import { dialectVersion } from './dialect-version.ts'
 import type { Engine, RenewalTerms } from './engine.ts'
 import { createEngineMakers } from './engine-makers.ts'
@@ -146,6 +147,7 @@ export function createVault(needs: Needs): Vault {
     },
   })
   const leases = createLeases({ store, audit, barrier, clock, log, mounts, isOpen: () => active })
+  const cluster = createCluster({ barrier, store })
   const serverSystem = createServerSystem({
     store,
     audit,
@@ -157,6 +159,7 @@ export function createVault(needs: Needs): Vault {
     tokens,
     identity,
     leases,
+    cluster,
     version: dialectVersion(needs.version),
     auditFolders: needs.auditFolders ?? [],
     reload,
@@ -279,6 +282,7 @@ export function createVault(needs: Needs): Vault {
     clock,
     version: dialectVersion(needs.version),
     status,
+    cluster: cluster.current,
     newSeal: () => needs.wantedSeal ?? 'shamir',
     initialise: opening.initialise,
     unseal: opening.unseal,

@@ -1,8 +1,9 @@
 import { AppError } from '../../../core/index.ts'
+import type { Cluster } from '../../cluster.ts'
 import type { PathSpec } from '../../engine.ts'
 import { listField } from '../../fields.ts'
 
-type Needs = { storageType: string }
+type Needs = { storageType: string; cluster: Cluster['current'] }
 
 /** `sys/config`: settings that clients ask for. */
 export function configPaths(needs: Needs): PathSpec[] {
@@ -15,7 +16,7 @@ export function configPaths(needs: Needs): PathSpec[] {
         data: {
           api_addr: '',
           cluster_addr: '',
-          cluster_name: 'keyward',
+          cluster_name: needs.cluster()?.name ?? '',
           default_lease_ttl: 0,
           max_lease_ttl: 0,
           listeners: [{ type: 'tcp', config: null }],

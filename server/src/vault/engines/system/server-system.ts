@@ -3,6 +3,7 @@ import type { Clock, Log } from '../../../core/index.ts'
 import type { Store } from '../../../store/index.ts'
 import { createAuditDevices } from '../../audit-devices/audit-devices.ts'
 import type { Barrier } from '../../barrier/barrier.ts'
+import type { Cluster } from '../../cluster.ts'
 import type { PathSpec } from '../../engine.ts'
 import type { Identity } from '../../identity/identity.ts'
 import type { Leases } from '../../leases/leases.ts'
@@ -37,6 +38,7 @@ type Needs = {
   tokens: Pick<Tokens, 'accessors' | 'authenticate'>
   identity: Pick<Identity, 'countEntities'>
   leases: Pick<Leases, 'closeMount' | 'pages'>
+  cluster: Cluster
   version: string
   auditFolders: readonly string[]
   /** The storage is another's now: everything in memory is old. */
@@ -55,7 +57,7 @@ export type ServerSystem = {
 }
 
 export function createServerSystem(needs: Needs): ServerSystem {
-  const { store, clock, mounts, tokens, leases, identity, version } = needs
+  const { store, clock, mounts, tokens, leases, identity, cluster, version } = needs
   const requests = createRequestCounts(clock)
   const versions = createVersionHistory(needs)
   const help = createPathHelp({ ...needs, authenticate: tokens.authenticate, now: clock.now })
@@ -79,15 +81,17 @@ export function createServerSystem(needs: Needs): ServerSystem {
         countLeases: leases.pages.count,
       }),
       ...storagePaths(createSnapshots(needs), needs.reload),
-      ...configPaths({ storageType: store.dialect }),
+      ...configPaths({ storageType: store.dialect, cluster: cluster.current }),
       ...refusedPaths(),
     ],
     async opened() {
+      await cluster.load()
       await versions.note()
       await devices.load()
       await limits.load()
     },
     shut() {
+      cluster.forget()
       devices.forget()
       limits.forget()
     },
