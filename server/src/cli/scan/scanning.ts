@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { buffer, text as readText } from 'node:stream/consumers'
+import { setFlagsFromString } from 'node:v8'
 import { AppError } from '../../core/index.ts'
 import {
   createIgnoreList,
@@ -46,6 +47,8 @@ export async function prepareScan(
     readSettings(folder, named),
     readBaseline(cwd, options.baseline),
   ])
+  // What a scan makes is gone at once: its youngest memory need not grow, which saves a third of all.
+  setFlagsFromString('--semi-space-growth-factor=1')
   const searchPath = env['PATH'] ?? ''
   const scanner = createScanner({
     fingerprintKey: key,
