@@ -1,21 +1,32 @@
 /** What contents are, by how they begin: a name promises, the bytes tell. */
 export type ContentsKind = 'text' | 'binary' | 'media' | 'archive'
-export type Packing = 'gzip' | 'zstd' | 'tar' | 'zip'
+export type Packing = 'gzip' | 'zstd' | 'xz' | 'bzip2' | 'tar' | 'zip' | 'ar' | 'cpio' | 'rpm' | 'pdf'
+
+/** Bytes in a row; any byte where none is given. */
+type Signature = readonly (number | undefined)[]
 
 const probeBytes = 8192
 
 /** So much of the beginning must be there for `packingOf` to tell. */
 export const headBytes = 512
 
-const signatures: readonly (readonly [Packing, number, readonly number[]])[] = [
+const signatures: readonly (readonly [Packing, number, Signature])[] = [
   ['gzip', 0, [0x1f, 0x8b, 8]],
   ['zstd', 0, [0x28, 0xb5, 0x2f, 0xfd]],
+  ['xz', 0, [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]],
+  // With the mark of its first block, because three letters are soon written.
+  ['bzip2', 0, [0x42, 0x5a, 0x68, undefined, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59]],
   ['zip', 0, [0x50, 0x4b, 3, 4]],
+  ['ar', 0, [...Buffer.from('!<arch>\n')]],
+  ['cpio', 0, [...Buffer.from('07070'), undefined, ...Buffer.from('0')]],
+  ['rpm', 0, [0xed, 0xab, 0xee, 0xdb]],
+  ['pdf', 0, [...Buffer.from('%PDF-1.')]],
+  ['pdf', 0, [...Buffer.from('%PDF-2.')]],
   ['tar', 257, [0x75, 0x73, 0x74, 0x61, 0x72]],
 ]
 
 /** Pictures, sound, fonts, and what is packed in ways that are not undone here: nothing in them can be read. */
-const media: readonly (readonly number[])[] = [
+const media: readonly Signature[] = [
   [0x89, 0x50, 0x4e, 0x47],
   [0xff, 0xd8, 0xff],
   [0x47, 0x49, 0x46, 0x38],
@@ -24,14 +35,13 @@ const media: readonly (readonly number[])[] = [
   [0x77, 0x4f, 0x46, 0x32],
   [0x4f, 0x67, 0x67, 0x53],
   [0x49, 0x44, 0x33],
-  [0xfd, 0x37, 0x7a, 0x58, 0x5a],
-  [0x42, 0x5a, 0x68],
   [0x37, 0x7a, 0xbc, 0xaf],
   [0, 1, 0, 0, 0],
 ]
 
-const startsAt = (head: Buffer, at: number, signature: readonly number[]): boolean =>
-  head.length >= at + signature.length && signature.every((byte, index) => head[at + index] === byte)
+const startsAt = (head: Buffer, at: number, signature: Signature): boolean =>
+  head.length >= at + signature.length &&
+  signature.every((byte, index) => byte === undefined || head[at + index] === byte)
 
 export function packingOf(head: Buffer): Packing | undefined {
   return signatures.find(([, at, signature]) => startsAt(head, at, signature))?.[0]

@@ -1,9 +1,16 @@
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { reasonOf } from '../../core/index.ts'
+import { arEntries } from './ar.ts'
 import { type ByteQueue, createByteQueue } from './byte-queue.ts'
-import { headBytes, packingOf } from './contents-kind.ts'
-import { tarEntries } from './tar.ts'
+import { unpackBzip2 } from './bzip2.ts'
+import { headBytes, type Packing, packingOf } from './contents-kind.ts'
+import { cpioEntries } from './cpio.ts'
+import { createPartReader, isDocument } from './office.ts'
+import { pdfParts } from './pdf.ts'
+import { rpmEntries } from './rpm.ts'
+import { type TarEntry, tarEntries } from './tar.ts'
 import { through } from './through.ts'
+import { unpackXz } from './xz.ts'
 import { type Bytes, zipEntries } from './zip.ts'
 
 /** A file inside an archive, named `archive!inner`, however deep it lies. */
@@ -16,8 +23,8 @@ export type Limits = {
   readonly entries: number
   /** Archives inside archives: an image, its layer, a package in it, and what that holds. */
   readonly depth: number
-  /** A zip inside another archive is read from memory, because its directory stands at its end. */
-  readonly innerZipBytes: number
+  /** A zip inside another archive, and a PDF, are read from memory, because they begin at their end. */
+  readonly inMemoryBytes: number
 }
 
 /** A hundred times an archive's size is more than text is packed: beyond that it is made to harm. */
@@ -25,7 +32,7 @@ export const limitsFor = (sizeBytes: number): Limits => ({
   unpackedBytes: Math.min(16e9, 256e6 + 100 * sizeBytes),
   entries: 400_000,
   depth: 5,
-  innerZipBytes: 64e6,
+  inMemoryBytes: 64e6,
 })
 
 type Opened = { readonly limits: Limits; unpackedBytes: number; entries: number }
@@ -75,17 +82,37 @@ async function* inside(
   const packing = packingOf(head)
   if (packing !== undefined && depth >= opened.limits.depth)
     throw atLimit(`archives lie in it more than ${opened.limits.depth} deep`)
-  if (packing === 'gzip' || packing === 'zstd') {
-    const unpack = packing === 'gzip' ? createGunzip() : createZstdDecompress()
-    yield* insidePacked(name, counted(through(body, unpack), opened), opened, depth + 1)
-  } else if (packing === 'tar') {
-    for await (const entry of tarEntries(body)) {
+  const unpack = packing && unpackers[packing]
+  const list = packing && listings[packing]
+  if (unpack) yield* insidePacked(name, counted(unpack(body), opened), opened, depth + 1)
+  else if (list) {
+    for await (const entry of list(body)) {
       countEntry(opened)
       yield* inside(`${name}!${plain(entry.name)}`, entry.body, opened, depth + 1)
     }
   } else if (packing === 'zip') {
     yield* insideZip(name, await inMemory(name, body, opened), opened, depth + 1)
+  } else if (packing === 'pdf') {
+    yield* insidePdf(name, await inMemory(name, body, opened), opened, depth + 1)
   } else yield { name, body }
+}
+
+type Stream = AsyncIterable<Buffer>
+
+/** What is packed as one. */
+const unpackers: Partial<Record<Packing, (packed: Stream) => Stream>> = {
+  gzip: (packed) => through(packed, createGunzip()),
+  zstd: (packed) => through(packed, createZstdDecompress()),
+  xz: unpackXz,
+  bzip2: unpackBzip2,
+}
+
+/** What lists its files one after the other. */
+const listings: Partial<Record<Packing, (archive: Stream) => AsyncIterable<TarEntry>>> = {
+  tar: tarEntries,
+  ar: arEntries,
+  cpio: cpioEntries,
+  rpm: rpmEntries,
 }
 
 /** What was packed alone has the name of the archive without its ending; a tar has the names of its own entries. */
@@ -100,7 +127,7 @@ async function* insidePacked(
   const base = name.split(/[/!]/).at(-1) ?? name
   const alone = packingOf(head) === undefined
   yield* inside(
-    alone ? `${name}!${base.replace(/\.(?:gz|zst)$/i, '')}` : name,
+    alone ? `${name}!${base.replace(/\.(?:gz|zst|xz|bz2)$/i, '')}` : name,
     joined(head, queue),
     opened,
     depth,
@@ -109,13 +136,31 @@ async function* insidePacked(
 
 async function* insideZip(name: string, archive: Bytes, opened: Opened, depth: number): AsyncGenerator<Met> {
   let closed = 0
+  const textOf = isDocument(zipEntries(archive)) ? await createPartReader(zipEntries(archive)) : undefined
   for (const entry of zipEntries(archive)) {
     countEntry(opened)
-    if (entry.body) yield* inside(`${name}!${plain(entry.name)}`, counted(entry.body, opened), opened, depth)
+    const inner = `${name}!${plain(entry.name)}`
+    const body = entry.body && counted(entry.body, opened)
+    const text = body && textOf?.(entry.name, body)
+    // What is said in a document is no XML any more.
+    if (text) yield { name: `${inner}!text.txt`, body: text }
+    else if (body) yield* inside(inner, body, opened, depth)
     else closed++
   }
   if (closed > 0)
     yield { name, problem: `${closed} files in it are encrypted, or packed in a way that is not known here` }
+}
+
+async function* insidePdf(
+  name: string,
+  { sizeBytes, read }: Bytes,
+  opened: Opened,
+  depth: number,
+): AsyncGenerator<Met> {
+  for await (const part of pdfParts(read(0, sizeBytes))) {
+    countEntry(opened)
+    yield* inside(`${name}!${plain(part.name)}`, counted([part.bytes], opened), opened, depth)
+  }
 }
 
 /** Names are a stranger's: without what leads elsewhere, they name a place inside the archive and nothing else. */
@@ -126,8 +171,8 @@ async function inMemory(name: string, body: AsyncIterable<Buffer>, opened: Opene
   let sizeBytes = 0
   for await (const part of body) {
     sizeBytes += part.length
-    if (sizeBytes > opened.limits.innerZipBytes)
-      throw atLimit(`${name}, a zip in it, has more than ${opened.limits.innerZipBytes / 1e6} MB`)
+    if (sizeBytes > opened.limits.inMemoryBytes)
+      throw atLimit(`${name} has to be read whole, and has more than ${opened.limits.inMemoryBytes / 1e6} MB`)
     parts.push(part)
   }
   const all = Buffer.concat(parts)
@@ -139,7 +184,10 @@ async function* joined(head: Buffer, queue: ByteQueue): AsyncGenerator<Buffer> {
   yield* queue.rest()
 }
 
-async function* counted(chunks: AsyncIterable<Buffer>, opened: Opened): AsyncGenerator<Buffer> {
+async function* counted(
+  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
+  opened: Opened,
+): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
     opened.unpackedBytes += chunk.length
     if (opened.unpackedBytes > opened.limits.unpackedBytes)
