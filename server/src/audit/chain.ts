@@ -1,7 +1,9 @@
+import { extname } from 'node:path'
 import type { Store, Tx } from '../store/index.ts'
 import { insertEntries, type NewEntry, putPosition, readPosition, readTip } from './audit-store.ts'
-import { entryOfLine, placed, type Unplaced } from './entry.ts'
+import { placed, type Unplaced } from './entry.ts'
 import type { Journal } from './journal.ts'
+import { appendTexts, type TakingJob, takeFromJournal } from './taking.ts'
 
 /** Puts entries into the chain: those that came with a change in its transaction, and before them those that wait in the journal. */
 export type Chain = {
@@ -16,6 +18,10 @@ export type Chain = {
   /** Takes over what a process that ended has left in the journal. To be called before anything is written. */
   replay(): Promise<void>
 }
+
+/** From so much on, the thread is spared more than the other costs to be asked. */
+const asideBytes = 64 * 1024
+const takingJob = new URL(`./taking${extname(import.meta.url)}`, import.meta.url)
 
 /** Of one transaction: an entry or none, and what has become of it. */
 type Link = { readonly entry: Unplaced | undefined; seq: number; position: number }
@@ -37,23 +43,19 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     guarded(() => place(tx, links))
 
   async function place(tx: Pick<Tx, 'get' | 'run'>, links: readonly Link[]): Promise<void> {
-    const from = expected > stored ? await readPosition(tx) : expected
     const to = expected
-    let tip = await readTip(tx)
+    let tip = journal && to > stored ? await takeFromJournal(tx, journal, to) : await readTip(tx)
     const rows: NewEntry[] = []
-    const add = (entry: Unplaced): void => {
-      const row = placed(entry, tip)
-      rows.push(row)
-      tip = row
-    }
-    if (journal && to > from) for (const line of linesOf(journal.read(from, to))) add(entryOfLine(line))
     for (const link of links) {
-      if (link.entry) add(link.entry)
+      if (link.entry) {
+        const row = placed(link.entry, tip)
+        rows.push(row)
+        tip = row
+      }
       link.seq = tip.seq
       link.position = to
     }
     await insertEntries(tx, rows)
-    if (to > from) await putPosition(tx, to)
   }
 
   function link(tx: Tx, entry: Unplaced | undefined, onStored: (seq: number) => void): void {
@@ -71,6 +73,12 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     journal?.release(position)
   }
 
+  async function settleAside(file: string, to: number): Promise<number | undefined> {
+    const seq = await guarded(async () => store.aside?.<TakingJob, number>(takingJob, { file, to }))
+    release(to)
+    return seq
+  }
+
   return {
     append: link,
     expect(position) {
@@ -79,6 +87,8 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     waitingBytes: () => expected - stored,
     async settle() {
       if (expected === stored) return undefined
+      if (journal && store.aside && expected - stored >= asideBytes)
+        return settleAside(journal.file, expected)
       let length = 0
       await store.write(async (tx) => {
         link(tx, undefined, (seq) => {
@@ -90,16 +100,10 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     async replay() {
       if (!journal) return
       const position = await readPosition(store)
-      const lines = linesOf(journal.recover(position))
+      const texts = journal.recover(position)
       const next = journal.after(position)
       await store.write(async (tx) => {
-        let tip = await readTip(tx)
-        const rows = lines.map((line) => {
-          const row = placed(entryOfLine(line), tip)
-          tip = row
-          return row
-        })
-        await insertEntries(tx, rows)
+        await appendTexts(tx, texts)
         await putPosition(tx, next)
       })
       journal.start(next)
@@ -108,5 +112,3 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     },
   }
 }
-
-const linesOf = (texts: readonly string[]): string[] => texts.flatMap((text) => text.split('\n').slice(0, -1))

@@ -20,6 +20,7 @@ import type { Durability } from '../store/index.ts'
  * sync has no size of a file to store.
  */
 export type Journal = {
+  readonly file: string
   /** What an earlier process has left: the frames from `position` on, up to one that did not get to the disk whole. */
   recover(position: number): string[]
   /** The frames between two positions. */
@@ -53,12 +54,10 @@ const flagOfDisk = 1
 type Frame = { readonly text: string; readonly end: number; readonly onDisk: boolean }
 
 export function openFileJournal(file: string, durability: Durability): Journal {
-  const fd = opened(file)
-  const size = fstatSync(fd).size
+  const place = opened(file)
+  const { fd, size } = place
   const buffer = Buffer.alloc(headBytes + mostCharacters * 3)
   const flags = durability === 'disk' ? flagOfDisk : 0
-  /** For what is read again, over and over. */
-  let part = Buffer.alloc(0)
   let head = 0
   let tail = 0
   let failure: AppError | undefined
@@ -73,18 +72,6 @@ export function openFileJournal(file: string, durability: Durability): Journal {
     if (first < bytes) writeWhole(fd, buffer, first, bytes - first, 0)
   }
 
-  /** Fills a buffer from a place of the file on, round its end. */
-  function fill(all: Buffer, at: number): Buffer {
-    const bytes = all.length
-    for (let done = 0; done < bytes; ) {
-      const place = (at + done) % size
-      const read = readSync(fd, all, done, Math.min(bytes - done, size - place), place)
-      if (read === 0) throw new AppError('store.unavailable', `${file} has become shorter`)
-      done += read
-    }
-    return all
-  }
-
   /** What a power cut or a kill leaves is a last frame that is not whole. Anything else that is missing was taken away. */
   function assertIsEnd(ring: Buffer, position: number, end: number): void {
     for (let at = ring.indexOf(0xff, end - position); at >= 0; at = ring.indexOf(0xff, at + 1))
@@ -96,8 +83,9 @@ export function openFileJournal(file: string, durability: Durability): Journal {
   }
 
   return {
+    file,
     recover(position) {
-      const ring = fill(Buffer.alloc(size), position)
+      const ring = fill(place, Buffer.alloc(size), position)
       const texts: string[] = []
       let at = position
       for (let frame = frameAt(ring, 0, at); frame; frame = frameAt(ring, at - position, at)) {
@@ -107,18 +95,7 @@ export function openFileJournal(file: string, durability: Durability): Journal {
       assertIsEnd(ring, position, at)
       return texts
     },
-    read(from, to) {
-      if (part.length < to - from) part = Buffer.alloc(to - from)
-      fill(part.subarray(0, to - from), from)
-      const texts: string[] = []
-      for (let at = from; at < to; ) {
-        const frame = frameAt(part, at - from, at)
-        if (!frame) throw new AppError('store.corrupt', `${file} does not hold what was written to it`)
-        texts.push(frame.text)
-        at = frame.end
-      }
-      return texts
-    },
+    read: (from, to) => framesBetween(place, from, to),
     after: (position) => position + size,
     start(position) {
       head = position
@@ -164,8 +141,40 @@ export function openFileJournal(file: string, durability: Durability): Journal {
   }
 }
 
+/** For another thread, while the journal is in use: what lies between two positions that are not released. */
+export function openToRead(file: string): Pick<Journal, 'read' | 'close'> {
+  const fd = openSync(file, 'r')
+  const place = { file, fd, size: fstatSync(fd).size }
+  return { read: (from, to) => framesBetween(place, from, to), close: () => closeSync(fd) }
+}
+
+type Place = { readonly file: string; readonly fd: number; readonly size: number }
+
+function framesBetween(place: Place, from: number, to: number): string[] {
+  const part = fill(place, Buffer.allocUnsafe(to - from), from)
+  const texts: string[] = []
+  for (let at = from; at < to; ) {
+    const frame = frameAt(part, at - from, at)
+    if (!frame) throw new AppError('store.corrupt', `${place.file} does not hold what was written to it`)
+    texts.push(frame.text)
+    at = frame.end
+  }
+  return texts
+}
+
+/** Fills a buffer from a position on, round the end of the file. */
+function fill({ file, fd, size }: Place, part: Buffer, position: number): Buffer {
+  for (let done = 0; done < part.length; ) {
+    const at = (position + done) % size
+    const read = readSync(fd, part, done, Math.min(part.length - done, size - at), at)
+    if (read === 0) throw new AppError('store.unavailable', `${file} has become shorter`)
+    done += read
+  }
+  return part
+}
+
 /** Made whole before it has its name. */
-function opened(file: string): number {
+function opened(file: string): Place {
   try {
     if (!existsSync(file)) {
       const next = `${file}.next`
@@ -182,7 +191,8 @@ function opened(file: string): number {
       closeSync(folder)
     }
     const fd = openSync(file, 'r+')
-    if (fstatSync(fd).size > headBytes) return fd
+    const { size } = fstatSync(fd)
+    if (size > headBytes) return { file, fd, size }
     closeSync(fd)
   } catch (error) {
     throw new AppError('audit.unavailable', `${file} cannot be opened: ${reasonOf(error)}`)

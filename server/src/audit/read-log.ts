@@ -67,8 +67,8 @@ type JournalNeeds = {
   now: () => Date
 }
 
-/** Some 500 entries. So many at once cost half of what a few at a time do, and hold up others for some milliseconds. */
-const bytesAtOnce = 160 * 1024
+/** Some 500 entries. So many at once cost half of what a few at a time do. */
+const bytesAtOnce = 192 * 1024
 
 /**
  * Into the journal, in one piece with those that come in the same turn of the event loop or during the sync before; from there into the

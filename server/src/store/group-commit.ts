@@ -48,8 +48,14 @@ const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(res
  * Group commit: transactions that wait at the same time share one database transaction and one sync of the disk. Each has a savepoint
  * of its own from its first change on, unless all its changes are put to its end. One that throws undoes its own changes only.
  */
-export function createGroupCommit(connection: WriteConnection) {
+export function createGroupCommit(
+  connection: WriteConnection,
+  /** Told of each commit; what it wants to do while there is no transaction gets a turn. */
+  committed: (inTurn: (work: () => Promise<unknown>) => Promise<unknown>) => void = () => undefined,
+) {
   const waiting: Job[] = []
+  /** What another connection is to do between two commits. */
+  const turns: (() => Promise<void>)[] = []
   let draining: Promise<void> | undefined
   /** The newest sync of the disk, while it is under way. */
   let syncing: Promise<void> | undefined
@@ -169,6 +175,7 @@ export function createGroupCommit(connection: WriteConnection) {
       for (const job of batch) if (await runJob(job, batch.length === 1)) done.push(job)
       await storeCollected(done)
       await connection.exec('commit')
+      committed(inTurn)
       return done
     } catch (error) {
       // Nothing of this batch is stored. Failing what has failed already has no effect.
@@ -239,21 +246,31 @@ export function createGroupCommit(connection: WriteConnection) {
     connection.sync().catch(() => undefined)
   }
 
+  /** Does work of another connection when there is no transaction here, and none begins until it is done. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      turns.push(() => work().then(resolve, reject))
+      draining ??= drain()
+    })
+  }
+
+  async function commitNext(): Promise<void> {
+    const done = await commitBatch(await gather())
+    for (const job of done) if (isUrgent(job)) settle(job)
+    const toSync = done.filter((job) => !isUrgent(job))
+    if (toSync.length === 0) return syncNowAndThen()
+    unsynced = 0
+    // Not awaited: work that does not wait for the disk goes on while this batch reaches it.
+    const reached = settleOnDisk(toSync).finally(() => {
+      if (syncing === reached) syncing = undefined
+    })
+    syncing = reached
+  }
+
   async function drain(): Promise<void> {
-    while (waiting.length > 0) {
-      const done = await commitBatch(await gather())
-      for (const job of done) if (isUrgent(job)) settle(job)
-      const toSync = done.filter((job) => !isUrgent(job))
-      if (toSync.length === 0) {
-        syncNowAndThen()
-        continue
-      }
-      unsynced = 0
-      // Not awaited: work that does not wait for the disk goes on while this batch reaches it.
-      const reached = settleOnDisk(toSync).finally(() => {
-        if (syncing === reached) syncing = undefined
-      })
-      syncing = reached
+    while (waiting.length > 0 || turns.length > 0) {
+      for (const turn of turns.splice(0)) await turn()
+      if (waiting.length > 0) await commitNext()
     }
     draining = undefined
   }
@@ -272,6 +289,7 @@ export function createGroupCommit(connection: WriteConnection) {
         draining ??= drain()
       })
     },
+    inTurn,
     /** Resolves when nothing waits any more. */
     async idle(): Promise<void> {
       while (draining) await draining

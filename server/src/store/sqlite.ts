@@ -1,20 +1,24 @@
 import { closeSync, fdatasync, fsyncSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { AppError, reasonOf } from '../core/index.ts'
 import { createChunk, ownTables } from './copy.ts'
 import { createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
 import type { Sql, SqlValue } from './sql.ts'
 import { sql } from './sql.ts'
+import { damage, statementCache, translated } from './sqlite-statements.ts'
+import { createSqliteThread, type SqliteThread } from './sqlite-thread.ts'
 import type { CopiedTable, Store } from './store.ts'
 
 const largestCheckedAtStartBytes = 64 * 1024 * 1024
-/**
- * 16 MB of log. A checkpoint stops the process while it copies pages into the database and syncs it. The longer the log, the fewer requests
- * meet one, and the more pages in it are newer versions of others; but the longer it takes, 10 ms for 2000 pages.
- */
-const checkpointPages = 4000
+/** How many pages of the log are left for a checkpoint, and after how many the log begins anew: 32 MB, of which many are versions of one page. */
+const checkpointPages = 2000
+const longestLogPages = 8000
+/** When the other thread does not keep up, who commits does it, and everybody waits. */
+const emergencyPages = 32_000
+/** How often one looks, in commits. */
+const commitsPerLook = 32
 /** Rows are found by keyed digests, which lie anywhere in the file. Memory is taken only as it fills. */
 const cacheKilobytes = 8 * 1024
 
@@ -25,8 +29,9 @@ const cacheKilobytes = 8 * 1024
  */
 export function openSqliteStore(file: string): Store {
   const { writer, reader, logFd } = open(file)
+  const thread = createSqliteThread(file)
   const connection = writeConnection(writer, file, createLogSync(file, logFd))
-  const commits = createGroupCommit(connection)
+  const commits = createGroupCommit(connection, createCheckpoints(writer, thread))
   const readAll = statementCache(reader, file)
   const store: Store = {
     dialect: 'sqlite',
@@ -37,6 +42,11 @@ export function openSqliteStore(file: string): Store {
       return readAll.get<Row>(query)
     },
     write: (work, durability = 'disk') => commits.write(work, durability),
+    async aside<Input, Output>(job: URL, input: Input) {
+      const done = await commits.inTurn(() => thread.run<Input, Output>(job, input))
+      await connection.sync()
+      return done
+    },
     migrate: (migrations) => migrateWith(store, { bytes: 'blob', int8: 'integer' }, migrations),
     copy: (work) => copyOf(file, work),
     async check() {
@@ -47,6 +57,7 @@ export function openSqliteStore(file: string): Store {
       try {
         await commits.idle()
       } finally {
+        await thread.close()
         reader.close()
         writer.close()
         closeSync(logFd)
@@ -116,7 +127,7 @@ function open(file: string): { writer: DatabaseSync; reader: DatabaseSync; logFd
     const writer = new DatabaseSync(file, { timeout: 5000 })
     writer.exec('pragma journal_mode = wal')
     writer.exec('pragma synchronous = normal')
-    writer.exec(`pragma wal_autocheckpoint = ${checkpointPages}`)
+    writer.exec(`pragma wal_autocheckpoint = ${emergencyPages}`)
     writer.exec('pragma foreign_keys = on')
     writer.exec(`pragma cache_size = -${cacheKilobytes}`)
     writer.exec('create table if not exists store_probe (written integer not null)')
@@ -146,13 +157,36 @@ function checkPages(db: DatabaseSync, file: string): void {
   if (verdict !== 'ok') throw new AppError('store.corrupt', damage(file, verdict))
 }
 
-const damage = (file: string, what: string): string =>
-  `${file}: ${what}. Nothing was changed. Stop Keyward, keep a copy of this file, and restore the last backup.`
-
 function syncFolder(path: string): void {
   const fd = openSync(path, 'r')
   fsyncSync(fd)
   closeSync(fd)
+}
+
+type LogState = { readonly log: number; readonly checkpointed: number }
+
+/**
+ * Copies what is in the log into the database, on the other thread: it takes milliseconds and syncs both. Writers go on meanwhile. The log
+ * can begin anew only when all of it is copied at a moment when nobody writes: so when it is long, the rest is copied in a turn of its own.
+ */
+function createCheckpoints(db: DatabaseSync, thread: Pick<SqliteThread, 'checkpoint'>) {
+  const look = db.prepare('pragma wal_checkpoint(noop)')
+  let commits = 0
+  let running = false
+  return (inTurn: (work: () => Promise<unknown>) => Promise<unknown>): void => {
+    if (running || ++commits % commitsPerLook !== 0) return
+    const { log, checkpointed } = look.get() as LogState
+    if (log - checkpointed < checkpointPages) return
+    running = true
+    thread
+      .checkpoint()
+      .then(() => (log < longestLogPages ? undefined : inTurn(() => thread.checkpoint())))
+      // It is tried again; in the end, a commit does it and tells.
+      .catch(ignore)
+      .finally(() => {
+        running = false
+      })
+  }
 }
 
 /** One sync serves everyone who asked before it began. A failed sync poisons the store: what is on disk is unknown from then on. */
@@ -194,32 +228,6 @@ function createLogSync(file: string, logFd: number): () => Promise<void> {
 
 const ignore = (): void => undefined
 
-function statementCache(db: DatabaseSync, file: string) {
-  const prepared = new Map<string, StatementSync>()
-  const statement = (text: string): StatementSync => {
-    let found = prepared.get(text)
-    if (!found) {
-      found = db.prepare(text)
-      prepared.set(text, found)
-    }
-    return found
-  }
-  const guarded = <T>(work: () => T): T => {
-    try {
-      return work()
-    } catch (error) {
-      throw translated(error, file)
-    }
-  }
-  return {
-    all: <Row>({ text, values }: Sql): Row[] => guarded(() => statement(text).all(...values) as Row[]),
-    get: <Row>({ text, values }: Sql): Row | undefined =>
-      guarded(() => statement(text).get(...values) as Row | undefined),
-    run: ({ text, values }: Sql): number => guarded(() => Number(statement(text).run(...values).changes)),
-    exec: (text: string): void => guarded(() => void statement(text).run()),
-  }
-}
-
 function writeConnection(db: DatabaseSync, file: string, sync: () => Promise<void>): WriteConnection {
   const { all, get, run, exec } = statementCache(db, file)
   return {
@@ -241,29 +249,5 @@ function writeConnection(db: DatabaseSync, file: string, sync: () => Promise<voi
     readsCanSpoil: false,
     inTransaction: () => db.isOpen && db.isTransaction,
     sync,
-  }
-}
-
-/** SQLite's result codes that an owner can act on: https://sqlite.org/rescode.html */
-function translated(error: unknown, file: string): unknown {
-  if (error instanceof AppError || !(error instanceof Error)) return error
-  const extended = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : 0
-  switch (extended & 0xff) {
-    case 13:
-      return new AppError(
-        'store.full',
-        `the disk of ${file} is full. Nothing was changed. Free some space; Keyward goes on by itself.`,
-        { cause: error },
-      )
-    case 11:
-    case 26:
-      return new AppError('store.corrupt', damage(file, error.message), { cause: error })
-    case 5:
-    case 8:
-    case 10:
-    case 14:
-      return new AppError('store.unavailable', `${file}: ${reasonOf(error)}`, { cause: error })
-    default:
-      return error
   }
 }

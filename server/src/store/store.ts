@@ -39,6 +39,11 @@ export type Store = Reader & {
   readonly dialect: Dialect
   /** Runs `work` in a transaction, alone: transactions of one process never interleave. Rolled back when it throws. */
   write<T>(work: (tx: Tx) => Promise<T>, durability?: Durability): Promise<T>
+  /**
+   * Runs the `job` that a module exports, in a transaction of its own, in another thread, and resolves when it is on disk. For long work whose
+   * input does not have to be sent. Only where the database is a file; elsewhere it is done with `write`.
+   */
+  aside?<Input, Output>(module: URL, input: Input): Promise<Output>
   /** Applies what is new, in order. Refuses a database that a newer Keyward has written. */
   migrate(migrations: readonly Migration[]): Promise<void>
   /**
@@ -50,6 +55,9 @@ export type Store = Reader & {
   check(): Promise<void>
   close(): Promise<void>
 }
+
+/** What a module exports for `aside`, by the name of `job`. Input and output are cloned on their way. */
+export type AsideJob<Input, Output> = (tx: Pick<Tx, 'all' | 'get' | 'run'>, input: Input) => Promise<Output>
 
 /** Rows come in chunks, their values in the order of `columns`. */
 export type CopiedTable = {

@@ -1,20 +1,26 @@
 /**
- * An audit log in a process that is killed: several callers record reads one after the other, with a change now and then. Prints a line for
- * each entry that was acknowledged.
- *   node killed-audit.ts <data folder> <disk|kernel> <name of the round>
+ * An audit log in a process that kills itself: several callers record reads one after the other, with a change now and then. It ends at the
+ * n-th boundary: before and after each entry. Each entry that was acknowledged is a line in a file.
+ *   node killed-audit.ts <data folder> <disk|kernel> <name of the round> <n> <file>
  */
-import { writeSync } from 'node:fs'
+import { openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from '../../src/audit/index.ts'
 import { systemClock } from '../../src/core/index.ts'
 import { openDataFolder, openStore } from '../../src/store/index.ts'
 
-const [dataDir = '', mode, round = ''] = process.argv.slice(2)
+const [dataDir = '', mode, round = '', nth = '0', file = ''] = process.argv.slice(2)
+let left = Number(nth)
 const durability = mode === 'kernel' ? 'kernel' : 'disk'
 const callers = 6
 /** Long enough that the journal goes round its file a few times. */
 const detail = { note: 'x'.repeat(3000) }
 
+function boundary(): void {
+  if (--left === 0) process.kill(process.pid, 'SIGKILL')
+}
+
+const acknowledged = openSync(file, 'a')
 openDataFolder(dataDir)
 const store = await openStore({ dataDir })
 await store.migrate(auditMigrations)
@@ -32,10 +38,11 @@ async function call(caller: number): Promise<never> {
   for (let i = 0; ; i++) {
     const target = `secret:${round}-${caller}-${i}`
     const entry = { outcome: 'done', actor: `agent:${caller}`, target, detail } as const
+    boundary()
     if (i % 50 === caller) await audit.recordNow({ ...entry, type: 'secret.written' })
     else await audit.recordRead({ ...entry, type: 'secret.read' })
-    // Written at once: what a killed process had in a buffer would be lost.
-    writeSync(1, `${target}\n`)
+    writeSync(acknowledged, `${target}\n`)
+    boundary()
   }
 }
 
