@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
-import { assertClean, openBrowser, picture, settle, type View, type Visit, visit } from './support/browser.ts'
+import {
+  assertClean,
+  goByKeys,
+  openBrowser,
+  picture,
+  settle,
+  type View,
+  type Visit,
+  visit,
+} from './support/browser.ts'
 import { type ConsoleServer, Refusal, startConsoleServer } from './support/console-server.ts'
 import * as data from './support/fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
@@ -92,9 +101,7 @@ describe('UI-1: approving', () => {
   test('APPR-1: by keyboard alone: find, read, give a reason, approve exactly this digest', async (t) => {
     const { page, complaints } = await open(t, '/')
     await settle(page)
-    await page.keyboard.press('g')
-    await page.keyboard.press('a')
-    await page.getByRole('heading', { name: 'Approvals', level: 1 }).waitFor()
+    await goByKeys(page, 'a', 'Approvals')
     await page.waitForFunction(() => document.activeElement?.tagName === 'H1')
     await tabTo(page, 'Move four secrets')
     await page.keyboard.press('Enter')
@@ -215,6 +222,13 @@ describe('UI-1: secrets', () => {
 })
 
 describe('UI-1: findings and runs', () => {
+  const finishedRun = {
+    ...data.run,
+    state: 'Succeeded',
+    tasks: data.run.tasks.map((task) => ({ ...task, action: 'findings.rewrite', state: 'Succeeded' })),
+    finishedAt: data.run.createdAt,
+  }
+
   test('DISC-5: chosen findings are reviewed and start one run', async (t) => {
     const { page } = await open(t, '/findings')
     await settle(page)
@@ -249,18 +263,7 @@ describe('UI-1: findings and runs', () => {
       (count) => document.querySelectorAll('.react-flow__node').length === count,
       data.run.tasks.length,
     )
-    server.answer({
-      'runs.read': () => ({
-        ...data.run,
-        state: 'Succeeded',
-        tasks: data.run.tasks.map((task) => ({
-          ...task,
-          action: 'findings.rewrite',
-          state: 'Succeeded',
-        })),
-        finishedAt: data.run.createdAt,
-      }),
-    })
+    server.answer({ 'runs.read': () => finishedRun })
     server.emit({ seq: 10, type: 'run.finished', subject: data.run.id, at: data.run.createdAt, data: {} })
     await page.getByRole('button', { name: 'Put the files back…' }).waitFor()
     server.answer({ 'runs.read': () => data.run })
@@ -270,6 +273,20 @@ describe('UI-1: findings and runs', () => {
     await page.getByText('The run is cancelled').waitFor()
     assert.equal(callsOf('runs.cancel').length, 1)
     assert.deepEqual(complaints, [])
+  })
+
+  test('WORK-1: what changes before the page can listen is seen as soon as it does', async (t) => {
+    const { page } = await open(t, '/runs')
+    const listening = Promise.withResolvers<void>()
+    await page.route('**/api/v1/events', async (route) => {
+      await listening.promise
+      await route.continue()
+    })
+    await page.goto(`${server.origin}/runs/run_7f3a`)
+    await page.getByRole('button', { name: 'Cancel the run…' }).waitFor()
+    server.answer({ 'runs.read': () => finishedRun })
+    listening.resolve()
+    await page.getByRole('button', { name: 'Put the files back…' }).waitFor()
   })
 })
 
@@ -333,7 +350,8 @@ describe('UI-1: getting about', () => {
       window.scrollTo(0, document.body.scrollHeight)
       return document.querySelector('tbody tr:last-child td')?.textContent === '1'
     })
-    assert.equal(callsOf('audit.list').length, 3)
+    const asked = new Set(callsOf('audit.list').map(({ input }) => input['cursor']))
+    assert.equal(asked.size, 3, 'each part is asked for when it comes into sight')
   })
 
   test('GOV-1: an entry that was changed is told by its hash', async (t) => {

@@ -5,7 +5,15 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { api, type FindingView } from '@keyward/contract'
 import type { Page } from 'playwright-core'
-import { assertGood, openBrowser, openVisitor, settle, tabTo, type Visitor } from './support/browser.ts'
+import {
+  assertGood,
+  goByKeys,
+  openBrowser,
+  openVisitor,
+  settle,
+  tabTo,
+  type Visitor,
+} from './support/browser.ts'
 import { eventually } from './support/eventually.ts'
 import { makeLeakyProject, newPaymentsKey, type Planted, snapshot } from './support/leaky-project.ts'
 import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'
@@ -102,9 +110,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
     async () => {
       const watcher = { ...visitor, page: await page.context().newPage() }
       await go(watcher, server, `/runs/${runId}`)
-      await page.keyboard.press('g')
-      await page.keyboard.press('a')
-      await heading(page, 'Approvals').waitFor()
+      await goByKeys(page, 'a', 'Approvals')
       await tabTo(page, 'the approval', `element.textContent.startsWith('Move ')`)
       await page.keyboard.press('Enter')
       await page.getByRole('heading', { name: 'Your answer' }).waitFor()

@@ -6,8 +6,10 @@ const touches: Record<string, readonly string[]> = {
   secret: ['secrets'],
   agent: ['agents', 'status'],
   lease: ['leases', 'agents', 'status'],
-  scan: ['scans', 'findings', 'status'],
+  scan: ['scans', 'findings', 'schedules', 'status'],
   finding: ['findings', 'status'],
+  schedule: ['schedules'],
+  push: ['schedules'],
   file: ['findings'],
   run: ['runs', 'findings', 'status'],
   task: ['runs'],
@@ -48,7 +50,8 @@ export function followEvents({ client, onConnection }: Needs): () => void {
   const source = new EventSource('/api/v1/events')
   source.onopen = () => {
     onConnection('live')
-    if (polling) readAgain()
+    // What was read before the server knew of the listener may have changed in between.
+    readAgain()
     clearInterval(polling)
     polling = undefined
   }

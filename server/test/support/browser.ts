@@ -16,6 +16,9 @@ const flags = [
   '--disable-component-update',
 ]
 
+/** For what never comes: on a machine that is busy with other things, a page takes its time. */
+const waitMilliseconds = 120_000
+
 export type Visitor = {
   readonly page: Page
   /** Script errors, refused styles and scripts, and everything else on the browser's console. */
@@ -28,7 +31,7 @@ export type Visitor = {
 export async function openBrowser(t: TestContext): Promise<Browser> {
   const executablePath = process.env['KEYWARD_CHROMIUM'] ?? '/usr/bin/chromium'
   const args = process.getuid?.() === 0 ? [...flags, '--no-sandbox'] : flags
-  const browser = await chromium.launch({ executablePath, headless: true, args })
+  const browser = await chromium.launch({ executablePath, headless: true, args, timeout: waitMilliseconds })
   t.after(() => browser.close())
   return browser
 }
@@ -41,7 +44,7 @@ export async function openVisitor(browser: Browser, planted: readonly Planted[] 
     locale: 'en-GB',
   })
   const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(waitMilliseconds)
   const complaints: string[] = []
   const leaks: string[] = []
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`))
@@ -103,6 +106,21 @@ export async function assertGood(
   assert.ok(Number(overflow) <= 0, `${name} is ${overflow} px wider than the window`)
   const shown = `${await page.content()}\n${page.url()}`
   assert.deepEqual(new Set(leaksInBytes(shown, planted)), new Set(revealed), `values in ${name}`)
+}
+
+/** Goes to a page by its two keys. On a busy machine the second can come too late to count; then both are pressed again. */
+export async function goByKeys(page: Page, letter: string, heading: string): Promise<void> {
+  const arrived = page.getByRole('heading', { name: heading, level: 1 })
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    await page.keyboard.press('g')
+    await page.keyboard.press(letter)
+    const isThere = arrived.waitFor({ timeout: 6000 }).then(
+      () => true,
+      () => false,
+    )
+    if (await isThere) return
+  }
+  assert.fail(`“g ${letter}” does not lead to ${heading}`)
 }
 
 /** Presses Tab until the focus is where `reached` says, as somebody without a mouse does. */
