@@ -259,6 +259,8 @@ export function createRequestHandler(
   async function recordTold(context: OpenContext, target: string, answer: Answer | undefined): Promise<void> {
     const { operation, requestId: correlation } = context
     const note = answer?.note
+    if (answer?.status === 400 && answer.errors)
+      return refuse('anonymous:', context, 'denied', answer.errors.join('; '), recordAnonymous)
     await recordAnswered({
       type: 'vault.request',
       outcome: hasSucceeded(answer) ? 'done' : 'failed',

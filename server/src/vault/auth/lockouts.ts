@@ -4,13 +4,20 @@ import type { Barrier } from '../barrier/barrier.ts'
 import { defaultLockout, type Lockout } from '../mount-config.ts'
 
 /**
- * Users whose password was guessed wrong too often. A lock is on disk before the guess that caused it is answered, so a restart
+ * Users whose password, or roles whose secret id, was guessed wrong too often. A lock is on disk before the guess that caused it is answered, so a restart
  * opens nothing; guesses are counted in memory, so only one in `threshold` of them writes. Names that do not exist are counted
  * alike, so that being locked out tells nothing.
  */
 export type Lockouts = {
   /** One attempt after another for each user, so that guesses made at once are counted too. */
   attempt<T>(
+    user: LockableUser,
+    settings: Lockout | undefined,
+    check: () => Promise<T | undefined>,
+  ): Promise<T | undefined>
+  /** The same where the check is in the transaction of the login: one runs at a time anyway. */
+  attemptIn<T>(
+    tx: Tx,
     user: LockableUser,
     settings: Lockout | undefined,
     check: () => Promise<T | undefined>,
@@ -28,14 +35,17 @@ type Needs = {
   clock: Pick<Clock, 'now'>
   store: Pick<Store, 'write'>
   barrier: Pick<Barrier, 'get' | 'put' | 'delete' | 'list'>
+  /** Of how many users wrong guesses are remembered. */
+  mostUsers?: number
 }
 
-const rememberedUsers = 10_000
 const folder = 'sys/lockout/'
 
-export function createLockouts({ clock, store, barrier }: Needs): Lockouts {
+export function createLockouts({ clock, store, barrier, mostUsers = 10_000 }: Needs): Lockouts {
   const counts = new Map<string, Count>()
   const running = new Map<string, Promise<unknown>>()
+  /** Not remembered any more; their locks go with the next that is stored, so that made-up names do not fill the storage. */
+  let forgotten: LockableUser[] = []
   const keyOf = ({ mountAccessor, name }: LockableUser): string => `${mountAccessor}\0${name}`
   const now = (): number => clock.now().getTime()
 
@@ -49,9 +59,21 @@ export function createLockouts({ clock, store, barrier }: Needs): Lockouts {
     counts.delete(key)
     const count = { user, failures, lastAt: now(), lockedUntil }
     counts.set(key, count)
-    const [oldest] = counts.keys()
-    if (counts.size > rememberedUsers && oldest !== undefined) counts.delete(oldest)
+    const [oldest] = counts.values()
+    if (counts.size > mostUsers && oldest) {
+      counts.delete(keyOf(oldest.user))
+      if (oldest.lockedUntil > 0) forgotten.push(oldest.user)
+    }
     return lockedUntil > 0 ? count : undefined
+  }
+
+  async function storeLock(tx: Tx, locked: Count): Promise<void> {
+    const gone = forgotten
+    tx.afterCommit(() => {
+      forgotten = forgotten.filter((user) => !gone.includes(user))
+    })
+    for (const user of gone) await barrier.delete(tx, placeOf(user))
+    await barrier.put(tx, placeOf(locked.user), JSON.stringify(locked))
   }
 
   async function stored(): Promise<Count[]> {
@@ -74,24 +96,28 @@ export function createLockouts({ clock, store, barrier }: Needs): Lockouts {
     user: LockableUser,
     settings: Lockout,
     check: () => Promise<T | undefined>,
+    write: (work: (tx: Tx) => Promise<unknown>) => Promise<unknown>,
   ): Promise<T | undefined> {
     const known = counts.get(keyOf(user))
     if (known && known.lockedUntil > now()) throw new AppError('policy.denied')
     // The time of a lock has passed: counting starts again.
-    if (known && known.lockedUntil > 0) await store.write((tx) => unlock(tx, user))
+    if (known && known.lockedUntil > 0) {
+      await write((tx) => barrier.delete(tx, placeOf(user)))
+      counts.delete(keyOf(user))
+    }
     const found = await check()
     if (found !== undefined) counts.delete(keyOf(user))
     const locked = found === undefined ? countFailure(user, settings) : undefined
-    if (locked) await store.write((tx) => barrier.put(tx, placeOf(user), JSON.stringify(locked)))
+    if (locked) await write((tx) => storeLock(tx, locked))
     return found
   }
 
   return {
     async attempt(user, settings = defaultLockout, check) {
-      if (settings.disabled || settings.threshold === 0) return check()
+      if (isOff(settings)) return check()
       const key = keyOf(user)
       const before = running.get(key) ?? Promise.resolve()
-      const mine = before.then(() => checked(user, settings, check))
+      const mine = before.then(() => checked(user, settings, check, store.write))
       const settled = mine.catch(() => undefined)
       running.set(key, settled)
       try {
@@ -100,11 +126,15 @@ export function createLockouts({ clock, store, barrier }: Needs): Lockouts {
         if (running.get(key) === settled) running.delete(key)
       }
     },
+    async attemptIn(tx, user, settings = defaultLockout, check) {
+      return isOff(settings) ? check() : checked(user, settings, check, (work) => work(tx))
+    },
     locked: () =>
       [...counts.values()].filter(({ lockedUntil }) => lockedUntil > now()).map(({ user }) => user),
     unlock,
     async load() {
       counts.clear()
+      forgotten = []
       const all = await stored()
       for (const count of all.filter(({ lockedUntil }) => lockedUntil > now()))
         counts.set(keyOf(count.user), count)
@@ -116,6 +146,8 @@ export function createLockouts({ clock, store, barrier }: Needs): Lockouts {
     },
   }
 }
+
+const isOff = ({ disabled, threshold }: Lockout): boolean => disabled || threshold === 0
 
 const placeOf = ({ mountAccessor, name }: LockableUser): string =>
   `${folder}${mountAccessor}/${encodeURIComponent(name)}`

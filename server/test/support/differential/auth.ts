@@ -279,4 +279,26 @@ const approle: Sequence = {
   ],
 }
 
-export const authSequences: readonly Sequence[] = [userpass, approle]
+const wrongSecretId = (roleId: string): Sequence['steps'] => {
+  const guess = ['POST auth/guessed/login', { role_id: roleId, secret_id: 'wrong' }, { as: '' }] as const
+  return [guess, guess, guess, guess, guess, guess]
+}
+
+const approleLockout: Sequence = {
+  name: 'approle lockout',
+  steps: [
+    ['POST sys/auth/guessed', { type: 'approle' }],
+    ['POST auth/guessed/role/r', {}],
+    ['POST auth/guessed/role/r/role-id', { role_id: 'Guessed' }],
+    ['POST auth/guessed/role/r/secret-id', {}, { keep: { sid: 'data.secret_id' } }],
+    ...wrongSecretId('Guessed'),
+    ['POST auth/guessed/login', { role_id: 'Guessed', secret_id: '<sid>' }, { as: '' }],
+    ['GET sys/auth/guessed', undefined, { keep: { mount: 'data.accessor' } }],
+    ['GET sys/locked-users?mount_accessor=<mount>'],
+    ['POST sys/locked-users/<mount>/unlock/Guessed'],
+    ['POST auth/guessed/login', { role_id: 'Guessed', secret_id: '<sid>' }, { as: '' }],
+    ['POST auth/guessed/login', { role_id: 'Guessed' }, { as: '' }],
+  ],
+}
+
+export const authSequences: readonly Sequence[] = [userpass, approle, approleLockout]

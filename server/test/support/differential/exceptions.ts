@@ -58,6 +58,7 @@ const table: Readonly<Record<string, Readonly<Partial<Record<Reason, readonly st
     ignored: ['POST auth/token/create {"bound_cidrs":"10.0.0.0/8"}', 'POST auth/token/create {"unknown":1}'],
     done: ['POST auth/token/tidy'],
   },
+  'approle lockout': { vault: ['GET sys/locked-users?mount_accessor=<mount>'] },
   'token roles': {
     whole: ['POST auth/token/lookup {"token":"<t>"}'],
     words: ['POST auth/token/roles/d {"token_num_uses":-1}'],

@@ -8,6 +8,7 @@ import { booleanField } from '../../fields.ts'
 import type { EngineMaker } from '../../mounts.ts'
 import { foldingCase } from '../../spelling.ts'
 import type { TokenRecord } from '../../tokens/token-record.ts'
+import type { Lockouts } from '../lockouts.ts'
 import type { SignInNeeds } from '../login.ts'
 import { createLogin } from './login.ts'
 import {
@@ -26,15 +27,16 @@ import { createRoleStore, existingRole, type RoleStore } from './role-store.ts'
 import { secretIdPaths } from './secret-id-paths.ts'
 import { createSecretIds, type SecretIds } from './secret-ids.ts'
 
-type Needs = SignInNeeds & { barrier: Barrier }
+type Needs = SignInNeeds & { barrier: Barrier; lockouts: Lockouts }
 
 /** Roles for machines: a role id says which, a secret id proves it. */
-export function createAppRole({ barrier, tokens, identity }: Needs): EngineMaker {
+export function createAppRole({ barrier, tokens, identity, lockouts }: Needs): EngineMaker {
   return (mount, config): Engine => {
     const { id, path, accessor } = mount
     const roles = createRoleStore(barrier, id)
     const secretIds = createSecretIds(barrier, id)
-    const login = createLogin({ roles, secretIds, tokens, identity, mount: { id, accessor, config }, path })
+    const at = { mount: { id, accessor, config }, path }
+    const login = createLogin({ roles, secretIds, tokens, identity, lockouts, ...at })
 
     async function renewal(tx: Tx, { issuer }: TokenRecord): Promise<RenewalTerms> {
       const role = await roles.read(issuer?.name ?? '', tx)

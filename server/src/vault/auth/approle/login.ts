@@ -3,12 +3,14 @@ import type { Tx } from '../../../store/index.ts'
 import { containsAddress } from '../../cidr.ts'
 import type { Answer, OpenCall } from '../../engine.ts'
 import { textField } from '../../fields.ts'
+import type { Lockouts } from '../lockouts.ts'
 import { assertAddress, type LoginMount, type SignInNeeds, signIn } from '../login.ts'
 import type { Role } from './role.ts'
 import type { RoleStore } from './role-store.ts'
-import { isCurrent, type SecretId, type SecretIds } from './secret-ids.ts'
+import { isCurrent, type KeptSecretId, type SecretId, type SecretIds } from './secret-ids.ts'
 
 type Needs = SignInNeeds & {
+  lockouts: Pick<Lockouts, 'attemptIn'>
   roles: Pick<RoleStore, 'byRoleId'>
   secretIds: Pick<SecretIds, 'find' | 'spend'>
   mount: LoginMount
@@ -16,17 +18,25 @@ type Needs = SignInNeeds & {
   path: string
 }
 
+type Recognised = { readonly role: Role; readonly kept: KeptSecretId | undefined }
+
 /** `login`: the use of the secret id and the token are one transaction, so that counted uses are exact. */
-export function createLogin({ roles, secretIds, tokens, identity, mount, path }: Needs) {
+export function createLogin({ roles, secretIds, tokens, identity, lockouts, mount, path }: Needs) {
   const displayName = path.slice('auth/'.length, -1).replaceAll('/', '-')
 
-  /** Checks and spends the secret id; undefined when the role asks for none. */
-  async function prove(tx: Tx, role: Role, call: OpenCall): Promise<SecretId | undefined> {
-    if (!role.bindSecretId) return undefined
+  /** The role and its secret id, when both are right; of a role that asks for none, the role alone. */
+  async function recognised(tx: Tx, roleId: string, call: OpenCall): Promise<Recognised | undefined> {
+    const role = await roles.byRoleId(roleId, tx)
+    if (!role) return undefined
+    if (!role.bindSecretId) return { role, kept: undefined }
     const given = textField(call.body, 'secret_id')
     if (!given) throw new AppError('request.invalid', 'missing secret_id')
     const kept = await secretIds.find(role, new Secret(given), tx)
-    if (!kept || !isCurrent(kept.secretId, call.now)) throw refused()
+    return kept && isCurrent(kept.secretId, call.now) ? { role, kept } : undefined
+  }
+
+  async function spend(tx: Tx, { role, kept }: Recognised, call: OpenCall): Promise<SecretId | undefined> {
+    if (!kept) return undefined
     if (!containsAddress(kept.secretId.cidrs, call.remoteAddress))
       throw new AppError(
         'request.invalid',
@@ -37,9 +47,13 @@ export function createLogin({ roles, secretIds, tokens, identity, mount, path }:
   }
 
   async function enter(tx: Tx, roleId: string, call: OpenCall): Promise<Answer> {
-    const role = await roles.byRoleId(roleId, tx)
-    if (!role) throw refused()
-    const proof = await prove(tx, role, call)
+    const user = { mountAccessor: mount.accessor, name: roleId }
+    const found = await lockouts.attemptIn(tx, user, mount.config().lockout, () =>
+      recognised(tx, roleId, call),
+    )
+    if (!found) return refused
+    const { role } = found
+    const proof = await spend(tx, found, call)
     if (!containsAddress(role.secretIdCidrs, call.remoteAddress))
       throw new AppError(
         'request.invalid',
@@ -59,5 +73,7 @@ export function createLogin({ roles, secretIds, tokens, identity, mount, path }:
   }
 }
 
-/** The same for both, so that nobody learns which of them exists. */
-const refused = (): AppError => new AppError('request.invalid', 'invalid role or secret ID')
+/**
+ * The same for both, so that nobody learns which of them exists. An answer and no failure: a lock that it led to is stored with it.
+ */
+const refused: Answer = { status: 400, errors: ['invalid role or secret ID'] }

@@ -34,7 +34,12 @@ export function lockedUserPaths(lockouts: Lockouts, mounts: Pick<Mounts, 'all'>)
     {
       pattern: 'locked-users/{accessor}/unlock/{name}',
       async update(tx, { params }) {
-        const user = { mountAccessor: params['accessor'] ?? '', name: (params['name'] ?? '').toLowerCase() }
+        const { accessor: mountAccessor = '', name: asked = '' } = params
+        // Users' names are kept in lower case, role ids as they are.
+        const isRole = lockouts
+          .locked()
+          .some((user) => user.mountAccessor === mountAccessor && user.name === asked)
+        const user = { mountAccessor, name: isRole ? asked : asked.toLowerCase() }
         await lockouts.unlock(tx, user)
         return { note: { unlocked: user.name } }
       },
