@@ -15,7 +15,7 @@ import type { Detector } from './detector.ts'
 import type { Place, RawFinding } from './finding.ts'
 import { createKeyKinds, type KeyKind } from './key-name.ts'
 import { createKeywordIndex } from './keyword-index.ts'
-import { createRuler, type Origin } from './place-of.ts'
+import { createRuler, type Origin, textOf } from './place-of.ts'
 import { type Field, isWordByte, noteHit, type Rule, ruleFor, runOpenWindows } from './rule-windows.ts'
 import { holdsOnlyData, syntaxOf } from './syntax.ts'
 
@@ -229,7 +229,7 @@ function candidateOf(bytes: Buffer, assignment: Assignment, from: number): Candi
   const { kind, confidence, reasons, quote } = assignment
   const [start, end] = [from + assignment.start, from + assignment.end]
   const password = kind === 'password'
-  const raw = bytes.toString('utf8', start, end)
+  const raw = textOf(bytes, start, end)
   const value = unescaped(raw, quote)
   return {
     rule: password ? 'assigned-password' : 'assigned-token',

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { KeyObject } from 'node:crypto'
 import { Secret } from '../core/index.ts'
 import type { Candidate } from './candidate.ts'
@@ -65,7 +66,7 @@ export function createRuler(origin: Origin, key: KeyObject, today = ''): Ruler {
     },
     findingOf(candidate) {
       const { rule, provider, title, confidence, start, end } = candidate
-      const value = candidate.value ?? bytes.toString('utf8', start, end)
+      const value = candidate.value ?? textOf(bytes, start, end)
       moveTo(start)
       const before = start > 0 ? String.fromCharCode(bytes[start - 1] ?? 0) : ''
       return {
@@ -96,6 +97,16 @@ export function createRuler(origin: Origin, key: KeyObject, today = ''): Ruler {
       }
     },
   }
+}
+
+const windows1252 = new TextDecoder('windows-1252')
+
+/** UTF-8; where it is none, what Western editors wrote before it. */
+export function textOf(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('utf8', start, end)
+  return text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))
+    ? windows1252.decode(bytes.subarray(start, end))
+    : text
 }
 
 function countLines(bytes: Buffer, from: number, to: number): number {

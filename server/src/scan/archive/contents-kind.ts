@@ -1,3 +1,5 @@
+import type { Encoding } from '../finding.ts'
+
 /** What contents are, by how they begin: a name promises, the bytes tell. */
 export type ContentsKind = 'text' | 'binary' | 'media' | 'archive'
 export type Packing = 'gzip' | 'zstd' | 'xz' | 'bzip2' | 'tar' | 'zip' | 'ar' | 'cpio' | 'rpm' | 'pdf'
@@ -49,10 +51,30 @@ export function packingOf(head: Buffer): Packing | undefined {
 
 export function kindOfContents(head: Buffer): ContentsKind {
   if (packingOf(head)) return 'archive'
-  if (hasUtf16Mark(head) || !head.subarray(0, probeBytes).includes(0)) return 'text'
+  if (encodingOf(head) !== 'utf8' || !head.subarray(0, probeBytes).includes(0)) return 'text'
   const isMedia = media.some((signature) => startsAt(head, 0, signature))
   return isMedia || startsAt(head, 4, [0x66, 0x74, 0x79, 0x70]) ? 'media' : 'binary'
 }
 
-const hasUtf16Mark = (head: Buffer): boolean =>
-  (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
+const shortestUnmarked = 16
+
+/** By the byte order mark, or by what only UTF-16 has: letters with a zero beside each. */
+export function encodingOf(head: Buffer): Encoding {
+  if (head[0] === 0xff && head[1] === 0xfe) return 'utf16le'
+  if (head[0] === 0xfe && head[1] === 0xff) return 'utf16be'
+  const probe = head.subarray(0, headBytes)
+  if (probe.length < shortestUnmarked || (probe[0] !== 0 && probe[1] !== 0)) return 'utf8'
+  if (isWide(probe, 1)) return 'utf16le'
+  return isWide(probe, 0) ? 'utf16be' : 'utf8'
+}
+
+/** Whether nine in ten letters have their zero at this place of the two, and no control character is among them. */
+function isWide(probe: Buffer, zeroAt: number): boolean {
+  let [zeros, pairs] = [0, 0]
+  for (let at = 0; at + 1 < probe.length; at += 2, pairs++) {
+    const [zero, letter] = [probe[at + zeroAt] ?? 0, probe[at + 1 - zeroAt] ?? 0]
+    if (zero === 0 && letter < 32 && letter !== 9 && letter !== 10 && letter !== 13) return false
+    if (zero === 0) zeros++
+  }
+  return zeros >= 0.9 * pairs
+}

@@ -47,7 +47,7 @@ const noise: Settled = { confidence: 'medium', reason: 'the value is drawn from 
 
 function judgeValue(assigned: Assigned, value: string, context: Context): Settled | undefined {
   const { key, kind } = assigned
-  if (value.length < 6 || value.length > 600 || /\s/.test(value)) return
+  if (value.length < 6 || value.length > 600 || blank.test(value)) return
   if (isHarmless(value) || saysNothing(value) || namesItself(key, value)) return
   if (isPathOrAddress(value) || isCode(value)) return
   return kind === 'password' ? judgePassword(assigned, value, context) : judgeToken(key, value)
@@ -55,7 +55,7 @@ function judgeValue(assigned: Assigned, value: string, context: Context): Settle
 
 /** A value whose place alone says that it is a password. */
 export function judgeAlone(value: string): Confidence | false {
-  if (value.length < 4 || value.length > 128 || /\s/.test(value) || isUuid(value)) return false
+  if (value.length < 4 || value.length > 128 || blank.test(value) || isUuid(value)) return false
   if (isHarmless(value) || saysNothing(value) || namesItself('', value)) return false
   if (isPathOrAddress(value) || isCode(value)) return false
   const likelihood = likelihoodOf({ value, kind: 'password' })
@@ -77,6 +77,9 @@ export function judgeKeyAlone(value: string): Confidence | false {
   const settled = judgeValue(assigned, value, { syntax: 'code', file: '' })
   return settled?.confidence ?? false
 }
+
+/** A text is read byte for byte, and 0xa0 may be the second half of a letter. */
+const blank = /[ \t\r\n\f\v]/
 
 type Settled = { readonly confidence: Confidence; readonly reason: string }
 

@@ -286,9 +286,9 @@ function readUntil(text: string, start: number, stop: RegExp, way: Way): Found |
 }
 
 const bareStops: Record<Syntax, RegExp> = {
-  env: /[\s"'`]/,
-  ini: /[\s"'`]/,
-  yaml: /[\s"'`,}\]]/,
+  env: /[ \t\r\n\f\v"'`]/,
+  ini: /[ \t\r\n\f\v"'`]/,
+  yaml: /[ \t\r\n\f\v"'`,}\]]/,
   toml: /[\s"'`,}\]#]/,
   shell: /[\s"'`;&|)<>]/,
   json: /[\s"'`,}\]]/,

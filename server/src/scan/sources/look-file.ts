@@ -1,20 +1,14 @@
 import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { kindOfContents } from '../archive/contents-kind.ts'
+import { encodingOf, kindOfContents } from '../archive/contents-kind.ts'
 import { archiveProblem, filesInside, type Inner, limitsFor } from '../archive/look-inside.ts'
 import { type Budget, createBudget } from '../budget.ts'
-import type { Engine } from '../engine.ts'
+import { wideTexts } from '../decode/wide.ts'
+import type { Engine, Passage } from '../engine.ts'
 import type { Encoding, RawFinding } from '../finding.ts'
 import type { Looked } from '../threads/job.ts'
-import {
-  encodingOf,
-  type FileReader,
-  type Loaded,
-  readAt,
-  stretchesOf,
-  stretchesOfStream,
-} from './read-file.ts'
+import { type FileReader, type Loaded, readAt, stretchesOf, stretchesOfStream } from './read-file.ts'
 import { reasonWithout } from './walk.ts'
 
 type FileAt = { readonly root: string; readonly file: string; readonly signal: AbortSignal | undefined }
@@ -68,7 +62,7 @@ async function lookThroughLarge(engine: Engine, large: Open & { binary: boolean 
   const findings: RawFinding[] = []
   let bytesScanned = 0
   for (const stretch of stretchesOf(descriptor, sizeBytes)) {
-    const found = engine.detect({ ...stretch, file, budget, ...(binary && { wrapping: 'binary' }) })
+    const found = detectIn(engine, { ...stretch, file, budget, wrapping: wrappingOf(binary) })
     for (const finding of found) findings.push(finding)
     bytesScanned += Math.min(stretch.bytes.length, stretch.emitTo) - stretch.emitFrom
     if (budget.exceeded !== undefined) break
@@ -132,34 +126,49 @@ async function lookThroughInner(
   return bytesScanned
 }
 
-type Contents = {
-  file: string
-  bytes: Buffer
-  encoding?: Encoding
-  budget?: Budget
-  wrapping?: Wrapping
+type Contents = Omit<Passage, 'wrapping'> & { readonly wrapping?: Passage['wrapping'] | undefined }
+
+/** What stands in contents of any encoding; offsets of what was decoded are brought back to the bytes of the file. */
+export function detectIn(engine: Engine, contents: Contents): RawFinding[] {
+  const { wrapping, encoding = 'utf8', ...rest } = contents
+  const passage = { ...rest, encoding, ...(wrapping && { wrapping }) }
+  if (encoding !== 'utf8') return detectDecoded(engine, passage, encoding)
+  const found = engine.detect(passage)
+  return wrapping === 'binary' ? [...found, ...detectWide(engine, passage)] : found
 }
 
-/** What stands in a whole file; offsets of UTF-16 text are brought back to the bytes of the file. */
-export function detectIn(engine: Engine, contents: Contents): RawFinding[] {
-  const { bytes, encoding = 'utf8', wrapping, ...rest } = contents
-  const passage = { ...rest, ...(wrapping && { wrapping }) }
-  if (encoding === 'utf8') return engine.detect({ ...passage, bytes })
-  const even = bytes.subarray(2, bytes.length - (bytes.length % 2))
+function detectDecoded(engine: Engine, passage: Passage, encoding: Encoding): RawFinding[] {
+  const { bytes } = passage
+  const marked = bytes[0] === 0xfe || bytes[0] === 0xff ? 2 : 0
+  const even = bytes.subarray(marked, bytes.length - (bytes.length % 2))
   const little = encoding === 'utf16le' ? even : Buffer.from(even).swap16()
   const text = Buffer.from(little.toString('utf16le'), 'utf8')
-  const inFile = createUtf16Ruler(text)
-  return engine.detect({ ...passage, bytes: text, encoding }).map((finding) => {
+  const inFile = createUtf16Ruler(text, marked)
+  return engine.detect({ ...passage, bytes: text }).map((finding) => {
     const start = inFile(finding.place.start)
     return { ...finding, place: { ...finding.place, start, end: inFile(finding.place.end) } }
   })
 }
 
+/** Programs of Windows and of .NET keep their texts as UTF-16, between other bytes. */
+function detectWide(engine: Engine, passage: Passage): RawFinding[] {
+  const { bytes, offset = 0, emitFrom = 0, emitTo = bytes.length } = passage
+  const wide = wideTexts(bytes)
+  if (!wide) return []
+  const { emitFrom: _from, emitTo: _to, ...whole } = passage
+  return engine.detect({ ...whole, bytes: wide.text, offset: 0 }).flatMap((finding) => {
+    const start = wide.originOf(finding.place.start)
+    const end = wide.originOf(finding.place.end - 1) + 2
+    if (start < emitFrom || start >= emitTo) return []
+    return [{ ...finding, place: { ...finding.place, start: offset + start, end: offset + end } }]
+  })
+}
+
 /** Where a byte of UTF-8 stood in the UTF-16 file. Goes on from the last one, so many findings cost one pass. */
-function createUtf16Ruler(text: Buffer): (at: number) => number {
-  let last = { at: 0, inFile: 2 }
+function createUtf16Ruler(text: Buffer, marked: number): (at: number) => number {
+  let last = { at: 0, inFile: marked }
   return (at) => {
-    if (at < last.at) last = { at: 0, inFile: 2 }
+    if (at < last.at) last = { at: 0, inFile: marked }
     last = { at, inFile: last.inFile + 2 * text.toString('utf8', last.at, at).length }
     return last.inFile
   }

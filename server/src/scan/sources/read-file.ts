@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { kindOfContents } from '../archive/contents-kind.ts'
+import { encodingOf, kindOfContents } from '../archive/contents-kind.ts'
 import type { Encoding } from '../finding.ts'
 
 const firstReadBytes = 64 * 1024
@@ -155,11 +155,4 @@ function readInto(memory: Buffer, at: number, length: number, { descriptor, posi
 export function readAt(descriptor: number, position: number, length: number): Buffer {
   const memory = Buffer.allocUnsafeSlow(length)
   return memory.subarray(0, readInto(memory, 0, length, { descriptor, position }))
-}
-
-/** By the byte order mark. */
-export function encodingOf(head: Buffer): Encoding {
-  if (head[0] === 0xff && head[1] === 0xfe) return 'utf16le'
-  if (head[0] === 0xfe && head[1] === 0xff) return 'utf16be'
-  return 'utf8'
 }
