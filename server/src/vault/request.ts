@@ -75,6 +75,9 @@ type Needs = {
   isOpen: () => boolean
 }
 
+/** Nothing answers it but health: whoever asks for the headers alone could not use what would be read or made. */
+const asksForHead = ({ request }: OpenContext): boolean => request.method === 'HEAD'
+
 const unsupported: Answer = { status: 405, errors: ['1 error occurred:\n\t* unsupported operation\n\n'] }
 
 /**
@@ -134,8 +137,8 @@ export function createRequestHandler(
 
   async function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
     authorise(context, await wantedBy(spec, call), call)
-    const handler = readHandlerOf(spec, call.operation)
-    if (!handler) return unsupported
+    const handler = asksForHead(context) ? undefined : readHandlerOf(spec, call.operation)
+    if (!handler) return concluded(context, spec, call, unsupported)
     return conclude(context, spec, call, await handler(call))
   }
 
@@ -168,9 +171,8 @@ export function createRequestHandler(
     call: Call,
   ): Promise<Answer | undefined> {
     authorise(context, await wantedBy(spec, call), call)
-    const { live, request, requestId: correlation } = context
-    // Whoever asks for the headers alone could not use what would be made.
-    if (request.method === 'HEAD') return unsupported
+    const { live, requestId: correlation } = context
+    if (asksForHead(context)) return concluded(context, spec, call, unsupported)
     const granted = await handler(call)
     if (!granted || !('make' in granted)) return conclude(context, spec, call, granted)
     const about = { ...aboutOf(context, spec, call), type: 'lease.issued' } as const
@@ -196,7 +198,8 @@ export function createRequestHandler(
           wrappedAccessor: textOrNothing(answer?.auth?.['accessor']),
         })
       : answer
-    await audit.record(tx, entryOf(context, about, sent ? 'done' : 'failed', noteOf(answer, sent)))
+    const outcome = hasSucceeded(sent) ? 'done' : 'failed'
+    await audit.record(tx, entryOf(context, about, outcome, noteOf(answer, sent)))
     return sent
   }
 
@@ -211,8 +214,7 @@ export function createRequestHandler(
       return await store.write(async (tx) => {
         if (context.live.revoked) throw new AppError('token.invalid')
         authorise(context, await wantedBy(spec, call, tx), call)
-        if (!handler) return unsupported
-        const answer = await handler(tx, call)
+        const answer = handler ? await handler(tx, call) : unsupported
         return recorded(tx, context, aboutOf(context, spec, call), answer)
       })
     } finally {
@@ -319,7 +321,8 @@ export function createRequestHandler(
   /** Undefined where a token is asked for. */
   function answerWithoutToken(context: OpenContext, matched: Match): Promise<VaultResponse> | undefined {
     const { operation, requestId } = context
-    switch (withoutToken(matched.spec, operation)) {
+    const way = withoutToken(matched.spec, operation)
+    switch (way && asksForHead(context) ? 'unsupported' : way) {
       case 'anybody':
         return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
       case 'proof':

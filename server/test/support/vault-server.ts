@@ -85,7 +85,7 @@ type Reply = { status: number; body: Record<string, unknown> }
 /** What a request carries beside its token and body. */
 type Circumstances = { remoteAddress?: string | undefined; wrapTtl?: string }
 export type Caller = (
-  method: 'GET' | 'LIST' | 'POST' | 'PUT' | 'DELETE' | 'PATCH',
+  method: 'GET' | 'HEAD' | 'LIST' | 'POST' | 'PUT' | 'DELETE' | 'PATCH',
   path: string,
   body?: unknown,
   circumstances?: Circumstances,
