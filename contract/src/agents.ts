@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { injection } from './injection.ts'
 import { operation, page, paging, timestamp } from './operation.ts'
+import { pathPatternShape } from './path-pattern.ts'
 
 export const agentView = z.object({
   id: z.string(),
@@ -14,14 +15,25 @@ export const agentView = z.object({
 })
 export type AgentView = z.output<typeof agentView>
 
-/** Where a lent secret may go. `pathPrefix` and `methods` narrow it further. */
+/** Where a lent secret may go. `methods`, `pathPrefix` and `pathPattern` narrow it further; all of them must hold. */
 export const destination = z.object({
   host: z.string().min(1).max(253),
   port: z.int().min(1).max(65535).default(443),
   methods: z.array(z.string().regex(/^[A-Z]+$/)).optional(),
   pathPrefix: z.string().startsWith('/').optional(),
+  /** `/repos/acme/*` and the like: a star is one segment, two stars at the end are one or more. */
+  pathPattern: z.string().startsWith('/').max(500).regex(pathPatternShape).optional(),
 })
 export type Destination = z.output<typeof destination>
+
+/** How much of a lent secret may be used. What is absent is not limited. */
+export const budget = z.strictObject({
+  uses: z.int().min(1).max(1_000_000).optional(),
+  usesPerMinute: z.int().min(1).max(100_000).optional(),
+  /** Of requests and answers together, bodies only. */
+  bytes: z.int().min(1).optional(),
+})
+export type Budget = z.output<typeof budget>
 
 export const leaseView = z.object({
   id: z.string(),
@@ -37,6 +49,8 @@ export const leaseView = z.object({
   destinations: z.array(destination),
   injection,
   usesLeft: z.int().nullable(),
+  usesPerMinute: z.int().nullable(),
+  bytesLeft: z.int().nullable(),
   uses: z.int(),
   issuedAt: timestamp,
   expiresAt: timestamp,

@@ -62,6 +62,7 @@ export const codes = {
   'lease.ended': { status: 410, message: 'The lease is revoked, expired or used up' },
   'lease.quota_exceeded': { status: 429, message: 'The role has as many leases as it may have' },
   'lease.end_failed': { status: 400, message: 'The lease could not be ended; it is tried again by itself' },
+  'lease.over_budget': { status: 429, message: 'The lease may not be used that much' },
   'lease.mint_failed': { status: 502, message: 'The token that would be lent could not be had' },
   'egress.denied': { status: 403, message: 'This destination is not allowed' },
   'egress.misdirected': { status: 421, message: 'The request names another host than its tunnel' },

@@ -1,6 +1,8 @@
 export {
   type AgentView,
   agentsApi,
+  type Budget,
+  budget,
   type Destination,
   destination,
   type LeaseView,
@@ -24,6 +26,7 @@ export {
 } from './findings.ts'
 export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
+export { pathExpression } from './path-pattern.ts'
 export {
   type Risk,
   type RunDetail,

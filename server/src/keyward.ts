@@ -117,7 +117,7 @@ export async function createKeyward(needs: Needs) {
     dataDir,
   })
   const proxy = createProxy({
-    gate: createEgressGate({ policy, identity, lend, audit }),
+    gate: createEgressGate({ policy, identity, lend, audit, store }),
     log,
     clock,
     dataDir,

@@ -153,6 +153,8 @@ test('LEND-2: a lease is asked for with its destinations; the placeholder is all
       state: 'active' as const,
       destinations: input.destinations,
       usesLeft: 1,
+      usesPerMinute: null,
+      bytesLeft: null,
       uses: 0,
       issuedAt: at,
       expiresAt: at,

@@ -1,4 +1,4 @@
-import { destination, injection, type Json } from '@keyward/contract'
+import { budget, destination, injection, type Json } from '@keyward/contract'
 import { z } from 'zod'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
@@ -26,6 +26,8 @@ export const agentTask = z.strictObject({
   destinations: z.array(destination).min(1),
   /** How the secret becomes part of a request; anywhere when absent. */
   injection: injection.optional(),
+  /** How much of it; not limited when absent. */
+  budget: budget.optional(),
   /** Where a destination's name is to be found, when DNS does not know it, and the authority that signed its certificate. */
   route: z.object({ address: z.string(), caPem: z.string() }).nullable(),
 })
@@ -164,7 +166,7 @@ const companionsOf = ({ injection }: AgentTask): { [name: string]: string } =>
 async function lendPlaceholder(
   { store, lend }: Needs,
   { runId, taskId }: TaskContext,
-  { secretPath, field, destinations, injection, title }: AgentTask,
+  { secretPath, field, destinations, injection, budget, title }: AgentTask,
   agent: Principal,
 ): Promise<string> {
   const bound = { secretPath, field, destinations, runId, taskId }
@@ -172,6 +174,7 @@ async function lendPlaceholder(
     await lend.grant(tx, {
       ...bound,
       injection,
+      budget,
       agentId: agent.id,
       maxTtlSeconds: leaseSeconds,
       maxLeases: 1,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EntryInput } from '../audit/index.ts'
 import type { EgressRecord } from '../proxy/index.ts'
+import type { Tx } from '../store/index.ts'
 import { createEgressGate } from './egress-gate.ts'
 
 const record = (outcome: EgressRecord['outcome']): EgressRecord => ({
@@ -23,13 +24,16 @@ const record = (outcome: EgressRecord['outcome']): EgressRecord => ({
   redactions: 0,
 })
 
+const unused = (): never => assert.fail('not asked')
+
 test('APPR-3, LEND-2: what failed on its way is not recorded as refused by policy', async () => {
   const entries: EntryInput[] = []
   const gate = createEgressGate({
     policy: { decide: () => ({ allow: true, policies: [], reason: '' }) },
-    lend: { use: () => Promise.reject(new Error('not asked')) },
+    lend: { use: unused, metered: async () => [], spend: unused },
+    store: { write: unused },
     identity: { agent: async () => undefined },
-    audit: { recordNow: async (entry) => void entries.push(entry) },
+    audit: { record: unused, recordNow: async (entry) => void entries.push(entry) },
   })
   for (const outcome of ['allowed', 'failed', 'denied', 'misused'] as const)
     await gate.record(record(outcome))
@@ -37,4 +41,25 @@ test('APPR-3, LEND-2: what failed on its way is not recorded as refused by polic
     entries.map(({ type, outcome }) => `${type} ${outcome}`),
     ['egress.allowed done', 'egress.allowed failed', 'egress.denied denied', 'lease.misused denied'],
   )
+})
+
+test('LEND-1: the bytes of a request are spent in the transaction that records it', async () => {
+  const told: string[] = []
+  const tx = {} as Tx
+  const gate = createEgressGate({
+    policy: { decide: unused },
+    lend: {
+      use: unused,
+      metered: async (ids) => ids.filter((id) => id === 'lea_2'),
+      spend: async (given, ids, bytes) => void told.push(`${given === tx} ${ids} ${bytes}`),
+    },
+    identity: { agent: unused },
+    audit: {
+      recordNow: unused,
+      record: async (given, { type }) => void told.push(`${given === tx} ${type}`),
+    },
+    store: { write: (work) => work(tx) },
+  })
+  await gate.record({ ...record('allowed'), leaseIds: ['lea_1', 'lea_2'], bytesIn: 30, bytesOut: 4 })
+  assert.deepEqual(told, ['true lea_2 34', 'true egress.allowed'])
 })

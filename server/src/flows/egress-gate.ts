@@ -4,16 +4,18 @@ import type { Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { EgressRecord, Gate } from '../proxy/index.ts'
+import type { Store } from '../store/index.ts'
 
 type Needs = {
   policy: Pick<Policy, 'decide'>
   identity: Pick<Identity, 'agent'>
-  lend: Pick<Lend, 'use'>
-  audit: Pick<Audit, 'recordNow'>
+  lend: Pick<Lend, 'use' | 'metered' | 'spend'>
+  audit: Pick<Audit, 'record' | 'recordNow'>
+  store: Pick<Store, 'write'>
 }
 
 /** What the egress proxy may ask of the server: policy before a name is looked up, a lease before a value, audit for all. */
-export function createEgressGate({ policy, identity, lend, audit }: Needs): Gate {
+export function createEgressGate({ policy, identity, lend, audit, store }: Needs): Gate {
   return {
     async admit({ agentId, host, port }) {
       if ((await identity.agent(agentId))?.state !== 'active')
@@ -29,12 +31,18 @@ export function createEgressGate({ policy, identity, lend, audit }: Needs): Gate
     resolve: ({ runId, taskId, ...claim }) =>
       lend.use({ ...claim, runId: runId ?? undefined, taskId: taskId ?? undefined }),
     async record(entry) {
-      await audit.recordNow({
+      const told = {
         ...recordedAs[entry.outcome],
         actor: actorOf(agentOf(entry.agentId)),
         target: `destination:${entry.host}:${entry.port}`,
         correlation: entry.runId ?? entry.sandboxId,
         detail: detailOf(entry),
+      }
+      const metered = await lend.metered(entry.leaseIds)
+      if (metered.length === 0) return audit.recordNow(told)
+      await store.write(async (tx) => {
+        await lend.spend(tx, metered, entry.bytesIn + entry.bytesOut)
+        await audit.record(tx, told)
       })
     },
   }

@@ -1,4 +1,4 @@
-import type { Destination } from '@keyward/contract'
+import { type Destination, pathExpression } from '@keyward/contract'
 import { AppError } from '../core/index.ts'
 
 /** One request of an agent, as far as a lease cares. `path` may carry a query. */
@@ -12,8 +12,9 @@ export type Request = {
 export const placeOf = ({ host, port }: { host: string; port: number }): string => `${host}:${port}`
 
 /** For people and the audit log: `GET,POST api.example.com:443/v1`. */
-export function describeDestination({ methods, pathPrefix, ...place }: Destination): string {
-  return `${methods ? `${methods.join(',')} ` : ''}${placeOf(place)}${pathPrefix ?? ''}`
+export function describeDestination({ methods, pathPrefix, pathPattern, ...place }: Destination): string {
+  const paths = [pathPrefix, pathPattern].filter((path) => path !== undefined).join(' and ')
+  return `${methods ? `${methods.join(',')} ` : ''}${placeOf(place)}${paths}`
 }
 
 /** As requests are compared: the host in lower case and without a trailing dot. Refuses a host that could mean several. */
@@ -30,14 +31,38 @@ export function normalDestination(destination: Destination): Destination {
 
 const normalHost = (host: string): string => host.toLowerCase().replace(/\.$/, '')
 
-/** Whether one of the destinations names this request. */
-export const isAllowed = (destinations: readonly Destination[], request: Request): boolean =>
-  destinations.some((destination) => admits(destination, request))
+/** In which order a destination is compared; what comes later is nearer. */
+const order = ['host', 'port', 'method', 'path'] as const
+type Lack = { readonly what: (typeof order)[number]; readonly words: string }
 
-function admits({ host, port, methods, pathPrefix }: Destination, request: Request): boolean {
-  if (host !== normalHost(request.host) || port !== request.port) return false
-  if (methods && !methods.includes(request.method)) return false
-  return pathPrefix === undefined || isBelow(pathPrefix, request.path)
+function lackOf({ host, port, methods, ...paths }: Destination, request: Request): Lack | undefined {
+  if (host !== normalHost(request.host)) return { what: 'host', words: `only ${host}` }
+  if (port !== request.port) return { what: 'port', words: `only port ${port} of ${host}` }
+  if (methods && !methods.includes(request.method))
+    return { what: 'method', words: `only ${methods.join(', ')} there` }
+  const words = pathLack(paths, request.path)
+  return words === undefined ? undefined : { what: 'path', words }
+}
+
+function pathLack(
+  { pathPrefix, pathPattern }: Pick<Destination, 'pathPrefix' | 'pathPattern'>,
+  target: string,
+): string | undefined {
+  if (pathPrefix !== undefined && !isBelow(pathPrefix, target)) return `only paths below ${pathPrefix}`
+  if (pathPattern === undefined) return undefined
+  const path = normalPath(target)
+  return path !== undefined && pathExpression(pathPattern).test(path)
+    ? undefined
+    : `only paths like ${pathPattern}`
+}
+
+/** What is allowed instead, by the destination that comes nearest to the request; undefined when one admits it. */
+export function shortfall(destinations: readonly Destination[], request: Request): string | undefined {
+  const lacks = destinations.map((destination) => lackOf(destination, request))
+  if (lacks.includes(undefined)) return undefined
+  const nearest = order.map((what) => lacks.filter((lack) => lack?.what === what))
+  const words = nearest.findLast((some) => some.length > 0)?.map((lack) => lack?.words) ?? ['nothing']
+  return [...new Set(words)].slice(0, 5).join('; ')
 }
 
 /** Whether everything that `wanted` admits, `given` admits too. */
@@ -48,6 +73,7 @@ function coversOne(given: Destination, wanted: Destination): boolean {
   if (given.host !== wanted.host || given.port !== wanted.port) return false
   const allowed = given.methods
   if (allowed && !wanted.methods?.every((method) => allowed.includes(method))) return false
+  if (given.pathPattern !== undefined && given.pathPattern !== wanted.pathPattern) return false
   if (given.pathPrefix === undefined) return true
   return wanted.pathPrefix !== undefined && isBelow(given.pathPrefix, wanted.pathPrefix)
 }

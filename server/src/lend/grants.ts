@@ -1,4 +1,4 @@
-import { injectionText } from '@keyward/contract'
+import { injectionText, type Json } from '@keyward/contract'
 import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
 import type { Sql, Tx } from '../store/index.ts'
 import { describeDestination, normalDestination } from './destinations.ts'
@@ -43,6 +43,7 @@ const newRow = (grant: NewGrant, now: Date): GrantRow => ({
   field: grant.field ?? null,
   destinations: JSON.stringify(grant.destinations),
   injection: grant.injection ? JSON.stringify(grant.injection) : null,
+  budget: grant.budget ? JSON.stringify(grant.budget) : null,
   max_ttl_seconds: grant.maxTtlSeconds,
   leases_left: grant.maxLeases ?? null,
   run_id: grant.runId ?? null,
@@ -61,6 +62,7 @@ const detailOf = (row: GrantRow) => ({
   field: row.field,
   destinations: destinationsOf(row).map(describeDestination),
   injection: injectionText(injectionOf(row)),
+  budget: row.budget === null ? null : (JSON.parse(row.budget) as Json),
   maxTtlSeconds: row.max_ttl_seconds,
   maxLeases: row.leases_left,
   expiresAt: row.expires_at === null ? null : new Date(row.expires_at).toISOString(),

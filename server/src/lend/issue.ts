@@ -8,6 +8,7 @@ import type { Tx } from '../store/index.ts'
 import { covers, describeDestination, normalDestination, placeOf } from './destinations.ts'
 import type { IssuedLease, LeaseRequest, Needs } from './lend.ts'
 import {
+  budgetOf,
   destinationsOf,
   type GrantRow,
   injectionOf,
@@ -91,6 +92,8 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
   function newLease(request: LeaseRequest, agentName: string, grant: GrantRow | undefined) {
     const placeholder = newPlaceholder(grant && injectionOf(grant))
     const injection = grant?.injection ?? null
+    const budget = grant ? budgetOf(grant) : {}
+    const uses = Math.min(request.uses ?? endless, budget.uses ?? endless)
     const now = clock.now()
     const row: LeaseRow = {
       id: newId('lea', now),
@@ -107,7 +110,11 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       injection,
       state: 'active',
       uses: 0,
-      uses_left: request.uses ?? null,
+      uses_left: uses === endless ? null : uses,
+      uses_per_minute: budget.usesPerMinute ?? null,
+      minute_at: null,
+      minute_uses: null,
+      bytes_left: budget.bytes ?? null,
       issued_at: now.getTime(),
       expires_at: now.getTime() + request.ttlSeconds * 1000,
       last_used_at: null,
@@ -149,6 +156,8 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
     },
   }
 }
+
+const endless = Number.POSITIVE_INFINITY
 
 /** As what takes it expects it: an access key id of AWS has 20 characters of its own alphabet, 60 bits of them random. */
 function newPlaceholder(how: Injection | undefined): string {

@@ -1,4 +1,4 @@
-import type { Destination, Injection, LeaseView } from '@keyward/contract'
+import type { Budget, Destination, Injection, LeaseView } from '@keyward/contract'
 import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
 
 export const lendMigrations: readonly Migration[] = [
@@ -30,6 +30,16 @@ export const lendMigrations: readonly Migration[] = [
       'alter table leases add column injection text',
     ],
   },
+  {
+    id: '0052-budgets',
+    up: ({ int8 }) => [
+      'alter table lend_grants add column budget text',
+      `alter table leases add column uses_per_minute ${int8}`,
+      `alter table leases add column minute_at ${int8}`,
+      `alter table leases add column minute_uses ${int8}`,
+      `alter table leases add column bytes_left ${int8}`,
+    ],
+  },
 ]
 
 export type LeaseRow = {
@@ -48,6 +58,11 @@ export type LeaseRow = {
   state: LeaseView['state']
   uses: number
   uses_left: number | null
+  uses_per_minute: number | null
+  /** When the minute began that `minute_uses` counts. */
+  minute_at: number | null
+  minute_uses: number | null
+  bytes_left: number | null
   issued_at: number
   expires_at: number
   last_used_at: number | null
@@ -62,6 +77,7 @@ export type GrantRow = {
   field: string | null
   destinations: string
   injection: string | null
+  budget: string | null
   max_ttl_seconds: number
   leases_left: number | null
   run_id: string | null
@@ -80,14 +96,17 @@ export const destinationsOf = ({ destinations }: { destinations: string }): Dest
 export const injectionOf = ({ injection }: { injection: string | null }): Injection =>
   injection === null ? { kind: 'anywhere' } : (JSON.parse(injection) as Injection)
 
+export const budgetOf = ({ budget }: { budget: string | null }): Budget =>
+  budget === null ? {} : (JSON.parse(budget) as Budget)
+
 // ── Grants ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const grantColumns = sql`id, agent_id, secret_path, field, destinations, injection, max_ttl_seconds, leases_left, run_id, task_id,
+const grantColumns = sql`id, agent_id, secret_path, field, destinations, injection, budget, max_ttl_seconds, leases_left, run_id, task_id,
   made_by, reason, created_at, expires_at, ended_at, end_reason`
 
 export async function insertGrant(tx: Tx, row: GrantRow): Promise<void> {
   await tx.run(sql`insert into lend_grants (${grantColumns}) values (${row.id}, ${row.agent_id}, ${row.secret_path},
-    ${row.field}, ${row.destinations}, ${row.injection}, ${row.max_ttl_seconds}, ${row.leases_left}, ${row.run_id}, ${row.task_id},
+    ${row.field}, ${row.destinations}, ${row.injection}, ${row.budget}, ${row.max_ttl_seconds}, ${row.leases_left}, ${row.run_id}, ${row.task_id},
     ${row.made_by}, ${row.reason}, ${row.created_at}, ${row.expires_at}, ${row.ended_at}, ${row.end_reason})`)
 }
 
@@ -117,12 +136,14 @@ export const endGrants = (tx: Tx, which: Sql, at: number, reason: string): Promi
 // ── Leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const leaseColumns = sql`id, placeholder_hash, agent_id, agent_name, run_id, task_id, grant_id, secret_path, field, purpose,
-  destinations, injection, state, uses, uses_left, issued_at, expires_at, last_used_at, ended_at, end_reason`
+  destinations, injection, state, uses, uses_left, uses_per_minute, minute_at, minute_uses, bytes_left, issued_at, expires_at,
+  last_used_at, ended_at, end_reason`
 
 export async function insertLease(tx: Tx, row: LeaseRow): Promise<void> {
   await tx.run(sql`insert into leases (${leaseColumns}) values (${row.id}, ${row.placeholder_hash}, ${row.agent_id},
     ${row.agent_name}, ${row.run_id}, ${row.task_id}, ${row.grant_id}, ${row.secret_path}, ${row.field}, ${row.purpose},
-    ${row.destinations}, ${row.injection}, ${row.state}, ${row.uses}, ${row.uses_left}, ${row.issued_at}, ${row.expires_at},
+    ${row.destinations}, ${row.injection}, ${row.state}, ${row.uses}, ${row.uses_left},
+    ${row.uses_per_minute}, ${row.minute_at}, ${row.minute_uses}, ${row.bytes_left}, ${row.issued_at}, ${row.expires_at},
     ${row.last_used_at}, ${row.ended_at}, ${row.end_reason})`)
 }
 
@@ -137,12 +158,30 @@ export const liveLeases = (reader: Reader, which: Sql, now: number): Promise<Lea
     sql`select ${leaseColumns} from leases where state = 'active' and expires_at > ${now} and ${which}`,
   )
 
+export const minuteMs = 60_000
+
+/** Which of these leases count bytes. */
+export async function meteredLeases(reader: Reader, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const rows = await reader.all<{ id: string }>(
+    sql`select id from leases where bytes_left is not null and id in (${sqlList(ids)})`,
+  )
+  return rows.map(({ id }) => id)
+}
+
+export async function spendBytes(tx: Tx, ids: readonly string[], bytes: number): Promise<void> {
+  await tx.run(sql`update leases set bytes_left = case when bytes_left > ${bytes} then bytes_left - ${bytes} else 0 end
+    where bytes_left is not null and id in (${sqlList(ids)})`)
+}
+
 /** Takes one use; the last one uses the lease up. Undefined when none is left. */
 export const takeUse = (tx: Tx, id: string, at: number): Promise<LeaseRow | undefined> =>
   tx.get(sql`update leases set uses = uses + 1, uses_left = uses_left - 1, last_used_at = ${at},
       state = case when uses_left = 1 then 'used_up' else state end,
       ended_at = case when uses_left = 1 then ${at} else ended_at end,
-      end_reason = case when uses_left = 1 then 'its last use was made' else end_reason end
+      end_reason = case when uses_left = 1 then 'its last use was made' else end_reason end,
+      minute_uses = case when minute_at > ${at - minuteMs} then minute_uses + 1 else 1 end,
+      minute_at = case when minute_at > ${at - minuteMs} then minute_at else ${at} end
     where id = ${id} and state = 'active' and (uses_left is null or uses_left > 0) returning ${leaseColumns}`)
 
 export const endLeases = (

@@ -1,4 +1,4 @@
-import type { Destination, Injection, LeaseView } from '@keyward/contract'
+import type { Budget, Destination, Injection, LeaseView } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import type { Clock, Log, Principal, Secret } from '../core/index.ts'
@@ -17,6 +17,8 @@ import {
   type LeaseRow,
   leaseById,
   leasesBefore,
+  meteredLeases,
+  spendBytes,
 } from './lend-store.ts'
 import { createUse } from './use.ts'
 import { createValuesForTask } from './values.ts'
@@ -31,6 +33,8 @@ export type NewGrant = {
   readonly destinations: readonly Destination[]
   /** How the secret becomes part of a request; anywhere when absent. */
   readonly injection?: Injection | undefined
+  /** For each lease. */
+  readonly budget?: Budget | undefined
   readonly maxTtlSeconds: number
   /** How many leases it is good for; one approval for one task gives 1. */
   readonly maxLeases?: number | undefined
@@ -83,6 +87,8 @@ export type Used = {
   readonly value: Secret
   readonly prefix: string
   readonly aws?: AwsSigning | undefined
+  /** What this request and its answer may have. */
+  readonly bytesLeft?: number | undefined
 }
 
 export type Lend = {
@@ -98,6 +104,9 @@ export type Lend = {
    * `agent.inactive`, `egress.denied` for a host or a place of the request that the lease does not name, `policy.denied` for somebody else's lease.
    */
   use(claim: Claim): Promise<Used>
+  /** Those of the leases that count bytes. */
+  metered(leaseIds: readonly string[]): Promise<string[]>
+  spend(tx: Tx, leaseIds: readonly string[], bytes: number): Promise<void>
   /** What the task's live leases stand for now: to be taken out of what the task says, not to be used. */
   valuesForTask(runId: string, taskId: string): Promise<Secret[]>
   /** Ending what has ended changes nothing. Throws `lease.not_found`. */
@@ -143,6 +152,8 @@ export function createLend(needs: Needs): Lend {
     issue,
     request,
     use: createUse(needs),
+    metered: (leaseIds) => meteredLeases(store, leaseIds),
+    spend: spendBytes,
     valuesForTask: createValuesForTask(needs),
     ...ends,
     async page(query) {
@@ -175,6 +186,8 @@ function leaseView(row: LeaseRow, now: Date): LeaseView {
     destinations: destinationsOf(row),
     injection: injectionOf(row),
     usesLeft: row.uses_left,
+    usesPerMinute: row.uses_per_minute,
+    bytesLeft: row.bytes_left,
     uses: row.uses,
     issuedAt: new Date(row.issued_at).toISOString(),
     expiresAt: new Date(row.expires_at).toISOString(),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { type Injection, injectionText } from '@keyward/contract'
-import { ask, entries, lent, openLendWorld, system } from '../../test/support/lend-world.ts'
+import { ask, entries, give, lent, openLendWorld, system } from '../../test/support/lend-world.ts'
 import { createDatabase, startPostgres } from '../../test/support/postgres.ts'
 import { createTestClock, temporaryFolder } from '../../test/support/world.ts'
 import { hashToken } from '../identity/index.ts'
@@ -236,6 +236,95 @@ test('LEND-2: of an AWS secret key only what signs for one day, region and servi
   assert.equal((await entries(world, 'lease.misused')).length, wrong.length)
   world.vault.fields = { value: 'test-secret-access-key' }
   await assert.rejects(world.lend.use(right), { code: 'secret.not_found' })
+})
+
+test('LEND-1: the uses of a minute are counted, and one too many is told when to come again', async (t) => {
+  const world = await openLendWorld(t)
+  const { lend, clock } = world
+  const { claim, lease } = await lent(world, {}, { budget: { usesPerMinute: 2 } })
+  assert.equal(lease.usesPerMinute, 2)
+  await lend.use(claim)
+  clock.advance(20_000)
+  await lend.use(claim)
+  await assert.rejects(lend.use(claim), {
+    code: 'lease.over_budget',
+    status: 429,
+    detail: /possible in 40 s/,
+  })
+  clock.advance(39_999)
+  await assert.rejects(lend.use(claim), { code: 'lease.over_budget' })
+  clock.advance(1)
+  await lend.use(claim)
+  await lend.use(claim)
+  await assert.rejects(lend.use(claim), { code: 'lease.over_budget', detail: /possible in 60 s/ })
+  const many = await Promise.allSettled(Array.from({ length: 4 }, () => lend.use(claim)))
+  assert.ok(many.every(({ status }) => status === 'rejected'))
+  assert.equal((await lend.read(lease.id))?.uses, 4)
+  assert.equal((await entries(world, 'lease.denied')).length, 7)
+  assert.equal((await entries(world, 'lease.misused')).length, 0)
+})
+
+test('LEND-1: a grant caps the uses of each lease, whatever the agent asks for', async (t) => {
+  const world = await openLendWorld(t)
+  const capped = (uses?: number) => lent(world, { uses }, { budget: { uses: 3 }, maxLeases: 1 })
+  assert.deepEqual([(await capped()).lease.usesLeft, (await capped(9)).lease.usesLeft], [3, 3])
+  assert.equal((await capped(2)).lease.usesLeft, 2)
+})
+
+test('LEND-1: bytes are spent when they are known, and a lease without any left gives nothing', async (t) => {
+  const world = await openLendWorld(t)
+  const { lend, store } = world
+  const { claim, lease } = await lent(world, {}, { budget: { bytes: 1000 }, maxLeases: 1 })
+  const { lease: other } = await lent(world, {}, { maxLeases: 1 })
+  assert.deepEqual(await lend.metered([]), [])
+  assert.deepEqual(await lend.metered([lease.id, other.id]), [lease.id])
+  const spend = (bytes: number) => store.write((tx) => lend.spend(tx, [lease.id, other.id], bytes))
+  assert.equal((await lend.use(claim)).bytesLeft, 1000)
+  await spend(600)
+  assert.equal((await lend.use(claim)).bytesLeft, 400)
+  await spend(600)
+  assert.equal((await lend.read(lease.id))?.bytesLeft, 0)
+  assert.equal((await lend.read(other.id))?.bytesLeft, null)
+  await assert.rejects(lend.use(claim), { code: 'lease.over_budget', detail: /are spent/ })
+})
+
+test('LEND-1: a path may be given by a pattern, and a refusal says what is allowed instead', async (t) => {
+  const world = await openLendWorld(t)
+  const destinations = [
+    { host: 'api.example.com', port: 443, methods: ['POST'], pathPattern: '/v1/*/refunds' },
+    { host: 'api.example.com', port: 443, methods: ['GET'], pathPattern: '/v1/**' },
+    { host: 'files.example.com', port: 8443 },
+  ]
+  const { claim } = await lent(world, { destinations }, { destinations })
+  const refused = (change: Partial<Claim>, detail: RegExp) =>
+    assert.rejects(world.lend.use({ ...claim, ...change }), { code: 'egress.denied', detail })
+  for (const path of ['/v1/ch_1/refunds', '/v1/ch_1/refunds?limit=1'])
+    await world.lend.use({ ...claim, path })
+  for (const path of ['/v1/a', '/v1/a/b/c']) await world.lend.use({ ...claim, method: 'GET', path })
+  await world.lend.use({ ...claim, host: 'files.example.com', port: 8443 })
+  for (const path of [
+    '/v1/refunds',
+    '/v1//refunds',
+    '/v1/a/b/refunds',
+    '/v1/%2e%2e/refunds',
+    '/v1/a/refunds/',
+  ])
+    await refused({ path }, /only paths like \/v1\/\*\/refunds\.$/)
+  await refused({ method: 'GET', path: '/v1' }, /only paths like \/v1\/\*\*\.$/)
+  await refused({ method: 'DELETE' }, /only POST there; only GET there\.$/)
+  await refused({ host: 'files.example.com' }, /only port 8443 of files\.example\.com\.$/)
+  await refused({ host: 'evil.example' }, /only api\.example\.com; only files\.example\.com\.$/)
+})
+
+test('LEND-1: a lease is never wider than the pattern of its grant', async (t) => {
+  const world = await openLendWorld(t)
+  const place = { host: 'api.example.com', port: 443 }
+  await give(world, { destinations: [{ ...place, pathPattern: '/v1/*' }] })
+  for (const wider of [place, { ...place, pathPrefix: '/v1' }, { ...place, pathPattern: '/v1/**' }])
+    await assert.rejects(world.lend.request(ask(world, { destinations: [wider] })), { code: 'policy.denied' })
+  await world.lend.request(
+    ask(world, { destinations: [{ ...place, methods: ['GET'], pathPattern: '/v1/*' }] }),
+  )
 })
 
 test('LEND-2: a placeholder begins as its tool expects, and is known by the rest', async (t) => {

@@ -3,7 +3,7 @@ import { AppError, type Principal, reasonOf } from '../core/index.ts'
 import { hashToken, sameHash } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
 import { scopeRefusal, signingWith } from './aws-signing.ts'
-import { isAllowed, placeOf } from './destinations.ts'
+import { placeOf, shortfall } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
 import type { Claim, Needs, Used } from './lend.ts'
 import {
@@ -13,6 +13,7 @@ import {
   injectionOf,
   type LeaseRow,
   leaseByPlaceholder,
+  minuteMs,
   takeUse,
 } from './lend-store.ts'
 import { createMinting } from './minting.ts'
@@ -47,6 +48,8 @@ export function createUse(needs: Needs) {
     if (ended) return denied(new AppError('lease.ended', ended))
     const abuse = abuseOf(row, claim, clock.now())
     if (abuse) return misused(new AppError('egress.denied', `The lease ${row.id} is ${abuse}`))
+    const spent = spentOf(row, clock.now().getTime())
+    if (spent) return denied(new AppError('lease.over_budget', spent))
     const principal: Principal = { kind: 'agent', id: row.agent_id, name: row.agent_name, roles: [] }
     const decision = policy.decide({
       principal,
@@ -146,6 +149,7 @@ export function createUse(needs: Needs) {
     return {
       leaseId: answer.id,
       prefix: prefixOf(injectionOf(answer)),
+      bytesLeft: answer.bytes_left ?? undefined,
       ...(await valueOfLease(claim, answer)),
     }
   }
@@ -160,12 +164,22 @@ function strangerTo(row: LeaseRow, claim: Claim): string | undefined {
 
 /** What the lease is not for, after "is": another destination, another place of the request, another scope. */
 function abuseOf(row: LeaseRow, claim: Claim, now: Date): string | undefined {
-  if (!isAllowed(destinationsOf(row), claim))
-    return `not for ${claim.method} ${placeOf(claim)}${pathOf(claim)}.`
+  const instead = shortfall(destinationsOf(row), claim)
+  if (instead) return `not for ${claim.method} ${placeOf(claim)}${pathOf(claim)}: ${instead}.`
   const how = injectionOf(row)
   const wrong =
     misplacement(how, claim.places) ?? (how.kind === 'aws' ? scopeRefusal(how, claim, now) : undefined)
   return wrong && `lent ${wrong}`
+}
+
+/** The part of its budget that a lease has used up, in words. */
+export function spentOf(row: LeaseRow, now: number): string | undefined {
+  if (row.bytes_left === 0) return `The bytes that the lease ${row.id} was given are spent.`
+  const begun = row.minute_at ?? 0
+  const isFull = row.uses_per_minute !== null && (row.minute_uses ?? 0) >= row.uses_per_minute
+  if (!isFull || begun <= now - minuteMs) return undefined
+  const seconds = Math.ceil((begun + minuteMs - now) / 1000)
+  return `The lease ${row.id} may be used ${row.uses_per_minute} times a minute; the next use is possible in ${seconds} s.`
 }
 
 const isDue = (row: LeaseRow, now: number): boolean => row.state === 'active' && now >= row.expires_at

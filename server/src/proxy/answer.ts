@@ -8,6 +8,7 @@ const titles: Record<number, string> = {
   405: 'Method Not Allowed',
   413: 'Content Too Large',
   421: 'Misdirected Request',
+  429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   501: 'Not Implemented',
   502: 'Bad Gateway',
@@ -22,6 +23,7 @@ const statuses: Partial<Record<Refusal['code'], number>> = {
   'egress.unsupported': 501,
   'egress.unreachable': 502,
   'lease.mint_failed': 502,
+  'lease.over_budget': 429,
   'server.internal': 502,
 }
 const unavailable = /^(?:audit|store)\.|^vault\.(?:sealed|uninitialised)$|^egress\.unavailable$/

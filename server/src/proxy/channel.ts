@@ -41,12 +41,13 @@ function refuseMalformed(
   socket: Duplex,
   tell: (status: number, reason: string) => void,
 ) {
-  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+  // Without a code it is our own, told already: what cut an answer off ends the connection too.
+  if (error.code === undefined || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
     socket.destroy()
     return
   }
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
-  tell(status, `malformed request (${error.code ?? error.name})`)
+  tell(status, `malformed request (${error.code})`)
   refusePlainly(socket, status, 'The request is malformed, ambiguous, or its head is too long.')
 }
 

@@ -3,6 +3,8 @@ import type { Destination } from '@keyward/contract'
 
 /** One line of a sandbox's allow list. */
 export type EgressRule = Destination & {
+  /** What `pathPattern` admits; written by the server, because the child loads nothing of the contract. */
+  readonly pathExpression?: RegExp
   /** `ip` or `ip:port` to connect to instead of asking DNS; who writes it vouches for the address. */
   readonly address?: string
   /** A certificate authority (PEM) that this destination may use besides the well-known ones. */
@@ -41,6 +43,7 @@ const sameHost = (listed: string, host: string): boolean =>
 /** Whether a rule lets this request through. `path` has no query. A prefix ends at a segment: `/v1` is not `/v10`. */
 export function ruleAdmits(rule: EgressRule, method: string, path: string): boolean {
   if (rule.methods && !rule.methods.includes(method)) return false
+  if (rule.pathExpression && !rule.pathExpression.test(path)) return false
   const prefix = rule.pathPrefix ?? '/'
   return (
     path.startsWith(prefix) && (prefix.endsWith('/') || !path[prefix.length] || path[prefix.length] === '/')

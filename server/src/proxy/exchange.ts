@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Code } from '@keyward/contract'
 import { pathOf, type Tunnel, type Verdict } from './judge.ts'
-import type { Ask, ResolveClaim } from './messages.ts'
+import type { Ask, Questions, ResolveClaim } from './messages.ts'
 import { exchange, fitsHeader, type RequestParts } from './placeholders.ts'
 import { placesIn } from './places.ts'
 import { type Patterns, shortestValue } from './redact.ts'
@@ -20,16 +20,21 @@ export type Exchange = (parts: RequestParts, asked: Asked) => Promise<Exchanged 
 const misuse: readonly Code[] = ['lease.not_found', 'egress.denied', 'policy.denied']
 
 export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
+  const note = ({ value, aws, leaseId, bytesLeft }: Questions['resolve']['answer'], tally: Tally): void => {
+    patterns.add(value)
+    if (aws?.sessionToken) patterns.add(aws.sessionToken)
+    if (leaseId !== null) tally.leaseIds.push(leaseId)
+    tally.bytesAllowed = Math.min(tally.bytesAllowed, bytesLeft ?? Number.POSITIVE_INFINITY)
+  }
+
   /** One placeholder's value, which is looked for in every answer from here on. */
   const resolveOne = async (claim: ResolveClaim, tally: Tally): Promise<Resolved | Verdict> => {
     const reply = await ask('resolve', claim)
     if ('refusal' in reply) {
       return misuse.includes(reply.refusal.code) ? { ...reply.refusal, outcome: 'misused' } : reply.refusal
     }
-    const { value, leaseId, prefix, aws } = reply.answer
-    patterns.add(value)
-    if (aws?.sessionToken) patterns.add(aws.sessionToken)
-    if (leaseId !== null) tally.leaseIds.push(leaseId)
+    note(reply.answer, tally)
+    const { value, prefix, aws } = reply.answer
     if (aws && claim.signing) {
       const signing = { ...aws, scope: claim.signing, key: value }
       return { value: aws.accessKeyId, prefix, signing }

@@ -10,7 +10,7 @@ import { placeholderWatch } from './placeholders.ts'
 import { createPrepare, inUnreadBody } from './prepare.ts'
 import type { Patterns } from './redact.ts'
 import { sign } from './sigv4.ts'
-import { meter, newTally, relay, sendTo, type Tally, unreachable } from './upstream.ts'
+import { meter, newTally, overBudget, relay, sendTo, type Tally, unreachable } from './upstream.ts'
 
 type Needs = {
   readonly sandboxId: string
@@ -52,10 +52,9 @@ function fail({ response, tally }: Passing, refusal: Verdict, outcome: Tally['ou
 /** Sends a body on as it comes; what must not pass ends both sides. */
 function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void {
   const { request, tally } = passing
-  const counted = meter((bytes) => {
-    tally.bytesOut += bytes
-  }, limits.requestBodyBytes)
-  counted.once('error', () => fail(passing, tooLarge(limits)))
+  const counted = meter(tally, 'bytesOut', limits.requestBodyBytes, (why) =>
+    fail(passing, why === 'budget' ? overBudget : tooLarge(limits)),
+  )
   const watched = placeholderWatch(() => fail(passing, inUnreadBody(limits)))
   pipeline(request, counted, watched, upstream, () => {
     // Every error has been told where it arose: by the limit, the watch, the upstream request or the client's leaving.
@@ -107,6 +106,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
     if ('code' in parts) return fail(passing, parts)
     const headers = headersOf(passing, parts)
     if (!headers) return fail(passing, undated)
+    if ((parts.body?.length ?? 0) > passing.tally.bytesAllowed) return fail(passing, overBudget)
     if (!response.destroyed) pass(passing, parts, headers)
   }
 
@@ -119,7 +119,8 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
       const { method = '', url = '' } = request
       const path = pathOf(url).slice(0, 1024)
       const status = response.headersSent ? response.statusCode : null
-      void ledger.report({ ...tunnel.route.authority, sandboxId, method, path, status, ...tally })
+      const { bytesAllowed: _, ...told } = tally
+      void ledger.report({ ...tunnel.route.authority, sandboxId, method, path, status, ...told })
     })
   }
 

@@ -90,6 +90,8 @@ export type Questions = {
     answer: {
       value: string
       leaseId: string | null
+      /** What request and answer together may have; null without a limit. */
+      bytesLeft: number | null
       prefix: string
       aws: Pick<Signing, 'accessKeyId' | 'sessionToken'> | null
     }

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathExpression } from '@keyward/contract'
 import { AppError, type Clock, type Log, reasonOf, Secret } from '../core/index.ts'
 import type { EgressRule } from './destination.ts'
 import { type ChannelOwner, createAnswerer, type Gate } from './gate.ts'
@@ -69,6 +70,9 @@ async function makeRuntimeDir(dataDir: string): Promise<string> {
   return own
 }
 
+const withExpression = (rule: EgressRule): EgressRule =>
+  rule.pathPattern === undefined ? rule : { ...rule, pathExpression: pathExpression(rule.pathPattern) }
+
 async function newChannel(
   runtimeDir: string,
   given: Pick<Channel, 'owner' | 'allow' | 'onLent'>,
@@ -116,7 +120,7 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
       channel: {
         sandboxId: owner.sandboxId,
         socketPath,
-        allow,
+        allow: allow.map(withExpression),
         limits: { ...defaultLimits, ...limits },
         lookup: lookup !== undefined,
         values: [...values.values()].map((value) => value.reveal()),

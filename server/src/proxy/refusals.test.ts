@@ -193,6 +193,23 @@ test('rules: methods and path prefixes narrow a host, and a prefix ends at a seg
     assert.ok(!isAmbiguousPath(path), path)
 })
 
+test('LEND-2: a path pattern narrows a rule segment by segment', async (t) => {
+  const upstream = await openUpstream(t, (_request, response) => response.end())
+  const { channel } = await openProxy(t)
+  const rule = { host: apiHost, port: 443, ...upstream }
+  const way = await channel(
+    { ...rule, methods: ['GET'], pathPattern: '/v1/*/refunds' },
+    { ...rule, methods: ['POST'], pathPattern: '/repos/a.b/**' },
+  )
+  const status = async (method: string, path: string) => (await ask(way, { method, path })).status
+  assert.equal(await status('GET', '/v1/ch_1/refunds?x=/'), 200)
+  for (const path of ['/v1/refunds', '/v1//refunds', '/v1/a/b/refunds', '/v1/a/refunds/x', '/v2/a/refunds'])
+    assert.equal(await status('GET', path), 403, path)
+  assert.equal(await status('POST', '/repos/a.b/c/d'), 200)
+  for (const path of ['/repos/a.b', '/repos/a.bc/d', '/repos/aXb/c'])
+    assert.equal(await status('POST', path), 403, path)
+})
+
 test('LEND-2: a method, path or form of path beside the rule is refused inside the tunnel', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
   const { channel, recorded } = await openProxy(t)

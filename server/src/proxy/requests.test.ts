@@ -88,6 +88,47 @@ test('LEND-2: each place of a request is told to the server, and a prefix is exc
   assert.deepEqual(gate.claims[0]?.places, ['bearer', 'body:/a', 'body:/b/0'])
 })
 
+test('LEND-2: a request ends where the bytes of its lease do, on its way out and on its way back', async (t) => {
+  const reached: string[] = []
+  const upstream = await openUpstream(t, async (request, response) => {
+    reached.push(`${request.method} ${(await bodyOf(request).catch(() => 'cut')).length}`)
+    if (request.url === '/long') response.write('x'.repeat(2000))
+    else response.end('short')
+  })
+  const { channel, lend, gate, recorded } = await openProxy(t)
+  const { placeholder, value } = lend()
+  gate.leases.set(placeholder, { value, host: apiHost, bytesLeft: 1000 })
+  const way = await channel({ host: apiHost, port: 443, ...upstream })
+  const key = { 'X-Key': placeholder }
+  assert.equal((await ask(way, { method: 'POST', headers: key, body: 'x'.repeat(900) })).status, 200)
+  const text = { ...key, 'Content-Type': 'text/plain' }
+  const tooLong = await ask(way, { method: 'POST', headers: text, body: 'x'.repeat(1001) })
+  assert.deepEqual([tooLong.status, JSON.parse(tooLong.body).code], [429, 'lease.over_budget'])
+  await assert.rejects(ask(way, { headers: key, path: '/long' }))
+  const records = await recorded(3)
+  assert.deepEqual(
+    records.map(({ outcome }) => outcome),
+    ['allowed', 'denied', 'denied'],
+  )
+  assert.match(records[2]?.reason ?? '', /bytes that the lease was given are spent/)
+  assert.deepEqual(reached, ['POST 900', 'GET 0'])
+})
+
+test('LEND-2: a streamed body ends where the bytes of its lease do', async (t) => {
+  const upstream = await openUpstream(t, async (request, response) => {
+    await bodyOf(request).catch(() => 'cut')
+    response.end()
+  })
+  const { channel, lend, gate, recorded } = await openProxy(t)
+  const { placeholder, value } = lend()
+  gate.leases.set(placeholder, { value, host: apiHost, bytesLeft: 1000 })
+  const way = await channel({ host: apiHost, port: 443, ...upstream })
+  const headers = { 'X-Key': placeholder, 'Content-Type': 'application/octet-stream' }
+  const answer = await ask(way, { method: 'PUT', headers, body: 'x'.repeat(1001) })
+  assert.deepEqual([answer.status, JSON.parse(answer.body).code], [429, 'lease.over_budget'])
+  assert.equal((await recorded(1))[0]?.outcome, 'denied')
+})
+
 test('LEND-2: a request with two Authorization headers is refused before anything is asked for', async (t) => {
   let reached = 0
   const upstream = await openUpstream(t, (_request, response) => {

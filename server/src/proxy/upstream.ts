@@ -16,7 +16,16 @@ export type Tally = {
   bytesOut: number
   bytesIn: number
   redactions: number
+  /** Of both directions together; what the leases of this request have left. */
+  bytesAllowed: number
 }
+
+export const overBudget: Refusal & { readonly outcome?: never } = {
+  code: 'lease.over_budget',
+  reason: 'The bytes that the lease was given are spent. Ask for another one.',
+}
+
+const isSpent = ({ bytesOut, bytesIn, bytesAllowed }: Tally): boolean => bytesOut + bytesIn > bytesAllowed
 
 export const newTally = (): Tally => ({
   outcome: 'allowed',
@@ -26,17 +35,27 @@ export const newTally = (): Tally => ({
   bytesOut: 0,
   bytesIn: 0,
   redactions: 0,
+  bytesAllowed: Number.POSITIVE_INFINITY,
 })
 
-/** Counts what passes and stops at a limit. */
-export function meter(count: (bytes: number) => void, limitBytes = Number.POSITIVE_INFINITY): Transform {
+type Way = 'bytesOut' | 'bytesIn'
+
+/** Counts what passes and stops at a limit: of this direction, or of what the leases have left. */
+export function meter(
+  tally: Tally,
+  way: Way,
+  limitBytes: number,
+  onStop: (why: 'length' | 'budget') => void,
+) {
   let total = 0
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       total += chunk.length
-      if (total > limitBytes) return done(new Error('too long'))
-      count(chunk.length)
-      done(null, chunk)
+      tally[way] += chunk.length
+      const why = total > limitBytes ? 'length' : isSpent(tally) ? 'budget' : undefined
+      if (why === undefined) return done(null, chunk)
+      onStop(why)
+      done(new Error('too long'))
     },
   })
 }
@@ -112,15 +131,17 @@ export function relay({ answer, response, method, patterns, tally }: Relay): Ref
   const redactor = redactorOf(patterns, () => {
     tally.redactions++
   })
-  const received = meter((bytes) => {
-    tally.bytesIn += bytes
+  const received = meter(tally, 'bytesIn', Number.POSITIVE_INFINITY, () => {
+    tally.outcome = 'denied'
+    tally.reason ??= overBudget.reason
   })
   const redacting = redactingStream(redactor, {
     fixedLength: lengthKept && valuesOf(headers, 'content-length').length > 0,
   })
   const broke = (): void => {
+    if (tally.reason !== null) return
     tally.outcome = 'failed'
-    tally.reason ??= 'The answer broke off, or could not be decompressed.'
+    tally.reason = 'The answer broke off, or could not be decompressed.'
   }
   for (const step of [answer, received, ...decoders, redacting]) step.once('error', broke)
   pipeline([answer, received, ...decoders, redacting, response], () => {

@@ -54,7 +54,10 @@ export type TestGate = Gate & {
   readonly records: EgressRecord[]
   readonly claims: EgressClaim[]
   readonly lookups: string[]
-  readonly leases: Map<string, { value: string; host: string; ended?: boolean; prefix?: string; aws?: Aws }>
+  readonly leases: Map<
+    string,
+    { value: string; host: string; ended?: boolean; prefix?: string; aws?: Aws; bytesLeft?: number }
+  >
   readonly denied: Set<string>
   readonly names: Map<string, string[]>
   failing: boolean
@@ -87,10 +90,11 @@ export function createTestGate(): TestGate {
       if (!lease) throw new AppError('lease.not_found')
       if (lease.host !== claim.host) throw new AppError('egress.denied', 'The lease is for another host.')
       if (lease.ended) throw new AppError('lease.ended')
-      const prefix = lease.prefix === undefined ? {} : { prefix: lease.prefix }
+      const { prefix, bytesLeft } = lease
+      const more = { ...(prefix === undefined ? {} : { prefix }), bytesLeft }
       if (lease.aws && claim.signing)
         return { ...signingOf(lease.value, claim.signing, lease.aws), leaseId: 'lease_1' }
-      return { value: new Secret(lease.value), leaseId: 'lease_1', ...prefix }
+      return { value: new Secret(lease.value), leaseId: 'lease_1', ...more }
     },
     async record(entry) {
       if (gate.failing) throw new AppError('audit.unavailable')

@@ -52,6 +52,8 @@ function Lease({ lease }: { lease: LeaseView }) {
       <p className="text-xs text-muted">
         {lease.uses === 1 ? 'used once' : `used ${lease.uses} times`}
         {lease.usesLeft === null ? '' : `, ${lease.usesLeft} left`}
+        {lease.usesPerMinute === null ? '' : `, ${lease.usesPerMinute} a minute`}
+        {lease.bytesLeft === null ? '' : `, ${lease.bytesLeft.toLocaleString('en')} bytes left`}
         {' · '}
         {lease.state === 'active' ? (
           <>

@@ -71,7 +71,7 @@ function AgentName({ id }: { id: string }) {
   )
 }
 
-function Surroundings({ work: { workspace, environment, injection, route } }: { work: AgentWork }) {
+function Surroundings({ work: { workspace, environment, injection, budget, route } }: { work: AgentWork }) {
   const variables = Object.entries(environment)
   const facts: Fact[] = []
   if (workspace !== null)
@@ -94,6 +94,13 @@ function Surroundings({ work: { workspace, environment, injection, route } }: { 
       'How it is exchanged, in full',
       <code key="injection" className="break-all">
         {JSON.stringify(injection)}
+      </code>,
+    ])
+  if (budget !== undefined)
+    facts.push([
+      'Budget',
+      <code key="budget" className="break-all">
+        {JSON.stringify(budget)}
       </code>,
     ])
   if (route !== null) facts.push(['Connects to', <Route key="route" route={route} />])

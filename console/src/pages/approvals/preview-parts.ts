@@ -1,4 +1,4 @@
-import type { Destination, Injection, Json } from '@keyward/contract'
+import type { Budget, Destination, Injection, Json } from '@keyward/contract'
 import type { FileChange } from '../../ui/file-diff.tsx'
 import type { SecretMove } from '../../ui/secret-moves.tsx'
 
@@ -15,6 +15,7 @@ export type AgentWork = {
   environment: { [name: string]: string }
   destinations: Destination[]
   injection?: Injection
+  budget?: Budget
   route: { address: string; caPem: string } | null
 }
 /** `historyOnly`: titles of secrets that stand in no file any more. */
@@ -52,13 +53,14 @@ const workFields = [
   'environment',
   'destinations',
   'injection',
+  'budget',
   'route',
 ]
 
 /** Only when each of its fields is one that the view draws: nothing that is hashed may be left out. */
 function isWork(value: Json | undefined): value is Record & AgentWork {
   if (!isRecord(value) || Object.keys(value).some((name) => !workFields.includes(name))) return false
-  const { command, workspace, environment, destinations, injection, route } = value
+  const { command, workspace, environment, destinations, injection, budget, route } = value
   return (
     hasTexts(value, ['agentId', 'title', 'secretPath', 'field', 'variable']) &&
     Array.isArray(command) &&
@@ -69,6 +71,7 @@ function isWork(value: Json | undefined): value is Record & AgentWork {
     Array.isArray(destinations) &&
     destinations.every((place) => hasTexts(place, ['host'])) &&
     (injection === undefined || hasTexts(injection, ['kind'])) &&
+    (budget === undefined || isRecord(budget)) &&
     (route === null || (isRecord(route) && hasTexts(route, ['address', 'caPem'])))
   )
 }
