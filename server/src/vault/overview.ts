@@ -26,7 +26,7 @@ export type Overview = {
   key(): { readonly term: number; readonly createdAt: Date; readonly encryptions: number }
   policyNames(): Promise<string[]>
   policyText(name: string): Promise<string | undefined>
-  /** Sorted by accessor, after the one given. */
+  /** After what an earlier page ended with. */
   tokens(page: {
     cursor: string | undefined
     limit: number
@@ -37,7 +37,7 @@ type Needs = {
   mounts: Pick<Mounts, 'all' | 'types'>
   barrier: Pick<Barrier, 'terms'>
   policies: Pick<Policies, 'names' | 'read'>
-  tokens: Pick<Tokens, 'accessors' | 'findByAccessor'>
+  tokens: Pick<Tokens, 'page'>
   isOpen: () => boolean
 }
 
@@ -71,14 +71,9 @@ export function createOverview({ mounts, barrier, policies, tokens, isOpen }: Ne
       assertOpen()
       return policies.read(name)
     },
-    async tokens({ cursor, limit }) {
+    async tokens({ cursor = '', limit }) {
       assertOpen()
-      const rest = (await tokens.accessors()).filter((accessor) => accessor > (cursor ?? ''))
-      const wanted = rest.slice(0, limit)
-      const found = await Promise.all(wanted.map((accessor) => tokens.findByAccessor(accessor)))
-      // One may have ended since.
-      const items = found.flatMap((token) => (token ? [token.record] : []))
-      return { items, next: rest.length > limit ? (wanted.at(-1) ?? null) : null }
+      return tokens.page(cursor, limit)
     },
   }
 }

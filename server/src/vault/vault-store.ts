@@ -104,6 +104,12 @@ export function readTokens(reader: Reader): Promise<TokenRow[]> {
   return reader.all(sql`select ${tokenColumns} from vault_tokens`)
 }
 
+/** In the order of their accessors' digests, after the one given. */
+export function readTokensAfter(reader: Reader, accessor: Uint8Array, limit: number): Promise<TokenRow[]> {
+  return reader.all(sql`select ${tokenColumns} from vault_tokens
+    where accessor > ${accessor} order by accessor limit ${limit}`)
+}
+
 export function readExpiredTokens(reader: Reader, now: number, limit: number): Promise<TokenRow[]> {
   return reader.all(sql`select ${tokenColumns} from vault_tokens
     where expires_at <= ${now} order by expires_at limit ${limit}`)

@@ -15,6 +15,7 @@ import {
   readTokenByAccessor,
   readTokenChildren,
   readTokens,
+  readTokensAfter,
   type TokenRow,
 } from '../vault-store.ts'
 import { type LifetimeRequest, lifetimeOf, renewed } from './lifetime.ts'
@@ -59,6 +60,8 @@ export type Tokens = {
   /** Ends the token alone; its children become orphans. */
   revokeOrphan(tx: Tx, row: string): Promise<TokenRecord[]>
   accessors(): Promise<string[]>
+  /** In no order that tells anything; nothing but the page is opened. It may hold fewer than asked and still have a next one. */
+  page(cursor: string, limit: number): Promise<{ items: TokenRecord[]; next: string | null }>
   /** Rows of the tokens that an auth mount gave out. */
   issuedBy(tx: Tx, mountId: string): Promise<string[]>
   /** Rows of the tokens that were made at or below a path; root tokens, which have no end, are not among them. */
@@ -302,6 +305,13 @@ export function createTokens({ store, barrier, policies, identity, clock, onEnd,
     async accessors() {
       const rows = await readTokens(store)
       return rows.map((row) => opened(row).record.accessor).sort()
+    },
+    async page(cursor, limit) {
+      if (!/^(?:[0-9a-f]{2})*$/.test(cursor)) throw new AppError('request.invalid', 'the cursor is not valid')
+      const rows = await readTokensAfter(store, Buffer.from(cursor, 'hex'), limit + 1)
+      const last = rows.length > limit ? rows[limit - 1] : undefined
+      const items = rows.slice(0, limit).flatMap((row) => current(opened(row), now())?.record ?? [])
+      return { items, next: last ? Buffer.from(last.accessor).toString('hex') : null }
     },
     async issuedBy(tx, mountId) {
       const all = (await readTokens(tx)).map(opened)

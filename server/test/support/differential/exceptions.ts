@@ -61,10 +61,7 @@ const table: Readonly<Record<string, Readonly<Partial<Record<Reason, readonly st
     words: ['POST auth/token/roles/d {"token_num_uses":-1}'],
   },
   'a token with few rights': {
-    own: [
-      'GET sys/internal/ui/mounts as <t>',
-      'GET sys/internal/ui/mounts/sys as <t>',
-    ],
+    own: ['GET sys/internal/ui/mounts as <t>', 'GET sys/internal/ui/mounts/sys as <t>'],
     pending: ['GET sys/internal/ui/resultant-acl as <t>'],
     safe: ['POST kv1/a { as nobody'],
   },
