@@ -45,11 +45,17 @@ const logArguments = [
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>
 
+type Options = HistoryOptions & {
+  readonly searchPath: string
+  /** Git ended because it lacks the contents of a file: what changed in the commits before is not known. */
+  readonly onLacking: () => void
+}
+
 /** Scans every line that any commit of the repository at `path` added, and that lies below `path`. */
 export async function* scanEveryCommit(
   crew: Crew,
   path: string,
-  options: HistoryOptions & { searchPath: string },
+  options: Options,
 ): AsyncGenerator<ScanEvent> {
   const revisions = revisionsOf(options)
   const child = spawn('git', [...harmless, '-C', path, ...logArguments, ...revisions, '--stdin', '--', '.'], {
@@ -74,8 +80,9 @@ export async function* scanEveryCommit(
     }
     const end = await ended
     options.signal?.throwIfAborted()
-    const reason = end && problemOf(end)
-    if (reason) yield { kind: 'problem', file: '.git', reason }
+    const reason = problemOf(end)
+    if (/unable to read [0-9a-f]{40}/.test(end.words)) options.onLacking()
+    else if (reason) yield { kind: 'problem', file: '.git', reason }
     yield progress()
   } finally {
     options.signal?.removeEventListener('abort', abort)

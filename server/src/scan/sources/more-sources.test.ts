@@ -43,10 +43,11 @@ async function write(root: string, files: Record<string, string | Buffer>): Prom
   }
 }
 
-function git(root: string, ...args: string[]): void {
+function git(root: string, ...args: string[]): string {
   const identity = ['-c', 'user.name=Ada', '-c', 'user.email=ada@shop.internal', '-c', 'commit.gpgSign=false']
-  execFileSync('git', ['-C', root, ...identity, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  return execFileSync('git', ['-C', root, ...identity, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], HOME: root, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' },
   })
 }
@@ -169,7 +170,32 @@ test('DISC-1: the history of a clone that lacks files is scanned as far as it is
     [[second, 2, 'Ada']],
   )
   assert.deepEqual(problems, [
-    '.git: 1 contents of files were never fetched into this partial clone, so they were not scanned',
+    '.git: 1 contents of files are missing from this repository, so they were not scanned',
+  ])
+})
+
+test('DISC-1: a repository that lost the contents of a file is scanned as far as they are there', async (t) => {
+  const [first, second, third] = [newToken(), newToken(), newToken()]
+  const root = await folder(t, { 'a.txt': `${first}\n`, 'b.txt': 'b\n' })
+  git(root, 'init', '-q')
+  git(root, 'add', '.')
+  git(root, 'commit', '-qm', 'first')
+  await write(root, { 'b.txt': 'lost\n' })
+  git(root, 'commit', '-qam', 'second')
+  const lost = git(root, 'rev-parse', 'HEAD:b.txt').trim()
+  await write(root, { 'b.txt': `${second}\n` })
+  git(root, 'commit', '-qam', 'third')
+  await write(root, { 'c.txt': `${third}\n` })
+  git(root, 'add', '.')
+  git(root, 'commit', '-qm', 'fourth')
+  await rm(join(root, '.git/objects', lost.slice(0, 2), lost.slice(2)))
+  const { found, problems } = await gather(scanner.gitHistory(root))
+  assert.deepEqual(
+    found.map(({ value, place }) => `${value.reveal()} ${place.file}`).sort(),
+    [`${first} a.txt`, `${second} b.txt`, `${third} c.txt`].sort(),
+  )
+  assert.deepEqual(problems, [
+    '.git: 1 contents of files are missing from this repository, so they were not scanned',
   ])
 })
 

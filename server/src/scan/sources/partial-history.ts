@@ -17,8 +17,8 @@ export async function isPartialClone(path: string, searchPath: string): Promise<
 }
 
 /**
- * The history of a clone that lacks files. Differences cannot be told where one side is missing, and nothing is fetched,
- * so each content that is there is looked through whole; a value is told where it first came into its file.
+ * The history of a repository that lacks files. Differences cannot be told where one side is missing, and nothing is fetched,
+ * so each content that is there is looked through whole, the earliest first.
  */
 export async function* scanPartialHistory(
   crew: Crew,
@@ -29,20 +29,11 @@ export async function* scanPartialHistory(
   const versions = await versionsIn(path, options)
   const there = versions.filter(({ blob }) => !missing.has(blob))
   const state = { bytesScanned: 0, commitsScanned: new Set(versions.map(({ commit }) => commit.id)).size }
-  const told = new Set<string>()
-  for await (const looked of crew.look(jobsOf(path, there, options, state), options.signal)) {
-    for (const event of eventsOf(looked, options.baseline)) {
-      if (event.kind === 'finding') {
-        const key = `${event.finding.fingerprint} ${event.finding.place.file}`
-        if (told.has(key)) continue
-        told.add(key)
-      }
-      yield event
-    }
-  }
+  for await (const looked of crew.look(jobsOf(path, there, options, state), options.signal))
+    yield* eventsOf(looked, options.baseline)
   const lacking = new Set(versions.map(({ blob }) => blob)).size - new Set(there.map(({ blob }) => blob)).size
   if (lacking > 0) {
-    const reason = `${lacking} contents of files were never fetched into this partial clone, so they were not scanned`
+    const reason = `${lacking} contents of files are missing from this repository, so they were not scanned`
     yield { kind: 'problem', file: '.git', reason }
   }
   yield { kind: 'progress', filesScanned: 0, filesTotal: null, ...state }
