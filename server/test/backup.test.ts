@@ -43,6 +43,28 @@ async function read(server: RunningServer, path: string): Promise<unknown> {
   return ((body as Fields)['data'] as Fields | undefined)?.['data']
 }
 
+/** A certificate with a lease, which needs nothing outside the server. */
+async function leased(server: RunningServer): Promise<{ lease: string; serial: string }> {
+  const ask = async (path: string, body: Fields): Promise<Fields> => {
+    const answer = await server.ask('POST', `/v1/${path}`, { body })
+    assert.ok(answer.status < 300, `${path}: ${JSON.stringify(answer.body)}`)
+    return (answer.body ?? {}) as Fields
+  }
+  await ask('sys/mounts/pki', { type: 'pki' })
+  await ask('pki/root/generate/internal', { common_name: 'a.test', key_type: 'ec' })
+  await ask('pki/roles/web', { allow_any_name: true, key_type: 'ec', generate_lease: true })
+  const issued = await ask('pki/issue/web', { common_name: 'b.a.test' })
+  return {
+    lease: String(issued['lease_id']),
+    serial: String((issued['data'] as Fields)['serial_number']),
+  }
+}
+
+const isRevoked = async (server: RunningServer, serial: string): Promise<boolean> => {
+  const { body } = await server.ask('GET', `/v1/pki/cert/${serial}`)
+  return Number(((body as Fields)['data'] as Fields)['revocation_time']) > 0
+}
+
 test('VAULT-7: a server is backed up while it works, and restored elsewhere with its secrets, tokens, leases and proof', async (t) => {
   const token = newRootToken()
   const home = scratchFolder(t, 'home')
@@ -53,8 +75,12 @@ test('VAULT-7: a server is backed up while it works, and restored elsewhere with
   const child = String(((made.body as Fields)['auth'] as Fields)['client_token'])
   const agent = await server.keyward(['agents', 'register', 'builder', '--json'])
   assert.equal(agent.code, 0, agent.stderr)
+  const { lease, serial } = await leased(server)
   const file = await createBackup(server)
   await write(server, 'shop', { n: 2 })
+  const revoke = { body: { lease_id: lease, sync: true } }
+  assert.equal((await server.ask('POST', '/v1/sys/leases/revoke', revoke)).status, 204)
+  assert.equal(await isRevoked(server, serial), true)
 
   const verified = await keywardCommand(home, ['backup', 'verify', file, '--identity', key, '--json'])
   assert.equal(verified.code, 0, verified.stderr)
@@ -76,6 +102,12 @@ test('VAULT-7: a server is backed up while it works, and restored elsewhere with
   const lookup = await copy.ask('GET', '/v1/auth/token/lookup-self', { token: child })
   assert.equal(lookup.status, 200)
   assert.match((await copy.keyward(['agents', 'list'])).stdout, /builder/)
+  // What was ended after the backup lives again, as its lease says, and can be ended.
+  const found = await copy.ask('POST', '/v1/sys/leases/lookup', { body: { lease_id: lease } })
+  assert.equal(found.status, 200, JSON.stringify(found.body))
+  assert.equal(await isRevoked(copy, serial), false)
+  assert.equal((await copy.ask('POST', '/v1/sys/leases/revoke', revoke)).status, 204)
+  assert.equal(await isRevoked(copy, serial), true)
   const proof = await copy.keyward(['audit', 'verify'])
   assert.equal(proof.code, 0, proof.stdout + proof.stderr)
   const log = await copy.keyward(['audit', 'list', '--type', 'backup.restored', '--json'])
