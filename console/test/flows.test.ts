@@ -232,8 +232,8 @@ describe('UI-1: findings and runs', () => {
   test('DISC-5: chosen findings are reviewed and start one run', async (t) => {
     const { page } = await open(t, '/findings')
     await settle(page)
-    await page.getByLabel('Choose Stripe secret key for import').check()
-    await page.getByLabel('Choose Database password in a URL for import').check()
+    await page.getByLabel('Choose Stripe secret key').check()
+    await page.getByLabel('Choose Database password in a URL').check()
     await page.reload()
     await settle(page)
     await page.getByRole('link', { name: 'Review import of 2 chosen' }).click()

@@ -1,4 +1,4 @@
-import { type ApprovalState, api, type FindingView, type LeaseView, type RunState } from '@keyward/contract'
+import { type ApprovalState, api, type LeaseView, type RunState } from '@keyward/contract'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { call } from './client.ts'
 
@@ -20,15 +20,6 @@ export const policiesQuery = queryOptions({
   queryKey: ['policies'],
   queryFn: ({ signal }) => call(api.system.policies, {}, signal),
 })
-
-export const findingsQuery = (state: FindingView['state'] | undefined, project: string | undefined) =>
-  infiniteQueryOptions({
-    queryKey: ['findings', 'list', state ?? 'all', project ?? 'all'],
-    queryFn: ({ signal, pageParam }) =>
-      call(api.findings.list, { state, project, cursor: pageParam }, signal),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (last) => last.next ?? undefined,
-  })
 
 export const findingQuery = (findingId: string) =>
   queryOptions({

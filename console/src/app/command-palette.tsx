@@ -1,7 +1,8 @@
 import { Dialog } from '@base-ui/react/dialog'
 import { useNavigate } from '@tanstack/react-router'
-import { CornerDownLeft, Keyboard, type LucideIcon, Moon, Search, Sun, Vault } from 'lucide-react'
+import { CornerDownLeft, FileSearch, Keyboard, type LucideIcon, Moon, Search, Sun, Vault } from 'lucide-react'
 import { type KeyboardEvent, useId, useState } from 'react'
+import { findingRooms } from '../pages/findings/rooms.ts'
 import { vaultRooms } from '../pages/vault/rooms.ts'
 import { places } from './places.ts'
 import { keepTheme } from './theme.ts'
@@ -32,6 +33,13 @@ function useChoices(onHelp: () => void): Choice[] {
       about,
       icon,
       act: () => void navigate({ to: path }),
+    })),
+    ...findingRooms.slice(1).map(({ to, name, about }) => ({
+      id: to,
+      name: `Findings: ${name}`,
+      about,
+      icon: FileSearch,
+      act: () => void navigate({ to }),
     })),
     ...vaultRooms.slice(1).map(({ to, name, about }) => ({
       id: to,

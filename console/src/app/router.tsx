@@ -19,6 +19,7 @@ import {
   policiesSearch,
   runSearch,
   runsSearch,
+  trendSearch,
   vaultSearch,
 } from './search.ts'
 import { Shell } from './shell.tsx'
@@ -38,6 +39,17 @@ const findings = createRoute({
   path: '/findings',
   validateSearch: findingsSearch,
   component: lazyRouteComponent(() => import('../pages/findings/index.ts'), 'FindingsPage'),
+})
+const findingsTrend = createRoute({
+  getParentRoute: () => root,
+  path: '/findings/trend',
+  validateSearch: trendSearch,
+  component: lazyRouteComponent(() => import('../pages/findings/trend-page.tsx'), 'TrendPage'),
+})
+const schedules = createRoute({
+  getParentRoute: () => root,
+  path: '/findings/schedules',
+  component: lazyRouteComponent(() => import('../pages/findings/schedules-page.tsx'), 'SchedulesPage'),
 })
 const importReview = createRoute({
   getParentRoute: () => root,
@@ -131,6 +143,8 @@ const signIn = createRoute({
 const routeTree = root.addChildren([
   overview,
   findings,
+  findingsTrend,
+  schedules,
   importReview,
   vault,
   mounts,

@@ -6,7 +6,7 @@ type Optional<T> = { [K in keyof T]?: T[K] }
 /** A link may leave any of them out. */
 const optional = <T>(search: T): Optional<T> => search
 
-const findingStates = ['open', 'importing', 'imported', 'ignored', 'restored'] as const
+const findingStates = ['open', 'importing', 'imported', 'ignored', 'restored', 'fixed'] as const
 const runStates = ['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled'] as const
 const approvalStates = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'voided'] as const
 
@@ -24,9 +24,21 @@ const texts = (raw: unknown): string[] | undefined => {
 export const findingsSearch = (raw: Raw) =>
   optional({
     state: oneOf(raw['state'], [...findingStates, 'all']),
+    confidence: oneOf(raw['confidence'], ['high', 'medium', 'low']),
+    provider: text(raw['provider']),
+    rule: text(raw['rule']),
     project: text(raw['project']),
+    path: text(raw['path']),
+    text: text(raw['text']),
+    sort: oneOf(raw['sort'], ['seen', 'confidence', 'places']),
     finding: text(raw['finding']),
     pick: texts(raw['pick']),
+  })
+export const trendSearch = (raw: Raw) =>
+  optional({
+    project: text(raw['project']),
+    days: oneOf(text(raw['days']), ['90', '365']),
+    folder: text(raw['folder']),
   })
 export const importSearch = (raw: Raw) => optional({ pick: texts(raw['pick']) })
 export const vaultSearch = (raw: Raw) => optional({ secret: text(raw['secret']) })

@@ -1,5 +1,6 @@
 import { Link, useRouterState } from '@tanstack/react-router'
 import { ChevronRight, Hand, Keyboard, Menu as MenuIcon, Search } from 'lucide-react'
+import { findingRooms } from '../pages/findings/rooms.ts'
 import { vaultRooms } from '../pages/vault/rooms.ts'
 import { IconButton } from '../ui/button.tsx'
 import { AccountMenu } from './account-menu.tsx'
@@ -45,7 +46,7 @@ function Breadcrumb() {
   const path = useRouterState({ select: ({ location }) => location.pathname })
   const place = places.findLast(({ path: start }) => path === start || path.startsWith(`${start}/`))
   if (!place) return null
-  const room = vaultRooms.find(({ to }) => to === path)?.name
+  const room = [...findingRooms, ...vaultRooms].find(({ to }) => to === path)?.name
   const rest =
     path === place.path ? undefined : (room ?? decodeURIComponent(path.slice(place.path.length + 1)))
   return (

@@ -2,6 +2,7 @@ import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import type { AuditHead } from '@keyward/contract'
 import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
 import { type Handlers, type Input, Refusal } from './console-server.ts'
+import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
 import * as data from './fixtures.ts'
 import { emptyVault, fullVault } from './vault-fixtures.ts'
 
@@ -19,15 +20,9 @@ export function fullHandlers(): Handlers {
     'policies.list': () => data.policies,
     'scans.list': () => pageOf([data.scan]),
     'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
-    'findings.list': (input) =>
-      pageOf(
-        byState(data.findings, input).filter(({ project }) =>
-          [undefined, project].includes(input['project'] as string),
-        ),
-      ),
+    ...findingHandlers(data.findings),
     'findings.read': ({ findingId }) => found(data.findings, findingId, 'finding.not_found'),
     'findings.preview': () => data.importPreview,
-    'findings.ignore': ({ findingIds }) => ({ findings: findingIds }),
     'runs.start': () => data.run,
     'runs.list': (input) => pageOf(byState([data.run, data.mixedRun], input)),
     'runs.read': ({ runId }) => found([data.run, data.mixedRun], runId, 'run.not_found'),
@@ -71,7 +66,7 @@ export function emptyHandlers(): Handlers {
     'system.status': () => data.emptyStatus,
     'policies.list': () => ({ schema: '', policies: [] }),
     'scans.list': () => pageOf([]),
-    'findings.list': () => pageOf([]),
+    ...emptyFindingHandlers(),
     'runs.list': () => pageOf([]),
     'approvals.list': () => pageOf([]),
     ...emptyVault(),

@@ -1,40 +1,33 @@
-import { api, type FindingPlace, type FindingView } from '@keyward/contract'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { api, type FindingView } from '@keyward/contract'
 import { Link } from '@tanstack/react-router'
-import { ArrowRight, EyeOff, FileText, GitCommitHorizontal } from 'lucide-react'
-import { type FormEvent, useState } from 'react'
+import { ArrowRight, EyeOff, KeyRound, RotateCcw } from 'lucide-react'
+import { useState } from 'react'
 import { call } from '../../api/index.ts'
-import { announce } from '../../ui/announcer.tsx'
 import { Badge, findingLook } from '../../ui/badge.tsx'
 import { Button, buttonStyle } from '../../ui/button.tsx'
 import { CopyButton, Digest } from '../../ui/copy.tsx'
-import { TextArea } from '../../ui/field.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { type Fact, Facts } from '../../ui/page.tsx'
 import { ExactTime, Time } from '../../ui/time.tsx'
 import { UndoImport } from '../../ui/undo-import.tsx'
-import { importable } from './finding-group.tsx'
+import { ignorable, importable } from './finding-group.tsx'
+import { FindingPlaces } from './finding-places.tsx'
+import { FindingStory } from './finding-story.tsx'
+import { IgnoreForm } from './ignore-form.tsx'
+import { RotateDialog } from './rotate-dialog.tsx'
+import { useTriage } from './use-triage.ts'
 
 export function FindingDetail({ finding }: { finding: FindingView }) {
-  const count = finding.places.length
   return (
     <div className="flex flex-col gap-5">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
         <Badge look={findingLook[finding.state]} />
         <code className="break-all">{finding.masked}</code>
       </div>
+      <Actions finding={finding} />
       <Facts facts={factsOf(finding)} />
-      <div>
-        <h3 className="mb-1.5 text-xs text-muted">
-          {count === 1 ? 'It stands in one place' : `It stands in ${count} places`}
-        </h3>
-        <ul className="divide-y divide-line rounded-lg border border-line">
-          {finding.places.map((place) => (
-            <Place key={`${place.file}:${place.line}:${place.column}:${place.commit}`} place={place} />
-          ))}
-        </ul>
-      </div>
-      {importable(finding) ? <Actions finding={finding} /> : null}
+      <FindingPlaces finding={finding} />
+      <FindingStory finding={finding} />
       {finding.state === 'imported' && finding.runId ? (
         <div className="border-t border-line pt-4">
           <UndoImport runId={finding.runId} />
@@ -48,19 +41,38 @@ export function FindingDetail({ finding }: { finding: FindingView }) {
 }
 
 function factsOf(finding: FindingView): Fact[] {
+  const { reasons, entropy, confidence } = finding
   const facts: Fact[] = [
+    ['Confidence', <Confidence key="confidence" confidence={confidence} reasons={reasons} />],
     ['Provider', finding.provider],
     ['Rule', <code key="rule">{finding.rule}</code>],
-    ['Confidence', finding.confidence],
     ['First seen', <ExactTime key="first" at={finding.firstSeenAt} />],
     ['Last seen', <Time key="last" at={finding.lastSeenAt} />],
     ['Fingerprint', <Digest key="fingerprint" value={finding.fingerprint} what="the fingerprint" />],
   ]
+  if (entropy !== null) facts.splice(3, 0, ['Entropy', `${entropy.toFixed(1)} bits a character`])
   if (finding.reference)
     facts.unshift(['Reference', <Reference key="reference" reference={finding.reference} />])
+  if (finding.ignoredUntil)
+    facts.unshift(['Ignored until', <ExactTime key="until" at={finding.ignoredUntil} />])
   if (finding.reason) facts.unshift(['Reason', finding.reason])
   if (finding.runId) facts.push(['Handled by', <RunLink key="run" runId={finding.runId} />])
   return facts
+}
+
+function Confidence({ confidence, reasons }: Pick<FindingView, 'confidence' | 'reasons'>) {
+  return (
+    <>
+      {confidence}
+      {reasons.length > 0 ? (
+        <ul className="mt-0.5 list-disc pl-4 text-[0.8125rem] text-muted">
+          {reasons.map((reason) => (
+            <li key={reason}>{reason}</li>
+          ))}
+        </ul>
+      ) : null}
+    </>
+  )
 }
 
 function Reference({ reference }: { reference: string }) {
@@ -84,88 +96,47 @@ function RunLink({ runId }: { runId: string }) {
   )
 }
 
-function Place({ place }: { place: FindingPlace }) {
-  const Icon = place.commit ? GitCommitHorizontal : FileText
-  return (
-    <li className="flex items-start gap-2.5 px-3 py-2">
-      <Icon size={15} className="mt-0.5 shrink-0 text-muted" aria-hidden="true" />
-      <div className="min-w-0">
-        <p className="break-all">
-          <code>
-            {place.file}:{place.line}:{place.column}
-          </code>
-        </p>
-        {place.commit ? (
-          <p className="text-xs text-muted">
-            In the git history: commit <code>{place.commit.slice(0, 10)}</code>
-            {place.author ? ` by ${place.author}` : ''}
-          </p>
-        ) : null}
-      </div>
-    </li>
-  )
-}
-
 function Actions({ finding }: { finding: FindingView }) {
-  const [ignoring, setIgnoring] = useState(false)
-  return (
-    <div className="border-t border-line pt-4">
-      {ignoring ? (
-        <IgnoreForm finding={finding} onCancel={() => setIgnoring(false)} />
-      ) : (
-        <div className="flex flex-wrap gap-2">
-          <Link to="/findings/import" search={{ pick: [finding.id] }} className={buttonStyle('solid')}>
-            Review import
-            <ArrowRight size={15} aria-hidden="true" />
-          </Link>
-          <Button icon={EyeOff} onClick={() => setIgnoring(true)}>
-            Ignore…
-          </Button>
-        </div>
-      )}
-    </div>
-  )
-}
-
-const shortestReason = 3
-
-function IgnoreForm({ finding, onCancel }: { finding: FindingView; onCancel: () => void }) {
-  const client = useQueryClient()
-  const [reason, setReason] = useState('')
-  const [told, setTold] = useState(false)
-  const ignore = useMutation({
-    mutationFn: () => call(api.findings.ignore, { findingIds: [finding.id], reason }),
-    onSuccess: () => {
-      announce(`${finding.title} is ignored`)
-      return client.invalidateQueries({ queryKey: ['findings'] })
-    },
+  const [doing, setDoing] = useState<'ignore' | 'rotate'>()
+  const reopen = useTriage({
+    work: () => call(api.findings.reopen, { findingIds: [finding.id] }),
+    done: `${finding.title} is open again`,
   })
-  const short = reason.trim().length < shortestReason
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
-    setTold(true)
-    if (!short) ignore.mutate()
+  const done = (): void => setDoing(undefined)
+  if (doing === 'ignore') {
+    return (
+      <IgnoreForm
+        findingIds={[finding.id]}
+        done={`${finding.title} is ignored`}
+        action="Ignore this finding"
+        onCancel={done}
+        onDone={done}
+      />
+    )
   }
   return (
-    <form onSubmit={submit} className="flex flex-col gap-3">
-      <TextArea
-        label="Why may it stay?"
-        hint="Kept in the audit log with your name."
-        value={reason}
-        maxLength={500}
-        autoFocus
-        onChange={({ target }) => setReason(target.value)}
-        error={told && short ? 'Say it in three characters or more.' : undefined}
-      />
-      {ignore.error ? <Failure error={ignore.error} /> : null}
-      <div className="flex gap-2">
-        <Button type="submit" busy={ignore.isPending}>
-          Ignore this finding
+    <div className="flex flex-wrap gap-2">
+      {importable(finding) ? (
+        <Link to="/findings/import" search={{ pick: [finding.id] }} className={buttonStyle('solid')}>
+          Review import
+          <ArrowRight size={15} aria-hidden="true" />
+        </Link>
+      ) : null}
+      <Button icon={KeyRound} onClick={() => setDoing('rotate')}>
+        Rotate…
+      </Button>
+      {ignorable(finding) ? (
+        <Button icon={EyeOff} onClick={() => setDoing('ignore')}>
+          Ignore…
         </Button>
-        <Button tone="quiet" onClick={onCancel}>
-          Cancel
+      ) : null}
+      {finding.state === 'ignored' ? (
+        <Button icon={RotateCcw} busy={reopen.isPending} onClick={() => reopen.mutate()}>
+          Open again
         </Button>
-      </div>
-    </form>
+      ) : null}
+      {reopen.error ? <Failure error={reopen.error} /> : null}
+      <RotateDialog open={doing === 'rotate'} finding={finding} onClose={done} />
+    </div>
   )
 }

@@ -9,6 +9,10 @@ import { Sheet } from '../../ui/page.tsx'
 export const importable = ({ state }: Pick<FindingView, 'state'>): boolean =>
   state === 'open' || state === 'restored'
 
+/** Nobody has to look at these any more, once somebody says so. */
+export const ignorable = ({ state }: Pick<FindingView, 'state'>): boolean =>
+  state === 'open' || state === 'restored' || state === 'fixed'
+
 type Props = {
   project: string
   findings: FindingView[]
@@ -71,12 +75,12 @@ function FindingRow({ finding, picked, onToggle, selected, onSelect }: RowProps)
       className={`relative flex flex-wrap items-start gap-x-3 gap-y-1.5 px-4 py-3 first:rounded-t-xl last:rounded-b-xl ${tint}`}
     >
       <span className="relative z-10 flex size-6 shrink-0 items-center justify-center">
-        {importable(finding) ? (
+        {ignorable(finding) || finding.state === 'ignored' ? (
           <input
             type="checkbox"
             checked={picked}
             onChange={onToggle}
-            aria-label={`Choose ${finding.title} for import`}
+            aria-label={`Choose ${finding.title}`}
             className="size-4 accent-(--solid)"
           />
         ) : null}
@@ -105,13 +109,16 @@ function FindingRow({ finding, picked, onToggle, selected, onSelect }: RowProps)
 const shownPlaces = 2
 
 function Places({ finding }: { finding: FindingView }) {
-  const rest = finding.places.length - shownPlaces
+  const rest = finding.placeCount - shownPlaces
   return (
     <ul className="mt-1 flex flex-wrap gap-x-4 gap-y-0.5 text-[0.8125rem] text-muted">
-      {finding.places.slice(0, shownPlaces).map(({ file, line, commit }) => {
+      {finding.places.slice(0, shownPlaces).map(({ file, line, column, commit, goneAt }) => {
         const Icon = commit ? GitCommitHorizontal : FileText
         return (
-          <li key={`${file}:${line}:${commit}`} className="inline-flex min-w-0 items-center gap-1.5">
+          <li
+            key={`${file}:${line}:${column}:${commit}`}
+            className={`${goneAt ? 'line-through' : ''} inline-flex min-w-0 items-center gap-1.5`}
+          >
             <Icon size={13} className="shrink-0" aria-hidden="true" />
             <span className="break-all">
               {file}:{line}

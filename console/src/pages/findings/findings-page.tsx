@@ -3,39 +3,35 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { FolderSearch, ShieldCheck } from 'lucide-react'
 import { useState } from 'react'
-import { findingQuery, findingsQuery } from '../../api/queries.ts'
+import { findingsQuery } from '../../api/finding-queries.ts'
+import { findingQuery } from '../../api/queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { Command } from '../../ui/copy.tsx'
 import { DetailPanel } from '../../ui/detail-panel.tsx'
-import { Choice } from '../../ui/field.tsx'
-import { type FilterLink, FilterLinks } from '../../ui/filter-links.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader } from '../../ui/page.tsx'
+import { RoomTabs } from '../../ui/room-tabs.tsx'
+import { Filters, useFilter } from './filters.tsx'
 import { FindingDetail } from './finding-detail.tsx'
 import { FindingGroup } from './finding-group.tsx'
 import { LatestScan } from './latest-scan.tsx'
+import { findingRooms } from './rooms.ts'
 import { ScanDialog } from './scan-dialog.tsx'
+import { TriageBar } from './triage-bar.tsx'
 
 const route = getRouteApi('/findings')
-const states = [
-  ['open', 'Open'],
-  ['importing', 'Importing'],
-  ['imported', 'In the vault'],
-  ['restored', 'Put back'],
-  ['ignored', 'Ignored'],
-  ['all', 'All'],
-] as const
 
 export function FindingsPage() {
   const search = route.useSearch()
   const navigate = route.useNavigate()
   const [scanning, setScanning] = useState(false)
-  const state = search.state ?? 'open'
-  const list = useInfiniteQuery(findingsQuery(state === 'all' ? undefined : state, search.project))
+  const { filter, sort, state } = useFilter()
+  const list = useInfiniteQuery(findingsQuery(filter, sort))
   const findings = list.data?.pages.flatMap(({ items }) => items) ?? []
   const select = (finding: string | undefined): void =>
     void navigate({ search: (kept) => ({ ...kept, finding }), resetScroll: false })
+  const { finding: _, pick: __, state: ___, sort: ____, ...narrowed } = search
   return (
     <>
       <PageHeader
@@ -46,12 +42,20 @@ export function FindingsPage() {
             Scan a folder
           </Button>
         }
-      />
+      >
+        <RoomTabs label="Rooms of the findings" rooms={findingRooms} />
+      </PageHeader>
       <LatestScan />
-      <Filters findings={findings} />
+      <Filters />
       {list.error ? <Failure error={list.error} retry={() => void list.refetch()} /> : null}
       {list.isPending ? <Skeleton label="Loading findings" /> : null}
-      {list.data && findings.length === 0 ? <Nothing state={state} onScan={() => setScanning(true)} /> : null}
+      {list.data && findings.length === 0 ? (
+        <Nothing
+          state={state}
+          narrowed={Object.values(narrowed).some(Boolean)}
+          onScan={() => setScanning(true)}
+        />
+      ) : null}
       {findings.length > 0 ? (
         <div className="flex gap-5">
           <div className="min-w-0 flex-1">
@@ -63,38 +67,6 @@ export function FindingsPage() {
       ) : null}
       <ScanDialog open={scanning} onClose={() => setScanning(false)} />
     </>
-  )
-}
-
-function Filters({ findings }: { findings: FindingView[] }) {
-  const search = route.useSearch()
-  const navigate = route.useNavigate()
-  const links: FilterLink[] = states.map(([state, text]) => ({
-    text,
-    search: { state: state === 'open' ? undefined : state, project: search.project },
-    chosen: (search.state ?? 'open') === state,
-  }))
-  const projects = [
-    ...new Set([...findings.map(({ project }) => project), ...(search.project ? [search.project] : [])]),
-  ]
-  const options = [['', 'All projects'], ...projects.map((project) => [project, project] as const)] as const
-  return (
-    <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
-      <FilterLinks label="Findings by state" to="/findings" links={links} />
-      {projects.length > 1 || search.project ? (
-        <Choice
-          label="Project"
-          value={search.project ?? ''}
-          options={options}
-          onChange={(project) =>
-            void navigate({
-              search: (kept) => ({ ...kept, project: project === '' ? undefined : project }),
-              replace: true,
-            })
-          }
-        />
-      ) : null}
-    </div>
   )
 }
 
@@ -110,17 +82,26 @@ function Groups({ findings, selected, onSelect }: GroupsProps) {
       replace: true,
       resetScroll: false,
     })
-  return [...projects].map(([project, own]) => (
-    <FindingGroup
-      key={project}
-      project={project}
-      findings={own}
-      picked={pick}
-      onPick={change}
-      selected={selected}
-      onSelect={onSelect}
-    />
-  ))
+  return (
+    <>
+      <TriageBar
+        findings={findings}
+        picked={findings.filter(({ id }) => pick.includes(id))}
+        onPick={change}
+      />
+      {[...projects].map(([project, own]) => (
+        <FindingGroup
+          key={project}
+          project={project}
+          findings={own}
+          picked={pick}
+          onPick={change}
+          selected={selected}
+          onSelect={onSelect}
+        />
+      ))}
+    </>
+  )
 }
 
 function Detail({ id, onClose }: { id: string; onClose: () => void }) {
@@ -129,7 +110,7 @@ function Detail({ id, onClose }: { id: string; onClose: () => void }) {
     <DetailPanel title={finding?.title ?? 'Finding'} onClose={onClose}>
       {error ? <Failure error={error} retry={() => void refetch()} /> : null}
       {finding ? (
-        <FindingDetail finding={finding} />
+        <FindingDetail key={finding.id} finding={finding} />
       ) : error ? null : (
         <Skeleton rows={3} label="Loading the finding" />
       )}
@@ -137,10 +118,12 @@ function Detail({ id, onClose }: { id: string; onClose: () => void }) {
   )
 }
 
-function Nothing({ state, onScan }: { state: string; onScan: () => void }) {
-  if (state !== 'open' && state !== 'all') {
+type NothingProps = { state: string; narrowed: boolean; onScan: () => void }
+
+function Nothing({ state, narrowed, onScan }: NothingProps) {
+  if (narrowed || (state !== 'open' && state !== 'all')) {
     return (
-      <Empty icon={ShieldCheck} title="No finding is in this state">
+      <Empty icon={ShieldCheck} title={narrowed ? 'No finding fits' : 'No finding is in this state'}>
         <p>Choose another filter above.</p>
       </Empty>
     )

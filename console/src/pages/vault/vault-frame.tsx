@@ -1,10 +1,11 @@
 import { Link } from '@tanstack/react-router'
 import { LockKeyhole } from 'lucide-react'
-import { type ReactNode, useEffect, useRef } from 'react'
+import type { ReactNode } from 'react'
 import { problemOf } from '../../api/index.ts'
 import { buttonStyle } from '../../ui/button.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader } from '../../ui/page.tsx'
+import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { vaultRooms } from './rooms.ts'
 
 type Reading = { error: unknown; isPending: boolean; refetch: () => unknown }
@@ -26,40 +27,13 @@ export function VaultFrame({ title, lead, actions, reading, evenSealed = false, 
   return (
     <>
       <PageHeader title={title} lead={lead} actions={sealed || failed ? null : actions}>
-        <Rooms />
+        <RoomTabs label="Rooms of the vault" rooms={vaultRooms} />
       </PageHeader>
       {sealed ? <Sealed /> : null}
       {failed ? <Failure error={reading.error} retry={() => void reading.refetch()} /> : null}
       {reading?.isPending ? <Skeleton label={`Loading: ${title}`} /> : null}
       {reading?.error || reading?.isPending ? null : children}
     </>
-  )
-}
-
-/** One line that scrolls by itself on a narrow screen; the room one is in is brought into sight. */
-function Rooms() {
-  const list = useRef<HTMLUListElement>(null)
-  useEffect(() => {
-    const current = list.current?.querySelector('[aria-current=page]')
-    const box = list.current?.parentElement
-    if (current instanceof HTMLElement && box) box.scrollLeft = current.offsetLeft - 40
-  }, [])
-  return (
-    <nav aria-label="Rooms of the vault" className="relative mt-4 overflow-x-auto border-b border-line">
-      <ul ref={list} className="flex w-max gap-1 pt-1">
-        {vaultRooms.map(({ to, name }) => (
-          <li key={to}>
-            <Link
-              to={to}
-              activeOptions={{ exact: true, includeSearch: false }}
-              className="inline-flex h-9 items-center border-b-2 border-transparent px-2.5 text-muted -outline-offset-2 hover:text-ink aria-[current=page]:border-brass-mark aria-[current=page]:font-medium aria-[current=page]:text-ink"
-            >
-              {name}
-            </Link>
-          </li>
-        ))}
-      </ul>
-    </nav>
   )
 }
 
