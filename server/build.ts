@@ -65,8 +65,13 @@ function compile(outDir: string): void {
 function pointAtContract(dist: string, file: string): void {
   const path = join(dist, file)
   const code = readFileSync(path, 'utf8')
-  const target = posix.relative(posix.dirname(file), 'contract/index.js')
-  const pointed = code.replaceAll(`'${contract}'`, `'${target.startsWith('.') ? target : `./${target}`}'`)
+  const target = (module: string): string => {
+    const path = posix.relative(posix.dirname(file), `contract/${module}.js`)
+    return `'${path.startsWith('.') ? path : `./${path}`}'`
+  }
+  const pointed = code
+    .replaceAll(`'${contract}'`, target('index'))
+    .replaceAll(`'${contract}/errors'`, target('errors'))
   if (pointed !== code) writeFileSync(path, pointed)
 }
 

@@ -143,7 +143,8 @@ const specifiersOf = (text: string): string[] =>
 /** Imports of our own code; those of packages are left out. */
 function importsOf({ path, text }: File): Import[] {
   return specifiersOf(text).flatMap((specifier) => {
-    if (specifier === '@keyward/contract') return [{ from: path, to: 'contract/index.ts' }]
+    if (specifier === '@keyward/contract' || specifier === '@keyward/contract/errors')
+      return [{ from: path, to: 'contract/index.ts' }]
     if (!specifier.startsWith('.')) return []
     return [{ from: path, to: normalize(join(dirname(path), specifier)) }]
   })

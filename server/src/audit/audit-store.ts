@@ -57,8 +57,10 @@ export type NewEntry = Omit<AuditEntry, 'detail'> & {
 const columns =
   'insert into audit_entries (seq, id, at, type, outcome, actor, target, correlation, detail, previous, hash) values '
 const row = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+/** Of one statement. */
+export const mostRows = 32
 /** How many entries a statement stores: few statements to prepare, and few to run for any number. */
-const inserts = [32, 16, 8, 4, 2, 1].map((rows) => ({
+const inserts = [mostRows, 16, 8, 4, 2, 1].map((rows) => ({
   rows,
   text: columns + Array<string>(rows).fill(row).join(', '),
 }))

@@ -74,9 +74,19 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
   }
 
   async function settleAside(file: string, to: number): Promise<number | undefined> {
-    const seq = await guarded(async () => store.aside?.<TakingJob, number>(takingJob, { file, to }))
+    const seq = await store.aside?.<TakingJob, number>(takingJob, { file, to })
     release(to)
     return seq
+  }
+
+  async function settleHere(): Promise<number> {
+    let length = 0
+    await store.write(async (tx) => {
+      link(tx, undefined, (seq) => {
+        length = seq
+      })
+    })
+    return length
   }
 
   return {
@@ -87,15 +97,11 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     waitingBytes: () => expected - stored,
     async settle() {
       if (expected === stored) return undefined
-      if (journal && store.aside && expected - stored >= asideBytes)
-        return settleAside(journal.file, expected)
-      let length = 0
-      await store.write(async (tx) => {
-        link(tx, undefined, (seq) => {
-          length = seq
-        })
-      })
-      return length
+      const isLong = expected - stored >= asideBytes
+      // What the other thread cannot do is done here, or told from here.
+      return journal && store.aside && isLong
+        ? settleAside(journal.file, expected).catch(settleHere)
+        : settleHere()
     },
     async replay() {
       if (!journal) return

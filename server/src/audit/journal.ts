@@ -24,7 +24,7 @@ export type Journal = {
   /** What an earlier process has left: the frames from `position` on, up to one that did not get to the disk whole. */
   recover(position: number): string[]
   /** The frames between two positions. */
-  read(from: number, to: number): string[]
+  read(from: number, to: number): Iterable<string>
   /** Where to go on, so that nothing of what lies there now can ever be read again. */
   after(position: number): number
   /** Goes on at `position`; all before it is needed no more. */
@@ -45,6 +45,7 @@ const sizeBytes = 2 * 1024 * 1024
 /** Of one frame; UTF-8 takes at most three bytes for each. */
 export const mostCharacters = 128 * 1024
 const headBytes = 20
+const lengthAt = 12
 const checksumAt = 16
 /** Its first byte is in no UTF-8, so that no text holds it. */
 const mark = 0xff4b_574a
@@ -150,16 +151,16 @@ export function openToRead(file: string): Pick<Journal, 'read' | 'close'> {
 
 type Place = { readonly file: string; readonly fd: number; readonly size: number }
 
-function framesBetween(place: Place, from: number, to: number): string[] {
-  const part = fill(place, Buffer.allocUnsafe(to - from), from)
-  const texts: string[] = []
+/** One after the other: a journal can be larger than what a thread should hold. */
+function* framesBetween(place: Place, from: number, to: number): Iterable<string> {
   for (let at = from; at < to; ) {
-    const frame = frameAt(part, at - from, at)
+    const head = fill(place, Buffer.allocUnsafe(headBytes), at)
+    const bytes = headBytes + Math.min(head.readUInt32LE(lengthAt), place.size)
+    const frame = frameAt(fill(place, Buffer.allocUnsafe(bytes), at), 0, at)
     if (!frame) throw new AppError('store.corrupt', `${place.file} does not hold what was written to it`)
-    texts.push(frame.text)
+    yield frame.text
     at = frame.end
   }
-  return texts
 }
 
 /** Fills a buffer from a position on, round the end of the file. */
@@ -215,7 +216,7 @@ function writeHead(
   buffer.writeUInt32BE(mark, 0)
   buffer.writeUInt16LE(flags, 4)
   buffer.writeUIntLE(position, 6, 6)
-  buffer.writeUInt32LE(payload, 12)
+  buffer.writeUInt32LE(payload, lengthAt)
   buffer.writeUInt32LE(checksum(buffer.subarray(0, headBytes + payload)), checksumAt)
 }
 
@@ -224,7 +225,7 @@ function frameAt(bytes: Buffer, at: number, position: number): Frame | undefined
   const textAt = at + headBytes
   if (textAt > bytes.length) return undefined
   if (bytes.readUInt32BE(at) !== mark || bytes.readUIntLE(at + 6, 6) !== position) return undefined
-  const end = textAt + bytes.readUInt32LE(at + 12)
+  const end = textAt + bytes.readUInt32LE(at + lengthAt)
   if (end > bytes.length || checksum(bytes.subarray(at, end)) !== bytes.readUInt32LE(at + checksumAt))
     return undefined
   return {

@@ -1,5 +1,13 @@
 import type { Tx } from '../store/index.ts'
-import { insertEntries, type NewEntry, putPosition, readPosition, readTip, type Tip } from './audit-store.ts'
+import {
+  insertEntries,
+  mostRows,
+  type NewEntry,
+  putPosition,
+  readPosition,
+  readTip,
+  type Tip,
+} from './audit-store.ts'
 import { entryOfLine, placed } from './entry.ts'
 import { type Journal, openToRead } from './journal.ts'
 
@@ -14,16 +22,18 @@ export async function takeFromJournal(tx: Writing, journal: Pick<Journal, 'read'
   return tip
 }
 
-/** The entries in texts of the journal, at the end of the chain. */
-export async function appendTexts(tx: Writing, texts: readonly string[]): Promise<Tip> {
+/** The entries in texts of the journal, at the end of the chain. Few are held at a time. */
+export async function appendTexts(tx: Writing, texts: Iterable<string>): Promise<Tip> {
   let tip = await readTip(tx)
-  const rows: NewEntry[] = []
+  let rows: NewEntry[] = []
   for (const text of texts)
     for (const line of text.split('\n')) {
       if (line === '') continue
       const row = placed(entryOfLine(line), tip)
-      rows.push(row)
       tip = row
+      if (rows.push(row) < mostRows) continue
+      await insertEntries(tx, rows)
+      rows = []
     }
   await insertEntries(tx, rows)
   return tip

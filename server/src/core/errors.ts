@@ -1,4 +1,5 @@
-import { type Code, codes } from '@keyward/contract'
+// Its own module: what a thread needs of it must not bring all shapes along.
+import { type Code, codes } from '@keyward/contract/errors'
 
 /** An expected failure: safe to show, because `message` comes from the table and `detail` never holds a secret. */
 export class AppError extends Error {

@@ -29,8 +29,8 @@ type Wanted =
 
 /** A source file when run from source, a compiled one when installed. */
 const workerModule = new URL(`./sqlite-worker${extname(import.meta.url)}`, import.meta.url)
-/** What it holds at a time are the rows of one job. */
-const limits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
+/** What it holds at a time are a few rows. The less it may take, the sooner it collects what it does not need. */
+const limits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 }
 
 export function createSqliteThread(file: string): SqliteThread {
   let worker: Worker | undefined
