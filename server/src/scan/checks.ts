@@ -20,6 +20,14 @@ export function judgeChecksum(token: string): Confidence {
   return checksumOf(body.slice(0, -6)) === body.slice(-6) ? 'high' : 'low'
 }
 
+/** JSR counts its prefix in. */
+export const judgeJsr = (token: string): Confidence =>
+  checksumOf(token.slice(0, -6)) === token.slice(-6) ? 'high' : 'low'
+
+/** The last eight digits are the CRC-32 of all before. */
+export const judgePackagist = (token: string): Confidence =>
+  crc32(token.slice(0, -8)).toString(16).padStart(8, '0') === token.slice(-8) ? 'high' : 'low'
+
 /**
  * GitLab's routable tokens end in a version, the length of what stands before it and a CRC-32 of everything, in base 36.
  * The older ones are random throughout.
@@ -152,17 +160,4 @@ export function shareUnspoken(value: string): number {
 /** Refuses what nobody would take for random: too few different characters for its length. */
 export function judgeEntropy(bits: number): (value: string) => false | undefined {
   return (value) => (entropyOf(value) < bits ? false : undefined)
-}
-
-/** Only a body of base64 is a key; an abridged one in a manual is not. */
-export function judgePem(value: string): false | undefined {
-  const body = value
-    .replace(/-----[A-Z ]{5,60}-----/g, '')
-    .replace(/\\[nrt]/g, '\n')
-    .split('\n')
-    .filter((line) => !/^\s*[A-Za-z-]{3,40}:/.test(line))
-    .join('')
-    .replace(/[\s"',+\\|#*/]/g, '')
-  if (/\.{3}|xxxx|example|your/i.test(body) || body.length < 40) return false
-  return entropyOf(body) < 3.5 ? false : undefined
 }

@@ -1,4 +1,4 @@
-import { judgeChecksum, judgePypi } from '../checks.ts'
+import { judgeChecksum, judgeJsr, judgePackagist, judgePypi } from '../checks.ts'
 import type { Row } from './form.ts'
 
 /** Where code is built, tested, checked and published. */
@@ -56,7 +56,8 @@ export const building: readonly Row[] = [
     rule: 'packagist-token',
     provider: 'packagist',
     title: 'Private Packagist token',
-    form: 'packagist_[ort|out|uut|oat]_<hex 68>',
+    form: 'packagist_[ort|out|uut|cut]_<hex 68>',
+    check: judgePackagist,
   },
   {
     rule: 'quay-robot-token',
@@ -216,7 +217,7 @@ export const building: readonly Row[] = [
     rule: 'snyk-access-token',
     provider: 'snyk',
     title: 'Snyk access token',
-    form: 'snyk_[uat|sat].<hex 8>.<url 20-200>.<url 20-200>',
+    form: 'snyk_[uat|sat].<hex 8>.<url 20-400>.<url 20-200>',
   },
   { rule: 'sonar-token', provider: 'sonarqube', title: 'SonarQube token', form: '[squ|sqp|sqa]_<hex 40>' },
   {
@@ -307,7 +308,13 @@ export const building: readonly Row[] = [
     form: '<lan 52>',
     after: ['gradle_enterprise', 'develocity'],
   },
-  { rule: 'jsr-token', provider: 'jsr', title: 'JSR token', form: '[jsrp|jsrd]_<an 40>' },
+  {
+    rule: 'jsr-token',
+    provider: 'jsr',
+    title: 'JSR token',
+    form: '[jsrp|jsrd|jsrw]_<an 35>',
+    check: judgeJsr,
+  },
   {
     rule: 'chromatic-token',
     provider: 'chromatic',

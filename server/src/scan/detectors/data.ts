@@ -170,11 +170,9 @@ export const data: readonly Row[] = [
     rule: 'convex-deploy-key',
     provider: 'convex',
     title: 'Convex deploy key',
-    form: [
-      '[prod|dev|preview]:<lower 3-14>-<lower 3-14>-<digit 1-4>|<b64 60-200>',
-      '[prod|dev|preview]:<lower 3-14>-<lower 3-14>-<digit 1-4>|<b64 60-200>=',
-      '[prod|dev|preview]:<lower 3-14>-<lower 3-14>-<digit 1-4>|<b64 60-200>==',
-    ],
+    form: ['', '=', '=='].map(
+      (end) => `[prod|dev|preview]:<lower 3-14>-<lower 3-14>-<digit 1-4>|<b64 60-300>${end}`,
+    ),
   },
   {
     rule: 'prisma-api-key',
@@ -315,7 +313,7 @@ export const data: readonly Row[] = [
     after: ['mixpanel'],
   },
   { rule: 'metabase-api-key', provider: 'metabase', title: 'Metabase API key', form: 'mb_<b64 43>=' },
-  { rule: 'retool-token', provider: 'retool', title: 'Retool access token', form: 'retool_01<an 24>' },
+  { rule: 'retool-token', provider: 'retool', title: 'Retool access token', form: 'retool_01<lan 24>' },
   { rule: 'hex-tech-token', provider: 'hex.tech', title: 'Hex workspace token', form: 'hxtw_<hex 64>' },
   {
     rule: 'quandl-api-key',

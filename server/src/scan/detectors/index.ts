@@ -7,6 +7,7 @@ import { codeHosting } from './code-hosting.ts'
 import { data } from './data.ts'
 import { detectorOf, type Row } from './form.ts'
 import { identity } from './identity.ts'
+import { keyFiles } from './key-files.ts'
 import { mail } from './mail.ts'
 import { messaging } from './messaging.ts'
 import { operations } from './operations.ts'
@@ -35,7 +36,7 @@ export const groups: readonly { readonly title: string; readonly rows: readonly 
 ]
 
 /** What is told by an expression of its own. */
-export const patterns: readonly Detector[] = [...specialForms, ...standardForms, ...logins]
+export const patterns: readonly Detector[] = [...specialForms, ...keyFiles, ...standardForms, ...logins]
 
 /** Every kind of credential that Keyward knows by its form. */
 export const detectors: readonly Detector[] = [

@@ -79,7 +79,14 @@ export const operations: readonly Row[] = [
     rule: 'honeycomb-key',
     provider: 'honeycomb',
     title: 'Honeycomb API key',
-    form: ['hc[aik|bik|cik|dik|amk]_<lan 58>'],
+    // The third letter is drawn with the key.
+    form: `hc[${Array.from('abcdefghijklmnopqrstuvwxyz', (letter) => `${letter}ik`).join('|')}]_<lan 58>`,
+  },
+  {
+    rule: 'honeycomb-management-key',
+    provider: 'honeycomb',
+    title: 'Honeycomb management key',
+    form: `hc[${Array.from('abcdefghijklmnopqrstuvwxyz', (letter) => `${letter}mk`).join('|')}]_<lan 26>:<lan 32>`,
   },
   {
     rule: 'honeycomb-classic-key',

@@ -35,9 +35,11 @@ const checked = (prefix: string): string => {
 }
 const json = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 const jwt = (payload: object): string => `${json({ alg: 'HS256', typ: 'JWT' })}.${json(payload)}.${an(43)}`
+/** As long as it says it is, or with the mark that its kind begins with. */
 const pem = (kind: string): string => {
-  const lines = Array.from({ length: 12 }, () => an(64))
-  return `-----BEGIN ${kind}-----\n${lines.join('\n')}\n-----END ${kind}-----`
+  const mark = kind.startsWith('OPENSSH') ? Buffer.from('openssh-key-v1\0') : Buffer.from([0x30, 0x82, 2, 0])
+  const body = Buffer.concat([mark, draws.bytes(512)]).toString('base64')
+  return `-----BEGIN ${kind}-----\n${body.replace(/.{64}(?=.)/g, '$&\n')}\n-----END ${kind}-----`
 }
 
 /** What each rule must find, as `[text, value]`, or a text that is the value. */
@@ -163,6 +165,7 @@ const samples: Record<string, () => (string | [string, string])[]> = {
     const value = Buffer.from(pem('RSA PRIVATE KEY')).toString('base64')
     return [[`    client-key-data: ${value}`, value]]
   },
+  'convex-deploy-key': () => [`preview:acme:shop-site|${an(120)}`, `project:acme:shop-site|${an(90)}==`],
   'roblox-cookie': () => {
     const value = draw('upperAn', 600)
     const warning = '--Sharing-this-will-allow-someone-to-log-in-as-you-and-to-steal-your-ROBUX-and-items.'

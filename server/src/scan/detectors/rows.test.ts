@@ -60,6 +60,20 @@ const issued: Record<string, () => string[]> = {
       bytes(32),
     ]).toString('base64url')}`,
   ],
+  'jsr-token': () => {
+    const body = `jsrp_${drawnFrom('<an 29>')}`
+    return [body + checksumOf(body)]
+  },
+  'packagist-token': () => {
+    const body = `packagist_uut_${drawnFrom('<hex 60>')}`
+    return [body + crc32(body).toString(16).padStart(8, '0')]
+  },
+  'wireguard-private-key': () => {
+    const key = bytes(32)
+    key[0] = (key[0] ?? 0) & 248
+    key[31] = ((key[31] ?? 0) & 127) | 64
+    return [key.toString('base64')]
+  },
   'age-secret-key': () => [ageKey('age-secret-key-')],
   'age-post-quantum-key': () => [ageKey('age-secret-key-pq-')],
 }
@@ -186,7 +200,7 @@ test('DISC-2: a form filled with one letter, with x, counted up, or with the wor
 
 test('DISC-2: a wrong checksum or a broken structure leaves only a hint', () => {
   for (const [rule, make] of Object.entries(issued)) {
-    if (rule === 'aws-access-key-id') continue
+    if (rule === 'aws-access-key-id' || rule === 'wireguard-private-key') continue
     const value = make().at(-1) ?? ''
     // The last letter may hold bits that are not used: the one before it is changed.
     const other = value.at(-2) === '2' ? '3' : '2'

@@ -1,5 +1,6 @@
 import { judgeAgeKey } from '../checks.ts'
 import type { Row } from './form.ts'
+import { judgeWireguard } from './key-material.ts'
 
 /** Secret stores themselves, Keyward's among them, and the keys to networks and clusters. */
 export const secretStores: readonly Row[] = [
@@ -126,7 +127,15 @@ export const secretStores: readonly Row[] = [
     provider: 'wireguard',
     title: 'WireGuard private or preshared key',
     form: '<b64 43>=',
-    after: ['PrivateKey', 'PresharedKey', 'wg_private', 'wireguard'],
+    after: ['PrivateKey', 'wg_private', 'wireguard'],
+    check: judgeWireguard,
+  },
+  {
+    rule: 'wireguard-private-key',
+    provider: 'wireguard',
+    title: 'WireGuard private or preshared key',
+    form: '<b64 43>=',
+    after: ['PresharedKey'],
   },
   {
     rule: 'ngrok-token',

@@ -1,5 +1,6 @@
-import { judgeAwsSecret, judgeEntropy, judgePem } from '../checks.ts'
+import { judgeAwsSecret, judgeEntropy } from '../checks.ts'
 import { type Detector, prefixed } from '../detector.ts'
+import { judgeKubeconfigKey, judgePem } from './key-material.ts'
 
 /** Credentials of services whose form or surroundings a row cannot say. */
 export const specialForms: readonly Detector[] = [
@@ -266,6 +267,19 @@ export const specialForms: readonly Detector[] = [
     pattern: /client-key-data["']?:\s{1,4}["']?(?<value>LS0tLS1CRUdJTi[A-Za-z0-9+/]{100,6000}={0,2})/,
     reach: { after: 6200 },
     rank: 5,
+    judge: judgeKubeconfigKey,
+  },
+  {
+    rule: 'convex-deploy-key',
+    provider: 'convex',
+    title: 'Convex deploy key',
+    confidence: 'high',
+    // Of a project: `preview:team:project|key`.
+    keywords: ['preview:', 'project:'],
+    leadsTo: '|',
+    pattern: /(?:preview|project):[a-z0-9-]{2,60}:[a-z0-9-]{2,60}\|[A-Za-z0-9+/]{60,300}={0,2}/,
+    reach: { after: 440 },
+    judge: judgeEntropy(4),
   },
   {
     rule: 'roblox-cookie',

@@ -1,32 +1,10 @@
-import { classesIn, entropyOf, judgePem } from '../checks.ts'
+import { classesIn, entropyOf } from '../checks.ts'
 import type { Detector } from '../detector.ts'
 import type { Confidence } from '../finding.ts'
 import { isHarmless } from '../plausible.ts'
 
 /** Forms that belong to no service: private keys, tokens that are signed JSON, addresses with a password in them. */
 export const standardForms: readonly Detector[] = [
-  {
-    rule: 'private-key',
-    provider: 'pem',
-    title: 'Private key',
-    confidence: 'high',
-    keywords: ['-----BEGIN '],
-    pattern:
-      /-----BEGIN (?:(?:RSA|DSA|EC|OPENSSH|ENCRYPTED|ANY|PGP) )?PRIVATE KEY(?: BLOCK)?-----[^"'<>`{}]{40,12000}?-----END (?:(?:RSA|DSA|EC|OPENSSH|ENCRYPTED|ANY|PGP) )?PRIVATE KEY(?: BLOCK)?-----/,
-    reach: { before: 4, after: 12_200 },
-    rank: 4,
-    judge: judgePem,
-  },
-  {
-    rule: 'putty-private-key',
-    provider: 'putty',
-    title: 'PuTTY private key',
-    confidence: 'high',
-    keywords: ['PuTTY-User-Key-File-'],
-    pattern: /PuTTY-User-Key-File-[23]: [^"<>`{}]{100,8000}?Private-MAC: [0-9a-f]{40,64}/,
-    reach: { before: 4, after: 8200 },
-    rank: 4,
-  },
   {
     rule: 'json-web-token',
     provider: 'jwt',
