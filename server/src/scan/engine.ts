@@ -14,6 +14,7 @@ import { splitAt, splitKeywords, splitSteps } from './decode/split.ts'
 import type { Detector } from './detector.ts'
 import type { Place, RawFinding } from './finding.ts'
 import { createKeyKinds, type KeyKind } from './key-name.ts'
+import { keyStoreIn } from './key-store.ts'
 import { createKeywordIndex } from './keyword-index.ts'
 import { createRuler, type Origin, textOf } from './place-of.ts'
 import { type Field, isWordByte, noteHit, type Rule, ruleFor, runOpenWindows } from './rule-windows.ts'
@@ -147,6 +148,8 @@ export function createEngine(needs: Needs): Engine {
     const depth = plain ? 0 : deepest
     const scope = scopeOf({ bytes, file, syntax: syntaxOf(file), generic, budget, depth })
     if (generic && offset === 0) noteColumns(scope)
+    const whole = plain || offset !== 0 ? undefined : keyStoreIn(bytes)
+    if (whole) scope.candidates.push(whole)
     return winners(collect(scope)).filter(({ rank }) => plain || rank >= 3)
   }
 

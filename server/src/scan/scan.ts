@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { encodingOf } from './archive/contents-kind.ts'
+import { encodingOf, kindOfContents } from './archive/contents-kind.ts'
 import type { Detector } from './detector.ts'
 import type { Engine } from './engine.ts'
 import type { Place, RawFinding, ScanEvent } from './finding.ts'
@@ -102,16 +102,21 @@ export function createScanner(needs: Needs): Scanner {
         commitsScanned: 0,
       }
     },
-    contents: (contents, file) =>
-      detectIn(engine(), { file, bytes: contents, encoding: encodingOf(contents) }),
+    contents: (contents, file) => detectIn(engine(), wholeFile(contents, file)),
     locate(contents, file, fingerprint) {
-      const bytes = Buffer.from(contents)
-      return detectIn(engine(), { file, bytes, encoding: encodingOf(bytes) })
+      return detectIn(engine(), wholeFile(Buffer.from(contents), file))
         .filter((finding) => finding.fingerprint === fingerprint)
         .map((finding) => finding.place)
     },
   }
 }
+
+const wholeFile = (bytes: Buffer, file: string) => ({
+  file,
+  bytes,
+  encoding: encodingOf(bytes),
+  wrapping: kindOfContents(bytes) === 'binary' ? ('binary' as const) : undefined,
+})
 
 function crewFor(
   { threads }: Needs,
