@@ -9,8 +9,9 @@ export const secretEntry = z.object({
 })
 export const secretDetail = z.object({
   path: z.string(),
-  version: z.int(),
-  createdAt: timestamp,
+  /** Null in a mount that keeps no versions; nor does it know when it was written. */
+  version: z.int().nullable(),
+  createdAt: timestamp.nullable(),
   /** Field names; never values. */
   fields: z.array(z.string()),
   references: z.array(z.string()),

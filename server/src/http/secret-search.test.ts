@@ -42,7 +42,16 @@ async function serve(t: TestContext, custom = '') {
     const { items, complete, looked } = reply.json()
     return { paths: items?.map(({ path }: { path: string }) => path), complete, looked }
   }
-  return { root, search, list, routes }
+  const ask = async (method: 'GET' | 'POST', path: string, payload?: Record<string, unknown>) => {
+    const reply = await app.inject({
+      method,
+      url: `/api/v1/secrets/${path}`,
+      headers: { authorization: 'Bearer x', 'x-keyward-client': 'test' },
+      ...(payload ? { payload } : {}),
+    })
+    return { status: reply.statusCode, body: reply.json() }
+  }
+  return { root, search, list, routes, ask }
 }
 
 test('VAULT-2: every word must be in the path, in whichever mount and case; folders are no answer', async (t) => {
@@ -81,4 +90,25 @@ test('VAULT-2: a search ends at its limit and says so; when nobody waits any mor
     complete: false,
     looked: 13,
   })
+})
+
+test('VAULT-2: secrets without versions are found, listed and read; what is about versions is refused in words', async (t) => {
+  const { root, search, list, ask } = await serve(t)
+  await root('POST', 'sys/mounts/old', { type: 'kv', options: { version: '1' } })
+  await root('POST', 'old/shop/stripe', { key: 'made-up', count: 3 })
+  assert.deepEqual(await list(''), ['old/', 'secret/'])
+  assert.deepEqual([await list('old'), await list('old/shop/')], [['old/shop/'], ['old/shop/stripe']])
+  assert.deepEqual((await search('stripe')).paths, ['old/shop/stripe'])
+  assert.deepEqual((await ask('GET', 'detail?path=old/shop/stripe')).body, {
+    path: 'old/shop/stripe',
+    version: null,
+    createdAt: null,
+    fields: ['count', 'key'],
+    references: ['keyward://old/shop/stripe#count', 'keyward://old/shop/stripe#key'],
+  })
+  assert.equal((await ask('GET', 'detail?path=old/shop/none')).status, 404)
+  assert.equal((await ask('GET', 'detail?path=old/shop/')).status, 400)
+  const history = await ask('GET', 'history?path=old/shop/stripe')
+  assert.equal(history.status, 400)
+  assert.match(JSON.stringify(history.body), /old\/ is KV version 1, which keeps no versions/)
 })

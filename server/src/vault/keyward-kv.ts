@@ -1,12 +1,15 @@
 import { AppError, type Clock, Secret } from '../core/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
+import type { Barrier } from './barrier/barrier.ts'
+import { kv1Folder } from './engines/kv1.ts'
 import type { Kv2Store } from './engines/kv2-store.ts'
 import { isObject } from './fields.ts'
-import type { Mounts } from './mounts.ts'
+import type { Mount, Mounts } from './mounts.ts'
 
 export type SecretVersion = {
-  readonly version: number
-  readonly createdAt: Date
+  /** Null in a mount that keeps no versions, KV version 1, which knows no times either. */
+  readonly version: number | null
+  readonly createdAt: Date | null
   readonly data: Readonly<Record<string, Secret>>
 }
 
@@ -29,7 +32,7 @@ export type SecretHistory = {
   }[]
 }
 
-/** Versioned secrets by path, mount first: `secret/shop/stripe`. */
+/** Secrets by path, mount first: `secret/shop/stripe`. What is about versions, and writing, is for mounts that keep them. */
 export type VaultKv = {
   /** The newest version, or undefined when there is none or it is deleted. */
   read(path: string, reader?: Reader): Promise<SecretVersion | undefined>
@@ -49,22 +52,23 @@ export type VaultKv = {
 }
 
 type Needs = {
-  mounts: Pick<Mounts, 'kv2Of' | 'all'>
+  mounts: Pick<Mounts, 'kv2Of' | 'of' | 'all'>
+  barrier: Pick<Barrier, 'get' | 'list'>
   clock: Pick<Clock, 'now'>
   /** False while the vault is sealed: its mounts are not known then, which must not look as if there were none. */
   isOpen: () => boolean
 }
 
-export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
+export function createKeywardKv({ mounts, barrier, clock, isOpen }: Needs): VaultKv {
   const now = (): number => clock.now().getTime()
 
-  type Place = { store: Kv2Store; mountPath: string; name: string }
+  type Place = { mount: Mount; name: string }
   function placeOf(path: string): Place {
     if (!isOpen()) throw new AppError('vault.sealed')
-    const found = mounts.kv2Of(path)
-    if (!found) throw new AppError('secret.not_found', `no versioned secrets are mounted at "${path}"`)
-    const mountPath = found.mount.path
-    return { store: found.store, mountPath, name: path.slice(mountPath.length) }
+    const mount = mounts.of(path)
+    if (!mount || mount.version === null)
+      throw new AppError('secret.not_found', `no secrets are mounted at "${path}"`)
+    return { mount, name: path.slice(mount.path.length) }
   }
   function secretOf(path: string): Place {
     const place = placeOf(path)
@@ -73,12 +77,28 @@ export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
     return place
   }
 
+  function versionedAt(path: string): { store: Kv2Store; mountPath: string; name: string } {
+    const { mount, name } = secretOf(path)
+    const store = mounts.kv2Of(path)?.store
+    if (!store)
+      throw new AppError(
+        'request.invalid',
+        `${mount.path} is KV version 1, which keeps no versions: read and write it at /v1/${path}`,
+      )
+    return { store, mountPath: mount.path, name }
+  }
+
+  async function readPlain({ mount, name }: Place, reader?: Reader): Promise<SecretVersion | undefined> {
+    const bytes = await barrier.get(kv1Folder(mount.id) + name, reader)
+    return bytes && { version: null, createdAt: null, data: fieldsOf(bytes.toString('utf8')) }
+  }
+
   async function readOne(
     path: string,
     wanted: number | undefined,
     reader?: Reader,
   ): Promise<SecretVersion | undefined> {
-    const { store, name } = secretOf(path)
+    const { store, name } = versionedAt(path)
     const meta = await store.meta(name, reader)
     const version = wanted ?? meta?.current ?? 0
     const text = meta && (await store.text(name, meta, version, now(), reader))
@@ -88,10 +108,13 @@ export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
   }
 
   return {
-    read: (path, reader) => readOne(path, undefined, reader),
+    async read(path, reader) {
+      const place = secretOf(path)
+      return place.mount.version === 1 ? readPlain(place, reader) : readOne(path, undefined, reader)
+    },
     readVersion: (path, version) => readOne(path, version),
     async history(path) {
-      const { store, name } = secretOf(path)
+      const { store, name } = versionedAt(path)
       const meta = await store.meta(name)
       if (!meta) return undefined
       const versions = Object.entries(meta.versions).map(([number, version]) => ({
@@ -108,13 +131,13 @@ export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
       return before && after && changesBetween(before.data, after.data)
     },
     locate(path) {
-      const { mountPath, name } = secretOf(path)
+      const { mountPath, name } = versionedAt(path)
       if (name.split('/').includes('') || /\p{Cc}/u.test(name))
         throw new AppError('request.invalid', `"${path}" cannot be the path of a secret`)
       return { mountPath, name }
     },
     async write(tx, path, data) {
-      const { store, name } = secretOf(path)
+      const { store, name } = versionedAt(path)
       const revealed = Object.entries(data).map(([field, value]) => [field, value.reveal()])
       const { version } = await store.write(tx, name, JSON.stringify(Object.fromEntries(revealed)), now())
       return { version }
@@ -125,14 +148,15 @@ export function createKeywardKv({ mounts, clock, isOpen }: Needs): VaultKv {
       if (path === '' || path === '/')
         return mounts
           .all()
-          .filter((mount) => mount.version === 2)
+          .filter((mount) => mount.version !== null)
           .map((mount) => mount.path)
           .sort()
-      const { store, name } = placeOf(path)
-      return store.list(name === '' || name.endsWith('/') ? name : `${name}/`)
+      const { mount, name } = placeOf(path)
+      const folder = name === '' || name.endsWith('/') ? name : `${name}/`
+      return mounts.kv2Of(path)?.store.list(folder) ?? barrier.list(kv1Folder(mount.id) + folder)
     },
     async remove(tx, path) {
-      const { store, name } = secretOf(path)
+      const { store, name } = versionedAt(path)
       await store.remove(tx, name)
     },
   }

@@ -328,7 +328,7 @@ export function createVault(needs: Needs): Vault {
       })
       shut()
     },
-    kv: createKeywardKv({ mounts, clock, isOpen: () => active }),
+    kv: createKeywardKv({ mounts, barrier, clock, isOpen: () => active }),
     sealed: createKeywardStorage(barrier),
     leases: { ...leases.pages, idle: leases.idle },
     failingRotations: databases.failingRotations,

@@ -28,7 +28,7 @@ export function SecretPanel({ path, onGone }: Props) {
       ) : (
         <p>Its newest version is deleted: it has no values now.</p>
       )}
-      <SecretVersions path={path} onGone={onGone} />
+      {data?.version === null ? null : <SecretVersions path={path} onGone={onGone} />}
     </div>
   )
 }
@@ -43,7 +43,7 @@ function Head({ path, secret }: { path: string; secret: SecretDetail | undefined
           <code>{path}</code>
         </p>
       </div>
-      {secret ? (
+      {secret && secret.version !== null ? (
         <>
           <Button size="small" icon={PenLine} onClick={() => setWriting(true)}>
             New version…
@@ -58,13 +58,19 @@ function Head({ path, secret }: { path: string; secret: SecretDetail | undefined
 function Detail({ secret }: { secret: SecretDetail }) {
   return (
     <>
-      <Facts
-        columns={2}
-        facts={[
-          ['Version', secret.version],
-          ['Written', <ExactTime key="at" at={secret.createdAt} />],
-        ]}
-      />
+      {secret.createdAt === null ? (
+        <p className="text-muted">
+          Its mount is KV version 1: it keeps the newest values alone, and programs write them at /v1.
+        </p>
+      ) : (
+        <Facts
+          columns={2}
+          facts={[
+            ['Version', secret.version],
+            ['Written', <ExactTime key="at" at={secret.createdAt} />],
+          ]}
+        />
+      )}
       <section>
         <h3 className="mb-2 font-medium">Fields</h3>
         <ul className="divide-y divide-line rounded-lg border border-line">

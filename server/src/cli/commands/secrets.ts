@@ -42,8 +42,8 @@ function showCommand(needs: Needs): Command {
     terminal.write(
       renderFacts([
         ['Path', secret.path],
-        ['Version', secret.version],
-        ['Created', secret.createdAt],
+        ['Version', secret.version ?? 'none: its mount keeps no versions'],
+        ...(secret.createdAt === null ? [] : [['Created', secret.createdAt] as const]),
         ['Fields', secret.fields.join(', ')],
         ...secret.references.map((reference) => ['Reference', reference] as const),
       ]),

@@ -73,7 +73,7 @@ export function secretRoutes({ vault, audit, policy }: Needs): Route[] {
         return {
           path,
           version,
-          createdAt: createdAt.toISOString(),
+          createdAt: createdAt?.toISOString() ?? null,
           fields,
           references: fields.map((field) => referenceTo(path, field)),
         }

@@ -67,12 +67,15 @@ function ownLeaseOf(text: string): number | undefined {
   }
 }
 
+/** Where the secrets of a mount lie. */
+export const kv1Folder = (mountId: string): string => `kv/${mountId}/`
+
 export const createKv1 = (barrier: Barrier, mountId: string, mountPath: string): Engine =>
   createPlainKv(barrier, mountPath, {
     type: 'kv',
-    root: () => `kv/${mountId}/`,
+    root: () => kv1Folder(mountId),
     leaseSeconds: defaultTtlSeconds,
-    wipeRoot: `kv/${mountId}/`,
+    wipeRoot: kv1Folder(mountId),
   })
 
 /** Secrets that belong to one token and end with it. */
