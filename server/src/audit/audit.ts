@@ -95,11 +95,15 @@ export function createAudit(needs: Needs): Audit {
     try {
       return await work()
     } catch (error) {
-      // Told already, where it happened: by the collector, of which the caller hears through the transaction.
-      if (error instanceof AppError && error.code === 'audit.unavailable') throw error
-      unwritable = reasonOf(error)
-      throw new AppError('audit.unavailable', unwritable, { cause: error })
+      return told(error)
     }
+  }
+
+  function told(error: unknown): never {
+    // Told already, where it happened: by the collector, of which the caller hears through the transaction.
+    if (error instanceof AppError && error.code === 'audit.unavailable') throw error
+    unwritable = reasonOf(error)
+    throw new AppError('audit.unavailable', unwritable, { cause: error })
   }
 
   async function checkAnchor(): Promise<Tip> {
@@ -138,11 +142,10 @@ export function createAudit(needs: Needs): Audit {
     record: (tx, entry) => guarded(async () => append(tx, entry)),
     recordNow: (entry) => guarded(() => store.write(async (tx) => append(tx, entry))),
     recordRead: (entry) =>
-      guarded(async () => {
-        // What the chain does not take must not pile up in the journal.
-        if (unwritable !== null) await settle()
-        await readLog.record(entry)
-      }),
+      // What the chain does not take must not pile up in the journal.
+      unwritable === null
+        ? readLog.record(entry).catch(told)
+        : settle().then(() => readLog.record(entry).catch(told)),
     async start() {
       await checkAnchor()
       await guarded(chain.replay)

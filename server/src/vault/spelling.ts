@@ -16,7 +16,7 @@ export function isDeniedOtherwise(
   path: string,
   operation: Operation,
 ): boolean {
-  const bare = operation === 'list' ? path : path.replace(/\/$/, '')
+  const bare = operation !== 'list' && path.endsWith('/') ? path.slice(0, -1) : path
   const usual = match?.spec.foldsCase
     ? match.mountPath + bare.slice(match.mountPath.length).toLowerCase()
     : bare

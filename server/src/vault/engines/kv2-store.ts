@@ -9,6 +9,7 @@ import {
   type Kv2Meta,
   newMeta,
   parseMeta,
+  versionView,
   withNewVersion,
 } from './kv2-meta.ts'
 
@@ -18,6 +19,8 @@ export type Kv2Store = {
   setConfig(tx: Tx, config: Kv2Config): Promise<void>
   meta(name: string, reader?: Reader): Promise<Kv2Meta | undefined>
   setMeta(tx: Tx, name: string, meta: Kv2Meta): Promise<void>
+  /** JSON of one version as Vault shows it beside its values. */
+  viewOf(meta: Kv2Meta, version: number): string
   /** The text of a version, or undefined when it is deleted, destroyed or unknown. */
   text(
     name: string,
@@ -48,6 +51,8 @@ export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
   const metaPath = (name: string): string => `${root}meta/${name}`
   const versionPath = (name: string, version: number): string => `${root}v/${version}/${name}`
   const configPath = `${root}config`
+  /** Of each metadata in memory, the version that was asked for last, as text: it is read far more often than it changes. */
+  const views = new WeakMap<Kv2Meta, { readonly version: number; readonly text: string }>()
 
   const meta = (name: string, reader?: Reader): Promise<Kv2Meta | undefined> =>
     barrier.view(metaPath(name), parseMeta, reader)
@@ -76,6 +81,13 @@ export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
     setConfig: (tx, next) => barrier.put(tx, configPath, JSON.stringify(next), 'hidden'),
     meta,
     setMeta,
+    viewOf(known, version) {
+      const last = views.get(known)
+      if (last?.version === version) return last.text
+      const text = JSON.stringify(versionView(known, version))
+      views.set(known, { version, text })
+      return text
+    },
     async text(name, known, version, now, reader) {
       const entry = known.versions[version]
       if (!entry || !isReadable(entry, now)) return undefined

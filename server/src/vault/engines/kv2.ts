@@ -125,7 +125,7 @@ async function readData(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
   const version = versionOf(call, meta)
   if (!meta.versions[version]) return undefined
   const text = await kv.text(name, meta, version, call.now.getTime())
-  const about = JSON.stringify(versionView(meta, version))
+  const about = kv.viewOf(meta, version)
   return {
     dataText: new Secret(`{"data":${text ? text.toString('utf8') : 'null'},"metadata":${about}}`),
     status: text ? 200 : 404,
