@@ -3,6 +3,7 @@
 import { createDraw, type Draw, type Name, written } from './draw.ts'
 import { type Family, families, type Kind, secretNames } from './families.ts'
 import { innocents, placed } from './placed.ts'
+import { tools } from './tools.ts'
 import { makeSecret, notSecret, type Part, type SecretClass } from './values.ts'
 
 export type Mark = {
@@ -97,7 +98,7 @@ export function generate(part: Part, options: { seed?: number; rounds?: number }
     })
   }
   for (let round = 0; round < (options.rounds ?? 6); round++) {
-    for (const family of families.filter((each) => each.part === part)) {
+    for (const family of [...families, ...tools].filter((each) => each.part === part)) {
       const lines = Array.from({ length: 10 }, (_, at) =>
         at % 2 === 0 ? secretLine(draw, family, true) : negativeLine(draw, family),
       )

@@ -8,9 +8,15 @@ const largestKeyBytes = 16 * 1024
 /** What a file is, when all of it is a secret. */
 type Kind = Pick<Candidate, 'rule' | 'provider' | 'title' | 'confidence' | 'reasons'>
 
-const store = (provider: string, title: string): Kind => ({
+/** What the pages call it, whatever wrote it. */
+export const keyStore = {
   rule: 'key-store',
-  provider,
+  provider: 'key-store',
+  title: 'Key store that holds a private key',
+}
+
+const store = (title: string): Kind => ({
+  ...keyStore,
   title,
   confidence: 'medium',
   reasons: ['the file is a key store that holds a private key, behind a password that is often known'],
@@ -31,7 +37,7 @@ function kindOf(bytes: Buffer): Kind | undefined {
   if (bytes.length < 32) return
   const mark = bytes.readUInt32BE()
   if (mark === jksMark || mark === jceksMark)
-    return holdsJavaKey(bytes) ? store('java', 'Key store of Java') : undefined
+    return holdsJavaKey(bytes) ? store('Key store of Java') : undefined
   if (bytes[0] !== 0x30) return
   return pkcs12Kind(bytes) ?? derKind(bytes)
 }
@@ -69,7 +75,7 @@ const shroudedKeyBag = Buffer.from('060b2a864886f70d010c0a0102', 'hex')
 function pkcs12Kind(bytes: Buffer): Kind | undefined {
   const head = bytes.subarray(0, 40)
   if (!head.includes(pkcs12Head) || !head.includes(dataContents)) return
-  const known = store('pkcs12', 'PKCS #12 key store')
+  const known = store('PKCS #12 key store')
   if (bytes.includes(keyBag))
     return {
       ...known,

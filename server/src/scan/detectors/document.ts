@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { keyStore } from '../key-store.ts'
 import { alphabets, type Row } from './form.ts'
 import { groups, patterns } from './index.ts'
 
@@ -19,7 +20,7 @@ function lineOf(row: Row): string {
 /** The page about what the scanner knows. */
 export function documentDetectors(): string {
   const rows = groups.flatMap((group) => group.rows)
-  const all = [...rows, ...patterns]
+  const all = [...rows, ...patterns, keyStore]
   const providers = new Set(all.map(({ provider }) => provider)).size
   const rules = new Set(all.map(({ rule }) => rule)).size
   const tables = groups.map(({ title, rows: listed }) =>
@@ -27,7 +28,7 @@ export function documentDetectors(): string {
       '\n',
     ),
   )
-  const titles = new Map(patterns.map(({ rule, title }) => [rule, title]))
+  const titles = new Map([...patterns, keyStore].map(({ rule, title }) => [rule, title]))
   return [
     '# What the scanner knows',
     '',
