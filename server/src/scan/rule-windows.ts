@@ -76,8 +76,8 @@ export const isTokenByte = (byte: number | undefined): boolean =>
 
 /** Whether the bytes around an anchored keyword can be the beginning of a token: most hits end here. */
 function mayBegin(bytes: Buffer, rule: Rule, start: number, end: number): boolean {
-  if (rule.firstBytes?.has(bytes[start] ?? 0) === false) return false
   if (start > 0 && isWordByte(bytes[start - 1]) && bytes[start - 2] !== 92) return false
+  if (rule.firstBytes?.has(bytes[start] ?? 0) === false) return false
   const until = end + rule.leastAfter
   let at = end
   while (at < until && isTokenByte(bytes[at])) at++
