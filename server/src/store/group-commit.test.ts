@@ -164,3 +164,24 @@ test('OPS-1: a transaction says once that it is over, after the commit or after 
     'four over',
   ])
 })
+
+test('OPS-1: work of another connection is done between two commits, and its failure is its own', async () => {
+  const { statements, commits } = createRecorded()
+  const write = (name: string) => commits.write(async (tx) => tx.put({ text: name, values: [] }), 'kernel')
+  const turn = (name: string, fails = false) =>
+    commits.inTurn(async () => {
+      statements.push(`${name} begins`)
+      await new Promise((resolve) => setImmediate(resolve))
+      if (fails) throw new Error('it failed')
+      statements.push(`${name} ends`)
+    })
+  const all = [write('one'), turn('first'), write('two'), turn('second')]
+  await Promise.all([...all, assert.rejects(turn('third', true), /it failed/), write('three')])
+  await write('four')
+  const turns = ['first begins', 'first ends', 'second begins', 'second ends', 'third begins']
+  const [first, last] = [
+    ['begin', 'one', 'two', 'three', 'commit'],
+    ['begin', 'four', 'commit'],
+  ]
+  assert.deepEqual(statements, [...first, ...turns, ...last])
+})
