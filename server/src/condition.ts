@@ -120,6 +120,8 @@ export function createCondition({
     const problems: Record<string, string> = {}
     if ((await backupCondition())?.state === 'failing')
       problems['backup'] = 'the last backup failed, or one is overdue'
+    const { failing } = await schedules.counts()
+    if (failing > 0) problems['scans'] = `the last scheduled scan of ${failing} folders failed`
     const { count, oldestAt } = await vault.leases.backlog()
     if (count > 0)
       problems['leases'] =
