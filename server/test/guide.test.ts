@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { launcher, type Outcome, terminalMissing } from './support/keyward-command.ts'
+import { compiledBefore, launcher, type Outcome, terminalMissing } from './support/keyward-command.ts'
 import { leaksInBytes, makeLeakyProject, snapshot } from './support/leaky-project.ts'
 import { keywardCommand, scratchFolder } from './support/server.ts'
 import { openTerminal, type TerminalSession } from './support/terminal-session.ts'
@@ -21,8 +21,7 @@ type FirstRun = {
 function begin(t: TestContext, ...more: string[]): FirstRun {
   const dataDir = join(scratchFolder(t), 'data')
   const home = scratchFolder(t, 'home')
-  const cache = join(process.env['HOME'] ?? home, '.cache')
-  const env = { PATH: process.env['PATH'] ?? '', HOME: home, TERM: 'xterm-256color', XDG_CACHE_HOME: cache }
+  const env = { PATH: process.env['PATH'] ?? '', HOME: home, TERM: 'xterm-256color', ...compiledBefore }
   const args = ['start', '--data', dataDir, '--listen', '127.0.0.1:0', ...more]
   const first = openTerminal(t, [process.execPath, launcher, ...args], { cwd: home, env })
   return { dataDir, first, second: (...words) => keywardCommand(home, words) }

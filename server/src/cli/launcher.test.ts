@@ -52,7 +52,7 @@ test('OPS-1: signals go through both to the command', { skip }, async (t) => {
 })
 
 test('OPS-4: the compile cache lies with the user, not where others can write', async (t) => {
-  const { keyward, home } = openShell(t)
+  const { keyward, home } = openShell(t, { XDG_CACHE_HOME: '' })
   await keyward(['--version'])
   assert.ok(existsSync(join(home, '.cache', 'keyward', 'compiled')))
 })

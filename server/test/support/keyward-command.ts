@@ -8,6 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { cleanUp } from './clean-up.ts'
 import { mayBeMissing } from './needed.ts'
 
+/** The compile cache of the user who runs the tests: without it each start with a home of its own compiles everything anew. */
+export const compiledBefore: { readonly XDG_CACHE_HOME?: string } = process.env['HOME']
+  ? { XDG_CACHE_HOME: join(process.env['HOME'], '.cache') }
+  : {}
+
 export const launcher = fileURLToPath(new URL('../../bin/keyward.mjs', import.meta.url))
 
 /** Why tests at a terminal are skipped, or false. */
@@ -34,7 +39,7 @@ export type Shell = {
 export function openShell(t: TestContext, env: Record<string, string> = {}): Shell {
   const home = mkdtempSync(join(tmpdir(), 'keyward-cli-'))
   cleanUp(t, () => rmSync(home, { recursive: true, force: true }))
-  const base = { PATH: process.env['PATH'] ?? '', HOME: home, ...env }
+  const base = { PATH: process.env['PATH'] ?? '', HOME: home, ...compiledBefore, ...env }
   return {
     home,
     keyward: (args, more = {}) =>

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { ArgumentsOf, Json, Operation, ResultOf } from '@keyward/contract'
 import { cleanUp } from './clean-up.ts'
-import { launcher, type Outcome, runToEnd } from './keyward-command.ts'
+import { compiledBefore, launcher, type Outcome, runToEnd } from './keyward-command.ts'
 
 export type Reply = {
   readonly status: number
@@ -59,8 +59,7 @@ export function scratchFolder(t: TestContext, name = 'data'): string {
 const environment = (home: string, env: Record<string, string> = {}): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '',
   HOME: home,
-  // The compile cache of the user who runs the tests: without it each start compiles everything anew.
-  ...(process.env['HOME'] ? { XDG_CACHE_HOME: join(process.env['HOME'], '.cache') } : {}),
+  ...compiledBefore,
   ...env,
 })
 
