@@ -42,6 +42,7 @@ export const alphabets = {
   base64: 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
   url: 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_',
   symbols: '!@#%^*-_+=?.,:~',
+  keyboard: '!@#%^*-_+=?.,:~$&()[]{}<>;|/',
 } as const
 
 /** A name of several words, written as the place wants it. */

@@ -147,6 +147,7 @@ const habits: ((draw: Draw, word: () => string) => string)[] = [
   (draw, word) => Array.from({ length: 3 + draw.below(3) }, word).join(draw.pick(['-', '-', '.', '_', ''])),
   (draw) => draw.chars(alphabets.base62 + alphabets.symbols, 8 + draw.below(16)),
   (draw) => draw.chars(alphabets.base62 + alphabets.symbols, 8 + draw.below(16)),
+  (draw) => draw.chars(alphabets.base62 + alphabets.keyboard, 8 + draw.below(16)),
   (draw) => draw.chars(alphabets.base62, 8 + draw.below(16)),
   (draw) =>
     [alphabets.lower, alphabets.digits, draw.pick([alphabets.lower, alphabets.upper, alphabets.symbols])]

@@ -250,7 +250,7 @@ function readTold(key: KeyAt): Found | undefined {
   const found = readQuoted(text, at, 'text') ?? readUntil(text, at, /[\s"'`,;<>]/, 'text')
   if (!found) return
   const value = text.slice(found.start, found.end).replace(/[.!?)]$/, '')
-  const isWord = !/\d/.test(value) || !/[A-Za-z]/.test(value)
+  const isWord = !/[A-Za-z]/.test(value) || /^[A-Za-z'’.,-]+$/.test(value)
   return isWord ? undefined : { ...found, end: found.start + value.length }
 }
 
@@ -304,6 +304,10 @@ function readBare(text: string, at: number, syntax: Syntax, way: Way): Found | u
   const rest = /[^\r\n]{0,80}/y
   rest.lastIndex = found.end
   const after = rest.exec(text)?.[0].trim() ?? ''
-  if (syntax === 'other') return /^["'`]|^[A-Za-z]{2,20}[ ,.]/.test(after) ? undefined : found
+  if (syntax === 'other') {
+    // More words make it a sentence, but `connected with password=… to` is a line of a log.
+    const isLogged = text.charAt(at - 1) === '=' && /\d/.test(text.slice(found.start, found.end))
+    return /^["'`]/.test(after) || (!isLogged && /^[A-Za-z]{2,20}[ ,.]/.test(after)) ? undefined : found
+  }
   return after === '' || /^(?:#|;|\/\/|[,}\]|])/.test(after) ? found : undefined
 }
