@@ -7,10 +7,11 @@ import type { Place, RawFinding, ScanEvent } from './finding.ts'
 import { createFullEngine } from './full-engine.ts'
 import { type DirectoryOptions, scanDirectory } from './sources/directory.ts'
 import { type HistoryOptions, scanHistory } from './sources/git-history.ts'
-import { detectIn } from './sources/look-file.ts'
+import { detectIn, lookThroughContents } from './sources/look-file.ts'
+import { createFileReader, type FileReader } from './sources/read-file.ts'
 import type { ListFolder } from './sources/walk.ts'
 import { type Crew, createGrowingCrew, createLoneCrew, createThreadedCrew } from './threads/crew.ts'
-import { createLooker, type Looker } from './threads/job.ts'
+import { createLooker, type Looked, type Looker } from './threads/job.ts'
 
 type Needs = {
   /** Keys the fingerprints: 32 random bytes that stay the same as long as findings are to be recognised. */
@@ -43,6 +44,8 @@ export type Scanner = {
   ): AsyncIterable<ScanEvent>
   /** Every value in the contents of one file, in any encoding that a scan of a folder reads. */
   contents(contents: Buffer, file: string): RawFinding[]
+  /** One file that is in memory, archives opened: what a scan of a folder would tell of it. */
+  file(contents: Buffer, file: string): Promise<Pick<Looked, 'findings' | 'problems'>>
   /** Where a value stands now in the contents of `file`; empty when it is gone or changed. */
   locate(contents: string | Buffer, file: string, fingerprint: string): Place[]
 }
@@ -57,6 +60,11 @@ export function createScanner(needs: Needs): Scanner {
   const engine = (): Engine => {
     built ??= createFullEngine(blueprint)
     return built
+  }
+  let read: FileReader | undefined
+  const reader = (): FileReader => {
+    read ??= createFileReader()
+    return read
   }
   const crew = crewFor(needs, blueprint, engine)
   const searchPath = needs.searchPath ?? process.env['PATH'] ?? ''
@@ -103,6 +111,7 @@ export function createScanner(needs: Needs): Scanner {
       }
     },
     contents: (contents, file) => detectIn(engine(), wholeFile(contents, file)),
+    file: (bytes, file) => lookThroughContents({ engine: engine(), reader: reader() }, { file, bytes }),
     locate(contents, file, fingerprint) {
       return detectIn(engine(), wholeFile(Buffer.from(contents), file))
         .filter((finding) => finding.fingerprint === fingerprint)

@@ -2,7 +2,7 @@ import type { RawFinding, ScanEvent } from '../finding.ts'
 import type { ContentsOptions } from './contents.ts'
 import { scanEnvironment, variablesOf } from './environment.ts'
 import { namesIn, scanListed } from './listed.ts'
-import { type StagedOptions, scanStaged } from './staged.ts'
+import { type LookAtFile, type StagedOptions, scanStaged } from './staged.ts'
 import { tipsOf } from './tips.ts'
 import { filesOfUser } from './user-files.ts'
 import { type ChangedFiles, watchFolder } from './watch.ts'
@@ -11,6 +11,7 @@ type Needs = {
   readonly scanner: {
     directory(path: string, options?: ContentsOptions & { ignoreFiles?: boolean }): AsyncIterable<ScanEvent>
     contents(contents: Buffer, file: string): readonly RawFinding[] | Promise<readonly RawFinding[]>
+    file: LookAtFile
   }
   /** Where git is looked for. */
   readonly searchPath: string
@@ -42,7 +43,7 @@ export function createSources({ scanner, searchPath }: Needs): Sources {
   const fileList: Sources['fileList'] = (names, folder, options) =>
     scanListed(scanner, namesIn(names, folder), options)
   return {
-    staged: (path, options) => scanStaged({ lookThrough, searchPath }, path, options),
+    staged: (path, options) => scanStaged({ lookAt: scanner.file, searchPath }, path, options),
     fileList,
     variables: (variables, options) =>
       scanEnvironment(

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { encodingOf, kindOfContents } from '../archive/contents-kind.ts'
 import { archiveProblem, filesInside, type Inner, limitsFor } from '../archive/look-inside.ts'
+import type { Bytes } from '../archive/zip.ts'
 import { type Budget, createBudget } from '../budget.ts'
 import { wideTexts } from '../decode/wide.ts'
 import type { Engine, Passage } from '../engine.ts'
@@ -32,14 +33,36 @@ export async function lookThroughFile(tools: Tools, { root, file, signal }: File
   }
   const { descriptor } = loaded
   try {
-    if (loaded.kind === 'archive')
-      return await tools.reader.withRoom((memory) =>
-        lookInside(tools.engine, { ...loaded, file, signal, memory }),
-      )
+    if (loaded.kind === 'archive') {
+      const read = (at: number, length: number): Buffer => readAt(descriptor, at, length)
+      return await lookInside(tools, { archive: { sizeBytes: loaded.sizeBytes, read }, file, signal })
+    }
     return await lookThroughLarge(tools.engine, { ...loaded, file, signal })
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** The same for a file that is in memory already, such as one that is staged. */
+export async function lookThroughContents(
+  tools: Tools,
+  {
+    file,
+    bytes,
+    signal,
+  }: { readonly file: string; readonly bytes: Buffer; signal?: AbortSignal | undefined },
+): Promise<Looked> {
+  const kind = kindOfContents(bytes)
+  if (kind === 'media') return lookedAt({ file })
+  if (kind === 'archive') {
+    const read = (at: number, length: number): Buffer => bytes.subarray(at, at + length)
+    return await lookInside(tools, { archive: { sizeBytes: bytes.length, read }, file, signal })
+  }
+  const budget = createBudget(bytes.length)
+  const encoding = kind === 'binary' ? 'utf8' : encodingOf(bytes)
+  const wrapping = wrappingOf(kind === 'binary')
+  const findings = detectIn(tools.engine, { file, bytes, encoding, budget, wrapping })
+  return lookedAt({ file, findings, problem: budget.exceeded, bytesScanned: bytes.length })
 }
 
 type About = { file: string; findings?: RawFinding[]; problem?: string | undefined; bytesScanned?: number }
@@ -77,14 +100,20 @@ async function turnForOthers(signal: AbortSignal | undefined): Promise<void> {
   signal?.throwIfAborted()
 }
 
+type Archive = { archive: Bytes; file: string; signal: AbortSignal | undefined }
+
 /** What lies in an archive counts for the archive: one file, with problems of its inner ones. */
-async function lookInside(
+const lookInside = (tools: Tools, archive: Archive): Promise<Looked> =>
+  tools.reader.withRoom((memory) => lookInsideWith(memory, tools.engine, archive))
+
+async function lookInsideWith(
+  memory: Buffer,
   engine: Engine,
-  { descriptor, sizeBytes, file, signal, memory }: Open & { memory: Buffer },
+  { archive, file, signal }: Archive,
 ): Promise<Looked> {
+  const { sizeBytes } = archive
   const findings: RawFinding[] = []
   const problems: { file: string; reason: string }[] = []
-  const archive = { sizeBytes, read: (at: number, length: number) => readAt(descriptor, at, length) }
   // One budget for all of it: many files may not cause more work than one.
   const budget = createBudget(16 * sizeBytes)
   let bytesScanned = 0

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createDraws } from '../../../test/support/draws.ts'
+import { zipOf } from '../../../test/support/zip-of.ts'
 import type { RawFinding, ScanEvent } from '../finding.ts'
 import { createScanner } from '../scan.ts'
 import { createSources } from './index.ts'
@@ -69,16 +70,34 @@ test('DISC-4: of what is staged, only added lines are told, with their place in 
   assert.equal(found[0]?.value.reveal(), added)
 })
 
-test('DISC-4: what is staged before the first commit is told, and a binary file is not', async (t) => {
+test('DISC-4: what is staged before the first commit is told, programs and archives like text; a picture is not', async (t) => {
   const root = await folder(t, {
     '.env': `TOKEN=${newToken()}\n`,
     'wide.txt': Buffer.from(`\ufefftoken: ${newToken()}\n`, 'utf16le'),
-    'image.bin': Buffer.concat([Buffer.from([1, 0, 2]), Buffer.from(newToken())]),
+    'program.bin': Buffer.concat([Buffer.from([1, 0, 2]), Buffer.from(newToken())]),
+    'image.png': Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n\0\0', 'latin1'), Buffer.from(newToken())]),
+    'shop.zip': zipOf({ 'in/.env': `A=1\nTOKEN=${newToken()}\n`, 'in/notes.txt': 'notes' }),
+    'broken.zip': zipOf({ '.env': `TOKEN=${newToken()}\n` }).subarray(0, 40),
   })
   git(root, 'init', '-q')
   git(root, 'add', '.')
-  const { found } = await gather(sources.staged(root))
-  assert.deepEqual(placesOf(found), ['.env:1', 'wide.txt:1'])
+  const { found, problems } = await gather(sources.staged(root))
+  assert.deepEqual(placesOf(found), ['.env:1', 'program.bin:1', 'shop.zip!in/.env:2', 'wide.txt:1'])
+  assert.equal(problems.length, 1)
+  assert.match(problems[0] ?? '', /^broken\.zip: the archive cannot be read to its end/)
+})
+
+test('DISC-4: an archive that is staged again is looked through whole, and what the baseline knows is not told', async (t) => {
+  const [old, added] = [newToken(), newToken()]
+  const root = await folder(t, { 'shop.zip': zipOf({ '.env': `TOKEN=${old}\n` }) })
+  git(root, 'init', '-q')
+  git(root, 'add', '.')
+  const baseline = new Set((await gather(sources.staged(root))).found.map(({ fingerprint }) => fingerprint))
+  git(root, 'commit', '-qm', 'first')
+  await write(root, { 'shop.zip': zipOf({ '.env': `TOKEN=${old}\nNEXT_TOKEN=${added}\n` }) })
+  git(root, 'add', '.')
+  const { found } = await gather(sources.staged(root, { baseline }))
+  assert.deepEqual(placesOf(found), ['shop.zip!.env:2'])
 })
 
 test('DISC-4: the index that git makes for a commit of chosen files is the one that is looked at', async (t) => {

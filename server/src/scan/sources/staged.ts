@@ -1,7 +1,7 @@
 import { AppError } from '../../core/index.ts'
 import type { RawFinding, ScanEvent } from '../finding.ts'
-import { type ContentsOptions, createTally, isNew, type LookThrough } from './contents.ts'
-import { contentsOfBatch, type GitEnd, isBinary, runGit } from './git.ts'
+import { type ContentsOptions, createTally, isNew } from './contents.ts'
+import { contentsOfBatch, type GitEnd, runGit } from './git.ts'
 import { createPatchReader } from './patch.ts'
 
 export type StagedOptions = ContentsOptions & {
@@ -9,7 +9,16 @@ export type StagedOptions = ContentsOptions & {
   readonly indexFile?: string
 }
 
-type Needs = { readonly lookThrough: LookThrough; readonly searchPath: string }
+/** What one file holds, archives opened. */
+export type LookAtFile = (
+  contents: Buffer,
+  file: string,
+) => Promise<{
+  readonly findings: readonly RawFinding[]
+  readonly problems: readonly { readonly file: string; readonly reason: string }[]
+}>
+
+type Needs = { readonly lookAt: LookAtFile; readonly searchPath: string }
 
 /** First and last line of a stretch that the next commit adds. */
 type Lines = { readonly first: number; readonly last: number }
@@ -34,14 +43,14 @@ const longestBytes = 64 * 1024 * 1024
  * with what stands around it; told is what touches an added line.
  */
 export async function* scanStaged(
-  { lookThrough, searchPath }: Needs,
+  { lookAt, searchPath }: Needs,
   path: string,
   options: StagedOptions = {},
 ): AsyncGenerator<ScanEvent> {
   // While git reads, the engine is built: a commit waits for both.
   const [files] = await Promise.all([
     readStaged(path, searchPath, options),
-    lookThrough(Buffer.alloc(0), 'nothing.txt'),
+    lookAt(Buffer.alloc(0), 'nothing.txt'),
   ])
   const tally = createTally(files.length)
   for (const { file, bytes, lines } of files) {
@@ -49,9 +58,10 @@ export async function* scanStaged(
     const reason = whyNot(bytes)
     if (reason) yield { kind: 'problem', file, reason }
     else {
-      const found = isBinary(bytes) ? [] : await lookThrough(bytes, file)
-      yield* found
-        .filter((finding) => touches(finding, lines) && isNew(finding, options))
+      const { findings, problems } = await lookAt(bytes, file)
+      yield* problems.map((problem) => ({ kind: 'problem', ...problem }) as const)
+      yield* findings
+        .filter((finding) => touches(finding, file, lines) && isNew(finding, options))
         .map((finding) => ({ kind: 'finding', finding }) as const)
       tally.add(bytes.length)
     }
@@ -129,8 +139,8 @@ function whyNot(bytes: Buffer): string | undefined {
   return bytes.length > longestBytes ? 'staged with more than 64 MB' : undefined
 }
 
-/** A file that git calls changed without a line of its own, such as UTF-16, counts whole. */
-function touches({ place }: RawFinding, lines: readonly Lines[]): boolean {
-  if (place.encoding !== 'utf8') return true
+/** A file of which git tells no lines, such as UTF-16, a program or an archive, counts whole. */
+function touches({ place }: RawFinding, file: string, lines: readonly Lines[]): boolean {
+  if (place.encoding !== 'utf8' || place.wrapping === 'binary' || place.file !== file) return true
   return lines.some(({ first, last }) => place.line <= last && place.endLine >= first)
 }
