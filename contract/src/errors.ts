@@ -58,6 +58,7 @@ export const codes = {
   'agent.not_found': { status: 404, message: 'There is no such agent' },
   'agent.exists': { status: 409, message: 'An agent of this name exists already' },
   'agent.inactive': { status: 403, message: 'The agent is quarantined or retired' },
+  'grant.not_found': { status: 404, message: 'There is no such grant' },
   'lease.not_found': { status: 404, message: 'There is no such lease' },
   'lease.ended': { status: 410, message: 'The lease is revoked, expired or used up' },
   'lease.quota_exceeded': { status: 429, message: 'The role has as many leases as it may have' },

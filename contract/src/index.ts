@@ -11,6 +11,7 @@ export {
 export { type ApprovalState, type ApprovalView, approvalsApi } from './approvals.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
 export { type BackupStatus, backupsApi } from './backups.ts'
+export { type EgressExplanation, egressApi, type GrantView, grantsApi } from './egress.ts'
 export { type Code, codes } from './errors.ts'
 export { type EventName, eventNames } from './events.ts'
 export {
@@ -70,6 +71,7 @@ import { agentsApi, leasesApi } from './agents.ts'
 import { approvalsApi } from './approvals.ts'
 import { auditApi } from './audit.ts'
 import { backupsApi } from './backups.ts'
+import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
 import { runsApi } from './runs.ts'
 import { schedulesApi } from './schedules.ts'
@@ -88,7 +90,9 @@ export const api = {
   audit: auditApi,
   backups: backupsApi,
   credentials: credentialsApi,
+  egress: egressApi,
   findings: findingsApi,
+  grants: grantsApi,
   leases: leasesApi,
   mounts: mountsApi,
   runs: runsApi,

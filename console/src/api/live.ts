@@ -5,7 +5,7 @@ const touches: Record<string, readonly string[]> = {
   vault: ['status', 'secrets'],
   secret: ['secrets'],
   agent: ['agents', 'status'],
-  lease: ['leases', 'agents', 'status'],
+  lease: ['leases', 'grants', 'agents', 'status'],
   scan: ['scans', 'findings', 'schedules', 'status'],
   finding: ['findings', 'status'],
   schedule: ['schedules'],

@@ -96,6 +96,14 @@ export const leasesQuery = (agentId: string, state: LeaseView['state'] | undefin
     getNextPageParam: (last) => last.next ?? undefined,
   })
 
+export const grantsQuery = (agentId: string) =>
+  infiniteQueryOptions({
+    queryKey: ['grants', agentId],
+    queryFn: ({ signal, pageParam }) => call(api.grants.list, { agentId, cursor: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+  })
+
 export const auditQuery = (type: string | undefined, correlation: string | undefined) =>
   infiniteQueryOptions({
     queryKey: ['audit', 'list', type ?? 'all', correlation ?? 'all'],

@@ -2,6 +2,7 @@ import type {
   AgentView,
   ApprovalView,
   FindingView,
+  GrantView,
   LeaseView,
   Risk,
   RunState,
@@ -90,6 +91,13 @@ export const approvalLook: Record<ApprovalView['state'], Look> = {
 export const leaseLook: Record<LeaseView['state'], Look> = {
   active: { hue: 'ok', icon: CircleDot, text: 'Active' },
   revoked: { hue: 'calm', icon: Ban, text: 'Revoked' },
+  expired: { hue: 'calm', icon: Clock, text: 'Expired' },
+  used_up: { hue: 'calm', icon: CircleCheck, text: 'Used up' },
+}
+
+export const grantLook: Record<GrantView['state'], Look> = {
+  live: { hue: 'ok', icon: CircleDot, text: 'Live' },
+  ended: { hue: 'calm', icon: Ban, text: 'Ended' },
   expired: { hue: 'calm', icon: Clock, text: 'Expired' },
   used_up: { hue: 'calm', icon: CircleCheck, text: 'Used up' },
 }

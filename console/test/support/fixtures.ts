@@ -3,7 +3,9 @@ import type {
   AgentView,
   ApprovalView,
   AuditEntry,
+  EgressExplanation,
   FindingView,
+  GrantView,
   ImportPreview,
   Json,
   LeaseView,
@@ -449,6 +451,73 @@ const lease: LeaseView = {
   expiresAt: ago(-4),
   endedAt: null,
   endReason: null,
+}
+
+const grant: GrantView = {
+  id: 'grt_1',
+  agentId: 'agt_1',
+  secretPath: 'secret/leaky-shop/stripe',
+  field: 'value',
+  destinations: [{ host: 'api.stripe.com', port: 443, methods: ['POST'], pathPattern: '/v1/*/refunds' }],
+  injection: { kind: 'bearer', prefix: 'sk_test_' },
+  budget: { uses: 20, usesPerMinute: 5, bytes: 1_000_000 },
+  maxTtlSeconds: 300,
+  leasesLeft: 3,
+  runId: null,
+  taskId: null,
+  madeBy: 'person:per_1',
+  reason: 'Refunds of the spring sale',
+  state: 'live',
+  createdAt: ago(3),
+  expiresAt: ago(-57),
+  endedAt: null,
+  endReason: null,
+}
+
+export const grants: GrantView[] = [
+  grant,
+  {
+    ...grant,
+    id: 'grt_2',
+    reason: 'Create a test charge',
+    field: null,
+    destinations: [{ host: 'api.stripe.com', port: 443 }],
+    injection: { kind: 'anywhere' },
+    budget: {},
+    leasesLeft: null,
+    runId: run.id,
+    taskId: 'call',
+    state: 'ended',
+    endedAt: ago(1),
+    endReason: 'its task succeeded',
+  },
+]
+
+export const egressExplanation: EgressExplanation = {
+  allowed: false,
+  host: 'api.stripe.com',
+  port: 443,
+  method: 'GET',
+  path: '/v1/charges',
+  checks: [
+    {
+      what: 'address',
+      holds: true,
+      text: 'api.stripe.com:443 can be asked for by HTTPS; the task must list it.',
+    },
+    { what: 'agent', holds: true, text: 'shop-agent is active.' },
+    { what: 'policy', holds: true, text: 'Allowed by agent-listed-destination.' },
+    { what: 'lease', holds: false, text: 'No live lease or grant of the agent allows it.' },
+  ],
+  candidates: [
+    {
+      kind: 'lease',
+      id: 'lse_1',
+      secretPath: 'secret/leaky-shop/stripe',
+      admits: false,
+      text: 'It allows only POST there.',
+    },
+  ],
 }
 
 export const leases: LeaseView[] = [

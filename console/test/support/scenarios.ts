@@ -54,6 +54,9 @@ export function fullHandlers(): Handlers {
     }),
     'leases.list': ({ agentId }) => pageOf(data.leases.filter((lease) => lease.agentId === agentId)),
     'leases.revoke': () => ({ ...data.leases[0], state: 'revoked' }),
+    'grants.list': ({ agentId }) => pageOf(data.grants.filter((grant) => grant.agentId === agentId)),
+    'grants.end': () => ({ ...data.grants[0], state: 'ended' }),
+    'egress.explain': () => data.egressExplanation,
     'audit.list': (input) => auditPage(chain, input),
     'audit.head': () => headOf(chain),
   }

@@ -108,6 +108,12 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/leases.ts')).leasesCommand(needs),
   },
   {
+    name: 'egress',
+    summary: 'What agents may borrow and where it may go',
+    heading: agents,
+    load: async (needs) => (await import('./commands/egress.ts')).egressCommand(needs),
+  },
+  {
     name: 'runs',
     summary: 'Durable runs: start, watch, cancel',
     heading: agents,

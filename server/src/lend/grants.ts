@@ -1,9 +1,17 @@
-import { injectionText, type Json } from '@keyward/contract'
+import { type GrantView, injectionText, type Json } from '@keyward/contract'
 import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
 import type { Sql, Tx } from '../store/index.ts'
 import { describeDestination, normalDestination } from './destinations.ts'
 import type { Needs, NewGrant } from './lend.ts'
-import { byId, destinationsOf, endGrants, type GrantRow, injectionOf, insertGrant } from './lend-store.ts'
+import {
+  budgetOf,
+  byId,
+  destinationsOf,
+  endGrants,
+  type GrantRow,
+  injectionOf,
+  insertGrant,
+} from './lend-store.ts'
 
 export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
   return {
@@ -56,6 +64,35 @@ const newRow = (grant: NewGrant, now: Date): GrantRow => ({
   end_reason: null,
 })
 
+export const grantView = (row: GrantRow, now: Date): GrantView => ({
+  id: row.id,
+  agentId: row.agent_id,
+  secretPath: row.secret_path,
+  field: row.field,
+  destinations: destinationsOf(row),
+  injection: injectionOf(row),
+  budget: budgetOf(row),
+  maxTtlSeconds: row.max_ttl_seconds,
+  leasesLeft: row.leases_left,
+  runId: row.run_id,
+  taskId: row.task_id,
+  madeBy: row.made_by,
+  reason: row.reason,
+  state: stateOf(row, now.getTime()),
+  createdAt: new Date(row.created_at).toISOString(),
+  expiresAt: isoOf(row.expires_at),
+  endedAt: isoOf(row.ended_at),
+  endReason: row.end_reason,
+})
+
+function stateOf(row: GrantRow, now: number): GrantView['state'] {
+  if (row.ended_at !== null) return 'ended'
+  if (row.expires_at !== null && row.expires_at <= now) return 'expired'
+  return row.leases_left === 0 ? 'used_up' : 'live'
+}
+
+const isoOf = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())
+
 const detailOf = (row: GrantRow) => ({
   agent: `agent:${row.agent_id}`,
   secretPath: row.secret_path,
@@ -65,7 +102,7 @@ const detailOf = (row: GrantRow) => ({
   budget: row.budget === null ? null : (JSON.parse(row.budget) as Json),
   maxTtlSeconds: row.max_ttl_seconds,
   maxLeases: row.leases_left,
-  expiresAt: row.expires_at === null ? null : new Date(row.expires_at).toISOString(),
+  expiresAt: isoOf(row.expires_at),
   reason: row.reason,
 })
 

@@ -122,6 +122,28 @@ export const liveGrants = (
       and (expires_at is null or expires_at > ${now}) and (leases_left is null or leases_left > 0)
     order by id desc limit 100`)
 
+export const liveGrantsOf = (reader: Reader, agentId: string, now: number): Promise<GrantRow[]> =>
+  reader.all(sql`select ${grantColumns} from lend_grants
+    where agent_id = ${agentId} and ended_at is null and (expires_at is null or expires_at > ${now})
+      and (leases_left is null or leases_left > 0)
+    order by id desc limit 100`)
+
+export const grantById = (reader: Reader, id: string): Promise<GrantRow | undefined> =>
+  reader.get(sql`select ${grantColumns} from lend_grants where id = ${id}`)
+
+export type GrantQuery = {
+  readonly cursor?: string | undefined
+  readonly limit: number
+  readonly agentId?: string | undefined
+}
+
+/** Newest first. */
+export function grantsBefore(reader: Reader, { cursor, limit, agentId }: GrantQuery): Promise<GrantRow[]> {
+  const agent = agentId === undefined ? nothing : sql` and agent_id = ${agentId}`
+  return reader.all(sql`select ${grantColumns} from lend_grants
+    where id < ${cursor ?? '~'}${agent} order by id desc limit ${limit}`)
+}
+
 /** False when the grant ended or was used up meanwhile. */
 export async function spendGrant(tx: Tx, id: string): Promise<boolean> {
   const count = await tx.run(sql`update lend_grants set leases_left = leases_left - 1

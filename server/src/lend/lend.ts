@@ -1,4 +1,11 @@
-import type { Budget, Destination, Injection, LeaseView } from '@keyward/contract'
+import type {
+  Budget,
+  Destination,
+  EgressExplanation,
+  GrantView,
+  Injection,
+  LeaseView,
+} from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import type { Clock, Log, Principal, Secret } from '../core/index.ts'
@@ -7,11 +14,15 @@ import type { Policy } from '../policy/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
 import type { AwsSigning } from './aws-signing.ts'
 import { createEnds } from './ends.ts'
-import { createGrants } from './grants.ts'
+import { createExplain, type EgressQuestion } from './explain.ts'
+import { createGrants, grantView } from './grants.ts'
 import { createIssue } from './issue.ts'
 import {
   countActiveLeases,
   destinationsOf,
+  type GrantQuery,
+  grantById,
+  grantsBefore,
   injectionOf,
   type LeaseQuery,
   type LeaseRow,
@@ -95,6 +106,10 @@ export type Lend = {
   /** Throws `policy.denied` when `by` may not grant, `agent.not_found` for an unknown agent. */
   grant(tx: Tx, grant: NewGrant): Promise<{ grantId: string }>
   endGrant(tx: Tx, grantId: string, reason: string, by: Principal): Promise<void>
+  grants(query: GrantQuery): Promise<{ items: GrantView[]; next: string | null }>
+  readGrant(grantId: string, reader?: Reader): Promise<GrantView | undefined>
+  /** What would become of a request of an agent. Throws `agent.not_found`. */
+  explain(question: EgressQuestion): Promise<EgressExplanation>
   /** In the caller's transaction. Throws `policy.denied`, `agent.inactive`, `secret.not_found`; a refusal is recorded even though the caller rolls back. */
   issue(tx: Tx, request: LeaseRequest): Promise<IssuedLease>
   /** The same in a transaction of its own, for an agent that asks. */
@@ -149,6 +164,16 @@ export function createLend(needs: Needs): Lend {
   return {
     grant: grants.make,
     endGrant: grants.end,
+    explain: createExplain(needs),
+    async grants(query) {
+      const rows = await grantsBefore(store, { ...query, limit: query.limit + 1 })
+      const items = rows.slice(0, query.limit).map((row) => grantView(row, clock.now()))
+      return { items, next: rows.length > query.limit ? (items.at(-1)?.id ?? null) : null }
+    },
+    async readGrant(grantId, reader = store) {
+      const row = await grantById(reader, grantId)
+      return row && grantView(row, clock.now())
+    },
     issue,
     request,
     use: createUse(needs),

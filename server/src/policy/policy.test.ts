@@ -111,6 +111,7 @@ test('IDENT-1: what each role may do', () => {
     'findings.ignore',
     'findings.reopen',
     'findings.undo',
+    'leases.grant',
     'leases.revoke',
     'runs.cancel',
     'runs.start',

@@ -11,7 +11,9 @@ import { Failure } from '../../ui/notice.tsx'
 import { Facts } from '../../ui/page.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
 import { ExactTime } from '../../ui/time.tsx'
+import { AgentGrants } from './agent-grants.tsx'
 import { AgentLeases } from './agent-leases.tsx'
+import { ExplainEgress } from './explain-egress.tsx'
 
 export function AgentDetail({ agent }: { agent: AgentView }) {
   return (
@@ -32,6 +34,14 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
       <section className="border-t border-line pt-4">
         <h3 className="mb-2 font-medium">Leases</h3>
         <AgentLeases agentId={agent.id} />
+      </section>
+      <section className="border-t border-line pt-4">
+        <h3 className="mb-2 font-medium">What it may borrow</h3>
+        <AgentGrants agentId={agent.id} />
+      </section>
+      <section className="border-t border-line pt-4">
+        <h3 className="mb-2 font-medium">Would this request be let out?</h3>
+        <ExplainEgress agentId={agent.id} />
       </section>
     </div>
   )

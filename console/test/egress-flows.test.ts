@@ -1,0 +1,57 @@
+// UI-1: what agents may borrow and where it may go, in a real browser, against the contract.
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import type { Browser } from 'playwright-core'
+import { assertClean, openBrowser, type View, visit } from './support/browser.ts'
+import { type ConsoleServer, startConsoleServer } from './support/console-server.ts'
+import { fullHandlers } from './support/scenarios.ts'
+
+const narrow: View = { theme: 'dark', width: 390 }
+
+let browser: Browser
+let server: ConsoleServer
+
+before(async () => {
+  browser = await openBrowser()
+  server = await startConsoleServer(fullHandlers())
+})
+after(async () => {
+  await browser.close()
+  await server.close()
+})
+beforeEach(() => {
+  server.answer(fullHandlers())
+  server.calls.length = 0
+})
+
+const callsOf = (name: string) => server.calls.filter((call) => call.name === name)
+
+describe('UI-1, LEND-1: the page of an agent', () => {
+  test('a grant shows what it allows, and is ended with a reason', async (t) => {
+    const seen = await visit(t, browser, server, '/agents?agent=agt_1', narrow)
+    const { page } = seen
+    await page.getByText('Refunds of the spring sale').waitFor()
+    await page.getByText('POST api.stripe.com/v1/*/refunds').waitFor()
+    await page.getByRole('button', { name: /^End…/ }).click()
+    await page.getByRole('textbox', { name: 'Reason' }).fill('The sale is over')
+    await page.getByRole('button', { name: 'End it' }).click()
+    await page.getByRole('dialog', { name: 'End this grant?' }).waitFor({ state: 'detached' })
+    assert.deepEqual(callsOf('grants.end')[0]?.input, { grantId: 'grt_1', reason: 'The sale is over' })
+    await assertClean(seen)
+  })
+
+  test('a request is explained without being sent', async (t) => {
+    const seen = await visit(t, browser, server, '/agents?agent=agt_1', narrow)
+    const { page } = seen
+    await page.getByRole('textbox', { name: 'Address' }).fill('https://api.stripe.com/v1/charges')
+    await page.getByRole('button', { name: 'Explain' }).click()
+    await page.getByText('It would be refused').waitFor()
+    await page.getByText('It allows only POST there.').waitFor()
+    assert.deepEqual(callsOf('egress.explain')[0]?.input, {
+      agentId: 'agt_1',
+      url: 'https://api.stripe.com/v1/charges',
+      method: 'GET',
+    })
+    await assertClean(seen)
+  })
+})

@@ -1,0 +1,56 @@
+import { egressApi, grantsApi } from '@keyward/contract'
+import { AppError, type Clock } from '../../core/index.ts'
+import type { Lend } from '../../lend/index.ts'
+import type { Store } from '../../store/index.ts'
+import { type Route, route } from '../route.ts'
+
+type Needs = {
+  store: Pick<Store, 'write'>
+  clock: Pick<Clock, 'now'>
+  lend: Pick<Lend, 'grant' | 'endGrant' | 'grants' | 'readGrant' | 'explain'>
+}
+
+export function egressRoutes({ store, clock, lend }: Needs): Route[] {
+  const noGrant = (grantId: string): AppError =>
+    new AppError('grant.not_found', `No grant has the id ${grantId}.`)
+  return [
+    {
+      // Decided in the domain, where runs make grants too.
+      ...route(grantsApi.create, ({ expiresInSeconds, ...asked }, { principal }) =>
+        store.write(async (tx) => {
+          const expiresAt = new Date(clock.now().getTime() + expiresInSeconds * 1000)
+          const { grantId } = await lend.grant(tx, { ...asked, expiresAt, by: principal })
+          const made = await lend.readGrant(grantId, tx)
+          if (!made) throw noGrant(grantId)
+          return made
+        }),
+      ),
+      decidedByDomain: true,
+    },
+    route(
+      grantsApi.list,
+      (query) => lend.grants(query),
+      () => ({ type: 'Lease', id: '*' }),
+    ),
+    route(
+      grantsApi.end,
+      ({ grantId, reason }, { principal }) =>
+        store.write(async (tx) => {
+          await lend.endGrant(tx, grantId, reason, principal)
+          const ended = await lend.readGrant(grantId, tx)
+          if (!ended) throw noGrant(grantId)
+          return ended
+        }),
+      async ({ grantId }) => {
+        const grant = await lend.readGrant(grantId)
+        const attributes = grant ? { agent: `agent:${grant.agentId}`, secretPath: grant.secretPath } : {}
+        return { type: 'Lease', id: grantId, attributes }
+      },
+    ),
+    route(
+      egressApi.explain,
+      (question) => lend.explain(question),
+      () => ({ type: 'Destination', id: '*' }),
+    ),
+  ]
+}

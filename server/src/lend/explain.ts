@@ -1,0 +1,118 @@
+import { isIP } from 'node:net'
+import { type EgressExplanation, injectionText } from '@keyward/contract'
+import { AppError, type Principal } from '../core/index.ts'
+import { type Request, shortfall } from './destinations.ts'
+import type { Needs } from './lend.ts'
+import {
+  byAgent,
+  destinationsOf,
+  type GrantRow,
+  injectionOf,
+  type LeaseRow,
+  liveGrantsOf,
+  liveLeases,
+} from './lend-store.ts'
+import { spentOf } from './use.ts'
+
+type Check = EgressExplanation['checks'][number]
+type Candidate = EgressExplanation['candidates'][number]
+export type EgressQuestion = { readonly agentId: string; readonly url: string; readonly method: string }
+
+/** The same rules that a request meets, in the same order, without a request: nothing is looked up, sent or counted. */
+export function createExplain({ store, policy, identity, clock }: Needs) {
+  return async ({ agentId, url, method }: EgressQuestion): Promise<EgressExplanation> => {
+    const agent = await identity.agent(agentId)
+    if (!agent) throw new AppError('agent.not_found', `No agent has the id ${agentId}.`)
+    const { request, address } = requestOf(url, method)
+    const now = clock.now().getTime()
+    const leases = await liveLeases(store, byAgent(agentId), now)
+    const grants = await liveGrantsOf(store, agentId, now)
+    const principal: Principal = { kind: 'agent', id: agent.id, name: agent.name, roles: [] }
+    const { host, port } = request
+    const connect = policy.decide({
+      principal,
+      action: 'egress.connect',
+      resource: { type: 'Destination', id: `${host}:${port}`, attributes: { host, port } },
+      context: { host, port, listed: true },
+    })
+    const mayUse = (row: LeaseRow) =>
+      policy.decide({
+        principal,
+        action: 'lease.use',
+        resource: {
+          type: 'Lease',
+          id: row.id,
+          attributes: { agent: `agent:${agentId}`, secretPath: row.secret_path },
+        },
+        context: { host, port, method, listed: true },
+      })
+    const lent = leases.map((row) => leaseCandidate(row, request, now, mayUse(row)))
+    const granted = grants.map((row) => grantCandidate(row, request))
+    const checks: Check[] = [
+      address,
+      agent.state === 'active'
+        ? { what: 'agent', holds: true, text: `${agent.name} is active.` }
+        : { what: 'agent', holds: false, text: `${agent.name} is ${agent.state}.` },
+      { what: 'policy', holds: connect.allow, text: connect.reason },
+      leaseCheck(lent, granted),
+    ]
+    const allowed = checks.every(({ holds }) => holds)
+    return { allowed, ...request, checks, candidates: [...lent, ...granted] }
+  }
+}
+
+function requestOf(written: string, method: string): { request: Request; address: Check } {
+  const url = URL.canParse(written) ? new URL(written) : undefined
+  const host = (url?.hostname ?? '').replace(/^\[|\]$|\.$/g, '')
+  const port = Number(url?.port || 443)
+  const request = { host, port, method, path: url?.pathname ?? '' }
+  const refused = addressProblem(url)
+  const literal = isIP(host) === 0 ? '' : ' It is an address: the task must list this very address.'
+  const text = refused ?? `${host}:${port} can be asked for by HTTPS; the task must list it.${literal}`
+  return { request, address: { what: 'address', holds: refused === undefined, text } }
+}
+
+function addressProblem(url: URL | undefined): string | undefined {
+  if (!url || url.hostname === '') return 'This is no address. Write it as https://host/path.'
+  if (url.protocol !== 'https:') return `Only HTTPS leaves a sandbox, not ${url.protocol.slice(0, -1)}.`
+  if (url.username !== '' || url.password !== '') return 'An address with a user in it is not taken.'
+  return undefined
+}
+
+function leaseCandidate(
+  row: LeaseRow,
+  request: Request,
+  now: number,
+  decision: { allow: boolean; reason: string },
+): Candidate {
+  const instead = shortfall(destinationsOf(row), request)
+  const refused =
+    (instead && `It allows ${instead}.`) ??
+    spentOf(row, now) ??
+    (decision.allow ? undefined : decision.reason)
+  return candidate('lease', row, refused ?? `It allows this, ${injectionText(injectionOf(row))}.`, !refused)
+}
+
+function grantCandidate(row: GrantRow, request: Request): Candidate {
+  const instead = shortfall(destinationsOf(row), request)
+  const bound = row.task_id === null ? '' : ` For the task ${row.task_id} of ${row.run_id} alone.`
+  const text = instead ? `It allows ${instead}.` : `A lease for this could be asked for.${bound}`
+  return candidate('grant', row, text, !instead)
+}
+
+const candidate = (
+  kind: Candidate['kind'],
+  { id, secret_path }: { id: string; secret_path: string },
+  text: string,
+  admits: boolean,
+): Candidate => ({ kind, id, secretPath: secret_path, admits, text })
+
+function leaseCheck(leases: readonly Candidate[], grants: readonly Candidate[]): Check {
+  const lease = leases.find(({ admits }) => admits)
+  if (lease) return { what: 'lease', holds: true, text: `The lease ${lease.id} pays for it.` }
+  const grant = grants.find(({ admits }) => admits)
+  const text = grant
+    ? `No live lease allows it; the grant ${grant.id} does: ask for a lease.`
+    : 'No live lease or grant of the agent allows it.'
+  return { what: 'lease', holds: false, text }
+}
