@@ -134,6 +134,8 @@ export type PathSpec = {
   }
   /** What a token that is not valid is told here, with 400; elsewhere it is 403. */
   readonly tokenRefusal?: string
+  /** All that may be sent here; whoever sends more is told that it was ignored. Absent: anything. */
+  readonly takes?: readonly string[]
   /** Tells `create` from `update`; without it, writing is always `update`. */
   readonly exists?: (call: Call, reader?: Reader) => Promise<boolean>
   /** Needs the capability `sudo` too: always, or for these operations. */

@@ -119,6 +119,23 @@ export function openCallOf(
   }
 }
 
+/**
+ * Names what was sent and is not known at the path. As in OpenBao that is said where there is an answer to say it in: a change
+ * that answers nothing stays without one.
+ */
+export function withIgnored(
+  { takes }: PathSpec,
+  { query, body }: Call,
+  answer: Answer | undefined,
+): Answer | undefined {
+  if (!takes || !hasSucceeded(answer) || !(answer.data ?? answer.dataText ?? answer.auth)) return answer
+  const names = new Set([...Object.keys(query), ...Object.keys(body)])
+  const ignored = [...names].filter((name) => !takes.includes(name)).sort()
+  if (ignored.length === 0) return answer
+  const warning = `Endpoint ignored these unrecognized parameters: [${ignored.join(' ')}]`
+  return { ...answer, warnings: [...(answer.warnings ?? []), warning] }
+}
+
 export const aboutOf = ({ live }: Context, spec: PathSpec, call: Call): About => ({
   type: spec.events?.[call.operation] ?? 'vault.request',
   actor: actorOf(live.principal),

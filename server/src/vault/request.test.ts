@@ -45,3 +45,20 @@ test('GOV-1: what a path does not do is recorded as not done, for every method',
     assert.deepEqual(await last(), ['failed', `path:${path}${slash}`, { operation }])
   }
 })
+
+test('VAULT-2: what is not known at a path is named where there is an answer', async (t) => {
+  const { root, anybody } = await setup(t)
+  const warned = async (...request: Parameters<typeof root>): Promise<unknown> =>
+    (await root(...request)).body['warnings'] ?? null
+  const ignored = (names: string) => [`Endpoint ignored these unrecognized parameters: [${names}]`]
+  const data = { data: { key: 'made-up' } }
+  assert.deepEqual(await warned('POST', 'secret/data/a', { ...data, zeal: 1, cas: 3 }), ignored('cas zeal'))
+  assert.deepEqual(await warned('POST', 'secret/data/a', { ...data, options: {} }), null)
+  assert.deepEqual(await warned('GET', 'secret/data/a?versions=1'), ignored('versions'))
+  assert.deepEqual(await warned('GET', 'secret/data/a?version=1'), null)
+  assert.deepEqual(await warned('POST', 'auth/token/create', { policy: ['a'], ttl: '1h' }), ignored('policy'))
+  // A refusal says only why, and a secret without versions has fields of any name.
+  assert.equal((await anybody('GET', 'secret/data/a?versions=1')).status, 403)
+  await root('POST', 'sys/mounts/old', { type: 'kv', options: { version: '1' } })
+  assert.equal((await root('POST', 'old/a', { anything: 1 })).status, 204)
+})

@@ -46,6 +46,7 @@ import {
   type VaultRequest,
   type VaultResponse,
   wantsWrapping,
+  withIgnored,
   wrapSecondsOf,
   writeHandlerOf,
 } from './request-context.ts'
@@ -123,7 +124,7 @@ export function createRequestHandler(
       presented: request.token ?? new Secret(''),
     }
     const answer = await answerTo(context, matched, call)
-    return renderAnswer(answer, context.requestId)
+    return renderAnswer(withIgnored(matched.spec, call, answer), context.requestId)
   }
 
   function answerTo(context: Context, matched: Match, call: Call): Promise<Answer | undefined> {

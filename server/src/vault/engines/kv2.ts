@@ -25,6 +25,7 @@ export function createKv2(kv: Kv2Store, mountPath: string): Engine {
     paths: [
       {
         pattern: 'data/{name...}',
+        takes: ['data', 'options', 'version'],
         target,
         exists,
         events: {

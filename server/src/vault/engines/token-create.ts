@@ -22,6 +22,23 @@ type Needs = {
   config: () => MountConfig
 }
 
+export const newTokenFields: readonly string[] = [
+  'display_name',
+  'entity_alias',
+  'explicit_max_ttl',
+  'id',
+  'lease',
+  'meta',
+  'no_default_policy',
+  'no_parent',
+  'num_uses',
+  'period',
+  'policies',
+  'renewable',
+  'ttl',
+  'type',
+]
+
 /** `create`, `create-orphan` and `create/<role>`. */
 export async function createToken(needs: Needs, tx: Tx, call: Call, orphanPath: boolean): Promise<Answer> {
   const { body, token: parent, params } = call

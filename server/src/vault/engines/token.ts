@@ -10,7 +10,7 @@ import { type TokenRoles, tokenRoleView } from '../tokens/token-roles.ts'
 import { authView, tokenView } from '../tokens/token-view.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { listed } from './kv2.ts'
-import { createToken } from './token-create.ts'
+import { createToken, newTokenFields } from './token-create.ts'
 
 type Needs = {
   tokens: Tokens
@@ -36,16 +36,19 @@ export function createTokenEngine(needs: Needs): Engine {
     paths: [
       {
         pattern: 'create',
+        takes: newTokenFields,
         events: { update: 'token.created' },
         update: (tx, call) => createToken(needs, tx, call, false),
       },
       {
         pattern: 'create/{role}',
+        takes: newTokenFields,
         events: { update: 'token.created' },
         update: (tx, call) => createToken(needs, tx, call, false),
       },
       {
         pattern: 'create-orphan',
+        takes: newTokenFields,
         events: { update: 'token.created' },
         sudo: true,
         update: (tx, call) => createToken(needs, tx, call, true),

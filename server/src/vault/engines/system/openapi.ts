@@ -82,7 +82,7 @@ function describe(mount: DescribedMount, spec: PathSpec, method: Method): Descri
     operationId: `${verbs[method]}-${words.join('-')}`,
     tags: [tag],
     ...(method === 'get' && has(spec, 'list') ? { parameters: [listParameter(has(spec, 'read'))] } : {}),
-    ...(method === 'post' || method === 'patch' ? { requestBody: bodyOf(method) } : {}),
+    ...(method === 'post' || method === 'patch' ? { requestBody: bodyOf(method, spec.takes) } : {}),
     responses: responsesOf(method),
   }
 }
@@ -96,8 +96,12 @@ const listParameter = (optional: boolean): Described => ({
 })
 
 const anyObject = { schema: { type: 'object', additionalProperties: true } }
-const bodyOf = (method: Method): Described => ({
-  content: { [method === 'patch' ? 'application/merge-patch+json' : 'application/json']: anyObject },
+const bodyOf = (method: Method, takes: PathSpec['takes']): Described => ({
+  content: {
+    [method === 'patch' ? 'application/merge-patch+json' : 'application/json']: takes
+      ? { schema: { type: 'object', properties: Object.fromEntries(takes.map((name) => [name, {}])) } }
+      : anyObject,
+  },
 })
 
 function responsesOf(method: Method): Described {

@@ -10,6 +10,9 @@ import { newVersion } from './material.ts'
 import { assertRotationPeriod, type KeySettings, newKey } from './new-key.ts'
 import { nameOf } from './use-key.ts'
 
+/** Of a key, when it is made and later. */
+const settingNames = ['allow_plaintext_backup', 'auto_rotate_period', 'exportable']
+
 /** `keys/`: makes, shows, tunes, rotates, trims and deletes keys; and what holds for all keys of the mount. */
 export function keyPaths(keys: KeyStore): PathSpec[] {
   const change = (pattern: string, alter: (record: KeyRecord, call: Call) => KeyRecord): PathSpec => ({
@@ -23,12 +26,16 @@ export function keyPaths(keys: KeyStore): PathSpec[] {
     { pattern: 'keys', list: () => listKeys(keys) },
     {
       pattern: 'keys/{name}',
+      takes: [...settingNames, 'context', 'convergent_encryption', 'derived', 'key_size', 'type'],
       events: { update: 'key.created', delete: 'key.deleted' },
       read: (call) => readKey(keys, call),
       post: (call) => createKey(keys, call),
       delete: (tx, call) => deleteKey(keys, tx, call),
     },
-    change('keys/{name}/config', configured),
+    {
+      ...change('keys/{name}/config', configured),
+      takes: [...settingNames, 'deletion_allowed', 'min_decryption_version', 'min_encryption_version'],
+    },
     { pattern: 'keys/{name}/rotate', events: { update: 'key.rotated' }, post: (call) => rotate(keys, call) },
     change('keys/{name}/trim', trimmed),
     {
