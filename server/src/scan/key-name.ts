@@ -28,7 +28,7 @@ const harmlessWords = setOf(
     'sep cls max min num number count limit total input output prompt completion special stop start end example sample fake dummy placeholder ' +
     'type kind name label field header param parameter hash hashed digest checksum fingerprint length size expiry expires ttl url uri endpoint path file filename dir ' +
     'pattern regex regexp title message error hint help description tooltip foreign primary sort partition cache idempotency ' +
-    'site verifying verification verify thumbprint host_key column row index lookup translation i18n locale starting change copy upload lock scroll iteration recv',
+    'site verifying verification verify thumbprint host_key column row index lookup translation i18n locale starting change copy upload lock scroll iteration recv websocket csrftoken xsrftoken',
 )
 /** Words before a password that make its value a rule, a text or a switch. */
 const harmlessBefore = setOf(

@@ -59,7 +59,7 @@ export function judgeAlone(value: string): Confidence | false {
   if (isHarmless(value) || saysNothing(value) || namesItself('', value)) return false
   if (isPathOrAddress(value) || isCode(value)) return false
   const likelihood = likelihoodOf({ value, kind: 'password' })
-  if (likelihood < (looksLikeName(value) ? 0.9 : 0.5)) return false
+  if (likelihood < (looksLikeName(value) ? leastOfName(value, 'shell') : 0.5)) return false
   return likelihood >= 0.9 && value.length >= 8 ? 'medium' : 'low'
 }
 
