@@ -37,10 +37,10 @@ export async function hashAt(reader: Reader, seq: number): Promise<string | unde
   return (await reader.get<{ hash: string }>(sql`select hash from audit_entries where seq = ${seq}`))?.hash
 }
 
-/** Up to where the entries of the journal are in the chain. */
-export async function readPosition(reader: Pick<Reader, 'get'>): Promise<number> {
+/** Up to where the entries of the journal are in the chain; undefined when this database has had none. */
+export async function readPosition(reader: Pick<Reader, 'get'>): Promise<number | undefined> {
   const row = await reader.get<{ position: number }>(sql`select position from audit_journal where id = 1`)
-  return row?.position ?? 0
+  return row?.position
 }
 
 export async function putPosition(tx: Pick<Tx, 'run'>, position: number): Promise<void> {

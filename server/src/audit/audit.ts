@@ -148,7 +148,7 @@ export function createAudit(needs: Needs): Audit {
         : settle().then(() => readLog.record(entry).catch(told)),
     async start() {
       await checkAnchor()
-      await guarded(chain.replay)
+      await chain.replay()
       await moveAnchor()
     },
     async page({ cursor, limit, order, type, correlation }) {

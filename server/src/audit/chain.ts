@@ -1,9 +1,11 @@
+import { randomInt } from 'node:crypto'
 import { extname } from 'node:path'
 import type { Store, Tx } from '../store/index.ts'
 import { insertEntries, type NewEntry, putPosition, readPosition, readTip } from './audit-store.ts'
 import { placed, type Unplaced } from './entry.ts'
 import type { Journal } from './journal.ts'
-import { appendTexts, type TakingJob, takeFromJournal } from './taking.ts'
+import { appendTexts, takeFromJournal } from './taking.ts'
+import type { TakingJob } from './taking-job.ts'
 
 /** Puts entries into the chain: those that came with a change in its transaction, and before them those that wait in the journal. */
 export type Chain = {
@@ -21,7 +23,9 @@ export type Chain = {
 
 /** From so much on, the thread is spared more than the other costs to be asked. */
 const asideBytes = 64 * 1024
-const takingJob = new URL(`./taking${extname(import.meta.url)}`, import.meta.url)
+/** Where a new database begins, so that it never takes entries out of the journal of another. */
+const firstPositions = 2 ** 46
+const takingJob = new URL(`./taking-job${extname(import.meta.url)}`, import.meta.url)
 
 /** Of one transaction: an entry or none, and what has become of it. */
 type Link = { readonly entry: Unplaced | undefined; seq: number; position: number }
@@ -106,8 +110,8 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     async replay() {
       if (!journal) return
       const position = await readPosition(store)
-      const texts = journal.recover(position)
-      const next = journal.after(position)
+      const texts = position === undefined ? [] : journal.recover(position)
+      const next = position === undefined ? randomInt(firstPositions) : journal.after(position)
       await store.write(async (tx) => {
         await appendTexts(tx, texts)
         await putPosition(tx, next)

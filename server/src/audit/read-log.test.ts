@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { AuditEntry, AuditHead } from '@keyward/contract'
@@ -83,6 +83,34 @@ test('GOV-1: a kill right after the chain has taken entries from the journal dou
   await world.audit.recordRead(read('secret:3'))
   const second = await afterKill(t, world)
   assert.deepEqual(targets(await pageOf(second.audit)), ['secret:1', 'secret:2', 'secret:3'])
+})
+
+test('GOV-1: a new database takes nothing out of the journal of another', async (t) => {
+  const world = await openWorld(t)
+  await world.audit.recordRead(read('secret:other'))
+  const folder = join(temporaryFolder(t), 'data')
+  mkdirSync(folder, { mode: 0o700 })
+  cpSync(join(world.dataDir, 'audit.journal'), join(folder, 'audit.journal'))
+  const fresh = await openWorld(t, [], { dataDir: folder })
+  await fresh.audit.recordRead(read('secret:own'))
+  assert.deepEqual(targets(await pageOf((await afterKill(t, fresh)).audit)), ['secret:own'])
+})
+
+test('GOV-1: a server whose journal was damaged does not start, and changes nothing', async (t) => {
+  const world = await openWorld(t)
+  for (const name of ['1', '2', '3']) await world.audit.recordRead(read(`secret:${name}`))
+  await world.close()
+  const killed = await openWorld(t, [], { dataDir: world.dataDir })
+  for (const name of ['4', '5', '6']) await killed.audit.recordRead(read(`secret:${name}`))
+  const copy = join(temporaryFolder(t), 'data')
+  mkdirSync(copy, { mode: 0o700 })
+  cpSync(world.dataDir, copy, { recursive: true, filter: (path) => !path.endsWith('-shm') })
+  const file = join(copy, 'audit.journal')
+  const bytes = readFileSync(file)
+  bytes[bytes.indexOf('secret:5')] = 0
+  writeFileSync(file, bytes)
+  await assert.rejects(openWorld(t, [], { dataDir: copy }), { code: 'audit.broken' })
+  assert.deepEqual(readFileSync(file), bytes)
 })
 
 test('GOV-1: no text that a caller can send comes out of the journal other than it went in', async (t) => {

@@ -9,14 +9,14 @@ import {
   type Tip,
 } from './audit-store.ts'
 import { entryOfLine, placed } from './entry.ts'
-import { type Journal, openToRead } from './journal.ts'
+import type { Journal } from './journal.ts'
 
-type Writing = Pick<Tx, 'get' | 'run'>
+export type Writing = Pick<Tx, 'get' | 'run'>
 
 /** Puts what the journal holds up to `to` at the end of the chain, unless it is there already; returns the chain's end. */
 export async function takeFromJournal(tx: Writing, journal: Pick<Journal, 'read'>, to: number): Promise<Tip> {
   const from = await readPosition(tx)
-  if (from >= to) return readTip(tx)
+  if (from === undefined || from >= to) return readTip(tx)
   const tip = await appendTexts(tx, journal.read(from, to))
   await putPosition(tx, to)
   return tip
@@ -37,16 +37,4 @@ export async function appendTexts(tx: Writing, texts: Iterable<string>): Promise
     }
   await insertEntries(tx, rows)
   return tip
-}
-
-export type TakingJob = { readonly file: string; readonly to: number }
-
-/** The same in the thread of the database, which reads the journal by itself; returns the chain's length. */
-export async function job(tx: Writing, { file, to }: TakingJob): Promise<number> {
-  const journal = openToRead(file)
-  try {
-    return (await takeFromJournal(tx, journal, to)).seq
-  } finally {
-    journal.close()
-  }
 }

@@ -34,8 +34,8 @@ type Target = {
 }
 
 const marker = 'restore.unfinished'
-const databaseFiles = ['keyward.db', 'keyward.db-wal', 'keyward.db-shm', 'audit.journal']
-const replacedFiles = [...databaseFiles, unsealKeyFile, 'root.token', 'audit.anchor']
+const databaseFiles = ['keyward.db', 'keyward.db-wal', 'keyward.db-shm']
+const replacedFiles = [...databaseFiles, unsealKeyFile, 'root.token', 'audit.anchor', 'audit.journal']
 
 /** A server must not start on half of a restore. */
 export function assertNotHalfRestored(dataDir: string): void {
@@ -106,6 +106,8 @@ async function record(
 ): Promise<void> {
   const anchor = join(dataDir, 'audit.anchor')
   rmSync(anchor, { force: true })
+  // Its entries are of after the backup, and of another chain.
+  rmSync(join(dataDir, 'audit.journal'), { force: true })
   const log = createAudit({
     store,
     clock,
