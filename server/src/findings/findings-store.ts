@@ -41,6 +41,7 @@ export const findingsMigrations: readonly Migration[] = [
       `alter table finding_places add column last_seen_at ${int8}`,
       `alter table finding_places add column gone_at ${int8}`,
       `update finding_places set first_seen_at = (select first_seen_at from findings where findings.id = finding_id)`,
+      'create index finding_places_file on finding_places (file)',
       `alter table scans add column opened ${int8} not null default 0`,
       `alter table scans add column fixed ${int8} not null default 0`,
       `alter table scans add column cause text not null default 'person'`,
@@ -101,6 +102,26 @@ export type FileChangeRow = {
 // ── Findings ───────────────────────────────────────────────────────────────────────────────────────────────────
 export const findingsBelow = (reader: Reader, root: string): Promise<FindingRow[]> =>
   reader.all<FindingRow>(sql`select * from findings where root = ${root}`)
+
+/** Of a project those that any of these files, or of these values, may concern. */
+export function findingsTouched(
+  reader: Reader,
+  root: string,
+  { files, fingerprints }: { files: readonly string[]; fingerprints: readonly string[] },
+): Promise<FindingRow[]> {
+  // What is gone may have been a folder; what lies inside an archive is few, and looked at by the caller.
+  const below = files.map((file) => sql` or substr(file, 1, ${file.length + 1}) = ${`${file}/`}`)
+  const folders = below.reduce((all, one) => sql`${all}${one}`, sql``)
+  return reader.all<FindingRow>(sql`select * from findings where root = ${root} and (fingerprint in (${sqlList(['', ...fingerprints])})
+    or id in (select finding_id from finding_places where file in (${sqlList(['', ...files])}) or file like '%!%'${folders}))`)
+}
+
+export async function knownFingerprints(reader: Reader, root: string): Promise<Set<string>> {
+  const rows = await reader.all<{ fingerprint: string }>(
+    sql`select fingerprint from findings where root = ${root}`,
+  )
+  return new Set(rows.map(({ fingerprint }) => fingerprint))
+}
 
 export async function takenSecretPaths(reader: Reader): Promise<Set<string>> {
   const rows = await reader.all<{ path: string }>(sql`select secret_path as path from findings`)

@@ -75,6 +75,8 @@ export type FilesRequest = Began & {
 }
 
 const mostPlacesShown = 1000
+/** Of more, everything that is known of the folder is looked at. */
+const fewFiles = 200
 
 export function createFindings(needs: FindingsNeeds): Findings {
   const { store, clock } = needs
@@ -155,7 +157,8 @@ export function createFindings(needs: FindingsNeeds): Findings {
         names.has(file) || below.some((folder) => file.startsWith(folder))
       const events = (await needs.sources()).fileList(present.join('\0'), root)
       const scan = newScan(root, began, 'none')
-      return keeper.run(scan, { events, by: began.by, covers, history: 'none', tips: [] })
+      const few = names.size <= fewFiles ? { files: [...names] } : {}
+      return keeper.run(scan, { events, by: began.by, covers, history: 'none', tips: [], ...few })
     },
     changedFiles: async (path, signal) => (await needs.sources()).changedFiles(await rootOf(path), signal),
     readScan,

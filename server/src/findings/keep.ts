@@ -5,6 +5,7 @@ import type { Tx } from '../store/index.ts'
 import {
   type FindingRow,
   findingsBelow,
+  findingsTouched,
   insertFinding,
   moveFindings,
   setJudgement,
@@ -12,7 +13,7 @@ import {
 } from './findings-store.ts'
 import { createNamer, secretPathFor } from './naming.ts'
 import type { FindingsNeeds } from './needs.ts'
-import { type PlaceRow, placesBelow, replacePlaces } from './places-store.ts'
+import { allPlacesOf, type PlaceRow, replacePlaces } from './places-store.ts'
 import { type Change, changeOf, rowOf, type Scope } from './reconcile.ts'
 import { putScan } from './scans-store.ts'
 
@@ -20,6 +21,8 @@ export type Found = {
   readonly scan: ScanView
   readonly groups: readonly GroupedFinding[]
   readonly scope: Scope
+  /** The only files that were looked at; all of the folder when absent. */
+  readonly files: readonly string[] | undefined
   /** The names that values are assigned to. */
   readonly names: ReadonlyMap<GroupedFinding, string | undefined>
 }
@@ -106,10 +109,16 @@ export function createKeep({
 
   async function update(
     tx: Tx,
-    { scan, groups, scope }: Found,
+    { scan, groups, scope, files }: Found,
   ): Promise<{ changes: Change[]; fresh: GroupedFinding[] }> {
-    const known = await findingsBelow(tx, scan.path)
-    const places = await placesBelow(tx, scan.path)
+    const fingerprints = groups.map(({ fingerprint }) => fingerprint)
+    const known = files
+      ? await findingsTouched(tx, scan.path, { files, fingerprints })
+      : await findingsBelow(tx, scan.path)
+    const places = await allPlacesOf(
+      tx,
+      known.map(({ id }) => id),
+    )
     const byFingerprint = new Map(groups.map((group) => [group.fingerprint, group]))
     const now = clock.now()
     const changes = known.map((row) =>

@@ -19,7 +19,7 @@ export type PlaceRow = {
 }
 
 /** As many as a statement names at once. */
-export const chunkOf = 500
+const chunkOf = 500
 
 export async function inChunks<T, R>(items: readonly T[], work: (chunk: readonly T[]) => Promise<R[]>) {
   const results: R[] = []
@@ -48,10 +48,10 @@ export const firstPlacesOf = (reader: Reader, ids: readonly string[], most: numb
     ),
   )
 
-/** Every place of every finding of a project. */
-export async function placesBelow(reader: Reader, root: string): Promise<Map<string, PlaceRow[]>> {
-  const rows = await reader.all<PlaceRow>(
-    sql`select p.* from finding_places p join findings f on f.id = p.finding_id where f.root = ${root}`,
+/** Every place of these findings, also those where they once stood. */
+export async function allPlacesOf(reader: Reader, ids: readonly string[]): Promise<Map<string, PlaceRow[]>> {
+  const rows = await inChunks(ids, (chunk) =>
+    reader.all<PlaceRow>(sql`select * from finding_places where finding_id in (${sqlList(chunk)})`),
   )
   return Map.groupBy(rows, (row) => row.finding_id)
 }

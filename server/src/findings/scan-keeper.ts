@@ -5,7 +5,7 @@ import type { ScanView } from '@keyward/contract'
 import { actorOf, type Principal, reasonOf } from '../core/index.ts'
 import type { GroupedFinding, RawFinding, ScanEvent } from '../scan/index.ts'
 import { isOwnPath, type Tx } from '../store/index.ts'
-import { findingsBelow } from './findings-store.ts'
+import { knownFingerprints } from './findings-store.ts'
 import { createKeep } from './keep.ts'
 import { assignedName } from './naming.ts'
 import type { FindingsNeeds } from './needs.ts'
@@ -22,6 +22,8 @@ export type Search = {
   /** Whether a file of the work tree is among those that are looked at. */
   readonly covers: (file: string) => boolean
   readonly history: Scope['history']
+  /** The only files that are looked at, when they are few. */
+  readonly files?: readonly string[]
   /** Where the branches stood when it began; remembered as known when the history was read to its end. */
   readonly tips: readonly string[]
 }
@@ -105,7 +107,7 @@ export function createScanKeeper(needs: FindingsNeeds) {
 
   async function finish(
     { scan, groups, unread }: Awaited<ReturnType<typeof look>>,
-    { by, covers, history, tips }: Search,
+    { by, covers, history, tips, files }: Search,
   ): Promise<ScanView> {
     const whole = scan.state === 'finished'
     const readHistory = whole && !unread.has('.git')
@@ -113,11 +115,11 @@ export function createScanKeeper(needs: FindingsNeeds) {
       sees: (file) => whole && covers(fileOf(file)) && !isUnread(fileOf(file), unread),
       history: readHistory ? history : 'none',
     }
-    const known = new Set((await findingsBelow(store, scan.path)).map(({ fingerprint }) => fingerprint))
+    const known = await knownFingerprints(store, scan.path)
     const names = new Map<GroupedFinding, string | undefined>()
     for (const group of groups)
       if (!known.has(group.fingerprint)) names.set(group, await nameOf(scan.path, group))
-    return keep({ scan, groups, scope, names }, by, async (tx) => {
+    return keep({ scan, groups, scope, names, files }, by, async (tx) => {
       if (readHistory && history !== 'none')
         await putKnownCommits(tx, { root: scan.path, rules: needs.version, commits: tips })
     })

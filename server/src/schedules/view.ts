@@ -4,7 +4,7 @@ import type { ScheduleRow } from './schedules-store.ts'
 const iso = (milliseconds: number | null): string | null =>
   milliseconds === null ? null : new Date(milliseconds).toISOString()
 
-export const hookPathOf = (scheduleId: string): string => `/api/v1/hooks/${scheduleId}`
+const hookPathOf = (scheduleId: string): string => `/api/v1/hooks/${scheduleId}`
 
 export const scheduleViewOf = (
   row: ScheduleRow,

@@ -124,7 +124,7 @@ function When({
 }
 
 /** The commonest rhythms in words; the others as they are written. */
-export function cronText(cron: string): string {
+function cronText(cron: string): string {
   const [, minute = '', hour = '', rest = ''] = /^(\d+|\*) (\d+|\*) (.+)$/.exec(cron) ?? []
   const time = `${hour.padStart(2, '0')}:${minute.padStart(2, '0')}`
   if (minute === '' || minute === '*') return cron
