@@ -70,17 +70,17 @@ const table: Readonly<Record<string, Readonly<Partial<Record<Reason, readonly st
       'GET auth/userpass/users/all',
       'GET auth/userpass/users/bt',
     ],
-    pending: [
-      'POST auth/userpass/users/new {}',
-      'POST auth/userpass/users/new {"password":""}',
-      'POST auth/userpass/users/new {"password":null}',
+    offered: [
       'POST auth/userpass/users/h {"password_hash":"$2a$10$abcdefghijklmnopqrstuv"}',
       'POST auth/userpass/users/h {"password_hash":"x"}',
       'POST auth/userpass/users/h {"password_hash":"x","password":"y"}',
-      'POST auth/userpass/users/ada/password {}',
     ],
     words: ['POST auth/userpass/users/sp%20ace {"password":"x"}', 'POST auth/token/renew {"token":"<t>"}'],
     vault: [
+      'POST auth/userpass/users/new {}',
+      'POST auth/userpass/users/new {"password":""}',
+      'POST auth/userpass/users/new {"password":null}',
+      'POST auth/userpass/users/ada/password {}',
       'POST auth/userpass/users/a%40b.c {"password":"x"}',
       'GET auth/userpass/users/a@b.c',
       'POST auth/userpass/users/dot. {"password":"x"}',

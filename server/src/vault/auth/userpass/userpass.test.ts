@@ -43,6 +43,22 @@ test('VAULT-2: userpass: a wrong password and an unknown user are refused alike'
   assert.equal((await login(password, 'a%20b c')).status, 400)
 })
 
+test('VAULT-2: userpass: a hash of bcrypt is refused, and changes nobody', async (t) => {
+  const { root, login, password } = await setup(t)
+  for (const [path, more] of [
+    ['users/tom', {}],
+    ['users/mary', {}],
+    ['users/mary', { password: generated() }],
+    ['users/mary/password', {}],
+  ] as const) {
+    const reply = await root('POST', `auth/userpass/${path}`, { password_hash: '$2b$10$made-up', ...more })
+    assert.equal(reply.status, 400)
+    assert.match(JSON.stringify(reply.body), /password_hash is not supported by this server/)
+  }
+  assert.equal((await root('GET', 'auth/userpass/users/tom')).status, 404)
+  assert.equal((await login(password)).status, 200)
+})
+
 test('VAULT-2: userpass: users are listed, read without their password, changed and deleted', async (t) => {
   const { root, login, password } = await setup(t, { token_policies: ['a'] })
   assert.deepEqual(dataOf(await root('LIST', 'auth/userpass/users'))['keys'], ['mary'])

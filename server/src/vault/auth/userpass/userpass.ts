@@ -131,6 +131,11 @@ export function createUserpass({ barrier, tokens, identity, lockouts }: Needs): 
 }
 
 async function hashed(body: Body): Promise<PasswordHash | undefined> {
+  if (textField(body, 'password_hash'))
+    throw new AppError(
+      'request.invalid',
+      'password_hash is not supported by this server: it keeps passwords as argon2id, and bcrypt cannot be turned into that; send the password',
+    )
   const password = textField(body, 'password')
   return password ? hashPassword(new Secret(password)) : undefined
 }
