@@ -1,50 +1,21 @@
 // The database engine as a client of the vault sees it, on real servers.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { type TestContext, test } from 'node:test'
-import { postgresBinaries } from '../../../../test/support/postgres.ts'
-import { startPostgresAccounts } from '../../../../test/support/postgres-accounts.ts'
+import { test } from 'node:test'
+import {
+  creation,
+  dataOf,
+  errorOf,
+  type Fields,
+  openDatabases,
+  postgresOnly,
+  text,
+} from '../../../../test/support/database-mount.ts'
 import { hasRedis, signsIn, startRedis } from '../../../../test/support/redis.ts'
 import { callerOf, openUnsealedVault } from '../../../../test/support/vault-server.ts'
-import { createTestClock } from '../../../../test/support/world.ts'
 
-type Fields = Record<string, unknown>
-type Reply = { status: number; body: Fields }
-const dataOf = ({ body }: Reply): Fields => (body['data'] ?? {}) as Fields
-const errorOf = ({ body }: Reply): string => String((body['errors'] as string[] | undefined)?.[0])
-const text = (fields: Fields, name: string): string => String(fields[name])
-const options = { skip: !postgresBinaries() && 'PostgreSQL is not installed' }
-
-const creation = [
-  `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';`,
-  'GRANT SELECT ON orders TO "{{name}}";',
-]
-
-async function setup(t: TestContext, clock = createTestClock(new Date())) {
-  const postgres = await startPostgresAccounts(t)
-  const world = await openUnsealedVault(t, { clock })
-  const root = callerOf(world.vault, world.rootToken)
-  assert.equal((await root('POST', 'sys/mounts/database', { type: 'database' })).status, 204)
-  const config = {
-    plugin_name: 'postgresql-database-plugin',
-    allowed_roles: '*',
-    connection_url: postgres.connectionUrl,
-    username: postgres.username,
-    password: postgres.password,
-  }
-  assert.equal((await root('POST', 'database/config/shop', config)).status, 204)
-  const role = { db_name: 'shop', creation_statements: creation, default_ttl: '10m', max_ttl: '1h' }
-  assert.equal((await root('POST', 'database/roles/reader', role)).status, 204)
-  const roles = async (): Promise<string[]> =>
-    (await postgres.query(`select rolname from pg_roles where rolname like 'v-%'`)).map((row) =>
-      text(row, 'rolname'),
-    )
-  const entries = async (type: string) => (await world.audit.page({ limit: 500, order: 'desc', type })).items
-  return { ...world, postgres, root, config, role, roles, entries }
-}
-
-test('VAULT-3: a credential works for as long as its lease, and no longer', options, async (t) => {
-  const { vault, postgres, root, roles, entries } = await setup(t)
+test('VAULT-3: a credential works for as long as its lease, and no longer', postgresOnly, async (t) => {
+  const { vault, postgres, root, roles, entries } = await openDatabases(t)
   const granted = await root('GET', 'database/creds/reader')
   const { username, password } = dataOf(granted) as Record<string, string>
   assert.match(username ?? '', /^v-root-reader-\w{20}-\d{10}$/)
@@ -75,9 +46,9 @@ test('VAULT-3: a credential works for as long as its lease, and no longer', opti
 
 test(
   'VAULT-3: what a role made and may do goes with it, what it owns stays, and its sessions end',
-  options,
+  postgresOnly,
   async (t) => {
-    const { postgres, root, roles } = await setup(t)
+    const { postgres, root, roles } = await openDatabases(t)
     await root('POST', 'database/roles/writer', {
       db_name: 'shop',
       creation_statements: [
@@ -110,9 +81,9 @@ test(
 
 test(
   "VAULT-3: a role's own statements end and extend its users, also when the role is gone",
-  options,
+  postgresOnly,
   async (t) => {
-    const { postgres, root, roles } = await setup(t)
+    const { postgres, root, roles } = await openDatabases(t)
     await postgres.query('create table log (what text); grant insert on log to vault_root')
     await root('POST', 'database/roles/own', {
       db_name: 'shop',
@@ -139,143 +110,11 @@ test(
   },
 )
 
-test('VAULT-3: refusals, in the words that clients know', options, async (t) => {
-  const { root, config } = await setup(t)
-  const post = (path: string, body: Fields) => root('POST', `database/${path}`, body)
-  const cases: [Promise<Reply>, number, RegExp][] = [
-    [root('GET', 'database/creds/nope'), 400, /^unknown role: nope$/],
-    [root('GET', 'database/static-creds/nope'), 400, /^unknown role: nope$/],
-    [post('config/x', {}), 400, /^empty plugin name$/],
-    [
-      post('config/x', { plugin_name: 'mysql-database-plugin' }),
-      400,
-      /^error creating database object: .*not found in the catalog/,
-    ],
-    [post('config/x', { ...config, connection_url: '' }), 400, /connection_url cannot be empty/],
-    [
-      post('config/x', { ...config, connection_url: 'nonsense' }),
-      400,
-      /^error creating database object: connection_url/,
-    ],
-    [
-      post('config/x', { ...config, password: 'wrong' }),
-      400,
-      /^error creating database object: error verifying connection: PostgreSQL does not let/,
-    ],
-    [
-      post('config/x', { ...config, connection_url: 'postgres://u:hunter2@127.0.0.1:1/x' }),
-      400,
-      /error verifying connection.*ECONNREFUSED/,
-    ],
-    [post('config/x', { ...config, username_template: '{{.RoleName}}' }), 400, /same name twice/],
-    [
-      post('config/x', { ...config, password_authentication: 'md5' }),
-      400,
-      /not a valid password authentication/,
-    ],
-    [post('config/x', { ...config, rotation_period: 3600 }), 400, /rotation_period is not supported/],
-    [post('config/x', { ...config, plugin_version: 'v1.0.0' }), 400, /plugin_version/],
-    [post('config/x', { ...config, username: '{{password}}' }), 400, /template variables/],
-    [post('config/.x', config), 400, /cannot be a name/],
-    [post('roles/x', {}), 400, /^database name is required$/],
-    [
-      post('roles/x', { db_name: 'shop', credential_type: 'rsa_private_key' }),
-      400,
-      /^unsupported credential_type/,
-    ],
-    [post('roles/x', { db_name: 'shop', credential_type: 'x' }), 400, /^invalid credential_type "x"$/],
-    [
-      post('roles/x', { db_name: 'shop', credential_config: { a: 'b' } }),
-      400,
-      /^credential_config validation failed/,
-    ],
-    [
-      post('static-roles/x', { db_name: 'shop' }),
-      400,
-      /^username is a required field to create a static account$/,
-    ],
-    [post('static-roles/x', { username: 'a' }), 400, /^database name is a required field$/],
-    [
-      post('static-roles/x', { db_name: 'shop', username: 'a' }),
-      400,
-      /^one of rotation_schedule or rotation_period/,
-    ],
-    [
-      post('static-roles/x', { db_name: 'shop', username: 'a', rotation_period: 1 }),
-      400,
-      /^rotation_period must be 5 seconds or more$/,
-    ],
-    [
-      post('static-roles/x', {
-        db_name: 'shop',
-        username: 'a',
-        rotation_period: 60,
-        rotation_schedule: '@daily',
-      }),
-      400,
-      /^mutually exclusive/,
-    ],
-    [
-      post('static-roles/x', {
-        db_name: 'shop',
-        username: 'a',
-        rotation_schedule: '@daily',
-        rotation_window: 60,
-      }),
-      400,
-      /^rotation_window must be 3600/,
-    ],
-    [
-      post('static-roles/x', { db_name: 'shop', username: 'a', rotation_period: 60, rotation_window: 3600 }),
-      400,
-      /^rotation_window is invalid/,
-    ],
-    [
-      post('static-roles/x', { db_name: 'shop', username: 'a', rotation_schedule: 'often' }),
-      400,
-      /could not parse rotation_schedule/,
-    ],
-    [
-      post('static-roles/x', {
-        db_name: 'shop',
-        username: 'a',
-        rotation_period: 60,
-        self_managed_password: 'x',
-      }),
-      400,
-      /self-managed/,
-    ],
-    [
-      post('static-roles/x', { db_name: 'shop', username: 'nobody', rotation_period: 60 }),
-      500,
-      /^1 error occurred:\n\t\* error setting credentials: .*does not exist/,
-    ],
-    [
-      post('static-roles/reader', { db_name: 'shop', username: 'a', rotation_period: 60 }),
-      400,
-      /names must be unique/,
-    ],
-    [post('rotate-role/nope', {}), 400, /^no static role found for role name$/],
-    [post('rotate-root/nope', {}), 500, /failed to find entry for connection with name: "nope"/],
-    [post('reset/nope', {}), 500, /failed to find entry for connection/],
-    [post('reload/nope', {}), 400, /no plugins were found/],
-  ]
-  for (const [asked, status, words] of cases) {
-    const reply = await asked
-    assert.match(errorOf(reply), words)
-    assert.equal(reply.status, status, errorOf(reply))
-    assert.ok(!errorOf(reply).includes('hunter2') && !errorOf(reply).includes(String(config.password)))
-  }
-  assert.equal((await root('GET', 'database/config/x')).status, 404)
-  assert.equal((await root('LIST', 'database/static-roles')).status, 404)
-  assert.equal((await root('GET', 'database/roles/x')).status, 404)
-})
-
 test(
   'VAULT-3: a connection shows no password, serves the roles that it allows, and is kept until it is deleted',
-  options,
+  postgresOnly,
   async (t) => {
-    const { root, config, role, postgres } = await setup(t)
+    const { root, config, role, postgres } = await openDatabases(t)
     const shown = dataOf(await root('GET', 'database/config/shop'))
     assert.deepEqual(Object.keys(shown).sort(), [
       'allowed_roles',
@@ -329,9 +168,9 @@ test(
 
 test(
   'VAULT-3: passwords follow a policy, names a template, and a role may have so many leases',
-  options,
+  postgresOnly,
   async (t) => {
-    const { root, config, postgres } = await setup(t)
+    const { root, config, postgres } = await openDatabases(t)
     const policy = (characters: string) => ({
       policy: `length = 24 rule "charset" { charset = "${characters}" }`,
     })
@@ -364,9 +203,9 @@ test(
 
 test(
   'VAULT-3: a token needs the capability for each path, and credentials can be wrapped',
-  options,
+  postgresOnly,
   async (t) => {
-    const { vault, root } = await setup(t)
+    const { vault, root } = await openDatabases(t)
     await root('PUT', 'sys/policies/acl/app', {
       policy: 'path "database/creds/reader" { capabilities = ["read"] }',
     })
