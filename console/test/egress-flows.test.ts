@@ -4,6 +4,7 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import type { Browser } from 'playwright-core'
 import { assertClean, openBrowser, type View, visit } from './support/browser.ts'
 import { type ConsoleServer, startConsoleServer } from './support/console-server.ts'
+import { auditChain } from './support/fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
 
 const narrow: View = { theme: 'dark', width: 390 }
@@ -37,6 +38,19 @@ describe('UI-1, LEND-1: the page of an agent', () => {
     await page.getByRole('button', { name: 'End it' }).click()
     await page.getByRole('dialog', { name: 'End this grant?' }).waitFor({ state: 'detached' })
     assert.deepEqual(callsOf('grants.end')[0]?.input, { grantId: 'grt_1', reason: 'The sale is over' })
+    await assertClean(seen)
+  })
+
+  test('LEND-2: a placeholder that was sent elsewhere is an alert, for the agent that sent it', async (t) => {
+    const [known] = auditChain(1)
+    assert.ok(known)
+    const reason = 'The lease lea_1 is not for POST evil.example:443/: only api.stripe.com.'
+    const entry = { ...known, type: 'lease.misused' as const, outcome: 'denied' as const, detail: { reason } }
+    const others = ['agent:agt_1', 'agent:agt_2'].map((actor, i) => ({ ...entry, actor, id: `aud_${i}` }))
+    server.answer({ ...fullHandlers(), 'audit.list': () => ({ items: others, next: null }) })
+    const seen = await visit(t, browser, server, '/agents?agent=agt_1', narrow)
+    await seen.page.getByText('It misused placeholders').waitFor()
+    assert.equal(await seen.page.getByText(reason).count(), 1)
     await assertClean(seen)
   })
 

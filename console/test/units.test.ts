@@ -195,6 +195,12 @@ describe('UI-1: what to do next', () => {
     assert.deepEqual(ids, ['unseal', 'proxy', 'approve', 'import'])
   })
 
+  test('LEND-2: a placeholder that was sent elsewhere asks to be looked at', () => {
+    const egress = { allowed: 9, denied: 0, misused: 2, failed: 0 }
+    const [first] = nextSteps({ ...data.fullStatus, egress })
+    assert.deepEqual([first?.title, first?.to], ['Look at 2 misused placeholders', '/agents'])
+  })
+
   test('a new installation is led to its first scan and its first agent', () => {
     assert.deepEqual(
       nextSteps(data.emptyStatus).map(({ id }) => id),

@@ -15,6 +15,8 @@ export const systemStatus = z.object({
   audit: z.object({ health: healthState, seq: z.int() }),
   sandbox: z.object({ level: z.enum(['full', 'no-cgroup', 'none']), reasons: z.array(z.string()) }),
   proxy: z.object({ health: healthState }),
+  /** Requests of sandboxes since the server started. `misused`: a placeholder was sent where it was not lent for. */
+  egress: z.object({ allowed: z.int(), denied: z.int(), misused: z.int(), failed: z.int() }).optional(),
   counts: z.object({
     openFindings: z.int(),
     importedFindings: z.int(),

@@ -24,6 +24,7 @@ type Needs = {
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive'>
   proxy: Pick<EgressProxy, 'health'>
+  egress: { counts(): NonNullable<SystemStatus['egress']> }
   sandbox: Pick<Sandbox, 'probe'>
   version: string
 }
@@ -48,6 +49,7 @@ export function createCondition({
   identity,
   lend,
   proxy,
+  egress,
   sandbox,
   version,
 }: Needs) {
@@ -112,6 +114,7 @@ export function createCondition({
       failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),
       schedules: await scheduleCondition(),
+      egress: egress.counts(),
     }
   }
 

@@ -116,8 +116,9 @@ export async function createKeyward(needs: Needs) {
     log,
     dataDir,
   })
+  const egressGate = createEgressGate({ policy, identity, lend, audit, bus, store })
   const proxy = createProxy({
-    gate: createEgressGate({ policy, identity, lend, audit, store }),
+    gate: egressGate,
     log,
     clock,
     dataDir,
@@ -173,6 +174,7 @@ export async function createKeyward(needs: Needs) {
     identity,
     lend,
     proxy,
+    egress: egressGate,
     sandbox,
     version: needs.version,
   })

@@ -41,11 +41,13 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     identity: { countAgents: async () => 0 },
     lend: { countActive: async () => new Map() },
     proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },
+    egress: { counts: () => ({ allowed: 3, denied: 2, misused: 1, failed: 0 }) },
     sandbox: { probe: async () => Object.assign(Object.create(null), { level: 'none', reasons: [] }) },
   })
   const metric = async (name: string): Promise<string | undefined> =>
     new RegExp(`^keyward_${name} (.*)$`, 'm').exec(renderMetrics(await status(), 0))?.[1]
 
+  assert.equal(await metric('egress_requests_total{outcome="misused"}'), '1')
   await granted(root)
   await granted(root)
   assert.equal((await health()).state, 'ok')

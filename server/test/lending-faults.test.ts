@@ -158,6 +158,7 @@ test('LEND-1: an agent cannot use the live lease of another one', async (t) => {
   assert.match(outputOf(thief), /^403 /)
   assert.doesNotMatch(outputOf(thief), /reached/)
   assert.ok((await entriesOf(server, 'lease.misused')).some(({ actor }) => actor === `agent:${second.id}`))
+  assert.equal((await server.call(api.system.status, {})).egress?.misused, 1)
 
   // Nor through the API: another agent sees no such lease, and ends none.
   const [lease] = (await server.call(api.leases.list, { agentId: first.id, state: 'active' })).items

@@ -113,6 +113,11 @@ export const auditQuery = (type: string | undefined, correlation: string | undef
     getNextPageParam: (last) => last.next ?? undefined,
   })
 
+export const misuseQuery = queryOptions({
+  queryKey: ['audit', 'misuse'],
+  queryFn: ({ signal }) => call(api.audit.list, { type: 'lease.misused', limit: 200 }, signal),
+})
+
 export const latestAuditQuery = queryOptions({
   queryKey: ['audit', 'latest'],
   queryFn: ({ signal }) => call(api.audit.list, { limit: 8 }, signal),

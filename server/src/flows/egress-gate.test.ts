@@ -28,12 +28,17 @@ const unused = (): never => assert.fail('not asked')
 
 test('APPR-3, LEND-2: what failed on its way is not recorded as refused by policy', async () => {
   const entries: EntryInput[] = []
+  const events: string[] = []
   const gate = createEgressGate({
     policy: { decide: () => ({ allow: true, policies: [], reason: '' }) },
     lend: { use: unused, metered: async () => [], spend: unused },
-    store: { write: unused },
+    store: { write: (work) => work({} as Tx) },
     identity: { agent: async () => undefined },
-    audit: { record: unused, recordNow: async (entry) => void entries.push(entry) },
+    bus: { publish: async (_tx, { type, subject }) => void events.push(`${type} ${subject}`) },
+    audit: {
+      record: async (_tx, entry) => void entries.push(entry),
+      recordNow: async (entry) => void entries.push(entry),
+    },
   })
   for (const outcome of ['allowed', 'failed', 'denied', 'misused'] as const)
     await gate.record(record(outcome))
@@ -41,6 +46,8 @@ test('APPR-3, LEND-2: what failed on its way is not recorded as refused by polic
     entries.map(({ type, outcome }) => `${type} ${outcome}`),
     ['egress.allowed done', 'egress.allowed failed', 'egress.denied denied', 'lease.misused denied'],
   )
+  assert.deepEqual(events, ['lease.misused destination:api.example:443'], 'misuse is an alert')
+  assert.deepEqual(gate.counts(), { allowed: 1, failed: 1, denied: 1, misused: 1 })
 })
 
 test('LEND-1: the bytes of a request are spent in the transaction that records it', async () => {
@@ -54,6 +61,7 @@ test('LEND-1: the bytes of a request are spent in the transaction that records i
       spend: async (given, ids, bytes) => void told.push(`${given === tx} ${ids} ${bytes}`),
     },
     identity: { agent: unused },
+    bus: { publish: unused },
     audit: {
       recordNow: unused,
       record: async (given, { type }) => void told.push(`${given === tx} ${type}`),

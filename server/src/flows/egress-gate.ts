@@ -1,4 +1,5 @@
 import type { Audit } from '../audit/index.ts'
+import type { Bus } from '../bus/index.ts'
 import { actorOf, type Principal } from '../core/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
@@ -11,12 +12,18 @@ type Needs = {
   identity: Pick<Identity, 'agent'>
   lend: Pick<Lend, 'use' | 'metered' | 'spend'>
   audit: Pick<Audit, 'record' | 'recordNow'>
+  bus: Pick<Bus, 'publish'>
   store: Pick<Store, 'write'>
 }
 
+/** Requests since the server started, by what became of them. */
+type EgressGate = Gate & { counts(): Readonly<Record<EgressRecord['outcome'], number>> }
+
 /** What the egress proxy may ask of the server: policy before a name is looked up, a lease before a value, audit for all. */
-export function createEgressGate({ policy, identity, lend, audit, store }: Needs): Gate {
+export function createEgressGate({ policy, identity, lend, audit, bus, store }: Needs): EgressGate {
+  const counts = { allowed: 0, denied: 0, misused: 0, failed: 0 }
   return {
+    counts: () => ({ ...counts }),
     async admit({ agentId, host, port }) {
       if ((await identity.agent(agentId))?.state !== 'active')
         return { allow: false, reason: `the agent ${agentId} is quarantined` }
@@ -39,11 +46,16 @@ export function createEgressGate({ policy, identity, lend, audit, store }: Needs
         detail: detailOf(entry),
       }
       const metered = await lend.metered(entry.leaseIds)
-      if (metered.length === 0) return audit.recordNow(told)
-      await store.write(async (tx) => {
-        await lend.spend(tx, metered, entry.bytesIn + entry.bytesOut)
-        await audit.record(tx, told)
-      })
+      const isAlert = entry.outcome === 'misused'
+      if (metered.length === 0 && !isAlert) await audit.recordNow(told)
+      else
+        await store.write(async (tx) => {
+          if (metered.length > 0) await lend.spend(tx, metered, entry.bytesIn + entry.bytesOut)
+          await audit.record(tx, told)
+          const { type, target: subject, actor: agent } = told
+          if (isAlert) await bus.publish(tx, { type, subject, data: { agent } })
+        })
+      counts[entry.outcome]++
     },
   }
 }

@@ -47,6 +47,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       'When the last backup began.',
       Date.parse(status.backup.lastDoneAt) / 1000,
     )
+  lines.push(...egressLines(status.egress))
   if (status.schedules) {
     const { count, failing, runs, failures, lastFinishedAt, lastSeconds } = status.schedules
     gauge('scan_schedules', 'Folders that are scanned again and again.', count)
@@ -61,4 +62,16 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   }
   gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
   return `${lines.join('\n')}\n`
+}
+
+function egressLines(egress: SystemStatus['egress']): string[] {
+  if (!egress) return []
+  const help = 'Requests of sandboxes; misused: with a placeholder where it was not lent for.'
+  return [
+    `# HELP keyward_egress_requests_total ${help}`,
+    '# TYPE keyward_egress_requests_total counter',
+    ...Object.entries(egress).map(
+      ([outcome, value]) => `keyward_egress_requests_total{outcome="${outcome}"} ${value}`,
+    ),
+  ]
 }

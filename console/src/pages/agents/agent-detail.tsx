@@ -11,6 +11,7 @@ import { Failure } from '../../ui/notice.tsx'
 import { Facts } from '../../ui/page.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
 import { ExactTime } from '../../ui/time.tsx'
+import { AgentAlerts } from './agent-alerts.tsx'
 import { AgentGrants } from './agent-grants.tsx'
 import { AgentLeases } from './agent-leases.tsx'
 import { ExplainEgress } from './explain-egress.tsx'
@@ -22,6 +23,7 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
         <Badge look={agentLook[agent.state]} />
         {agent.state === 'active' ? <Quarantine agent={agent} /> : <Activate agent={agent} />}
       </div>
+      <AgentAlerts agentId={agent.id} />
       {agent.description ? <p className="text-pretty">{agent.description}</p> : null}
       <Facts
         facts={[

@@ -24,7 +24,8 @@ function broken({
   store,
   proxy,
   sandbox,
-}: Pick<SystemStatus, 'vault' | 'audit' | 'store' | 'proxy' | 'sandbox'>): Step[] {
+  egress,
+}: Pick<SystemStatus, 'vault' | 'audit' | 'store' | 'proxy' | 'sandbox' | 'egress'>): Step[] {
   const steps: Step[] = []
   if (audit.health !== 'ok' || store.health !== 'ok') {
     steps.push({
@@ -59,6 +60,16 @@ function broken({
       why: 'Sandboxed tasks reach nothing while it is down.',
       urgent: true,
       command: 'keyward doctor',
+    })
+  }
+  if (egress && egress.misused > 0) {
+    steps.push({
+      id: 'misuse',
+      title: `Look at ${plural(egress.misused, 'misused placeholder', 'misused placeholders')}`,
+      why: 'An agent sent one where it was not lent for. Nothing was forwarded, but an honest program does not try.',
+      urgent: true,
+      to: '/agents',
+      link: 'Which agent',
     })
   }
   if (sandbox.level === 'none') {
