@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createDatabase, postgresBinaries, startPostgres } from '../../test/support/postgres.ts'
@@ -269,6 +269,16 @@ test('VAULT-7: a backup that a killed server had finished and not recorded is ta
     [[row?.name, row?.bytes, row?.sha256, row?.startedAt]],
   )
   assert.ok(file.endsWith(items[0]?.name ?? 'none'))
+})
+
+test('VAULT-7: a backup that shall hold the key file fails when that cannot be read, and holds none where there is none', async (t) => {
+  const world = await setup(t)
+  assert.equal(
+    (await verifyBackup({ file: await made(world), identities: world.identities })).hasUnsealKey,
+    false,
+  )
+  mkdirSync(join(world.dataDir, 'unseal.key'))
+  await assert.rejects(world.backups.create(owner))
 })
 
 test('VAULT-7: a backup that fails is recorded, shows, and leaves no file', async (t) => {

@@ -83,7 +83,10 @@ export function createBackups(needs: Needs): Backups {
 
   async function files({ unsealKey }: Settings): Promise<Record<string, string>> {
     if (!unsealKey) return {}
-    const key = await readFile(join(needs.dataDir, unsealKeyFile)).catch(() => undefined)
+    const key = await readFile(join(needs.dataDir, unsealKeyFile)).catch((error: NodeJS.ErrnoException) => {
+      // Another seal has none. One that cannot be read would be missed only when the backup is needed.
+      if (error.code !== 'ENOENT') throw error
+    })
     return key ? { [unsealKeyFile]: key.toString('base64') } : {}
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
+import { CompactSign } from 'jose'
 import { newCertificate } from '../../../../test/support/certificate.ts'
 import { newSigningKey, openIssuer, pemOf, signed } from '../../../../test/support/oidc-issuer.ts'
 import { authOf, dataOf, openAuth } from '../../../../test/support/vault-auth.ts'
@@ -316,5 +317,17 @@ test('VAULT-2: jwt: keys come over TLS only from whom the given authority vouche
       assert.match(String((await configuring(wrong)).body['errors']), /cannot be used: .*certificate/)
     assert.equal((await configuring(ca)).status, 204)
     assert.equal((await login(await signed(key, usual()))).status, 200)
+  }
+})
+
+test('VAULT-2: jwt: a text that a known key has signed and that holds no claims is refused for that', async (t) => {
+  const { key, login } = await setup(t)
+  for (const text of ['[]', '"mary"', 'null', '{']) {
+    const jwt = await new CompactSign(Buffer.from(text))
+      .setProtectedHeader({ alg: key.alg })
+      .sign(key.privateKey)
+    const reply = await login(jwt)
+    assert.equal(reply.status, 400)
+    assert.match(JSON.stringify(reply.body), /malformed jwt: its claims are no JSON object/, text)
   }
 })

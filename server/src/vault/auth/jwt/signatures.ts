@@ -147,11 +147,9 @@ async function firstThat<Key>(
   verify: (key: Key) => Promise<{ payload: Uint8Array }>,
 ): Promise<Claims | undefined> {
   for await (const key of keys) {
-    try {
-      return claimsIn((await verify(key)).payload)
-    } catch {
-      // The next key may fit.
-    }
+    // The next key may fit.
+    const verified = await verify(key).catch(() => undefined)
+    if (verified) return claimsIn(verified.payload)
   }
   return undefined
 }

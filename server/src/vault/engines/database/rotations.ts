@@ -146,7 +146,12 @@ export function createRotations(needs: Needs): Rotations {
     const now = clock.now()
     // Too late for its window: the next time counts.
     if (dueAt(role, now) > now.getTime()) return plan(name, role)
-    await rotate(name, actorOf(systemPrincipal('rotation'))).catch(() => undefined)
+    try {
+      await rotate(name, actorOf(systemPrincipal('rotation')))
+    } catch (error) {
+      // What the database refused is tried again at its own time. Anything else, such as a storage that fails, has no time yet.
+      if ((due.get(name) ?? Number.POSITIVE_INFINITY) <= now.getTime()) throw error
+    }
   }
 
   return {
