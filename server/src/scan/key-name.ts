@@ -34,7 +34,7 @@ const harmlessWords = setOf(
 const harmlessBefore = setOf(
   'min max fake dummy example sample placeholder hashed forgot forgotten reset change confirm confirmation repeat retype no show hide toggle ' +
     'invalid wrong missing require requires required is has use with without validate check label hint help error message verify enter ' +
-    'encrypted input',
+    'encrypted input should can will not does expect to',
 )
 /** Words after the noun that do not change what it is. */
 const trailingWords = setOf(

@@ -60,7 +60,8 @@ export function isHarmless(value: string): boolean {
 
 /** Whether a value in a provider's exact form is only shown as an example: long runs, or the word itself. */
 export function isSample(value: string): boolean {
-  const body = value.slice(Math.min(value.length, 8))
+  // What is left after a prefix, where that is enough to tell.
+  const body = value.length < 16 ? value : value.slice(8)
   if (
     /example|placeholder|redacted|changeme|your[-_]|x{6,}|\*{3,}|\.{3}|1234567890|0123456789|abcdefghij|deadbeef/i.test(
       value,

@@ -17,7 +17,7 @@ export function judgePem(value: string): Confidence | false | undefined {
 }
 
 /** What a private key begins with: a sequence as long as it says, OpenSSH's mark, a secret key packet of OpenPGP. */
-export function isKeyMaterial(bytes: Buffer): boolean {
+function isKeyMaterial(bytes: Buffer): boolean {
   if (bytes.toString('latin1', 0, 15) === 'openssh-key-v1\0') return true
   const [first = 0] = bytes
   if (first === 0x30) return Math.abs(derLength(bytes) - bytes.length) <= 3
@@ -25,7 +25,7 @@ export function isKeyMaterial(bytes: Buffer): boolean {
 }
 
 /** The whole length of what begins here, in DER. */
-export function derLength(bytes: Buffer): number {
+function derLength(bytes: Buffer): number {
   const [, short = 0] = bytes
   if (short < 128) return 2 + short
   const count = short & 127

@@ -96,6 +96,8 @@ export function readAssigned({ text, at, syntax }: Around): AssignedValue | unde
   const kind = kindOfKey(key)
   // `Cloud::Gateway::ApiKey` is a type.
   if (kind === 'none' || text.startsWith('::', from - 2)) return
+  // `PASS: name-of-a-test`
+  if (syntax === 'other' && key === 'PASS' && text.charAt(to) === ':') return
   // `${TOKEN-default}`: the dash belongs to the shell.
   if (text.startsWith('${', from - 2))
     to = from + (/^\w+(?:[.-]\w+)*?(?=:?[-=])/.exec(key)?.[0].length ?? key.length)

@@ -243,8 +243,9 @@ function takesQuoted(key: KeyAt): boolean {
 
 /** What somebody wrote to somebody: a word that no sentence holds. */
 function readTold(key: KeyAt): Found | undefined {
-  const { text, to, syntax } = key
-  if (syntax !== 'other') return
+  const { text, from, to, syntax } = key
+  // `Pass` is also what one does.
+  if (syntax !== 'other' || /^pass$/i.test(text.slice(from, to))) return
   const at = match(separators.told, text, to)
   if (at === undefined) return
   const found = readQuoted(text, at, 'text') ?? readUntil(text, at, /[\s"'`,;<>]/, 'text')

@@ -62,6 +62,10 @@ test('DISC-2: a key that a framework drew from all signs of a keyboard is found,
 })
 
 const harmless: [string, string][] = [
+  ['test.log', 'PASS: ld-elf/discard2\nFAIL: ld-elf/group3a\nPASS: tlspie3a\n'],
+  ['notes.md', 'Pass `-Dfeature=no2` to avoid installing it.\n'],
+  ['a.go', '"encryptionKey": "encryptionKey1024",\n'],
+  ['a.py', 'should_pass("import os; p = os.add(os.getcwd2())")\n'],
   ['notes.md', 'The password is required, and the token is not.\n'],
   ['notes.md', 'The password for the account is stored in step 2 of the vault.\n'],
   ['a.css', 'input.password { content: "a1b2c3d4e5" }\n'],

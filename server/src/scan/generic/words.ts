@@ -48,7 +48,7 @@ export const isUuid = (value: string): boolean =>
 export function namesItself(key: string, value: string): boolean {
   const bare = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]/g, '')
   return (
-    bare(key) === bare(value) ||
+    bare(key) === bare(value).replace(/\d+$/, '') ||
     (/^[A-Za-z_.:/@-]+\d{0,2}$/.test(value) &&
       /pass(?:word|wd|phrase|code)|secret|token|(?:^|[^a-z])key(?:$|[^a-z])|api_?key|credential|cookie|oauth/i.test(
         value,
