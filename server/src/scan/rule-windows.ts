@@ -7,9 +7,7 @@ import { isSample } from './plausible.ts'
 /** A detector as it is run: near its keywords, in windows that no match outgrows. */
 export type Rule = {
   readonly detector: Detector
-  readonly pattern: RegExp
   readonly before: number
-  readonly after: number
   readonly rank: number
   /** The credential begins with the keyword, so its neighbours can be looked at before any pattern runs. */
   readonly anchored: boolean
@@ -18,7 +16,11 @@ export type Rule = {
   /** Of an anchored one: the bytes that it may begin with, and how many of a token follow its keyword. */
   readonly firstBytes: ReadonlySet<number> | undefined
   readonly leastAfter: number
+  /** Made at the first hit: of hundreds of rules, a scan of a few files needs a few. */
+  made: Made | undefined
 }
+
+type Made = { readonly pattern: RegExp; readonly after: number }
 
 /** A stretch of bytes in which a rule's pattern is worth running: windows around hits, joined where they overlap. */
 type Window = { from: number; to: number }
@@ -39,36 +41,44 @@ const leastAfterPrefix = 8
 /** What `follows` may look at. */
 const furthestFollowing = 160
 
-export function ruleFor(detector: Detector): Rule {
-  const source = detector.pattern.source
-  const named = source.includes('(?<value>')
-  const before = named ? '' : '(?<=^|[^A-Za-z0-9_]|\\\\[nrt])'
+export const ruleFor = (detector: Detector): Rule => ({
+  detector,
+  // More bytes than the match needs, so that what stands before it is seen.
+  before: (detector.reach?.before ?? 0) + 4,
+  rank: detector.rank ?? 3,
+  anchored: detector.prefixed === true && !isNamed(detector) && detector.reach?.before === undefined,
+  leadsTo: detector.leadsTo?.charCodeAt(0),
+  follows: detector.follows,
+  firstBytes: detector.leastAfter === undefined ? undefined : firstBytesOf(detector),
+  leastAfter: Math.max(leastAfterPrefix, detector.leastAfter ?? 0),
+  made: undefined,
+})
+
+const isNamed = ({ pattern }: Detector): boolean => pattern.source.includes('(?<value>')
+
+function madeFor(rule: Rule): Made {
+  rule.made ??= makeFor(rule.detector)
+  return rule.made
+}
+
+function makeFor(detector: Detector): Made {
+  const { source, flags } = detector.pattern
+  const before = isNamed(detector) ? '' : '(?<=^|[^A-Za-z0-9_]|\\\\[nrt])'
   const longestWord = Math.max(0, ...detector.keywords.map((keyword) => keyword.length))
   const longest = Math.min(longestValueBytes, longestMatch(source))
   return {
-    detector,
-    pattern: new RegExp(
-      `${before}(?:${source})(?![A-Za-z0-9])`,
-      `${detector.pattern.flags.replace(/[gd]/g, '')}gd`,
-    ),
-    // More bytes than the match needs, so that what stands before and after it is seen.
-    before: (detector.reach?.before ?? 0) + 4,
+    pattern: new RegExp(`${before}(?:${source})(?![A-Za-z0-9])`, `${flags.replace(/[gd]/g, '')}gd`),
+    // With what must be seen after the match.
     after: Math.max(detector.reach?.after ?? defaultReach, longest) + longestWord + 4,
-    rank: detector.rank ?? 3,
-    anchored: detector.prefixed === true && !named && detector.reach?.before === undefined,
-    leadsTo: detector.leadsTo?.charCodeAt(0),
-    follows: detector.follows,
-    firstBytes: detector.leastAfter === undefined ? undefined : firstBytesOf(detector),
-    leastAfter: Math.max(leastAfterPrefix, detector.leastAfter ?? 0),
   }
 }
+
+const firstBytesOf = ({ keywords }: Detector): ReadonlySet<number> =>
+  new Set(keywords.map((keyword) => keyword.charCodeAt(0)))
 
 export const isWordByte = (byte: number | undefined): boolean =>
   byte !== undefined &&
   ((byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122) || byte === 95)
-
-const firstBytesOf = ({ keywords }: Detector): ReadonlySet<number> =>
-  new Set(keywords.map((keyword) => keyword.charCodeAt(0)))
 
 /** Printable ASCII without quotes and brackets: letters, digits, and `$ % + - . / : = _`. */
 export const isTokenByte = (byte: number | undefined): boolean =>
@@ -107,14 +117,15 @@ export function noteHit(field: Field, rule: Rule, start: number, end: number): v
   const { bytes, windows } = field
   if (rule.anchored && !mayBegin(bytes, rule, start, end)) return
   if (!mayFollow(field, rule, end)) return
+  const { after } = madeFor(rule)
   if (rule.leadsTo !== undefined) {
-    const until = endOfWord(bytes, end, end + rule.after, rule.leadsTo)
+    const until = endOfWord(bytes, end, end + after, rule.leadsTo)
     if (!field.budget.spend((until - end) >> 3) || bytes[until] !== rule.leadsTo) return
   }
   // A pattern may go on from each hit for as long as it reaches.
-  if (!field.budget.spend(rule.after)) return
+  if (!field.budget.spend(after)) return
   const from = Math.max(0, start - rule.before)
-  const to = Math.min(bytes.length, end + rule.after)
+  const to = Math.min(bytes.length, end + after)
   const open = windows.get(rule)
   if (open && from <= open.to) {
     open.to = Math.max(open.to, to)
@@ -144,7 +155,8 @@ function runPattern(field: Field, rule: Rule, window: Window): void {
   }
 }
 
-function matchesIn(bytes: Buffer, { pattern }: Rule, from: number, to: number): RegExpExecArray[] {
+function matchesIn(bytes: Buffer, rule: Rule, from: number, to: number): RegExpExecArray[] {
+  const { pattern } = madeFor(rule)
   const text = bytes.toString('latin1', from, to)
   const found: RegExpExecArray[] = []
   pattern.lastIndex = 0

@@ -234,12 +234,15 @@ function judgeOf(
   row: Row,
   forms: readonly (readonly Part[])[],
 ): (value: string) => Confidence | false | undefined {
-  const shapes = forms.map((parts) => ({
-    whole: new RegExp(`^${parts.map((part) => sourceOf(part, true)).join('')}$`),
-    drawn: parts.filter((part) => part.kind === 'drawn'),
-  }))
+  let made: { whole: RegExp; drawn: Drawn[] }[] | undefined
+  const shapes = () =>
+    forms.map((parts) => ({
+      whole: new RegExp(`^${parts.map((part) => sourceOf(part, true)).join('')}$`),
+      drawn: parts.filter((part) => part.kind === 'drawn'),
+    }))
   return (value) => {
-    for (const { whole, drawn } of shapes) {
+    made ??= shapes()
+    for (const { whole, drawn } of made) {
       const match = whole.exec(value)
       if (match && areDrawn(drawn, match)) return row.check?.(value)
     }
