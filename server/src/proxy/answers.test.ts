@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
+import {
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import { test } from 'node:test'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import {
@@ -197,4 +202,70 @@ test('a client that leaves ends the request upstream, and an answer that breaks 
       ['/broken', 'failed'],
     ],
   )
+})
+
+test('LEND-2: server-sent events pass one by one, each without an echo', async (t) => {
+  const open: ServerResponse[] = []
+  const upstream = await openUpstream(t, (request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
+    response.write(`data: you sent ${request.headers['x-key']}\n\n`)
+    open.push(response)
+  })
+  const { channel, lend } = await openProxy(t)
+  const { placeholder } = lend()
+  const way = await channel({ host: apiHost, port: 443, ...upstream })
+  const tls = await openTls(way)
+  const asked = httpRequest({ createConnection: () => tls, headers: { Host: apiHost, 'X-Key': placeholder } })
+  asked.end()
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  const events = answer.setEncoding('utf8')[Symbol.asyncIterator]()
+  let seen = ''
+  const readTo = async (end: string): Promise<void> => {
+    while (!seen.endsWith(end)) seen += (await events.next()).value ?? assert.fail('it ended')
+  }
+  await readTo('\n\n')
+  assert.equal(seen, 'data: you sent [redacted by Keyward]\n\n')
+  for (const number of ['1', '2', '3']) {
+    open[0]?.write(`id: ${number}\n\n`)
+    await readTo(`id: ${number}\n\n`)
+  }
+  open[0]?.end()
+  assert.equal((await events.next()).done, true)
+})
+
+test('LEND-2: trailers of an answer do not pass, whatever is in them', async (t) => {
+  const upstream = await openUpstream(t, (request, response) => {
+    response.writeHead(200, { Trailer: 'X-Echo' })
+    response.write('body')
+    response.addTrailers({ 'X-Echo': request.headers['x-key'] as string })
+    response.end()
+  })
+  const { channel, lend } = await openProxy(t)
+  const { placeholder, value } = lend()
+  const way = await channel({ host: apiHost, port: 443, ...upstream })
+  const head = `GET / HTTP/1.1\r\nHost: ${apiHost}\r\nTE: trailers\r\nX-Key: ${placeholder}\r\nConnection: close\r\n\r\n`
+  const answer = await talkInside(way, head)
+  assert.match(answer, /body/)
+  assert.ok(!answer.includes(value) && !/x-echo/i.test(answer), answer)
+})
+
+test('LEND-2: a redirect takes neither the value nor its placeholder to another host', async (t) => {
+  const otherHost = 'other.example.test'
+  let reached = 0
+  const upstream = await openUpstream(t, (request, response) => {
+    response.writeHead(302, { Location: `https://${otherHost}/?key=${request.headers['x-key']}` }).end()
+  })
+  const other = await openUpstream(t, (_request, response) => response.end(`${reached++}`), otherHost)
+  const { channel, lend, recorded } = await openProxy(t)
+  const { placeholder, value } = lend()
+  const way = await channel(
+    { host: apiHost, port: 443, ...upstream },
+    { host: otherHost, port: 443, ...other },
+  )
+  const first = await ask(way, { headers: { 'X-Key': placeholder } })
+  assert.equal(first.status, 302)
+  assert.ok(!String(first.headers.location).includes(value))
+  const followed = await ask({ ...way, host: otherHost }, { headers: { 'X-Key': placeholder } })
+  assert.equal(followed.status, 403)
+  assert.deepEqual([reached, (await recorded(2))[1]?.outcome], [0, 'misused'])
 })

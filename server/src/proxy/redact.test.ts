@@ -12,6 +12,8 @@ function redacted(value: string, chunks: readonly Uint8Array[]): string {
   return Buffer.concat([...chunks.map((chunk) => redactor.push(chunk)), redactor.end()]).toString()
 }
 
+const ascii = (text: string): string => text.replaceAll('é', '\\u00e9')
+
 const inPieces = (text: string, size: number): Buffer[] => {
   const bytes = Buffer.from(text)
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
@@ -41,7 +43,16 @@ test('LEND-2: the usual encodings of a value are taken out, byte by byte too', (
     'every byte as percent': bytes.toString('hex').replace(/../g, '%$&'),
     json: JSON.stringify(value).slice(1, -1),
     'json of PHP': JSON.stringify(value).slice(1, -1).replaceAll('/', '\\/'),
+    'json in ASCII alone': ascii(JSON.stringify(value).slice(1, -1)),
+    'json in ASCII alone, capital digits': ascii(JSON.stringify(value).slice(1, -1)).replace(
+      '\\u00e9',
+      '\\u00E9',
+    ),
+    'json of Go': JSON.stringify(value).slice(1, -1).replace('&', '\\u0026'),
+    'json of PHP in ASCII alone': ascii(JSON.stringify(value).slice(1, -1).replaceAll('/', '\\/')),
     html: value.replace('&', '&amp;').replace('"', '&quot;'),
+    'html of Go': value.replace('&', '&amp;').replace('"', '&#34;'),
+    'html of templates': value.replace('&', '&amp;').replace('"', '&quot;').replaceAll('/', '&#x2F;'),
     reversed: [...value].reverse().join(''),
   }
   for (const [name, text] of Object.entries(written)) {

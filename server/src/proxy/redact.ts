@@ -30,12 +30,31 @@ const percentAll = (bytes: Buffer): string =>
 
 const lowerEscapes = (text: string): string => text.replace(/%[0-9A-F]{2}/g, (found) => found.toLowerCase())
 
-const htmlEscapes: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
+/** The same characters as several libraries escape them. */
+const htmlEscapes: readonly Readonly<Record<string, string>>[] = [
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' },
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#x27;' },
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' },
+  {
+    ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' },
+    ...{ '/': '&#x2F;', '`': '&#x60;', '=': '&#x3D;' },
+  },
+]
+
+const htmlForms = (value: string): string[] =>
+  htmlEscapes.map((escapes) => value.replace(/[&<>"'/`=]/g, (character) => escapes[character] ?? character))
+
+const unicodeEscape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** JSON as it is usually written, with slashes escaped, safe for HTML, and in ASCII alone, in either case of the digits. */
+function jsonForms(value: string): string[] {
+  const json = JSON.stringify(value).slice(1, -1)
+  const safe = json.replace(/[<>&\u2028\u2029]/g, unicodeEscape)
+  const forms = [json, safe, ...[json, safe].map((text) => text.replace(/[^ -~]/g, unicodeEscape))]
+  const upper = forms.map((text) =>
+    text.replace(/\\u[0-9a-f]{4}/g, (found) => `\\u${found.slice(2).toUpperCase()}`),
+  )
+  return [...forms, ...upper].flatMap((text) => [text, text.replaceAll('/', '\\/')])
 }
 
 /** Base64 of a value that starts 0, 1 or 2 bytes into a group of three; only the characters that its own bytes decide. */
@@ -50,19 +69,17 @@ function base64Forms(bytes: Buffer): string[] {
 /** Every way of writing a value that is looked for. What else a server could make of it cannot be known. */
 export function formsOf(value: string): string[] {
   const bytes = Buffer.from(value)
-  const json = JSON.stringify(value).slice(1, -1)
   const url = encodeURIComponent(value)
   const forms = [
     value,
     reversed(value),
-    json,
-    json.replaceAll('/', '\\/'),
+    ...jsonForms(value),
     url,
     lowerEscapes(url),
     new URLSearchParams([['', value]]).toString().slice(1),
     percentAll(bytes),
     lowerEscapes(percentAll(bytes)),
-    value.replace(/[&<>"']/g, (character) => htmlEscapes[character] ?? character),
+    ...htmlForms(value),
     bytes.toString('hex'),
     bytes.toString('hex').toUpperCase(),
     ...base64Forms(bytes),
