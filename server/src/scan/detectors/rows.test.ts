@@ -127,7 +127,7 @@ for (const row of rows) {
   })
 }
 
-test('DISC-2: what a row draws is found every time, but for one in a hundred that looks made up', () => {
+test('DISC-2: of dozens of values that a row draws, one at most is taken for made up', () => {
   for (const row of rows) {
     const values = Array.from({ length: 12 }, () => validOf(row)).flat()
     const missed = values.filter((value) => {
