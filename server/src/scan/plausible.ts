@@ -21,7 +21,7 @@ const placeholders = [
   /^<[^>]{0,200}>?$|^\[[^\]]{1,200}\]$/,
   /^(.)\1{3,}$/,
   /x{5,}|X{5,}|\*{3,}|\.{3,}|…|•{2,}|_{4,}|0{8,}/,
-  /^(?:your|my|the|some|an?|enter|put|add|insert|set|use|provide)[-_ .]/i,
+  /^(?:your|my|the|some|enter|put|add|insert|set|use|provide)[-_ .]|^an?[-_ .](?:[a-z]{2,20}[-_ .]){0,5}[a-z]{2,20}\d{0,3}$/i,
   /(?:^|[^a-z])(?:your|my)[-_]?(?:api|secret|access|auth|super|private|client|app|db|database|user|token|password|key|own|real)/i,
   /change[-_ ]?(?:me|this|it|now)|replace[-_ ]?(?:me|this|with)|to[-_ ]?be[-_ ]?(?:set|replaced|changed)|fill[-_ ]?(?:me|in|this)/i,
   /placeholder|redacted|removed|masked|dummy|sample|example|foobar|lorem|fixme|todo\b|not[-_ ]?(?:a[-_ ])?(?:real|secret|set|used)/i,

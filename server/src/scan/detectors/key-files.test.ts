@@ -1,6 +1,5 @@
 // Keys in the files of the programs that use them. All are made here; none opens anything.
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { createDraws } from '../../../test/support/draws.ts'
 import { createEngine } from '../engine.ts'
@@ -17,19 +16,20 @@ const inLines = (bytes: Buffer, width: number): string =>
   bytes.toString('base64').replace(new RegExp(`.{${width}}(?=.)`, 'g'), '$&\n')
 
 test('DISC-2: a private JSON Web Key is found by its private part, of any kind and in any order', () => {
+  const part = (bytes: number): string => draws.bytes(bytes).toString('base64url')
   const keys = [
-    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-    generateKeyPairSync('ec', { namedCurve: 'P-521' }),
-    generateKeyPairSync('ed25519'),
-    generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  ].map(({ privateKey }) => privateKey.export({ format: 'jwk' }))
-  for (const { kty, d = '', ...rest } of keys) {
+    { kty: 'EC', crv: 'P-256', x: part(32), y: part(32), d: part(32) },
+    { kty: 'EC', crv: 'P-521', x: part(66), y: part(66), d: part(66) },
+    { kty: 'OKP', crv: 'Ed25519', x: part(32), d: part(32) },
+    { kty: 'RSA', n: part(256), e: 'AQAB', d: part(255), p: part(128), q: part(128), qi: part(128) },
+  ]
+  for (const { kty, d, ...rest } of keys) {
     for (const text of [
       JSON.stringify({ kty, ...rest, d }),
       JSON.stringify({ keys: [{ d, ...rest, kty }] }, undefined, 2),
       JSON.stringify({ key: JSON.stringify({ ...rest, d, kty }) }),
     ])
-      assert.deepEqual(found(text, 'jwks.json'), [`json-web-key high ${d}`], String(kty))
+      assert.deepEqual(found(text, 'jwks.json'), [`json-web-key high ${d}`], kty)
     assert.deepEqual(found(JSON.stringify({ kty, ...rest })), [], 'its public half')
   }
   const k = draws.bytes(32).toString('base64url')
@@ -41,15 +41,32 @@ test('DISC-2: a private JSON Web Key is found by its private part, of any kind a
   )
 })
 
+const pemOf = (bytes: Buffer): string =>
+  `-----BEGIN PRIVATE KEY-----\n${inLines(bytes, 64)}\n-----END PRIVATE KEY-----\n`
+
+/** A sequence as long as it says. */
+const sequence = (body: Buffer): Buffer => Buffer.concat([Buffer.from([0x30, 0x81, body.length]), body])
+
 test('DISC-2: a PEM key whose bytes are no key is a hint only', () => {
-  const { privateKey } = generateKeyPairSync('ec', {
-    namedCurve: 'P-256',
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  })
-  assert.deepEqual(found(privateKey), [`private-key high ${privateKey}`])
-  const random = `-----BEGIN PRIVATE KEY-----\n${inLines(Buffer.concat([Buffer.from([1]), draws.bytes(300)]), 64)}\n-----END PRIVATE KEY-----\n`
+  const key = pemOf(sequence(draws.bytes(135)))
+  assert.deepEqual(found(key), [`private-key high ${key}`])
+  const random = pemOf(Buffer.concat([Buffer.from([1]), draws.bytes(300)]))
   assert.deepEqual(found(random), [`private-key low ${random}`])
+})
+
+test('DISC-2: letters that a key holds by chance do not make it an example; words in its place do', () => {
+  for (const word of ['xxxxyour', 'Example7', 'xxxxxxxx']) {
+    const key = pemOf(
+      sequence(Buffer.concat([draws.bytes(30), Buffer.from(word, 'base64'), draws.bytes(90)])),
+    )
+    assert.ok(key.replaceAll('\n', '').includes(word), word)
+    assert.deepEqual(found(key), [`private-key high ${key}`])
+  }
+  for (const body of [
+    'YOUR KEY HERE\nYOUR KEY HERE\nYOUR KEY HERE\nYOUR KEY HERE\n',
+    `${draws.text(64)}\n...\n`,
+  ])
+    assert.deepEqual(found(`-----BEGIN PRIVATE KEY-----\n${body}-----END PRIVATE KEY-----\n`), [], body)
 })
 
 const putty = (encryption: string, lines: number): string =>
