@@ -105,6 +105,21 @@ test('VAULT-3: what is not there, not renewable, over, or refused outside is not
   assert.deepEqual([answer.status, answer.body['errors']], [400, ['lease is not renewable']])
 })
 
+test('VAULT-3: a lease that is revoked while it is renewed is not renewed, and ends', async (t) => {
+  const { root, ledger, vault } = await openWithLedger(t)
+  const { id } = await granted(root)
+  const revoked = Promise.withResolvers<number>()
+  ledger.onExtend = async () => {
+    const asked = await root('POST', 'sys/leases/revoke', { lease_id: id, sync: false })
+    revoked.resolve(asked.status)
+  }
+  const { status, body } = await root('POST', 'sys/leases/renew', { lease_id: id })
+  assert.deepEqual([status, body['errors']], [400, ['lease expired']])
+  assert.ok([202, 204].includes(await revoked.promise))
+  await vault.leases.idle()
+  assert.equal(ledger.accounts.size, 0)
+})
+
 test('VAULT-3: revoking waits for the end, unless it is told not to', async (t) => {
   const { root, ledger, vault } = await openWithLedger(t)
   const first = await granted(root)

@@ -295,3 +295,18 @@ test('VAULT-2: settings that are fixed are shown, and a change is refused in wor
     assert.match(String((body['errors'] as string[])[0]), /^unsupported path: /)
   }
 })
+
+test('VAULT-2: help is for who has a token, of paths that are here; a snapshot and a policy to change have to be there', async (t) => {
+  const { root, vault } = await setup(t)
+  const help = callerOf(vault)
+  assert.equal((await help('GET', 'sys/mounts?help=1')).status, 403)
+  assert.match(String((await root('GET', 'sys/mounts?help=1')).body['help']), /Operations: read/)
+  const nowhere = await root('GET', 'nowhere/a?help=1')
+  assert.deepEqual(nowhere, { status: 404, body: { errors: ['no handler for route "nowhere/a"'] } })
+  const empty = await root('POST', 'sys/storage/raft/snapshot', {})
+  assert.deepEqual(empty, { status: 400, body: { errors: ['missing request body: the snapshot'] } })
+  const text = Buffer.from('no archive').toString('base64')
+  assert.equal((await root('POST', 'sys/storage/raft/snapshot-force', { snapshot: text })).status, 400)
+  const unknown = await root('PATCH', 'sys/policies/acl/none', { policy: '' })
+  assert.deepEqual(unknown, { status: 404, body: { errors: ['policy not found'] } })
+})
