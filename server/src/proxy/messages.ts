@@ -25,7 +25,7 @@ export const defaultLimits: Limits = {
   headerBytes: 32 * 1024,
   requestBodyBytes: 256 * 1024 * 1024,
   exchangeBodyBytes: 64 * 1024,
-  signedBodyBytes: 8 * 1024 * 1024,
+  signedBodyBytes: 2 * 1024 * 1024,
   connections: 128,
   handshakeSeconds: 10,
   connectSeconds: 15,
