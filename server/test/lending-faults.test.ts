@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
-import { type AuditEntry, api, type RunDetail } from '@keyward/contract'
+import { type AuditEntry, api, type Json, type RunDetail } from '@keyward/contract'
 import { redactionMark } from '../src/proxy/index.ts'
 import { openUpstream } from './support/egress.ts'
 import { eventually } from './support/eventually.ts'
@@ -28,6 +28,7 @@ async function runTask(
   upstream: Upstream,
   environment: { [name: string]: string } = {},
   project = oneKeyProject(t),
+  more: { [name: string]: Json } = {},
 ): Promise<RunDetail & { value: string }> {
   const run = await startLeakedKey(server, project.folder, (secretPath) => ({
     agentId,
@@ -40,6 +41,7 @@ async function runTask(
     environment,
     destinations: [{ host, port: 443 }],
     route: upstream,
+    ...more,
   }))
   await approve(server, run.id)
   return { ...(await ended(server, run.id)), value: project.value }
@@ -127,6 +129,56 @@ test('SAND-1, LEND-2: a lent value that the command has from elsewhere is taken 
       assert.ok(lines.length === 8 && lines.slice(0, 7).every((line) => line.includes(redactionMark)))
     else assert.match(agent?.reason ?? '', /it exited with 3: .*redacted by Keyward/s)
   }
+})
+
+test('LEND-1, LEND-2: a task uses its secret in one place of a request, as often as its budget says', async (t) => {
+  const server = await startServer(t)
+  if (!(await isolated(t, server))) return
+  const seen: string[] = []
+  const upstream = await openUpstream(
+    t,
+    (request, response) => {
+      seen.push(String(request.headers['x-key']))
+      response.end(`you sent ${request.headers['x-key']}`)
+    },
+    host,
+  )
+  const script = `
+    const key = process.env.KEY
+    const say = async (path, init) => {
+      const answer = await fetch('https://${host}' + path, init)
+      const text = await answer.text()
+      console.log(answer.status, answer.ok ? text : JSON.parse(text).code)
+    }
+    console.log(key.slice(0, 12))
+    await say('/v1/a/refunds', { headers: { 'x-key': key } })
+    await say('/v1/a/refunds', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ key }) })
+    await say('/v1/a/refunds?key=' + key)
+    await say('/v2', { headers: { 'x-key': key } })
+    await say('/v1/b/refunds', { headers: { 'x-key': key } })
+    await say('/v1/b/refunds', { headers: { 'x-key': key } })`
+  const { id } = await register(server, 'refunder')
+  const run = await runTask(t, server, id, script, upstream, {}, oneKeyProject(t), {
+    destinations: [{ host, port: 443, pathPattern: '/v1/*/refunds' }],
+    injection: { kind: 'header', name: 'X-Key', prefix: 'sk_test_' },
+    budget: { uses: 2 },
+  })
+  assert.deepEqual(outputOf(run).trim().split('\n'), [
+    'sk_test_kwp_',
+    '200 you sent [redacted by Keyward]',
+    '403 egress.denied',
+    '403 egress.denied',
+    '403 egress.denied',
+    '200 you sent [redacted by Keyward]',
+    '403 lease.ended',
+  ])
+  assert.deepEqual(seen, [run.value, run.value])
+  assert.equal((await server.call(api.system.status, {})).egress?.misused, 2)
+  const { items } = await server.call(api.leases.list, { agentId: id })
+  assert.deepEqual(
+    items.map(({ state, uses, injection }) => [state, uses, injection.kind]),
+    [['used_up', 2, 'header']],
+  )
 })
 
 test('LEND-1: an agent cannot use the live lease of another one', async (t) => {
