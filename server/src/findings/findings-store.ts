@@ -194,11 +194,11 @@ export const moveFindings = (
     return rows.map((row) => row.id).sort()
   })
 
-/** What became open by a scan, still is, and is more than a guess. */
+/** What became open by a scan, still is, and is more than a guess; not what somebody has put back on purpose. */
 export async function worthProposing(reader: Reader, scanId: string): Promise<string[]> {
   const rows = await reader.all<{ id: string }>(sql`select distinct f.id as id from finding_moves m
     join findings f on f.id = m.finding_id where m.scan_id = ${scanId} and m.to_state = 'open' and f.state = 'open'
-    and f.confidence <> 'low' order by f.id`)
+    and f.confidence <> 'low' and coalesce(m.from_state, '') <> 'restored' order by f.id`)
   return rows.map((row) => row.id)
 }
 

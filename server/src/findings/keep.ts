@@ -151,12 +151,16 @@ export function createKeep({
       await move(tx, changes, 'open', found.scan)
       await move(tx, changes, 'fixed', found.scan)
       await open(tx, found, fresh)
-      const count = (to: Change['becomes']): number => changes.filter(({ becomes }) => becomes === to).length
-      const scan = { ...found.scan, opened: fresh.length + count('open'), fixed: count('fixed') }
+      const fixed = changes.filter(({ becomes }) => becomes === 'fixed').length
+      // What somebody has put back was open before.
+      const again = changes.filter(
+        ({ becomes, finding }) => becomes === 'open' && finding.state !== 'restored',
+      )
+      const scan = { ...found.scan, opened: fresh.length + again.length, fixed }
       await also(tx)
       if (isQuiet(scan)) return scan
       await putScan(tx, scan)
-      const { path, filesScanned: files, commitsScanned: commits, opened, fixed, cause } = scan
+      const { path, filesScanned: files, commitsScanned: commits, opened, cause } = scan
       const problems = scan.problems.length
       await audit.record(tx, {
         type: 'scan.finished',

@@ -75,6 +75,27 @@ test('DISC-7: what a stopped server did not get to propose, the next one propose
   assert.deepEqual(proposals[1], proposals[0], 'the key makes them one run')
 })
 
+test('DISC-7: what a person has put back is not proposed again, and what reappears is', async (t) => {
+  const { write, nightly, pass, findings, store, proposals } = await openSchedulesWorld(t)
+  const content = `STRIPE_KEY=${newPaymentsKey()}\n`
+  write('.env', content)
+  await nightly()
+  await pass(3 * hour)
+  const [id = ''] = proposals[0]?.findingIds ?? []
+  await store.write(async (tx) => {
+    await findings.claim(tx, [id], 'run_1')
+    await findings.finishImport(tx, 'run_1')
+    await tx.run({ text: `update findings set state = 'restored' where id = ?`, values: [id] })
+  })
+  const [back] = await pass(day)
+  assert.deepEqual([(await findings.read(id)).state, back?.last?.opened, proposals.length], ['open', 0, 1])
+  write('.env', 'STRIPE_KEY=\n')
+  assert.equal((await pass(day))[0]?.last?.fixed, 1)
+  write('.env', content)
+  const [again] = await pass(day)
+  assert.deepEqual([again?.last?.opened, proposals.length], [1, 2])
+})
+
 test('DISC-7: a failed scan is counted and told, and the next one may succeed', async (t) => {
   const { nightly, pass, root, schedules } = await openSchedulesWorld(t)
   await nightly()
