@@ -50,8 +50,8 @@ const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(res
  */
 export function createGroupCommit(
   connection: WriteConnection,
-  /** Told of each commit; what it wants to do while there is no transaction gets a turn. */
-  committed: (inTurn: (work: () => Promise<unknown>) => Promise<unknown>) => void = () => undefined,
+  /** Told of each commit. */
+  committed: () => void = () => undefined,
 ) {
   const waiting: Job[] = []
   /** What another connection is to do between two commits. */
@@ -175,7 +175,7 @@ export function createGroupCommit(
       for (const job of batch) if (await runJob(job, batch.length === 1)) done.push(job)
       await storeCollected(done)
       await connection.exec('commit')
-      committed(inTurn)
+      committed()
       return done
     } catch (error) {
       // Nothing of this batch is stored. Failing what has failed already has no effect.

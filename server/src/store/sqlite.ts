@@ -31,7 +31,8 @@ export function openSqliteStore(file: string): Store {
   const { writer, reader, logFd } = open(file)
   const thread = createSqliteThread(file)
   const connection = writeConnection(writer, file, createLogSync(file, logFd))
-  const commits = createGroupCommit(connection, createCheckpoints(writer, thread))
+  const checkpoint = createCheckpoints(writer, thread)
+  const commits = createGroupCommit(connection, () => checkpoint(1, commits.inTurn))
   const readAll = statementCache(reader, file)
   const store: Store = {
     dialect: 'sqlite',
@@ -44,6 +45,8 @@ export function openSqliteStore(file: string): Store {
     write: (work, durability = 'disk') => commits.write(work, durability),
     async aside<Input, Output>(job: URL, input: Input) {
       const done = await commits.inTurn(() => thread.run<Input, Output>(job, input))
+      // One that is long enough for the other thread fills the log as many commits do.
+      checkpoint(commitsPerLook, commits.inTurn)
       await connection.sync()
       return done
     },
@@ -170,11 +173,14 @@ type LogState = { readonly log: number; readonly checkpointed: number }
  * can begin anew only when all of it is copied at a moment when nobody writes: so when it is long, the rest is copied in a turn of its own.
  */
 function createCheckpoints(db: DatabaseSync, thread: Pick<SqliteThread, 'checkpoint'>) {
+  // SQLite 3.51 only looks; an older one takes it for a checkpoint, which is right too, and slower.
   const look = db.prepare('pragma wal_checkpoint(noop)')
-  let commits = 0
+  let unseen = 0
   let running = false
-  return (inTurn: (work: () => Promise<unknown>) => Promise<unknown>): void => {
-    if (running || ++commits % commitsPerLook !== 0) return
+  return (commits: number, inTurn: (work: () => Promise<unknown>) => Promise<unknown>): void => {
+    unseen += commits
+    if (running || unseen < commitsPerLook) return
+    unseen = 0
     const { log, checkpointed } = look.get() as LogState
     if (log - checkpointed < checkpointPages) return
     running = true
