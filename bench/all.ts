@@ -9,6 +9,7 @@ for (const name of [
   'leaked-key',
   'runs',
   'leases',
+  'egress',
   'commits',
   'scan',
   'scan-quality',
