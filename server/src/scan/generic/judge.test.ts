@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createDraws } from '../../../test/support/draws.ts'
@@ -27,4 +28,24 @@ test('DISC-2: long names that programs have are not taken for drawn ones', () =>
     'kubernetesSecretsStoreDriver',
   ])
     assert.equal(judged('db_password', 'password', name), undefined, name)
+})
+
+test('DISC-2: of passwords drawn from all keys of a keyboard most are found, brackets or not', () => {
+  const keys = `abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!@#%^*-_+=?.,:~$&()[]{}<>;|/`
+  const values = Array.from({ length: 2000 }, () => draws.text(16, keys))
+  const missed = values.filter((value) => !judged('db_password', 'password', value))
+  assert.ok(missed.length <= 220, `${missed.length} of 2000 missed: ${missed.slice(0, 9).join('   ')}`)
+})
+
+test('DISC-2: what a program writes with as many signs is no password', () => {
+  for (const code of [
+    '$(get_pw2 a)',
+    '${DB_PW:-x2}!',
+    '{{pw.v2|b64}}',
+    'f(x1,y2)[0]->z',
+    '<%=pw[1]%>!',
+    '^[a-zA-Z0-9]{8,}$',
+    'decode($1,$2)',
+  ])
+    assert.equal(judged('db_password', 'password', code), undefined, code)
 })

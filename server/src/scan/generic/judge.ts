@@ -10,6 +10,7 @@ import {
   isCode,
   isKeyboardNoise,
   isPathOrAddress,
+  isScrambled,
   isUuid,
   looksDrawn,
   looksLikeName,
@@ -29,7 +30,10 @@ const likelihoodOf = (sight: Sight): number =>
 export function judgeAssigned(assigned: Assigned, value: string, context: Context): Verdict | undefined {
   const { key, kind } = assigned
   if (isUuid(value)) return judgeUuid(assigned)
-  const settled = assigned.quote !== '' && isNoise(value) ? noise : judgeValue(assigned, value, context)
+  const settled =
+    (assigned.quote !== '' || configuration.has(context.syntax)) && isNoise(value)
+      ? noise
+      : judgeValue(assigned, value, context)
   if (!settled) return
   const shown = isTestOrExample(context.file)
   return {
@@ -42,7 +46,8 @@ export function judgeAssigned(assigned: Assigned, value: string, context: Contex
   }
 }
 
-const isNoise = (value: string): boolean => isKeyboardNoise(value) && !isPublicForm(value)
+const isNoise = (value: string): boolean =>
+  (isKeyboardNoise(value) || isScrambled(value)) && !isPublicForm(value)
 const noise: Settled = { confidence: 'medium', reason: 'the value is drawn from all signs of a keyboard' }
 
 function judgeValue(assigned: Assigned, value: string, context: Context): Settled | undefined {

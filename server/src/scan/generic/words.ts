@@ -1,4 +1,4 @@
-import { entropyOf, isSpoken, mixOf, shareUnspoken } from '../checks.ts'
+import { classesIn, entropyOf, isSpoken, mixOf, shareUnspoken } from '../checks.ts'
 
 const setOf = (words: string): ReadonlySet<string> => new Set(words.split(' '))
 
@@ -70,7 +70,7 @@ export function isPathOrAddress(value: string): boolean {
 
 /** A piece of a program: a call, an access, an expression. */
 export const isCode = (value: string): boolean =>
-  /[A-Za-z_]\w*\(|^\(|\)$|=>|->|\]\.|\)\.|^[A-Za-z_]\w*\[|^[a-z_]\w*(?:\.[A-Za-z_]\w*)+\(|^&?[a-z]\w*(?:::\w+)+|^@[\w.]+\(/.test(
+  /[A-Za-z_]\w*\(|^\(|\)$|=>|->|\]\.|\)\.|^[A-Za-z_]\w*\[|^[a-z_]\w*(?:\.[A-Za-z_]\w*)+\(|^&?[a-z]\w*(?:::\w+)+|^@[\w.]+\(|\[\^?(?:a-z|A-Z|0-9)/.test(
     value,
   )
 
@@ -108,6 +108,27 @@ export function isKeyboardNoise(value: string): boolean {
     entropyOf(value) >= 4 &&
     !/A-Z|a-z|0-9|\\[dwsnux]|\(\?[=!:<]|\.\*|\$\{[A-Za-z_]\w{2}|\{\{.{1,60}\}\}|<%.{1,60}%>|<\/\w{1,20}>/.test(
       value.replace(/^[a-z]+-[a-z]+-/, ''),
+    )
+  )
+}
+
+/**
+ * The same for what a manager of passwords draws: too short for its statistics, so nothing in it may look like a call, a
+ * place for a value, or a word.
+ */
+export function isScrambled(value: string): boolean {
+  if (value.length < 10 || value.length >= 24 || !/^[\x21-\x7e]+$/.test(value)) return false
+  const symbols = value.match(/[^A-Za-z0-9]/g) ?? []
+  const words = (value.match(/[A-Z]?[a-z]{3,}|[A-Z]{4,}/g) ?? []).filter(isSpoken)
+  return (
+    words.every((word) => word.length < 4) &&
+    new Set(symbols).size >= 3 &&
+    symbols.length >= 0.15 * value.length &&
+    classesIn(value) >= 3 &&
+    mixOf(value) >= 0.45 &&
+    entropyOf(value) >= 0.85 * Math.log2(value.length) &&
+    !/[([{<%]\w{2,}[)\]}>%]|\w{3,}\(|[a-z]-[a-z]\]|0-9|%[a-zA-Z][-:/ ]|\\[dwsn]|^[$%#@]\{|[)\]](?:\[|->|\.)|<%|%>|\{\{/.test(
+      value,
     )
   )
 }
