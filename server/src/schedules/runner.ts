@@ -39,6 +39,7 @@ export function createRunner(needs: SchedulesNeeds, propose: Propose): Runner {
   const turns = new Map<string, Promise<unknown>>()
   let working: Promise<void> | undefined
   let again = false
+  let caughtUp = false
   let stopped = true
   let cancel = (): void => undefined
 
@@ -121,11 +122,19 @@ export function createRunner(needs: SchedulesNeeds, propose: Propose): Runner {
     if (toPropose !== null) await propose(scheduleId, toPropose)
   }
 
+  /** Once, as soon as the vault is open: what an earlier process found and did not get to propose. */
+  async function catchUp(): Promise<void> {
+    if (caughtUp) return
+    for (const { id, to_propose } of await unproposed(store)) if (to_propose) await propose(id, to_propose)
+    caughtUp = true
+  }
+
   async function workOff(): Promise<void> {
     do {
       again = false
       // A sealed vault keeps the key of fingerprints: what is due waits for it.
       if (stopped || vault.status().sealed) return
+      await catchUp()
       for (const { id } of await dueSchedules(store, clock.now().getTime())) {
         if (stopped) return
         await inTurn(id, () => fire(id)).catch((error: unknown) =>
@@ -158,9 +167,6 @@ export function createRunner(needs: SchedulesNeeds, propose: Propose): Runner {
       stopped = false
       const cutOff = await store.write((tx) => failRunning(tx, clock.now().getTime()))
       if (cutOff.length > 0) log.warn({ schedules: cutOff }, 'scheduled scans were cut off by a stop')
-      if (!vault.status().sealed)
-        for (const { id, to_propose } of await unproposed(store))
-          if (to_propose) await propose(id, to_propose)
       wake()
     },
     stop() {
