@@ -468,6 +468,22 @@ test('LEND-1: the whole life of leases on PostgreSQL', async (t) => {
   clock.advance(5000)
   assert.deepEqual(await lend.expireDue(), { expired: 1, nextAt: undefined })
 
+  const limits = { budget: { bytes: 10, usesPerMinute: 1 }, maxLeases: 1 }
+  const limited = await lent(world, {}, { ...limits, injection: { kind: 'bearer' } })
+  const { id } = limited.lease
+  await lend.use(limited.claim)
+  await assert.rejects(lend.use(limited.claim), { code: 'lease.over_budget', detail: /in 60 s/ })
+  assert.deepEqual(await lend.metered([id, lease.id]), [id])
+  for (const left of [6, 2, 0]) {
+    await store.write((tx) => lend.spend(tx, [id, lease.id], 4))
+    assert.equal((await lend.read(id))?.bytesLeft, left)
+  }
+  const url = 'https://api.example.com/'
+  const { candidates } = await lend.explain({ agentId: agent.id, url, method: 'GET' })
+  assert.match(candidates.find((one) => one.id === id)?.text ?? '', /bytes .* are spent/)
+  const [granted] = (await lend.grants({ limit: 1, agentId: agent.id })).items
+  assert.deepEqual([granted?.state, granted?.leasesLeft, granted?.budget], ['used_up', 0, limits.budget])
+
   const owner = await store.write((tx) => identity.bootstrapOwner(tx))
   const code = await store.write((tx) => identity.createSignInCode(tx, owner.id))
   const { token } = await identity.exchange(code.reveal(), 'bearer')
