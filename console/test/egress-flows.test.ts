@@ -1,35 +1,16 @@
 // UI-1: what agents may borrow and where it may go, in a real browser, against the contract.
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
-import type { Browser } from 'playwright-core'
-import { assertClean, openBrowser, type View, visit } from './support/browser.ts'
-import { type ConsoleServer, startConsoleServer } from './support/console-server.ts'
+import { describe, test } from 'node:test'
+import { assertClean } from './support/browser.ts'
 import { auditChain } from './support/fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
+import { narrow, openStage } from './support/stage.ts'
 
-const narrow: View = { theme: 'dark', width: 390 }
-
-let browser: Browser
-let server: ConsoleServer
-
-before(async () => {
-  browser = await openBrowser()
-  server = await startConsoleServer(fullHandlers())
-})
-after(async () => {
-  await browser.close()
-  await server.close()
-})
-beforeEach(() => {
-  server.answer(fullHandlers())
-  server.calls.length = 0
-})
-
-const callsOf = (name: string) => server.calls.filter((call) => call.name === name)
+const { server, open, callsOf } = openStage()
 
 describe('UI-1, LEND-1: the page of an agent', () => {
   test('a grant shows what it allows, and is ended with a reason', async (t) => {
-    const seen = await visit(t, browser, server, '/agents?agent=agt_1', narrow)
+    const seen = await open(t, '/agents?agent=agt_1', narrow)
     const { page } = seen
     await page.getByText('Refunds of the spring sale').waitFor()
     await page.getByText('POST api.stripe.com/v1/*/refunds').waitFor()
@@ -48,14 +29,14 @@ describe('UI-1, LEND-1: the page of an agent', () => {
     const entry = { ...known, type: 'lease.misused' as const, outcome: 'denied' as const, detail: { reason } }
     const others = ['agent:agt_1', 'agent:agt_2'].map((actor, i) => ({ ...entry, actor, id: `aud_${i}` }))
     server.answer({ ...fullHandlers(), 'audit.list': () => ({ items: others, next: null }) })
-    const seen = await visit(t, browser, server, '/agents?agent=agt_1', narrow)
+    const seen = await open(t, '/agents?agent=agt_1', narrow)
     await seen.page.getByText('It misused placeholders').waitFor()
     assert.equal(await seen.page.getByText(reason).count(), 1)
     await assertClean(seen)
   })
 
   test('a request is explained without being sent', async (t) => {
-    const seen = await visit(t, browser, server, '/agents?agent=agt_1', narrow)
+    const seen = await open(t, '/agents?agent=agt_1', narrow)
     const { page } = seen
     await page.getByRole('textbox', { name: 'Address' }).fill('https://api.stripe.com/v1/charges')
     await page.getByRole('button', { name: 'Explain' }).click()

@@ -1,37 +1,20 @@
 // UI-1: what a person does about findings and schedules, in a real browser, against the contract.
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import type { Browser } from 'playwright-core'
-import { assertClean, openBrowser, settle, type View, type Visit, visit } from './support/browser.ts'
-import { type ConsoleServer, type Input, Refusal, startConsoleServer } from './support/console-server.ts'
+import { assertClean, settle, type Visit } from './support/browser.ts'
+import { type Input, Refusal } from './support/console-server.ts'
 import { fullHandlers } from './support/scenarios.ts'
+import { openStage, wide } from './support/stage.ts'
 
-const wide: View = { theme: 'light', width: 1280 }
-
-let browser: Browser
-let server: ConsoleServer
-
-before(async () => {
-  browser = await openBrowser()
-  server = await startConsoleServer(fullHandlers())
-})
-after(async () => {
-  await browser.close()
-  await server.close()
-})
-beforeEach(() => {
-  server.answer(fullHandlers())
-  server.calls.length = 0
-})
+const { server, open: arrive, callsOf } = openStage()
 
 async function open(t: TestContext, path: string, view = wide): Promise<Visit> {
-  const seen = await visit(t, browser, server, path, view)
+  const seen = await arrive(t, path, view)
   await settle(seen.page)
   return seen
 }
-const inputsOf = (name: string): Input[] =>
-  server.calls.filter((call) => call.name === name).map((call) => call.input)
+const inputsOf = (name: string): Input[] => callsOf(name).map((call) => call.input)
 
 /** Waits until the page has asked for this; what it asks for follows what it shows. */
 async function asked(name: string, wanted: Input): Promise<void> {

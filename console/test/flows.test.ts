@@ -1,43 +1,14 @@
 // UI-1: what a person does in the console, in a real browser, against the contract.
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
-import type { Browser, Page } from 'playwright-core'
-import {
-  assertClean,
-  goByKeys,
-  openBrowser,
-  picture,
-  settle,
-  type View,
-  type Visit,
-  visit,
-} from './support/browser.ts'
-import { type ConsoleServer, Refusal, startConsoleServer } from './support/console-server.ts'
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { assertClean, goByKeys, picture, settle } from './support/browser.ts'
+import { Refusal } from './support/console-server.ts'
 import * as data from './support/fixtures.ts'
-import { fullHandlers } from './support/scenarios.ts'
+import { narrow, openStage } from './support/stage.ts'
 
-const wide: View = { theme: 'light', width: 1280 }
-const narrow: View = { theme: 'dark', width: 390 }
+const { server, open, callsOf } = openStage()
 
-let browser: Browser
-let server: ConsoleServer
-
-before(async () => {
-  browser = await openBrowser()
-  server = await startConsoleServer(fullHandlers())
-})
-after(async () => {
-  await browser.close()
-  await server.close()
-})
-beforeEach(() => {
-  server.answer(fullHandlers())
-  server.calls.length = 0
-})
-
-const open = (t: TestContext, path: string, view = wide): Promise<Visit> =>
-  visit(t, browser, server, path, view)
-const callsOf = (name: string) => server.calls.filter((call) => call.name === name)
 const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent ?? '')
 
 describe('UI-1: signing in', () => {

@@ -1,40 +1,24 @@
 // UI-1: what a person does with the vault in the console, in a real browser, against the contract.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
-import type { Browser, Page } from 'playwright-core'
-import { assertClean, openBrowser, picture, settle, type View, type Visit, visit } from './support/browser.ts'
-import { type ConsoleServer, Refusal, startConsoleServer } from './support/console-server.ts'
+import { describe, type TestContext, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { assertClean, picture, settle, type Visit } from './support/browser.ts'
+import { Refusal } from './support/console-server.ts'
 import * as data from './support/fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
+import { narrow, openStage, wide } from './support/stage.ts'
 import { closedSeal, manySecrets, wrappingToken } from './support/vault-fixtures.ts'
 
-const wide: View = { theme: 'light', width: 1280 }
-const narrow: View = { theme: 'dark', width: 390 }
 const madeUp = (): string => `made-up-${randomBytes(12).toString('hex')}`
 
-let browser: Browser
-let server: ConsoleServer
-
-before(async () => {
-  browser = await openBrowser()
-  server = await startConsoleServer(fullHandlers())
-})
-after(async () => {
-  await browser.close()
-  await server.close()
-})
-beforeEach(() => {
-  server.answer(fullHandlers())
-  server.calls.length = 0
-})
+const { server, open: arrive, callsOf } = openStage()
 
 async function open(t: TestContext, path: string, view = wide): Promise<Visit> {
-  const seen = await visit(t, browser, server, path, view)
+  const seen = await arrive(t, path, view)
   await settle(seen.page)
   return seen
 }
-const callsOf = (name: string) => server.calls.filter((call) => call.name === name)
 /** The focus follows the key a frame later, when the line is drawn. */
 const untilFocused = (page: Page, name: string) =>
   page.waitForFunction((wanted) => document.activeElement?.textContent === wanted, name)
