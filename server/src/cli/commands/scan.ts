@@ -58,6 +58,8 @@ export function scanCommand(needs: ScanNeeds): Command {
     .option('--dangling', 'also what only the reflog still reaches')
     .option('--no-ignore-files', 'also what .gitignore, .keywardignore and .keyward.toml leave out')
     .option('--watch', 'stay, and tell what changed files bring')
+    .option('--progress', 'tell on standard error how far the scan is, also where that is no terminal')
+    .option('--no-progress', 'do not tell it')
     .option('--strict', 'exit code 2 when something could not be read')
     .enablePositionalOptions()
     .addCommand(explainCommand(needs))
@@ -84,16 +86,16 @@ async function scanned(
   source: Source,
   options: ScanOptions,
 ): Promise<Result> {
-  const { history, dangling = false, ignoreFiles, newCommits } = options
+  const { history, dangling = false, ignoreFiles, newCommits, progress } = options
   const plain = { history, dangling, ignoreFiles }
   if (!newCommits || source.kind !== 'project')
-    return gather(needs.terminal, await eventsOf(needs, scanning, source, plain), scanning.judge)
+    return gather(needs.terminal, await eventsOf(needs, scanning, source, plain), scanning.judge, progress)
   const seen = await openScannedCommits(needs, scanning, {
     ...options,
     path: resolve(needs.cwd, source.path),
   })
   const events = await eventsOf(needs, scanning, source, { ...plain, known: seen.known })
-  const result = await gather(needs.terminal, events, scanning.judge)
+  const result = await gather(needs.terminal, events, scanning.judge, progress)
   if (result.problems === 0) await seen.keep()
   return result
 }

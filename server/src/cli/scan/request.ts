@@ -19,6 +19,7 @@ export type ScanOptions = {
   readonly dangling?: boolean
   readonly ignoreFiles: boolean
   readonly strict?: boolean
+  readonly progress?: boolean
   readonly staged?: boolean
   readonly filesFrom?: string
   readonly environment?: boolean

@@ -164,3 +164,14 @@ test('DISC-4: a result goes into a pipe or a device, and does not replace it', a
   assert.equal(code, 1)
   assert.ok(statSync(pipe).isFIFO())
 })
+
+test('DISC-4: --progress tells how far the scan came, on standard error and without a value', async (t) => {
+  const value = newToken()
+  const { keyward, folder } = project(t, { 'a.txt': value })
+  const asked = await keyward(['scan', folder, '--progress', '--json'])
+  assert.equal(asked.code, 1)
+  assert.match(asked.stderr, /^Scanned 1 of 1 files, 0\.0 MB; 1 found$/m)
+  assert.ok(!`${asked.stdout}${asked.stderr}`.includes(value))
+  assert.equal(JSON.parse(asked.stdout).length, 1)
+  assert.equal((await keyward(['scan', folder, '--json'])).stderr, '')
+})

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { buffer, text as readText } from 'node:stream/consumers'
 import { setFlagsFromString } from 'node:v8'
-import { AppError } from '../../core/index.ts'
+import { AppError, systemClock } from '../../core/index.ts'
 import {
   createIgnoreList,
   createScanner,
@@ -142,11 +142,12 @@ export async function gather(
   terminal: ScanNeeds['terminal'],
   events: AsyncIterable<ScanEvent>,
   judge: Scanning['judge'],
+  asked: boolean | undefined,
 ): Promise<Result> {
   const findings: RawFinding[] = []
   const ignored = new Set<string>()
   let problems = 0
-  const progress = createProgress(terminal)
+  const progress = createProgress(terminal, systemClock, asked)
   for await (const event of events) {
     if (event.kind === 'finding') {
       const verdict = judge(event.finding)
@@ -159,7 +160,7 @@ export async function gather(
       terminal.note(`keyward: not scanned: ${printable(`${event.file}: ${event.reason}`)}`)
     }
   }
-  progress.clear()
+  progress.end()
   return { findings, ignored: ignored.size, problems }
 }
 
