@@ -1,6 +1,6 @@
 // How well generic secrets are found: `node bench/scan-quality.ts [tuning|unseen] [--misses] [--tree FOLDER]`. The set is
-// generated; precision, recall and F1 are printed for each class, for Keyward and for gitleaks, betterleaks and
-// detect-secrets when they are on the path. `--tree` counts what is reported in a folder in which nothing is secret,
+// generated; precision, recall and F1 are printed for each class, for Keyward and for gitleaks, betterleaks, kingfisher
+// and detect-secrets when they are on the path. `--tree` counts what is reported in a folder in which nothing is secret,
 // such as the packages of a registry. Prints JSON.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -55,6 +55,17 @@ const peers: Record<string, Peer> = {
       path: relative(folder, location.path),
       line: location.start_line,
     }))
+  },
+  kingfisher: (folder, scratch) => {
+    const report = join(scratch, 'kingfisher.jsonl')
+    const quiet = ['--no-validate', '--no-update-check', '--quiet', '--format', 'jsonl', '--output', report]
+    const run = spawnSync('kingfisher', ['scan', ...quiet, folder], { stdio: 'ignore' })
+    if (run.error) return
+    return readFileSync(report, 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('{"rule"'))
+      .map((line) => (JSON.parse(line) as { finding: { path: string; line: number } }).finding)
+      .map(({ path, line }) => ({ path: relative(folder, path), line }))
   },
   'detect-secrets': (folder) => {
     const run = spawnSync('detect-secrets', ['scan', '--all-files', '--no-verify', folder], {
