@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { assertClean, goByKeys, picture, settle } from './support/browser.ts'
+import { assertClean, picture, settle } from './support/browser.ts'
 import { Refusal } from './support/console-server.ts'
 import * as data from './support/fixtures.ts'
+import { goByKeys } from './support/keys.ts'
 import { narrow, openStage } from './support/stage.ts'
 
 const { server, open, callsOf } = openStage()

@@ -5,15 +5,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { api, type FindingView } from '@keyward/contract'
 import type { Page } from 'playwright-core'
-import {
-  assertGood,
-  goByKeys,
-  openBrowser,
-  openVisitor,
-  settle,
-  tabTo,
-  type Visitor,
-} from './support/browser.ts'
+import { goByKeys } from '../../console/test/support/keys.ts'
+import { assertGood, openBrowser, openVisitor, settle, tabTo, type Visitor } from './support/browser.ts'
 import { eventually } from './support/eventually.ts'
 import { makeLeakyProject, newPaymentsKey, type Planted, snapshot } from './support/leaky-project.ts'
 import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'

@@ -108,21 +108,6 @@ export async function assertGood(
   assert.deepEqual(new Set(leaksInBytes(shown, planted)), new Set(revealed), `values in ${name}`)
 }
 
-/** Goes to a page by its two keys. On a busy machine the second can come too late to count; then both are pressed again. */
-export async function goByKeys(page: Page, letter: string, heading: string): Promise<void> {
-  const arrived = page.getByRole('heading', { name: heading, level: 1 })
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    await page.keyboard.press('g')
-    await page.keyboard.press(letter)
-    const isThere = arrived.waitFor({ timeout: 6000 }).then(
-      () => true,
-      () => false,
-    )
-    if (await isThere) return
-  }
-  assert.fail(`“g ${letter}” does not lead to ${heading}`)
-}
-
 /** Presses Tab until the focus is where `reached` says, as somebody without a mouse does. */
 export async function tabTo(page: Page, what: string, reached: string): Promise<void> {
   for (let presses = 0; presses < 80; presses += 1) {
