@@ -35,13 +35,12 @@ export function createHooks(
 
   async function listening(scheduleId: string) {
     const row = await readSchedule(store, scheduleId)
-    // Who asks learns nothing of which schedules exist.
+    // Which of these it is, whoever asks does not learn.
     if (!row?.push_provider || row.push_repository === null)
       throw new AppError('push.refused', 'nobody listens here')
-    if (row.paused === 1) throw new AppError('push.refused', 'nobody listens here at the moment')
     const secret = await vault.sealed.get(secretPath(scheduleId))
     if (!secret) throw new AppError('push.refused', 'nobody listens here')
-    return { provider: row.push_provider, repository: row.push_repository, secret }
+    return { provider: row.push_provider, repository: row.push_repository, secret, paused: row.paused === 1 }
   }
 
   async function accept(
@@ -68,6 +67,7 @@ export function createHooks(
       try {
         const hook = await listening(scheduleId)
         const push = readPush(hook, delivery)
+        if (hook.paused) throw new AppError('push.refused', 'the schedule is paused')
         if (push.isPush) await accept(scheduleId, hook.provider, push)
         return push.isPush
       } catch (error) {

@@ -285,7 +285,9 @@ test('DISC-7: a push to a registered repository scans its new commits; the same 
   await assert.rejects(schedules.receive(made.id, old), { code: 'push.refused' })
   await schedules.change(made.id, { paused: true }, olga)
   const later = github(renewed, 'delivery-6', { after: '4' })
-  await assert.rejects(schedules.receive(made.id, later), { code: 'push.refused' })
+  await assert.rejects(schedules.receive(made.id, later), { code: 'push.refused', detail: /is paused/ })
+  const unsigned = github('not the secret', 'delivery-7', { after: '4' })
+  await assert.rejects(schedules.receive(made.id, unsigned), { code: 'push.refused', detail: /signature/ })
   await assert.rejects(schedules.receive('sch_none', later), { code: 'push.refused' })
   const entries = await store.all<{ type: string }>({
     text: `select type from audit_entries where type = 'push.refused'`,
