@@ -22,6 +22,7 @@ import {
   ask,
   openProxy,
   openTls,
+  openTunnel,
   openUpstream,
   testClock,
   until,
@@ -156,6 +157,25 @@ test('OPS-2: killed, the proxy comes back with the same channels, authority and 
   await until(() => existsSync(way.socketPath))
   await until(async () => (await ask(way).catch(() => undefined)) !== undefined)
   assert.equal((await ask(way)).body, 'key [redacted by Keyward]')
+})
+
+test('SAND-2: what a killed proxy asked is not answered to the next one, which numbers its questions anew', async (t) => {
+  const { proxy, channel, gate } = await openProxy(t)
+  const asked: ((answer: { allow: boolean; reason: string }) => void)[] = []
+  gate.admit = () => new Promise((resolve) => asked.push(resolve))
+  const { socketPath } = await channel({ ...rule, address: '127.0.0.1:1' })
+  const lost = assert.rejects(openTunnel(socketPath, `${apiHost}:443`))
+  await until(() => asked.length === 1)
+  process.kill(proxy.health().pid ?? 0, 'SIGKILL')
+  await lost
+  await until(() => proxy.health().state === 'degraded')
+  const next = await channel({ ...rule, address: '127.0.0.1:1' })
+  const refused = assert.rejects(openTunnel(next.socketPath, `${apiHost}:443`), /403 egress\.denied: no/)
+  await until(() => asked.length === 2)
+  asked[0]?.({ allow: true, reason: '' })
+  await new Promise((resolve) => setImmediate(resolve))
+  asked[1]?.({ allow: false, reason: 'no' })
+  await refused
 })
 
 test(

@@ -5,7 +5,7 @@ import { pathExpression } from '@keyward/contract'
 import { AppError, type Clock, type Log, reasonOf, Secret } from '../core/index.ts'
 import type { EgressRule } from './destination.ts'
 import { type ChannelOwner, createAnswerer, type Gate } from './gate.ts'
-import { type AuthorityState, defaultLimits, type Limits, type ToServer } from './messages.ts'
+import { type AuthorityState, defaultLimits, type Limits, type ToChild, type ToServer } from './messages.ts'
 import { createSupervisor, type Supervisor } from './supervise.ts'
 
 export type ProxyHealth = {
@@ -136,15 +136,18 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
     channel.opened.resolve({ socketPath: channel.socketPath, caPem: certificatePem })
   }
 
-  const reply = async (supervisor: Supervisor, message: ToServer & { kind: 'ask' }): Promise<void> => {
+  const reply = async (
+    message: ToServer & { kind: 'ask' },
+    send: (reply: ToChild) => void,
+  ): Promise<void> => {
     const asker = channels.get(message.ask.sandboxId)
     const over = { refusal: { code: 'egress.denied', reason: 'The sandbox has ended.' } } as const
     const given = asker ? await answer(asker, message.question, message.ask) : over
-    supervisor.send({ kind: 'reply', id: message.id, reply: given })
+    send({ kind: 'reply', id: message.id, reply: given })
   }
 
-  const hear = (supervisor: Supervisor, message: Exclude<ToServer, { kind: 'ready' }>): void => {
-    if (message.kind === 'ask') void reply(supervisor, message)
+  const hear = (message: Exclude<ToServer, { kind: 'ready' }>, send: (reply: ToChild) => void): void => {
+    if (message.kind === 'ask') void reply(message, send)
     else if (message.kind === 'opened') opened(message.sandboxId, message.authority)
     else if (message.kind === 'closed') channels.get(message.sandboxId)?.closed?.resolve()
     else {
@@ -196,7 +199,7 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
         onLost() {
           for (const { closed } of channels.values()) closed?.resolve()
         },
-        onMessage: (message) => hear(supervisor, message),
+        onMessage: hear,
       })
       running = { supervisor, runtimeDir }
     },

@@ -22,7 +22,8 @@ type Needs = {
   runtimeDir: string
   onReady(): void
   onLost(): void
-  onMessage(message: Exclude<ToServer, { kind: 'ready' }>): void
+  /** `answer` reaches the very child that asked: the next one numbers its questions anew. */
+  onMessage(message: Exclude<ToServer, { kind: 'ready' }>, answer: (message: ToChild) => void): void
 }
 
 /** After this long without a fall, the next one counts as the first. */
@@ -42,7 +43,7 @@ export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMe
       onMessage(message) {
         if (launched !== child) return
         if (message.kind === 'ready') onReady()
-        else onMessage(message)
+        else onMessage(message, launched.send)
       },
       onDiagnostic: (line) => log.warn({ line }, 'egress proxy'),
       onExit(how) {
