@@ -6,7 +6,13 @@ import { busMigrations, createBus } from './bus/index.ts'
 import { createCondition } from './condition.ts'
 import { type Clock, type Log, type Principal, repeat } from './core/index.ts'
 import { createFindings, findingsMigrations } from './findings/index.ts'
-import { agentTaskAction, createEgressGate, createFlows, leakedKeyActions } from './flows/index.ts'
+import {
+  agentTaskAction,
+  createEgressGate,
+  createFlows,
+  leakedKeyActions,
+  watchEgressEnds,
+} from './flows/index.ts'
 import { createIdentity, identityMigrations } from './identity/index.ts'
 import { createKeys } from './keys.ts'
 import { createLend, lendMigrations } from './lend/index.ts'
@@ -187,6 +193,7 @@ export async function createKeyward(needs: Needs) {
     await lend.expireDue()
     await proxy.start()
     stops.unshift(() => proxy.stop())
+    stops.unshift(watchEgressEnds({ bus, proxy }))
     stops.unshift(await flows.watch())
     await approvals.run()
     stops.unshift(() => approvals.stop())

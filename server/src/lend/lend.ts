@@ -100,6 +100,8 @@ export type Used = {
   readonly aws?: AwsSigning | undefined
   /** What this request and its answer may have. */
   readonly bytesLeft?: number | undefined
+  /** When what uses it must have ended. */
+  readonly expiresAt: Date
 }
 
 export type Lend = {

@@ -150,6 +150,7 @@ export function createUse(needs: Needs) {
       leaseId: answer.id,
       prefix: prefixOf(injectionOf(answer)),
       bytesLeft: answer.bytes_left ?? undefined,
+      expiresAt: new Date(answer.expires_at),
       ...(await valueOfLease(claim, answer)),
     }
   }

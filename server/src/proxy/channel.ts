@@ -10,12 +10,15 @@ import type { Ask, AuthorityState, OpenChannel, Report } from './messages.ts'
 import { createPatterns } from './redact.ts'
 import { type Lookup, machineLookup } from './route.ts'
 import { createAdmit, terminate } from './tunnel.ts'
+import { createUnderway } from './underway.ts'
 import { createAuthority } from './x509.ts'
 
 /** The way out of one sandbox: a Unix socket that only this sandbox has, and everything that happens behind it. */
 export type Channel = {
   readonly authority: AuthorityState
   listen(): Promise<void>
+  /** Ends what uses the lease; without one, every connection. */
+  cut(leaseId: string | null, reason: string): void
   /** Ends every connection; resolves when what happened on them is recorded. */
   close(): Promise<void>
 }
@@ -79,12 +82,13 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     requestTimeout: 0,
     keepAliveTimeout: limits.idleSeconds * 1000,
   }
+  const underway = createUnderway(now)
   const tunnels = new WeakMap<Duplex, Tunnel>()
   const inner = createServer(options)
   serveInside(inner, {
     tunnels,
     report,
-    forward: createForward({ sandboxId, ask, ledger, patterns, limits }),
+    forward: createForward({ sandboxId, ask, ledger, patterns, limits, underway }),
   })
 
   const admit = createAdmit({ sandboxId, allow, ask, ledger, lookup, limits })
@@ -114,9 +118,12 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   const outer = createServer(options)
   outer.maxConnections = limits.connections
   const sockets = serveOutside(outer, { report, connect })
+  const disconnect = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   function shut(): void {
     outer.close()
-    for (const socket of sockets) socket.destroy()
+    disconnect()
   }
 
   return {
@@ -128,6 +135,10 @@ export function createChannel({ open, ask, now }: Needs): Channel {
         // The folder is closed to everybody else; a sandbox of another user reaches the socket by its mount alone.
         outer.listen({ path: socketPath, readableAll: true, writableAll: true }, resolve)
       })
+    },
+    cut(leaseId, reason) {
+      underway.cut(leaseId, reason)
+      if (leaseId === null) disconnect()
     },
     async close() {
       shut()

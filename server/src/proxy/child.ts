@@ -54,6 +54,7 @@ export function begin(): (message: ToChild) => void {
   return (message) => {
     if (message.kind === 'open') void open(message.channel)
     else if (message.kind === 'close') void close(message.sandboxId)
+    else if (message.kind === 'cut') channels.get(message.sandboxId)?.cut(message.leaseId, message.reason)
     else reply(message.id, message.reply)
   }
 }

@@ -20,11 +20,15 @@ export type Exchange = (parts: RequestParts, asked: Asked) => Promise<Exchanged 
 const misuse: readonly Code[] = ['lease.not_found', 'egress.denied', 'policy.denied']
 
 export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
-  const note = ({ value, aws, leaseId, bytesLeft }: Questions['resolve']['answer'], tally: Tally): void => {
+  const note = (
+    { value, aws, leaseId, bytesLeft, expiresAt }: Questions['resolve']['answer'],
+    tally: Tally,
+  ): void => {
     patterns.add(value)
     if (aws?.sessionToken) patterns.add(aws.sessionToken)
     if (leaseId !== null) tally.leaseIds.push(leaseId)
     tally.bytesAllowed = Math.min(tally.bytesAllowed, bytesLeft ?? Number.POSITIVE_INFINITY)
+    if (expiresAt && !(tally.expiresAt && tally.expiresAt < expiresAt)) tally.expiresAt = expiresAt
   }
 
   /** One placeholder's value, which is looked for in every answer from here on. */

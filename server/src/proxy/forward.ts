@@ -10,6 +10,7 @@ import { placeholderWatch } from './placeholders.ts'
 import { createPrepare, inUnreadBody } from './prepare.ts'
 import type { Patterns } from './redact.ts'
 import { sign } from './sigv4.ts'
+import type { Passage, Underway } from './underway.ts'
 import { meter, newTally, overBudget, relay, sendTo, type Tally, unreachable } from './upstream.ts'
 
 type Needs = {
@@ -19,6 +20,7 @@ type Needs = {
   /** Everything lent to this sandbox so far. */
   readonly patterns: Patterns
   readonly limits: Limits
+  readonly underway: Underway
 }
 /** Resolves when the request is under way or refused. */
 export type Forward = (
@@ -28,13 +30,21 @@ export type Forward = (
   expectsContinue: boolean,
 ) => Promise<void>
 
-type Passing = { request: IncomingMessage; response: ServerResponse; tally: Tally; tunnel: Tunnel }
+type Passing = {
+  request: IncomingMessage
+  response: ServerResponse
+  tally: Tally
+  tunnel: Tunnel
+  passage: Passage
+}
 
 const unavailable: Refusal = {
   code: 'audit.unavailable',
   reason:
     'What was done before could not be recorded, so nothing more is let through. See the server’s health.',
 }
+
+const ended = (reason: string): Verdict => ({ code: 'lease.ended', reason })
 
 const undated: Verdict = {
   code: 'request.invalid',
@@ -49,6 +59,13 @@ function fail({ response, tally }: Passing, refusal: Verdict, outcome: Tally['ou
   refuse(response, refusal)
 }
 
+/** What the leases of a request say against it, once they are known. */
+function lateRefusal({ passage, tally }: Passing, { body }: Exchanged): Verdict | undefined {
+  const over = passage.use(tally.leaseIds, tally.expiresAt)
+  if (over !== undefined) return ended(over)
+  return (body?.length ?? 0) > tally.bytesAllowed ? overBudget : undefined
+}
+
 /** Sends a body on as it comes; what must not pass ends both sides. */
 function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void {
   const { request, tally } = passing
@@ -61,7 +78,7 @@ function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void
   })
 }
 
-export function createForward({ sandboxId, ask, ledger, patterns, limits }: Needs): Forward {
+export function createForward({ sandboxId, ask, ledger, patterns, limits, underway }: Needs): Forward {
   const prepare = createPrepare(createExchange({ sandboxId, ask, patterns }), limits)
 
   /** As they go out; undefined when they cannot be signed. */
@@ -104,14 +121,16 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
       if (expectsContinue) response.writeContinue()
     })
     if ('code' in parts) return fail(passing, parts)
+    const late = lateRefusal(passing, parts)
+    if (late) return fail(passing, late)
     const headers = headersOf(passing, parts)
     if (!headers) return fail(passing, undated)
-    if ((parts.body?.length ?? 0) > passing.tally.bytesAllowed) return fail(passing, overBudget)
     if (!response.destroyed) pass(passing, parts, headers)
   }
 
-  const recordAtEnd = ({ request, response, tunnel, tally }: Passing): void => {
+  const recordAtEnd = ({ request, response, tunnel, tally, passage }: Passing): void => {
     response.once('close', () => {
+      passage.end()
       if (!response.writableFinished && tally.reason === null) {
         tally.outcome = 'failed'
         tally.reason = 'The client left before the end of the answer.'
@@ -119,13 +138,14 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits }: Need
       const { method = '', url = '' } = request
       const path = pathOf(url).slice(0, 1024)
       const status = response.headersSent ? response.statusCode : null
-      const { bytesAllowed: _, ...told } = tally
+      const { bytesAllowed: _, expiresAt: __, ...told } = tally
       void ledger.report({ ...tunnel.route.authority, sandboxId, method, path, status, ...told })
     })
   }
 
   return async (request, response, tunnel, expectsContinue) => {
-    const passing = { request, response, tunnel, tally: newTally() }
+    const passage = underway.begin((reason) => fail(passing, ended(reason)))
+    const passing: Passing = { request, response, tunnel, tally: newTally(), passage }
     recordAtEnd(passing)
     try {
       await serve(passing, expectsContinue)

@@ -28,6 +28,7 @@ type Lent = {
   readonly value: Secret
   readonly leaseId?: string
   readonly bytesLeft?: number | undefined
+  readonly expiresAt?: Date | undefined
   /** What stands in front of the placeholder, and is exchanged with it. */
   readonly prefix?: string
   /** With it, `value` is a key to sign with, and never sent. */
@@ -77,7 +78,7 @@ export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answer
     admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
     async resolve({ owner, values, onLent }, claim) {
-      const { value, leaseId, prefix, aws, bytesLeft } = await gate.resolve({ ...claim, ...owner })
+      const { value, leaseId, prefix, aws, bytesLeft, expiresAt } = await gate.resolve({ ...claim, ...owner })
       const sessionToken = aws?.sessionToken
       for (const [name, known] of Object.entries({ value, sessionToken })) {
         if (!known) continue
@@ -88,6 +89,7 @@ export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answer
         value: value.reveal(),
         leaseId: leaseId ?? null,
         bytesLeft: bytesLeft ?? null,
+        expiresAt: expiresAt ?? null,
         prefix: prefix ?? '',
         aws: aws ? { accessKeyId: aws.accessKeyId, sessionToken: sessionToken?.reveal() ?? null } : null,
       }

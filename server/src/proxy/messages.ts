@@ -92,6 +92,8 @@ export type Questions = {
       leaseId: string | null
       /** What request and answer together may have; null without a limit. */
       bytesLeft: number | null
+      /** What still uses it then is cut. */
+      expiresAt: Date | null
       prefix: string
       aws: Pick<Signing, 'accessKeyId' | 'sessionToken'> | null
     }
@@ -111,6 +113,13 @@ export type Ask = <Q extends Question>(question: Q, ask: Questions[Q]['ask']) =>
 export type ToChild =
   | { readonly kind: 'open'; readonly channel: OpenChannel }
   | { readonly kind: 'close'; readonly sandboxId: string }
+  /** Ends what uses the lease; without one, every connection of the sandbox. */
+  | {
+      readonly kind: 'cut'
+      readonly sandboxId: string
+      readonly leaseId: string | null
+      readonly reason: string
+    }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: Reply<Question> }
 
 export type ToServer =

@@ -21,6 +21,8 @@ export type Proxy = {
   start(): Promise<void>
   /** A way out for one sandbox. `socketPath` is for that sandbox alone: whoever can connect to it is the sandbox. */
   open(channel: ChannelOwner & { allow: readonly EgressRule[]; onLent?: OnLent }): Promise<Opened>
+  /** Ends what uses the lease, or every connection of the agent, and records the reason. What comes after is judged anew. */
+  cut(which: { readonly leaseId: string } | { readonly agentId: string }, reason: string): void
   /** Ends its connections; resolves when everything that happened on them is recorded. */
   close(sandboxId: string): Promise<void>
   stop(): Promise<void>
@@ -218,6 +220,13 @@ export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs
       } catch (error) {
         await close(sandboxId)
         throw error
+      }
+    },
+    cut(which, reason) {
+      const leaseId = 'leaseId' in which ? which.leaseId : null
+      for (const { owner } of channels.values()) {
+        if ('agentId' in which && which.agentId !== owner.agentId) continue
+        running?.supervisor.send({ kind: 'cut', sandboxId: owner.sandboxId, leaseId, reason })
       }
     },
     close,

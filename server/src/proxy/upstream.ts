@@ -18,6 +18,8 @@ export type Tally = {
   redactions: number
   /** Of both directions together; what the leases of this request have left. */
   bytesAllowed: number
+  /** When the first of the leases of this request ends. */
+  expiresAt: Date | undefined
 }
 
 export const overBudget: Refusal & { readonly outcome?: never } = {
@@ -36,6 +38,7 @@ export const newTally = (): Tally => ({
   bytesIn: 0,
   redactions: 0,
   bytesAllowed: Number.POSITIVE_INFINITY,
+  expiresAt: undefined,
 })
 
 type Way = 'bytesOut' | 'bytesIn'

@@ -56,7 +56,15 @@ export type TestGate = Gate & {
   readonly lookups: string[]
   readonly leases: Map<
     string,
-    { value: string; host: string; ended?: boolean; prefix?: string; aws?: Aws; bytesLeft?: number }
+    {
+      value: string
+      host: string
+      ended?: boolean
+      prefix?: string
+      aws?: Aws
+      bytesLeft?: number
+      expiresAt?: Date
+    }
   >
   readonly denied: Set<string>
   readonly names: Map<string, string[]>
@@ -90,8 +98,8 @@ export function createTestGate(): TestGate {
       if (!lease) throw new AppError('lease.not_found')
       if (lease.host !== claim.host) throw new AppError('egress.denied', 'The lease is for another host.')
       if (lease.ended) throw new AppError('lease.ended')
-      const { prefix, bytesLeft } = lease
-      const more = { ...(prefix === undefined ? {} : { prefix }), bytesLeft }
+      const { prefix, bytesLeft, expiresAt } = lease
+      const more = { ...(prefix === undefined ? {} : { prefix }), bytesLeft, expiresAt }
       if (lease.aws && claim.signing)
         return { ...signingOf(lease.value, claim.signing, lease.aws), leaseId: 'lease_1' }
       return { value: new Secret(lease.value), leaseId: 'lease_1', ...more }
