@@ -1,0 +1,167 @@
+import { constants } from 'node:os'
+import type { Duplex, Readable } from 'node:stream'
+import { AppError, type Clock, reasonOf } from '../core/index.ts'
+import { createFrameReader, type HostFrame, isBrokenPipe, sendFrame } from './frames.ts'
+import { createOutput, type Output } from './output.ts'
+import type { SandboxLimit, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
+import { type Received, receive, sendWorkspace } from './workspace.ts'
+
+/** A sandbox that its driver has started: its guest waits for the first frame. */
+export type Started = {
+  /** Frames go both ways. */
+  channel: Duplex
+  stdout: Readable
+  stderr: Readable
+  /** Resolves when every process of the sandbox is gone. */
+  gone: Promise<Status>
+  /** Ends every process of the sandbox; may be called again. */
+  end(): void
+  /** Watches what no limit of the kernel bounds as a whole; returns what stops it. */
+  watch(onLimit: (limit: SandboxLimit) => void): () => void
+  /** Asked once, after the end. */
+  usage(): Promise<{ outOfMemory: boolean; outOfProcesses: boolean }>
+}
+
+/** The exit of the program that holds the sandbox; 128 + n for a command that signal n ended. */
+export type Status = { code: number | null; signal: string | null }
+
+type Order = Omit<Extract<HostFrame, { kind: 'order' }>, 'kind' | 'handBack' | 'command'>
+
+/** What a driver adds to the specification. */
+type Terms = { clock: Clock; order: Order }
+
+type Verdict = { limit: SandboxLimit | null; cancelled: boolean; started: boolean }
+
+/** Speaks with the guest of a sandbox until the sandbox is gone. Call it in the turn of the event loop that started it. */
+export async function follow(
+  { clock, order }: Terms,
+  spec: SandboxSpec,
+  watch: SandboxWatch,
+  sandbox: Started,
+): Promise<SandboxResult> {
+  const { limits } = spec
+  const { gone } = sandbox
+  // It is awaited below, after the conversation; until then a failure is not an unhandled one.
+  gone.catch(() => undefined)
+  const startedAt = clock.now().getTime()
+  const verdict: Verdict = { limit: null, cancelled: false, started: false }
+  const end = (limit: SandboxLimit | null) => {
+    verdict.limit ??= limit
+    sandbox.end()
+  }
+  const cancel = () => {
+    verdict.cancelled = true
+    end(null)
+  }
+  const output = createOutput({
+    outputBytes: limits.outputBytes,
+    newFilter: watch.newFilter,
+    onOutput: watch.onOutput,
+    onFlood: () => end('output'),
+  })
+  output.attach('stdout', sandbox.stdout)
+  output.attach('stderr', sandbox.stderr)
+  const stops = [
+    clock.after(limits.wallSeconds * 1000, () => end('wall')),
+    sandbox.watch(end),
+    () => watch.signal?.removeEventListener('abort', cancel),
+  ]
+  watch.signal?.addEventListener('abort', cancel, { once: true })
+  if (watch.signal?.aborted) cancel()
+  try {
+    const received = await converse(spec, order, sandbox, verdict).finally(() => gone)
+    const status = await gone
+    const usage = await sandbox.usage()
+    if (usage.outOfMemory) verdict.limit ??= 'memory'
+    if (usage.outOfProcesses) verdict.limit ??= 'processes'
+    const durationMs = clock.now().getTime() - startedAt
+    return resultOf({ received, status, verdict, durationMs, output })
+  } finally {
+    for (const stop of stops) stop()
+  }
+}
+
+/** Tells the guest what to do, fills its workspace, and listens until it ends. */
+async function converse(
+  spec: SandboxSpec,
+  order: Order,
+  { channel, end }: Started,
+  verdict: Verdict,
+): Promise<Received> {
+  channel.on('error', () => undefined)
+  const { workspaceOut, limits } = spec
+  const listening = receive({
+    frames: createFrameReader(channel),
+    target: workspaceOut,
+    diskBytes: limits.diskBytes,
+    onStarted: () => {
+      verdict.started = true
+    },
+  })
+  try {
+    const [received] = await Promise.all([listening, instruct(channel, spec, order)])
+    if (received.exit) end()
+    return received
+  } catch (error) {
+    end()
+    // What ended the sandbox is the answer, not how the channel broke when it did.
+    if (verdict.limit || verdict.cancelled) return { exit: undefined, leftBehind: [], full: false }
+    throw error instanceof AppError
+      ? error
+      : new AppError('sandbox.failed', reasonOf(error), { cause: error })
+  } finally {
+    channel.destroy()
+  }
+}
+
+async function instruct(channel: Duplex, spec: SandboxSpec, order: Order): Promise<void> {
+  const { command, workspace, workspaceOut, limits } = spec
+  try {
+    await sendFrame(channel, { kind: 'order', command, handBack: workspaceOut !== undefined, ...order })
+    if (workspace !== undefined) await sendWorkspace(channel, workspace, limits.diskBytes)
+    await sendFrame(channel, { kind: 'end' })
+  } catch (error) {
+    // A guest that went away says why by its exit; everything else is ours to report.
+    if (!channel.destroyed && !isBrokenPipe(error)) throw error
+  }
+}
+
+type Facts = { received: Received; status: Status; verdict: Verdict; durationMs: number; output: Output }
+
+function resultOf({ received, status, verdict, durationMs, output }: Facts): SandboxResult {
+  const { cancelled, started } = verdict
+  const stderrTail = output.tail('stderr')
+  if (!started && !cancelled && !verdict.limit) {
+    const said = stderrTail.trim().slice(-600) || `it ended with ${status.signal ?? status.code}`
+    throw new AppError('sandbox.failed', `The sandbox did not start: ${said}`)
+  }
+  const exit = received.exit
+    ? { code: received.exit.code, signal: received.exit.signal }
+    : outsideStatus(status)
+  return {
+    exitCode: exit.code,
+    signal: exit.signal,
+    durationMs,
+    limit: verdict.limit ?? limitOf(exit) ?? (received.full ? 'disk' : null),
+    cancelled,
+    stdoutTail: output.tail('stdout'),
+    stderrTail,
+    leftBehind: received.leftBehind,
+  }
+}
+
+/** Bubblewrap answers 128 + n for a command that signal n ended. */
+function outsideStatus({ code, signal }: Status): Status {
+  if (code === null || code <= 128) return { code, signal }
+  return { code: null, signal: signalName(code - 128) ?? signal }
+}
+
+const signalName = (number: number): string | undefined =>
+  Object.entries(constants.signals).find(([, value]) => value === number)?.[0]
+
+/** The kernel ends a process by these signals; a shell around it answers 128 + n. */
+function limitOf({ code, signal }: Status): SandboxLimit | null {
+  const name = signal ?? (code !== null && code > 128 ? signalName(code - 128) : undefined)
+  if (name === 'SIGXCPU') return 'cpu'
+  return name === 'SIGXFSZ' ? 'disk' : null
+}
