@@ -17,6 +17,7 @@ import { connect as connectTls } from 'node:tls'
 import { Secret, silentLog, systemClock } from '../server/src/core/index.ts'
 import { createAuthority, createProxy } from '../server/src/proxy/index.ts'
 import { circumstances, median, print, rounded } from './support/figures.ts'
+import { processorSeconds } from './support/servers.ts'
 
 const [requests = 2000, connections = 16, megabytes = 256] = process.argv.slice(2).map(Number)
 const host = 'api.example.test'
@@ -115,6 +116,7 @@ async function measure({ open, path, headers }: Way) {
   alone.destroy()
   const many = agentOf(open, connections)
   let left = requests
+  const spent = processorSeconds(proxy.health().pid ?? 0)
   const begun = performance.now()
   const worker = async (): Promise<void> => {
     while (left-- > 0) await ask(many, path, headers)
@@ -122,7 +124,12 @@ async function measure({ open, path, headers }: Way) {
   await Promise.all(Array.from({ length: connections }, worker))
   const seconds = (performance.now() - begun) / 1000
   many.destroy()
-  return { p50Milliseconds: rounded(median(times), 3), requestsPerSecond: rounded(requests / seconds) }
+  const proxySeconds = processorSeconds(proxy.health().pid ?? 0) - spent
+  return {
+    p50Milliseconds: rounded(median(times), 3),
+    requestsPerSecond: rounded(requests / seconds),
+    proxyMicroseconds: rounded((proxySeconds / requests) * 1e6),
+  }
 }
 
 const residentMegabytes = (): number =>

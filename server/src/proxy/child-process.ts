@@ -39,7 +39,7 @@ const flagsFor = (runtimeDir: string): string[] => [
   `--allow-fs-write=${runtimeDir}/*`,
   '--use-system-ca',
   '--max-old-space-size=64',
-  '--max-semi-space-size=1',
+  '--max-semi-space-size=4',
   '--disable-warning=SecurityWarning',
 ]
 

@@ -6,7 +6,7 @@ import { exchange, fitsHeader, type RequestParts } from './placeholders.ts'
 import { placesIn } from './places.ts'
 import { type Patterns, shortestValue } from './redact.ts'
 import { type Signing, signatureIn } from './sigv4.ts'
-import type { Tally } from './upstream.ts'
+import type { Tally } from './tally.ts'
 
 type Needs = { readonly sandboxId: string; readonly ask: Ask; readonly patterns: Patterns }
 type Asked = { readonly request: IncomingMessage; readonly tunnel: Tunnel; readonly tally: Tally }

@@ -9,9 +9,11 @@ import type { Ask, Limits, Refusal } from './messages.ts'
 import { placeholderWatch } from './placeholders.ts'
 import { createPrepare, inUnreadBody } from './prepare.ts'
 import type { Patterns } from './redact.ts'
+import { relay } from './relay.ts'
 import { sign } from './sigv4.ts'
+import { meter, newTally, overBudget, type Tally } from './tally.ts'
 import type { Passage, Underway } from './underway.ts'
-import { meter, newTally, overBudget, relay, sendTo, type Tally, unreachable } from './upstream.ts'
+import { sendTo, unreachable } from './upstream.ts'
 
 type Needs = {
   readonly sandboxId: string
@@ -69,7 +71,7 @@ function lateRefusal({ passage, tally }: Passing, { body }: Exchanged): Verdict 
 /** Sends a body on as it comes; what must not pass ends both sides. */
 function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void {
   const { request, tally } = passing
-  const counted = meter(tally, 'bytesOut', limits.requestBodyBytes, (why) =>
+  const counted = meter(tally, limits.requestBodyBytes, (why) =>
     fail(passing, why === 'budget' ? overBudget : tooLarge(limits)),
   )
   const watched = placeholderWatch(() => fail(passing, inUnreadBody(limits)))

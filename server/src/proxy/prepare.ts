@@ -5,7 +5,7 @@ import type { Tunnel, Verdict } from './judge.ts'
 import type { Limits } from './messages.ts'
 import { isTextual, placeholdersIn } from './placeholders.ts'
 import { payloadOf, signatureIn } from './sigv4.ts'
-import type { Tally } from './upstream.ts'
+import type { Tally } from './tally.ts'
 
 /** Reads as much of a request as must be known before its head is sent, and exchanges the placeholders in it. */
 export type Prepare = (asked: Asked, onContinue: () => void) => Promise<Exchanged | Verdict>

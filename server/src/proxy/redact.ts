@@ -1,4 +1,3 @@
-import { Transform } from 'node:stream'
 import type { Secret } from '../core/index.ts'
 
 /** Stands where a value stood. */
@@ -233,20 +232,4 @@ export function createRedaction(values: readonly Secret[]): Redaction {
 export function redactText(patterns: Patterns, text: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
   const redactor = redactorOf(patterns)
   return Buffer.concat([redactor.push(Buffer.from(text, encoding)), redactor.end()]).toString(encoding)
-}
-
-/** A redactor as a stream. Where a length is promised already, a value found later ends the stream instead. */
-export function redactingStream(redactor: Redactor, { fixedLength }: { fixedLength: boolean }): Transform {
-  const pass = (out: Buffer, done: (error?: Error | null, data?: Buffer) => void): void => {
-    if (fixedLength && redactor.redactions > 0) done(new Error('a value in an answer of fixed length'))
-    else done(null, out.length > 0 ? out : undefined)
-  }
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      pass(redactor.push(chunk), done)
-    },
-    flush(done) {
-      pass(redactor.end(), done)
-    },
-  })
 }

@@ -1,0 +1,93 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, type Readable, type Transform } from 'node:stream'
+import { decodersOf } from './decode.ts'
+import { responseHeaders, valuesOf } from './headers.ts'
+import type { Refusal } from './messages.ts'
+import { type Patterns, redactorOf, redactText } from './redact.ts'
+import { count, overBudget, type Tally } from './tally.ts'
+
+type Answered = {
+  readonly answer: IncomingMessage
+  readonly response: ServerResponse
+  readonly method: string
+  readonly patterns: Patterns
+  readonly tally: Tally
+}
+
+type Body = { readonly decoders: readonly Transform[]; readonly fixedLength: boolean }
+
+const unreadable: Refusal = {
+  code: 'egress.unreachable',
+  reason:
+    'The answer is compressed in a way that cannot be searched for secrets, though it was asked for uncompressed.',
+}
+
+/** Passes the answer on with every known value taken out; returns why not when it cannot be looked through. */
+export function relay(answered: Answered): Refusal | undefined {
+  const { answer, response, method, patterns, tally } = answered
+  const status = answer.statusCode ?? 502
+  const hasBody = method !== 'HEAD' && status !== 204 && status !== 304
+  const coding = valuesOf(answer.rawHeaders, 'content-encoding').join(',')
+  const decoders = hasBody ? decodersOf(coding) : []
+  if (!decoders) return unreadable
+  // Without anything to take out the length can stay, which clients use to show progress and to notice a cut.
+  const lengthKept = !hasBody || (patterns.all.length === 0 && decoders.length === 0)
+  const { headers, redactions } = responseHeaders(answer.rawHeaders, {
+    decoded: decoders.length > 0,
+    lengthKept,
+    patterns,
+  })
+  tally.redactions += redactions
+  response.sendDate = false
+  sendTogether(response)
+  response.writeHead(status, redactText(patterns, answer.statusMessage ?? '', 'latin1'), headers)
+  response.flushHeaders()
+  const fixedLength = lengthKept && valuesOf(headers, 'content-length').length > 0
+  pour(answered, { decoders, fixedLength })
+  return undefined
+}
+
+/**
+ * Sends the body as it comes, no faster than the client takes it. By hand, because a pipeline of streams costs as much as the
+ * request itself.
+ */
+function pour({ answer, response, patterns, tally }: Answered, { decoders, fixedLength }: Body): void {
+  const stop = (outcome: Tally['outcome'], reason: string): void => {
+    if (tally.reason === null) Object.assign(tally, { outcome, reason })
+    response.destroy()
+  }
+  const redactor = redactorOf(patterns, () => {
+    tally.redactions++
+  })
+  /** Whether the client is ready for more. */
+  const send = (out: Buffer): boolean => {
+    if (response.destroyed || out.length === 0) return true
+    if (!fixedLength || redactor.redactions === 0) return response.write(out)
+    stop('failed', 'A value stands in an answer whose length is promised already.')
+    return true
+  }
+  const source: Readable = decoders.at(-1) ?? answer
+  // Its errors are those of its last step, which are heard below.
+  if (decoders.length > 0) pipeline([answer, ...decoders], () => {})
+  answer.on('data', (chunk: Buffer) => {
+    if (!count(tally, 'bytesIn', chunk.length)) stop('denied', overBudget.reason)
+  })
+  source.on('data', (chunk: Buffer) => {
+    if (!send(redactor.push(chunk))) source.pause()
+  })
+  response.on('drain', () => source.resume())
+  source.once('end', () => {
+    send(redactor.end())
+    if (!response.destroyed) response.end()
+  })
+  source.once('error', () => stop('failed', 'The answer broke off, or could not be decompressed.'))
+  // The client has left, which the end of the response tells.
+  response.once('error', () => response.destroy())
+}
+
+/** What is there at once, head and body, goes out in one write: one record of TLS and one packet. */
+function sendTogether(response: ServerResponse): void {
+  const { socket } = response
+  socket?.cork()
+  setImmediate(() => socket?.uncork())
+}
