@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { injection } from './injection.ts'
 import { operation, page, paging, timestamp } from './operation.ts'
 import { pathPatternShape } from './path-pattern.ts'
+import { receipt } from './receipts.ts'
 
 export const agentView = z.object({
   id: z.string(),
@@ -56,6 +57,8 @@ export const leaseView = z.object({
   expiresAt: timestamp,
   endedAt: timestamp.nullable(),
   endReason: z.string().nullable(),
+  /** Null while it is in force, and for leases that ended before receipts were kept. */
+  receipt: receipt.nullable(),
 })
 export type LeaseView = z.output<typeof leaseView>
 
@@ -107,7 +110,12 @@ export const leasesApi = {
     method: 'GET',
     path: '/leases',
     summary: 'Leases, newest first',
-    query: { ...paging, agentId: z.string().optional(), state: leaseView.shape.state.optional() },
+    query: {
+      ...paging,
+      agentId: z.string().optional(),
+      runId: z.string().optional(),
+      state: leaseView.shape.state.optional(),
+    },
     result: page(leaseView),
   }),
   request: operation({

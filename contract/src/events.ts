@@ -91,6 +91,8 @@ export const eventNames = [
   'backup.finished',
   'backup.removed',
   'backup.restored',
+  'lease.receipt',
+  'lease.unproved',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

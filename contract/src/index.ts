@@ -28,6 +28,7 @@ export {
 export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export { pathExpression } from './path-pattern.ts'
+export type { Proof, Receipt } from './receipts.ts'
 export {
   type Risk,
   type RunDetail,

@@ -19,6 +19,10 @@ const authorizationServer = {
   scope: text.optional(),
   /** Where the client's id and secret stand. */
   signIn: z.enum(['basic', 'body']).default('basic'),
+  /** Where a token is revoked (RFC 7009); without it, a token lives until its time is over. */
+  revokeUrl: httpsUrl.optional(),
+  /** Answers 401 to a GET without a valid token: shows whether a revoked one is refused. */
+  probeUrl: httpsUrl.optional(),
   /** A certificate authority of the server's own. */
   caPem: z.string().max(20_000).optional(),
 }
@@ -64,6 +68,8 @@ export const injection = z.discriminatedUnion('kind', [
     scopes: z.array(text).min(1).max(50),
     /** A user of the domain to act for. */
     subject: text.optional(),
+    /** As for the authorization servers above. */
+    probeUrl: httpsUrl.optional(),
     caPem: z.string().max(20_000).optional(),
     prefix,
   }),

@@ -35,6 +35,8 @@ export const systemStatus = z.object({
       error: z.string().nullable(),
     })
     .optional(),
+  /** Leases whose end could not be shown, or was shown not to hold. */
+  leaseProofs: z.object({ unproved: z.int(), oldestAt: timestamp.nullable() }).optional(),
   /** Passwords of databases that could not be changed when their time had come. */
   failingRotations: z.int().optional(),
   /** Scans that come again: how many, those whose last one failed, and what came of them. */

@@ -22,7 +22,7 @@ type Needs = {
   findings: Pick<Findings, 'counts'>
   schedules: Pick<Schedules, 'counts'>
   identity: Pick<Identity, 'countAgents'>
-  lend: Pick<Lend, 'countActive'>
+  lend: Pick<Lend, 'countActive' | 'unproved'>
   proxy: Pick<EgressProxy, 'health'>
   egress: { counts(): NonNullable<SystemStatus['egress']> }
   sandbox: Pick<Sandbox, 'probe'>
@@ -93,6 +93,11 @@ export function createCondition({
     }
   }
 
+  async function proofCondition(): Promise<NonNullable<SystemStatus['leaseProofs']>> {
+    const { count, oldestAt } = await lend.unproved()
+    return { unproved: count, oldestAt: oldestAt?.toISOString() ?? null }
+  }
+
   async function status(): Promise<SystemStatus> {
     const state = await checkStore().then(
       () => 'ok' as const,
@@ -111,6 +116,7 @@ export function createCondition({
       proxy: { health: proxy.health().state },
       counts: await counts(),
       vaultLeases: await leaseCondition(),
+      leaseProofs: await proofCondition(),
       failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),
       schedules: await scheduleCondition(),
@@ -129,6 +135,10 @@ export function createCondition({
     if (count > 0)
       problems['leases'] =
         `${count} leases of the vault have not ended when they should have, the oldest ${oldestAt?.toISOString()}`
+    const { unproved, oldestAt: since } = await proofCondition()
+    if (unproved > 0)
+      problems['lease receipts'] =
+        `the end of ${unproved} leases could not be shown, or does not hold, the oldest since ${since}`
     const [rotation, ...others] = vault.failingRotations()
     if (rotation)
       problems['rotations'] =

@@ -10,12 +10,13 @@ import {
   agentTaskAction,
   createEgressGate,
   createFlows,
+  createProxyProbe,
   leakedKeyActions,
   watchEgressEnds,
 } from './flows/index.ts'
 import { createIdentity, identityMigrations } from './identity/index.ts'
 import { createKeys } from './keys.ts'
-import { createLend, lendMigrations } from './lend/index.ts'
+import { createLend, lendMigrations, type Probe } from './lend/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createBubblewrapDriver, createSandbox } from './sandbox/index.ts'
@@ -111,7 +112,8 @@ export async function createKeyward(needs: Needs) {
     sources,
     version,
   })
-  const lend = createLend({ store, audit, bus, clock, log, policy, identity, vault })
+  const probesFor = (): readonly Probe[] => [proxyProbe]
+  const lend = createLend({ store, audit, bus, clock, log, policy, identity, vault, probesFor })
   const sandbox = createSandbox({
     driver: createBubblewrapDriver({
       clock,
@@ -129,6 +131,7 @@ export async function createKeyward(needs: Needs) {
     clock,
     dataDir,
   })
+  const proxyProbe = createProxyProbe({ proxy })
   // Workflow asks approvals, and approvals tell workflow: the gate closes the circle.
   const gate: ApprovalGate = {
     request: (tx, question) => approvals.request(tx, question),
@@ -211,6 +214,14 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(
       repeat({ clock, log }, { name: 'lease expiry', milliseconds: 2000, work: () => lend.expireDue() }),
     )
+    const stopProving = repeat(
+      { clock, log },
+      { name: 'lease receipts', milliseconds: 2000, work: () => lend.proveDue() },
+    )
+    stops.unshift(async () => {
+      stopProving()
+      await lend.settled()
+    })
     stops.unshift(
       repeat({ clock, log }, { name: 'audit anchor', milliseconds: 5000, work: () => audit.anchor() }),
     )

@@ -18,6 +18,7 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     ...workflowMigrations,
     ...approvalsMigrations,
   ])
+  let unproved: { count: number; oldestAt: Date | null } = { count: 0, oldestAt: null }
   const { status, health } = createCondition({
     store,
     clock,
@@ -39,7 +40,7 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
       }),
     },
     identity: { countAgents: async () => 0 },
-    lend: { countActive: async () => new Map() },
+    lend: { countActive: async () => new Map(), unproved: async () => unproved },
     proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },
     egress: { counts: () => ({ allowed: 3, denied: 2, misused: 1, failed: 0 }) },
     sandbox: { probe: async () => Object.assign(Object.create(null), { level: 'none', reasons: [] }) },
@@ -48,6 +49,13 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     new RegExp(`^keyward_${name} (.*)$`, 'm').exec(renderMetrics(await status(), 0))?.[1]
 
   assert.equal(await metric('egress_requests_total{outcome="misused"}'), '1')
+  unproved = { count: 2, oldestAt: clock.now() }
+  assert.match(
+    (await health()).problems['lease receipts'] ?? '',
+    /^the end of 2 leases .* since 2026-01-01T00:00/,
+  )
+  assert.equal(await metric('lease_ends_unproved'), '2')
+  unproved = { count: 0, oldestAt: null }
   await granted(root)
   await granted(root)
   assert.equal((await health()).state, 'ok')

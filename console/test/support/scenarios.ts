@@ -1,6 +1,7 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import type { AuditHead } from '@keyward/contract'
 import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
+import * as lent from './agent-fixtures.ts'
 import { type Handlers, type Input, Refusal } from './console-server.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
 import * as data from './fixtures.ts'
@@ -39,24 +40,24 @@ export function fullHandlers(): Handlers {
     }),
     'secrets.reveal': () => ({ value: data.revealedValue }),
     ...fullVault(),
-    'agents.list': () => pageOf(data.agents),
+    'agents.list': () => pageOf(lent.agents),
     'agents.register': ({ name, description }) => ({
-      agent: { ...data.agents[1], id: 'agt_9', name, description },
+      agent: { ...lent.agents[1], id: 'agt_9', name, description },
       apiKey: data.agentKey,
     }),
     'agents.quarantine': ({ agentId }) => ({
-      ...found(data.agents, agentId, 'agent.not_found'),
+      ...found(lent.agents, agentId, 'agent.not_found'),
       state: 'quarantined',
     }),
     'agents.activate': ({ agentId }) => ({
-      ...found(data.agents, agentId, 'agent.not_found'),
+      ...found(lent.agents, agentId, 'agent.not_found'),
       state: 'active',
     }),
-    'leases.list': ({ agentId }) => pageOf(data.leases.filter((lease) => lease.agentId === agentId)),
-    'leases.revoke': () => ({ ...data.leases[0], state: 'revoked' }),
-    'grants.list': ({ agentId }) => pageOf(data.grants.filter((grant) => grant.agentId === agentId)),
-    'grants.end': () => ({ ...data.grants[0], state: 'ended' }),
-    'egress.explain': () => data.egressExplanation,
+    'leases.list': ({ agentId }) => pageOf(lent.leases.filter((lease) => lease.agentId === agentId)),
+    'leases.revoke': () => ({ ...lent.leases[0], state: 'revoked' }),
+    'grants.list': ({ agentId }) => pageOf(lent.grants.filter((grant) => grant.agentId === agentId)),
+    'grants.end': () => ({ ...lent.grants[0], state: 'ended' }),
+    'egress.explain': () => lent.egressExplanation,
     'audit.list': (input) => auditPage(chain, input),
     'audit.head': () => headOf(chain),
   }

@@ -160,6 +160,7 @@ test('LEND-2: a lease is asked for with its destinations; the placeholder is all
       expiresAt: at,
       endedAt: null,
       endReason: null,
+      receipt: null,
     },
   }))
   const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })

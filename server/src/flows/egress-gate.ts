@@ -6,6 +6,7 @@ import type { Lend } from '../lend/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { EgressRecord, Gate } from '../proxy/index.ts'
 import type { Store } from '../store/index.ts'
+import { isProbe } from './lease-probe.ts'
 
 type Needs = {
   policy: Pick<Policy, 'decide'>
@@ -16,7 +17,7 @@ type Needs = {
   store: Pick<Store, 'write'>
 }
 
-/** Requests since the server started, by what became of them. */
+/** Requests of sandboxes since the server started, by what became of them. */
 type EgressGate = Gate & { counts(): Readonly<Record<EgressRecord['outcome'], number>> }
 
 /** What the egress proxy may ask of the server: policy before a name is looked up, a lease before a value, audit for all. */
@@ -55,7 +56,7 @@ export function createEgressGate({ policy, identity, lend, audit, bus, store }: 
           const { type, target: subject, actor: agent } = told
           if (isAlert) await bus.publish(tx, { type, subject, data: { agent } })
         })
-      counts[entry.outcome]++
+      if (!isProbe(entry.sandboxId)) counts[entry.outcome]++
     },
   }
 }

@@ -5,7 +5,7 @@ const rank = { ok: 1, degraded: 0.5, failing: 0 } as const
 /** Prometheus text format: https://prometheus.io/docs/instrumenting/exposition_formats/ . Counts and states only, no names. */
 export function renderMetrics(status: SystemStatus, memoryBytes: number): string {
   const lines: string[] = []
-  const gauge = (name: string, help: string, value: number): void => {
+  const gauge: Gauge = (name, help, value) => {
     lines.push(`# HELP keyward_${name} ${help}`, `# TYPE keyward_${name} gauge`, `keyward_${name} ${value}`)
   }
   gauge('vault_sealed', 'Whether the vault is sealed.', status.vault.sealed ? 1 : 0)
@@ -20,20 +20,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   gauge('runs_active', 'Runs that have not ended.', status.counts.activeRuns)
   gauge('agents', 'Registered agents.', status.counts.agents)
   gauge('leases_active', 'Leases that are in force.', status.counts.activeLeases)
-  if (status.vaultLeases) {
-    gauge('vault_leases', "Leases of the vault's engines.", status.vaultLeases.count)
-    gauge(
-      'vault_lease_revocation_backlog',
-      'Leases that should have ended and have not.',
-      status.vaultLeases.backlog,
-    )
-    const oldest = status.vaultLeases.oldestAt
-    gauge(
-      'vault_lease_revocation_oldest_timestamp_seconds',
-      'When the oldest of them should have ended; 0 when there is none.',
-      oldest === null ? 0 : Date.parse(oldest) / 1000,
-    )
-  }
+  leaseGauges(status, gauge)
   gauge(
     'vault_rotations_failing',
     'Passwords of databases that could not be changed in time.',
@@ -62,6 +49,25 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   }
   gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
   return `${lines.join('\n')}\n`
+}
+
+type Gauge = (name: string, help: string, value: number) => void
+
+function leaseGauges({ vaultLeases, leaseProofs }: SystemStatus, gauge: Gauge): void {
+  gauge(
+    'lease_ends_unproved',
+    'Leases whose end could not be shown, or was shown not to hold.',
+    leaseProofs?.unproved ?? 0,
+  )
+  if (!vaultLeases) return
+  const { count, backlog, oldestAt } = vaultLeases
+  gauge('vault_leases', "Leases of the vault's engines.", count)
+  gauge('vault_lease_revocation_backlog', 'Leases that should have ended and have not.', backlog)
+  gauge(
+    'vault_lease_revocation_oldest_timestamp_seconds',
+    'When the oldest of them should have ended; 0 when there is none.',
+    oldestAt === null ? 0 : Date.parse(oldestAt) / 1000,
+  )
 }
 
 function egressLines(egress: SystemStatus['egress']): string[] {

@@ -6,3 +6,4 @@ export {
   type NewGrant,
 } from './lend.ts'
 export { lendMigrations } from './lend-store.ts'
+export { type Probe, type ProbedLease, unanswered } from './receipts.ts'

@@ -17,6 +17,7 @@ import {
   liveGrants,
   spendGrant,
 } from './lend-store.ts'
+import { keepPlaceholder } from './receipts.ts'
 
 type Refused = { readonly refused: AppError; readonly entry: EntryInput }
 
@@ -49,6 +50,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
     }
     const { row, placeholder } = newLease(request, agent.name, grant)
     await insertLease(tx, row)
+    await keepPlaceholder(tx, vault.sealed, row.id, placeholder)
     const target = `lease:${row.id}`
     const detail = { expiresAt: new Date(row.expires_at).toISOString(), policies: [...decision.policies] }
     const grantedBy = grant ? { grant: `grant:${grant.id}`, grantedBy: grant.made_by } : {}
@@ -120,6 +122,9 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       last_used_at: null,
       ended_at: null,
       end_reason: null,
+      receipt: null,
+      probe_attempts: null,
+      probe_due_at: null,
     }
     return { row, placeholder: prefixOf(injectionOf(row)) + placeholder }
   }

@@ -40,6 +40,20 @@ export const lendMigrations: readonly Migration[] = [
       `alter table leases add column bytes_left ${int8}`,
     ],
   },
+  {
+    id: '0053-receipts',
+    up: ({ int8 }) => [
+      'alter table leases add column receipt text',
+      `alter table leases add column probe_attempts ${int8}`,
+      `alter table leases add column probe_due_at ${int8}`,
+      'create index leases_probe on leases (probe_due_at) where probe_due_at is not null',
+      `create table lend_tokens (
+        id text not null primary key, secret_path text not null, field text not null, how text not null,
+        revoke_url text, probe_url text, minted_at ${int8} not null, expires_at ${int8}, ending_at ${int8}, proof text)`,
+      'create table lend_token_leases (token_id text not null, lease_id text not null, primary key (token_id, lease_id))',
+      'create index lend_token_leases_lease on lend_token_leases (lease_id)',
+    ],
+  },
 ]
 
 export type LeaseRow = {
@@ -68,6 +82,11 @@ export type LeaseRow = {
   last_used_at: number | null
   ended_at: number | null
   end_reason: string | null
+  /** What was last shown of its end, as the contract has it. */
+  receipt: string | null
+  probe_attempts: number | null
+  /** When its end is to be shown, next; null when it has been, and before the end. */
+  probe_due_at: number | null
 }
 
 export type GrantRow = {
@@ -159,14 +178,14 @@ export const endGrants = (tx: Tx, which: Sql, at: number, reason: string): Promi
 
 const leaseColumns = sql`id, placeholder_hash, agent_id, agent_name, run_id, task_id, grant_id, secret_path, field, purpose,
   destinations, injection, state, uses, uses_left, uses_per_minute, minute_at, minute_uses, bytes_left, issued_at, expires_at,
-  last_used_at, ended_at, end_reason`
+  last_used_at, ended_at, end_reason, receipt, probe_attempts, probe_due_at`
 
 export async function insertLease(tx: Tx, row: LeaseRow): Promise<void> {
   await tx.run(sql`insert into leases (${leaseColumns}) values (${row.id}, ${row.placeholder_hash}, ${row.agent_id},
     ${row.agent_name}, ${row.run_id}, ${row.task_id}, ${row.grant_id}, ${row.secret_path}, ${row.field}, ${row.purpose},
     ${row.destinations}, ${row.injection}, ${row.state}, ${row.uses}, ${row.uses_left},
     ${row.uses_per_minute}, ${row.minute_at}, ${row.minute_uses}, ${row.bytes_left}, ${row.issued_at}, ${row.expires_at},
-    ${row.last_used_at}, ${row.ended_at}, ${row.end_reason})`)
+    ${row.last_used_at}, ${row.ended_at}, ${row.end_reason}, ${row.receipt}, ${row.probe_attempts}, ${row.probe_due_at})`)
 }
 
 export const leaseById = (reader: Reader, id: string): Promise<LeaseRow | undefined> =>
@@ -202,6 +221,7 @@ export const takeUse = (tx: Tx, id: string, at: number): Promise<LeaseRow | unde
       state = case when uses_left = 1 then 'used_up' else state end,
       ended_at = case when uses_left = 1 then ${at} else ended_at end,
       end_reason = case when uses_left = 1 then 'its last use was made' else end_reason end,
+      probe_due_at = case when uses_left = 1 then ${at} else probe_due_at end,
       minute_uses = case when minute_at > ${at - minuteMs} then minute_uses + 1 else 1 end,
       minute_at = case when minute_at > ${at - minuteMs} then minute_at else ${at} end
     where id = ${id} and state = 'active' and (uses_left is null or uses_left > 0) returning ${leaseColumns}`)
@@ -211,7 +231,8 @@ export const endLeases = (
   which: Sql,
   end: { state: 'revoked' | 'expired'; at: number; reason: string },
 ): Promise<LeaseRow[]> =>
-  tx.all(sql`update leases set state = ${end.state}, ended_at = ${end.at}, end_reason = ${end.reason}
+  tx.all(sql`update leases set state = ${end.state}, ended_at = ${end.at}, end_reason = ${end.reason},
+      probe_due_at = ${end.at}
     where state = 'active' and ${which} returning ${leaseColumns}`)
 
 export const byId = (id: string): Sql => sql`id = ${id}`
@@ -232,6 +253,7 @@ export type LeaseQuery = {
   readonly cursor?: string | undefined
   readonly limit: number
   readonly agentId?: string | undefined
+  readonly runId?: string | undefined
   readonly state?: LeaseView['state'] | undefined
 }
 
@@ -239,8 +261,9 @@ export type LeaseQuery = {
 export function leasesBefore(reader: Reader, query: LeaseQuery, now: number): Promise<LeaseRow[]> {
   const from = query.cursor ?? '~'
   const agent = query.agentId === undefined ? nothing : sql` and agent_id = ${query.agentId}`
+  const run = query.runId === undefined ? nothing : sql` and run_id = ${query.runId}`
   return reader.all(sql`select ${leaseColumns} from leases
-    where id < ${from}${agent}${stateIs(query.state, now)} order by id desc limit ${query.limit}`)
+    where id < ${from}${agent}${run}${stateIs(query.state, now)} order by id desc limit ${query.limit}`)
 }
 
 function stateIs(state: LeaseView['state'] | undefined, now: number): Sql {

@@ -31,6 +31,7 @@ import {
   meteredLeases,
   spendBytes,
 } from './lend-store.ts'
+import { createReceipts, type Probe, receiptOf } from './receipts.ts'
 import { createUse } from './use.ts'
 import { createValuesForTask } from './values.ts'
 
@@ -133,11 +134,15 @@ export type Lend = {
   endForAgent(tx: Tx, agentId: string, reason: string, by?: Principal): Promise<number>
   /** Marks what is past its time; `nextAt` is when to call again. */
   expireDue(): Promise<{ expired: number; nextAt: Date | undefined }>
+  /** Shows that the leases which have ended are refused, and keeps a receipt of each; returns how many it tried. */
+  proveDue(): Promise<number>
+  /** Ends that could not be shown, or were shown not to hold; they are tried again. */
+  unproved(): Promise<{ count: number; oldestAt: Date | null }>
   page(query: LeaseQuery): Promise<{ items: LeaseView[]; next: string | null }>
   read(leaseId: string, reader?: Reader): Promise<LeaseView | undefined>
   /** Active leases by agent; an agent without any is absent. */
   countActive(agentIds?: readonly string[]): Promise<Map<string, number>>
-  /** Resolves when refusals that were recorded behind a caller's transaction are written. */
+  /** Resolves when refusals that were recorded behind a caller's transaction are written, and no end is being shown. */
   settled(): Promise<void>
 }
 
@@ -154,7 +159,17 @@ export type Needs = {
       read(path: string, reader?: Reader): Promise<{ data: Readonly<Record<string, Secret>> } | undefined>
       write(tx: Tx, path: string, data: Readonly<Record<string, Secret>>): Promise<unknown>
     }
+    sealed: Sealed
   }
+  /** Who shows that a lease of this kind has ended; all of them must. */
+  probesFor(how: Injection): readonly Probe[]
+}
+
+/** Encrypted storage that no API shows. */
+export type Sealed = {
+  get(path: string, reader?: Reader): Promise<Buffer | undefined>
+  put(tx: Tx, path: string, bytes: Uint8Array): Promise<void>
+  delete(tx: Tx, path: string): Promise<void>
 }
 
 export function createLend(needs: Needs): Lend {
@@ -163,6 +178,7 @@ export function createLend(needs: Needs): Lend {
   const grants = createGrants(needs)
   const { issue, request, settled } = createIssue({ ...needs, view })
   const ends = createEnds({ ...needs, view })
+  const receipts = createReceipts(needs)
   return {
     grant: grants.make,
     endGrant: grants.end,
@@ -183,6 +199,8 @@ export function createLend(needs: Needs): Lend {
     spend: spendBytes,
     valuesForTask: createValuesForTask(needs),
     ...ends,
+    proveDue: receipts.proveDue,
+    unproved: receipts.unproved,
     async page(query) {
       const rows = await leasesBefore(store, { ...query, limit: query.limit + 1 }, clock.now().getTime())
       const items = rows.slice(0, query.limit).map(view)
@@ -193,7 +211,9 @@ export function createLend(needs: Needs): Lend {
       return row && view(row)
     },
     countActive: (agentIds) => countActiveLeases(store, agentIds, clock.now().getTime()),
-    settled,
+    async settled() {
+      await Promise.all([settled(), receipts.proved()])
+    },
   }
 }
 
@@ -220,5 +240,6 @@ function leaseView(row: LeaseRow, now: Date): LeaseView {
     expiresAt: new Date(row.expires_at).toISOString(),
     endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
     endReason: expired ? 'its time was over' : row.end_reason,
+    receipt: receiptOf(row),
   }
 }

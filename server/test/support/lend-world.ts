@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test'
+import type { Proof } from '@keyward/contract'
 import { AppError, Secret, silentLog, systemPrincipal } from '../../src/core/index.ts'
 import {
   type Agent,
@@ -15,6 +16,8 @@ import {
   type Lend,
   lendMigrations,
   type NewGrant,
+  type Probe,
+  type ProbedLease,
 } from '../../src/lend/index.ts'
 import { createPolicy, type Policy } from '../../src/policy/index.ts'
 import { openWorld, type World } from './world.ts'
@@ -32,6 +35,10 @@ export type LendWorld = Awaited<ReturnType<typeof openWorld>> & {
   value: string
   vault: { sealed: boolean; fields: Record<string, string> }
   kv: { read(path: string): Promise<{ data: Record<string, Secret> } | undefined> }
+  /** What is kept encrypted, by its path. */
+  sealed: Map<string, Buffer>
+  /** Who shows that a lease has ended: whoever uses it, unless a test says otherwise. */
+  probes: Probe[]
 }
 
 /** Lending over a real store with the real policies, and a vault that holds one secret. */
@@ -55,11 +62,37 @@ export async function openLendWorld(
       vault.fields = mapped(data, (secret) => secret.reveal())
     },
   }
-  const lend = createLend({ ...world, log: silentLog, identity, policy, vault: { kv } })
+  const sealed = new Map<string, Buffer>()
+  const storage = {
+    get: async (path: string) => sealed.get(path),
+    put: async (_tx: unknown, path: string, bytes: Uint8Array) => void sealed.set(path, Buffer.from(bytes)),
+    delete: async (_tx: unknown, path: string) => void sealed.delete(path),
+  }
+  const probes: Probe[] = [(lease) => useAgain(lend, lease)]
+  const lend = createLend({
+    ...world,
+    log: silentLog,
+    identity,
+    policy,
+    vault: { kv, sealed: storage },
+    probesFor: () => probes,
+  })
   const { agent } = await world.store.write((tx) =>
     identity.registerAgent(tx, { name, description: '', owner: system }),
   )
-  return { ...world, lend, identity, policy, agent, value, vault, kv }
+  return { ...world, lend, identity, policy, agent, value, vault, kv, sealed, probes }
+}
+
+/** What the proxy asks when a placeholder comes, without a proxy. */
+async function useAgain(lend: Lend, { destination, ...lease }: ProbedLease): Promise<Proof[]> {
+  const at = { host: destination.host, port: destination.port, method: 'GET', path: '/', places: ['bearer'] }
+  const claim = { ...lease, ...at, sandboxId: 'probe' }
+  const answer = await lend.use(claim).then(
+    () => 'exchanged',
+    (error: AppError) => error.code,
+  )
+  const result = answer === 'lease.ended' ? 'refused' : 'accepted'
+  return [{ by: 'egress proxy', how: 'a request with its placeholder', answer, result, livesUntil: null }]
 }
 
 const mapped = <A, B>(fields: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> =>

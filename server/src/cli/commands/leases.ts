@@ -1,4 +1,4 @@
-import { api, type Destination, injectionText, type LeaseView } from '@keyward/contract'
+import { api, type Destination, injectionText, type LeaseView, type Receipt } from '@keyward/contract'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type CommonOptions, commandGroup, serverCommand, wholeNumber } from '../command.ts'
 import { connect } from '../connect.ts'
@@ -34,6 +34,7 @@ function listCommand(needs: Needs): Command {
       title: 'uses',
       value: ({ uses, usesLeft }) => (usesLeft === null ? uses : `${uses}/${uses + usesLeft}`),
     },
+    { title: 'end', value: ({ receipt }) => receipt && receiptText[receipt.state] },
     { title: 'until', value: ({ endedAt, expiresAt }) => shortTime(endedAt ?? expiresAt) },
     { title: 'purpose', value: ({ purpose }) => purpose, shrink: true },
   ]
@@ -53,6 +54,13 @@ function listCommand(needs: Needs): Command {
         client.call(api.leases.list, { ...paging, agentId, state }),
       )
     })
+}
+
+const receiptText: Record<Receipt['state'], string> = {
+  waiting: 'not shown yet',
+  proved: 'proved',
+  lives_on: 'lives on upstream',
+  unproved: 'NOT PROVED',
 }
 
 const hostOf = ({ host, port }: Destination): string => (port === 443 ? host : `${host}:${port}`)

@@ -54,8 +54,8 @@ export function leaseRoutes({ store, lend }: Pick<Needs, 'store' | 'lend'>): Rou
     // An agent sees its own leases only, whatever it asks for.
     route(
       leasesApi.list,
-      ({ cursor, limit, agentId, state }, { principal }) =>
-        lend.page({ cursor, limit, state, agentId: principal.kind === 'agent' ? principal.id : agentId }),
+      ({ agentId, ...query }, { principal }) =>
+        lend.page({ ...query, agentId: principal.kind === 'agent' ? principal.id : agentId }),
       (_, call) => ({ type: 'Lease', id: '*', attributes: ownLeases(call) }),
     ),
     {
