@@ -72,6 +72,7 @@ export const codes = {
   'egress.unavailable': { status: 503, message: 'The egress proxy is not running' },
   'sandbox.unavailable': { status: 503, message: 'This machine cannot isolate the task, so it was not run' },
   'sandbox.failed': { status: 500, message: 'The sandbox could not be set up' },
+  'sandbox.not_found': { status: 404, message: 'No such sandbox runs' },
   'database.refused': { status: 500, message: 'The database refused what it was asked to do' },
   'database.sign_in': { status: 500, message: 'The database does not accept the account that Keyward uses' },
   'database.unreachable': { status: 500, message: 'The database cannot be reached' },

@@ -75,6 +75,7 @@ export const eventNames = [
   'sandbox.started',
   'sandbox.finished',
   'sandbox.refused',
+  'sandbox.ended',
   'egress.allowed',
   'egress.denied',
   'operation.refused',

@@ -30,6 +30,7 @@ export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operatio
 export { pathExpression } from './path-pattern.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export {
+  type OutputChunk,
   type Risk,
   type RunDetail,
   type RunState,
@@ -38,6 +39,7 @@ export {
   type TaskState,
   type TaskView,
 } from './runs.ts'
+export { type SandboxView, sandboxesApi } from './sandboxes.ts'
 export { type ScheduleView, schedulesApi } from './schedules.ts'
 export {
   type SecretDetail,
@@ -75,6 +77,7 @@ import { backupsApi } from './backups.ts'
 import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
 import { runsApi } from './runs.ts'
+import { sandboxesApi } from './sandboxes.ts'
 import { schedulesApi } from './schedules.ts'
 import { secretsApi } from './secrets.ts'
 import { sessionApi } from './session.ts'
@@ -97,6 +100,7 @@ export const api = {
   leases: leasesApi,
   mounts: mountsApi,
   runs: runsApi,
+  sandboxes: sandboxesApi,
   schedules: schedulesApi,
   seal: sealApi,
   secrets: secretsApi,

@@ -57,6 +57,17 @@ export const runDetail = runView.extend({ tasks: z.array(taskView) })
 export type RunView = z.output<typeof runView>
 export type RunDetail = z.output<typeof runDetail>
 
+/** A piece of what a task printed, with the values that were lent to it taken out. */
+export const outputChunk = z.object({
+  /** Counts up from 1 for each task, over all its attempts. */
+  seq: z.int(),
+  at: timestamp,
+  attempt: z.int(),
+  stream: z.enum(['stdout', 'stderr']),
+  text: z.string(),
+})
+export type OutputChunk = z.output<typeof outputChunk>
+
 export const runsApi = {
   start: operation({
     name: 'runs.start',
@@ -96,5 +107,23 @@ export const runsApi = {
     params: { runId: z.string() },
     result: runDetail,
     fails: ['run.not_found', 'run.state'],
+  }),
+  output: operation({
+    name: 'runs.output',
+    method: 'GET',
+    path: '/runs/{runId}/tasks/{taskId}/output',
+    summary: 'What a task has printed so far, redacted; the end of it stays until the server restarts',
+    params: { runId: z.string(), taskId: z.string() },
+    query: { after: z.coerce.number().int().min(0).default(0) },
+    result: z.object({
+      chunks: z.array(outputChunk),
+      /** Give it as `after` to go on from here. */
+      last: z.int(),
+      /** Something between `after` and the first chunk is kept no longer. */
+      missed: z.boolean(),
+      /** The task has ended, and nothing more comes. */
+      ended: z.boolean(),
+    }),
+    fails: ['run.not_found'],
   }),
 }

@@ -13,7 +13,12 @@ export const systemStatus = z.object({
   }),
   store: z.object({ dialect: z.enum(['sqlite', 'postgres']), health: healthState }),
   audit: z.object({ health: healthState, seq: z.int() }),
-  sandbox: z.object({ level: z.enum(['full', 'no-cgroup', 'none']), reasons: z.array(z.string()) }),
+  sandbox: z.object({
+    level: z.enum(['full', 'no-cgroup', 'none']),
+    reasons: z.array(z.string()),
+    /** How many run now. */
+    running: z.int(),
+  }),
   proxy: z.object({ health: healthState }),
   /** Requests of sandboxes since the server started. `misused`: a placeholder was sent where it was not lent for. */
   egress: z.object({ allowed: z.int(), denied: z.int(), misused: z.int(), failed: z.int() }).optional(),

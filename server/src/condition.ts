@@ -25,7 +25,7 @@ type Needs = {
   lend: Pick<Lend, 'countActive' | 'unproved'>
   proxy: Pick<EgressProxy, 'health'>
   egress: { counts(): NonNullable<SystemStatus['egress']> }
-  sandbox: Pick<Sandbox, 'probe'>
+  sandbox: Pick<Sandbox, 'probe' | 'running'>
   version: string
 }
 
@@ -105,14 +105,14 @@ export function createCondition({
     )
     const { initialised, sealed, seal } = vault.status()
     const chain = audit.health()
-    const isolation = await sandbox.probe()
+    const { level, reasons } = await sandbox.probe()
     return {
       version,
       startedAt: startedAt.toISOString(),
       vault: { initialised, sealed, seal },
       store: { dialect: store.dialect, health: state },
       audit: { health: chain.state, seq: chain.seq },
-      sandbox: { level: isolation.level, reasons: [...isolation.reasons] },
+      sandbox: { level, reasons: [...reasons], running: sandbox.running().length },
       proxy: { health: proxy.health().state },
       counts: await counts(),
       vaultLeases: await leaseCondition(),

@@ -11,6 +11,7 @@ import {
   createEgressGate,
   createFlows,
   createProxyProbe,
+  createTaskOutput,
   leakedKeyActions,
   watchEgressEnds,
 } from './flows/index.ts'
@@ -121,9 +122,11 @@ export async function createKeyward(needs: Needs) {
       stateDir: join(dataDir, 'sandbox'),
       nodePath: process.execPath,
     }),
+    clock,
     log,
     dataDir,
   })
+  const taskOutput = createTaskOutput(clock)
   const egressGate = createEgressGate({ policy, identity, lend, audit, bus, store })
   const proxy = createProxy({
     gate: egressGate,
@@ -140,7 +143,7 @@ export async function createKeyward(needs: Needs) {
   }
   const actions = [
     ...leakedKeyActions(findings),
-    agentTaskAction({ store, audit, bus, identity, lend, proxy, sandbox }),
+    agentTaskAction({ store, audit, bus, identity, lend, proxy, sandbox, taskOutput }),
   ]
   const workflow = createWorkflow({
     store,
@@ -266,6 +269,7 @@ export async function createKeyward(needs: Needs) {
     workflow,
     approvals,
     flows,
+    taskOutput,
     backups,
     store,
     status,

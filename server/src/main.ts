@@ -178,6 +178,8 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     schedules,
     lend,
     flows,
+    taskOutput,
+    sandbox,
     workflow,
     approvals,
   } = keyward
@@ -209,6 +211,8 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     circumstances: async () => ({ soloAccount: (await identity.countPeople()) === 1 }),
     consoleDir: consoleFolder(),
     receivePush: schedules.receive,
+    taskOutput,
+    workflow,
     metrics: async () => renderMetrics(await keyward.status(), process.memoryUsage.rss()),
     health: keyward.health,
     routes: (secure) => [
@@ -217,7 +221,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...systemRoutes({ status: keyward.status, policy, audit }),
       ...findingRoutes(findings),
       ...scheduleRoutes(schedules),
-      ...runRoutes({ flows, workflow }),
+      ...runRoutes({ flows, workflow, taskOutput, sandbox, audit }),
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend }),
       ...leaseRoutes({ store, lend }),

@@ -78,6 +78,7 @@ const may: Record<string, readonly string[]> = {
     'vault',
     'findings',
     'lend',
+    'sandbox',
     'workflow',
     'approvals',
     'flows',

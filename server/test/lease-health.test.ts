@@ -43,7 +43,10 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     lend: { countActive: async () => new Map(), unproved: async () => unproved },
     proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },
     egress: { counts: () => ({ allowed: 3, denied: 2, misused: 1, failed: 0 }) },
-    sandbox: { probe: async () => Object.assign(Object.create(null), { level: 'none', reasons: [] }) },
+    sandbox: {
+      probe: async () => Object.assign(Object.create(null), { level: 'none', reasons: [] }),
+      running: () => [],
+    },
   })
   const metric = async (name: string): Promise<string | undefined> =>
     new RegExp(`^keyward_${name} (.*)$`, 'm').exec(renderMetrics(await status(), 0))?.[1]

@@ -39,6 +39,7 @@ export const fullStatus: SystemStatus = {
   sandbox: {
     level: 'no-cgroup',
     reasons: ['cgroup v2 is not writable here: limits come from rlimits alone'],
+    running: 0,
   },
   proxy: { health: 'ok' },
   counts: {
@@ -55,7 +56,7 @@ export const emptyStatus: SystemStatus = {
   ...fullStatus,
   startedAt: ago(1),
   audit: { health: 'ok', seq: 4 },
-  sandbox: { level: 'full', reasons: [] },
+  sandbox: { level: 'full', reasons: [], running: 0 },
   counts: {
     openFindings: 0,
     importedFindings: 0,

@@ -115,9 +115,15 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'runs',
-    summary: 'Durable runs: start, watch, cancel',
+    summary: 'Durable runs: start, watch, read what they print, cancel',
     heading: agents,
     load: async (needs) => (await import('./commands/runs.ts')).runsCommand(needs),
+  },
+  {
+    name: 'sandbox',
+    summary: 'Sandboxes that run now: what they use, end one',
+    heading: agents,
+    load: async (needs) => (await import('./commands/sandbox.ts')).sandboxCommand(needs),
   },
   {
     name: 'approvals',

@@ -11,7 +11,7 @@ const status: SystemStatus = {
   vault: { initialised: true, sealed: true, seal: 'shamir' },
   store: { dialect: 'sqlite', health: 'ok' },
   audit: { health: 'failing', seq: 41 },
-  sandbox: { level: 'no-cgroup', reasons: ['cgroups are not writable'] },
+  sandbox: { level: 'no-cgroup', reasons: ['cgroups are not writable'], running: 0 },
   proxy: { health: 'ok' },
   counts: {
     openFindings: 3,

@@ -8,8 +8,8 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
   const told: string[] = []
   const action = agentTaskAction({
     store: { write: unused },
-    audit: { recordNow: unused },
-    bus: { subscribe: unused },
+    audit: { record: unused, recordNow: unused },
+    bus: { subscribe: unused, publish: unused },
     identity: { agent: unused },
     lend: {
       grant: unused,
@@ -19,6 +19,7 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
     },
     proxy: { open: unused, close: unused },
     sandbox: { run: unused },
+    taskOutput: { open: unused },
   })
   const tx = {} as Tx
   await action.ended?.(tx, { runId: 'run_1', taskId: 'agent', reason: 'Succeeded' })

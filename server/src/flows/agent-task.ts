@@ -6,9 +6,10 @@ import { AppError, actorOf, type Principal, systemPrincipal } from '../core/inde
 import { type AgentPrincipal, agentPrincipal, type Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
 import { createRedaction, type Proxy as EgressProxy, type EgressRule } from '../proxy/index.ts'
-import type { Sandbox, SandboxLimits, SandboxResult } from '../sandbox/index.ts'
+import type { Sandbox, SandboxLimit, SandboxLimits, SandboxResult } from '../sandbox/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Action, TaskContext } from '../workflow/index.ts'
+import type { TaskOutput } from './task-output.ts'
 
 /** A command that an agent runs in a sandbox with one lent secret. It must be safe to run twice: a crash repeats it. */
 export const agentTask = z.strictObject({
@@ -35,12 +36,13 @@ export type AgentTask = z.output<typeof agentTask>
 
 type Needs = {
   store: Pick<Store, 'write'>
-  audit: Pick<Audit, 'recordNow'>
-  bus: Pick<Bus, 'subscribe'>
+  audit: Pick<Audit, 'record' | 'recordNow'>
+  bus: Pick<Bus, 'subscribe' | 'publish'>
   identity: Pick<Identity, 'agent'>
   lend: Pick<Lend, 'grant' | 'issue' | 'valuesForTask' | 'endForTask'>
   proxy: Pick<EgressProxy, 'open' | 'close'>
   sandbox: Pick<Sandbox, 'run'>
+  taskOutput: Pick<TaskOutput, 'open'>
 }
 
 const runner = systemPrincipal('run')
@@ -99,20 +101,11 @@ async function runTask(
     target: `task:${context.runId}:${context.taskId}`,
     correlation: context.runId,
   }
-  await needs.audit.recordNow({
-    type: 'sandbox.started',
-    outcome: 'intent',
-    ...entry,
-    detail: { command: [...task.command] },
-  })
+  const told = tellerOf(needs, context, task, entry)
+  await told({ type: 'sandbox.started', outcome: 'intent', detail: { command: [...task.command] } })
   try {
     const result = await runWithLease(needs, context, task, agent)
-    await needs.audit.recordNow({
-      type: 'sandbox.finished',
-      outcome: outcomeOf(result),
-      ...entry,
-      detail: factsOf(result),
-    })
+    await told({ type: 'sandbox.finished', outcome: outcomeOf(result), detail: factsOf(result) })
     trustLost.throwIfAborted()
     if (result.exitCode !== 0) throw new AppError('task.failed', failureOf(result))
     return { output: { ...factsOf(result), output: result.stdoutTail } }
@@ -128,6 +121,27 @@ async function runTask(
   }
 }
 
+type Entry = Parameters<Audit['recordNow']>[0]
+
+/** What happens to the sandbox of a task stands in the audit log and in the live stream, by one transaction. */
+function tellerOf(
+  { store, audit, bus }: Needs,
+  context: TaskContext,
+  { agentId }: AgentTask,
+  entry: Pick<Entry, 'actor' | 'target' | 'correlation'>,
+) {
+  const { runId, taskId } = context
+  const subject = `sandbox:${sandboxIdOf(context)}`
+  return (happened: Pick<Entry, 'type' | 'outcome' | 'detail'>): Promise<void> =>
+    store.write(async (tx) => {
+      await audit.record(tx, { ...entry, ...happened })
+      await bus.publish(tx, { type: happened.type, subject, data: { runId, taskId, agentId } })
+    })
+}
+
+const sandboxIdOf = ({ runId, taskId, attempt }: TaskContext): string =>
+  `${runId}-${taskId}-${attempt}`.replace(/[^A-Za-z0-9_-]/g, '-').slice(-64)
+
 async function runWithLease(
   needs: Needs,
   context: TaskContext,
@@ -135,13 +149,14 @@ async function runWithLease(
   agent: Principal,
 ): Promise<SandboxResult> {
   const { runId, taskId } = context
-  const sandboxId = `${runId}-${taskId}-${context.attempt}`.replace(/[^A-Za-z0-9_-]/g, '-').slice(-64)
+  const sandboxId = sandboxIdOf(context)
   const placeholder = await lendPlaceholder(needs, context, task, agent)
   const allow: EgressRule[] = task.destinations.map((place) => ({ ...place, ...(task.route ?? {}) }))
   // Also what was never exchanged: the workspace may hold the value, or the command may have it from elsewhere.
   const redaction = createRedaction(await needs.lend.valuesForTask(runId, taskId))
-  const owner = { sandboxId, agentId: task.agentId, runId, taskId }
-  const egress = await needs.proxy.open({ ...owner, allow, onLent: redaction.add })
+  const owner = { agentId: task.agentId, runId, taskId }
+  const egress = await needs.proxy.open({ sandboxId, ...owner, allow, onLent: redaction.add })
+  const shown = needs.taskOutput.open(runId, taskId, context.attempt)
   try {
     return await needs.sandbox.run(
       {
@@ -151,10 +166,12 @@ async function runWithLease(
         ...(task.workspace === null ? {} : { workspace: task.workspace }),
         egress,
         limits,
+        owner,
       },
-      { signal: context.signal, newFilter: redaction.newRedactor },
+      { signal: context.signal, newFilter: redaction.newRedactor, onOutput: shown.write },
     )
   } finally {
+    shown.close()
     await needs.proxy.close(sandboxId)
   }
 }
@@ -196,6 +213,16 @@ async function agentOf(identity: Needs['identity'], agentId: string): Promise<Ag
 const quarantined = (agentId: string): AppError =>
   new AppError('agent.inactive', `${agentId} is quarantined; what ran for it was ended`)
 
+/** Each limit with what it allows. */
+const spelt: Record<SandboxLimit, string> = {
+  wall: `${limits.wallSeconds} seconds`,
+  cpu: `${limits.cpuSeconds} seconds of processor time`,
+  memory: `${limits.memoryBytes} bytes`,
+  processes: `${limits.processes} processes and threads`,
+  disk: `${limits.diskBytes} bytes in all, ${limits.fileBytes} for a file`,
+  output: `${limits.outputBytes} bytes`,
+}
+
 const outcomeOf = (result: SandboxResult): 'done' | 'failed' => (result.exitCode === 0 ? 'done' : 'failed')
 
 const factsOf = (result: SandboxResult): { [key: string]: Json } => ({
@@ -205,9 +232,11 @@ const factsOf = (result: SandboxResult): { [key: string]: Json } => ({
   durationMs: Math.round(result.durationMs),
 })
 
-function failureOf({ exitCode, signal, limit, stderrTail, stdoutTail }: SandboxResult): string {
+function failureOf(result: SandboxResult): string {
+  const { exitCode, signal, limit, stderrTail, stdoutTail, endedBecause } = result
+  if (endedBecause !== undefined) return `a person ended it: ${endedBecause}`
   const end = limit
-    ? `it met its ${limit} limit`
+    ? `it met its ${limit} limit (${spelt[limit]})`
     : signal
       ? `it was ended by ${signal}`
       : `it exited with ${exitCode}`

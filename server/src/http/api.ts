@@ -47,9 +47,10 @@ export async function authorise(
   request: FastifyRequest,
   reply: FastifyReply,
   needs: ApiNeeds,
+  resource: Resource = anyOf(action, needs.policy),
 ): Promise<Call> {
   const call = await callOf(request, reply, 'policy', needs)
-  await allow(action, anyOf(action, needs.policy), call, needs)
+  await allow(action, resource, call, needs)
   return call
 }
 

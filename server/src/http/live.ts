@@ -1,63 +1,33 @@
 import type { ServerResponse } from 'node:http'
 import type { LiveEvent } from '@keyward/contract'
 import type { Bus } from '../bus/index.ts'
-import { type Clock, type Log, reasonOf, repeat } from '../core/index.ts'
+import { reasonOf } from '../core/index.ts'
+import { openEventStream, type StreamNeeds } from './event-stream.ts'
 
-const beatMilliseconds = 20_000
 const catchUpLimit = 1000
-/** A client that reads too slowly is let go; it comes back with the last `id` it saw and gets the rest. */
-const mostUnsentBytes = 1024 * 1024
 
-type Needs = {
-  bus: Pick<Bus, 'subscribe' | 'since'>
-  clock: Pick<Clock, 'after'>
-  log: Log
-  /** Throws when who listens may not any more: signed out, expired, disabled. Asked at each beat. */
-  stillAllowed: () => Promise<unknown>
-}
+type Needs = StreamNeeds & { bus: Pick<Bus, 'subscribe' | 'since'> }
 
-/**
- * Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). A client that was away sends the last
- * `id` it saw and gets what it missed.
- */
+/** Everything that happens on the server; from `lastSeq` on, when that is known. */
 export async function streamEvents(
   response: ServerResponse,
-  { bus, clock, log, stillAllowed }: Needs,
+  { bus, ...needs }: Needs,
   lastSeq: number | undefined,
 ): Promise<void> {
-  response.writeHead(200, {
-    'content-type': 'text/event-stream',
-    'cache-control': 'no-store',
-    'x-accel-buffering': 'no',
-  })
-  response.write('retry: 1000\n\n')
   let sent = lastSeq ?? 0
   let held: LiveEvent[] | undefined = []
-  const write = (text: string): void => {
-    if (response.writableEnded || response.destroyed) return
-    response.write(text)
-    if (response.writableLength > mostUnsentBytes) response.destroy()
-  }
   const send = (event: LiveEvent): void => {
     if (event.seq <= sent) return
     sent = event.seq
-    write(`id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`)
+    stream.send(event.seq, event)
   }
   const unsubscribe = bus.subscribe((event) => (held ? void held.push(event) : send(event)))
-  const beat = async (): Promise<void> => {
-    await stillAllowed().catch(() => response.end())
-    write(': still here\n\n')
-  }
-  const stopBeat = repeat({ clock, log }, { name: 'live stream', milliseconds: beatMilliseconds, work: beat })
-  response.on('close', () => {
-    stopBeat()
-    unsubscribe()
-  })
+  const stream = openEventStream(response, needs, unsubscribe)
   try {
-    if (lastSeq !== undefined) await catchUp(bus, lastSeq, send, () => response.destroyed)
+    if (lastSeq !== undefined) await catchUp(bus, lastSeq, send, stream.isOver)
   } catch (error) {
     // The answer has begun, so nothing can be said any more; the client asks again.
-    log.warn({ reason: reasonOf(error) }, 'a live stream could not catch up')
+    needs.log.warn({ reason: reasonOf(error) }, 'a live stream could not catch up')
     response.destroy()
   }
   const waiting = held

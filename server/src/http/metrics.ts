@@ -14,6 +14,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   gauge('store_up', 'Whether the database can be written.', rank[status.store.health])
   gauge('proxy_up', 'Whether the egress proxy works.', rank[status.proxy.health])
   gauge('sandbox_available', 'Whether tasks can be isolated.', status.sandbox.level === 'none' ? 0 : 1)
+  gauge('sandboxes_running', 'Sandboxes that run now.', status.sandbox.running)
   gauge('findings_open', 'Findings that nobody has dealt with.', status.counts.openFindings)
   gauge('findings_imported', 'Findings whose value is in the vault.', status.counts.importedFindings)
   gauge('approvals_pending', 'Approvals that wait for a person.', status.counts.pendingApprovals)

@@ -9,13 +9,15 @@ import { type AddressInfo, isIP } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/index.ts'
 import { AppError, type Clock, newUuid, reasonOf, systemClock } from '../core/index.ts'
-import { type ApiNeeds, answerProblem, authorise, mountApi } from './api.ts'
+import type { TaskOutput } from '../flows/index.ts'
+import type { Workflow } from '../workflow/index.ts'
+import { type ApiNeeds, answerProblem, mountApi } from './api.ts'
 import { consoleHandler } from './console.ts'
-import { streamEvents } from './live.ts'
 import { openApiDocument } from './openapi.ts'
 import { mountPushHook, type ReceivePush } from './push-hook.ts'
 import type { Route } from './route.ts'
 import { refuseForeignHost, refuseForeignPage, securityHeaders } from './security-headers.ts'
+import { mountStreams } from './streams.ts'
 import { createVaultFront } from './vault/index.ts'
 
 export type HttpServer = {
@@ -30,6 +32,8 @@ type Needs = Omit<ApiNeeds, 'secure'> & {
   routes: (secure: boolean) => readonly Route[]
   vault: Parameters<typeof createVaultFront>[0]['vault']
   bus: Pick<Bus, 'subscribe' | 'since'>
+  taskOutput: Pick<TaskOutput, 'read' | 'follow'>
+  workflow: Pick<Workflow, 'read'>
   clock: Pick<Clock, 'after' | 'now'>
   consoleDir: string
   version: string
@@ -151,7 +155,7 @@ function mount(
   needs: Needs,
   { secure, loopback }: { secure: boolean; loopback: boolean },
 ): void {
-  const { log, bus } = needs
+  const { log } = needs
   const headers = securityHeaders(secure)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(headers)
@@ -167,15 +171,7 @@ function mount(
       needs.version,
     ),
   )
-  app.get('/api/v1/events', async (request, reply) => {
-    await authorise('system.status', request, reply, apiNeeds)
-    const last = Number(request.headers['last-event-id'] ?? Number.NaN)
-    for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value)
-    reply.hijack()
-    const stillAllowed = (): Promise<unknown> => authorise('system.status', request, reply, apiNeeds)
-    const live = { bus, log, clock: needs.clock, stillAllowed }
-    await streamEvents(reply.raw, live, Number.isSafeInteger(last) ? last : undefined)
-  })
+  mountStreams(app, { ...needs, api: apiNeeds, headers })
   app.get('/healthz', async (_, reply) => {
     const health = await needs.health()
     return reply.code(health.state === 'failing' ? 503 : 200).send(health)

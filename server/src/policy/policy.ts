@@ -11,6 +11,7 @@ export type ResourceType =
   | 'Finding'
   | 'Scan'
   | 'Run'
+  | 'Sandbox'
   | 'Approval'
   | 'RegisteredAgent'
   | 'Lease'

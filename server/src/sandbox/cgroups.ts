@@ -11,7 +11,15 @@ export type CgroupBase = { version: 1 | 2; folders: Partial<Record<Controller, s
 
 type CgroupLimits = { memoryBytes: number; processes: number }
 
-type CgroupUsage = { outOfMemory: boolean; outOfProcesses: boolean; cpuSeconds: number | undefined }
+type CgroupUsage = {
+  outOfMemory: boolean
+  outOfProcesses: boolean
+  cpuSeconds: number | undefined
+  /** Written files count as memory. */
+  memoryBytes: number | undefined
+  /** Threads count too. */
+  processes: number | undefined
+}
 
 export type Cgroup = {
   /** Files that a process writes its own id into to join. */
@@ -202,8 +210,14 @@ async function usageOf(version: 1 | 2, groups: Groups): Promise<CgroupUsage> {
     outOfMemory: counter(memory, 'oom_kill') > 0,
     outOfProcesses: counter(pids, 'max') > 0,
     cpuSeconds: cpu === '' ? undefined : cpuSeconds,
+    memoryBytes: numberIn(
+      await file(groups.memory, version === 2 ? 'memory.current' : 'memory.usage_in_bytes'),
+    ),
+    processes: numberIn(await file(groups.pids, 'pids.current')),
   }
 }
+
+const numberIn = (text: string): number | undefined => (text === '' ? undefined : Number(text))
 
 const attempts = 50
 const pauseMs = 20

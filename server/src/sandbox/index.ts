@@ -1,9 +1,11 @@
 export { createBubblewrapDriver } from './bubblewrap.ts'
 export { findProgram, installCommand } from './install.ts'
+export type { RunningSandbox } from './running.ts'
 export {
   createSandbox,
   type Sandbox,
   type SandboxDriver,
+  type SandboxLimit,
   type SandboxLimits,
   type SandboxResult,
   type SandboxSpec,

@@ -3,7 +3,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { temporaryFolder, testLimits } from '../../test/support/sandbox/attacker.ts'
-import { silentLog } from '../core/index.ts'
+import { silentLog, systemClock } from '../core/index.ts'
 import {
   createSandbox,
   type DriverState,
@@ -48,7 +48,7 @@ const spec: SandboxSpec = { id: 'one', command: ['true'], env: {}, limits: testL
 
 async function sandboxOn(t: TestContext, { driver }: { driver: SandboxDriver }) {
   const dataDir = join(await temporaryFolder(t), 'data')
-  return { dataDir, sandbox: createSandbox({ driver, log: silentLog, dataDir }) }
+  return { dataDir, sandbox: createSandbox({ driver, clock: systemClock, log: silentLog, dataDir }) }
 }
 
 test('SAND-2: where isolation is not available, it refuses and says why', async (t) => {

@@ -1,9 +1,10 @@
 import { realpathSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { AppError, type Log, reasonOf } from '../core/index.ts'
+import { AppError, type Clock, type Log, reasonOf } from '../core/index.ts'
 import { isOwnPath } from '../store/index.ts'
 import { runCanaries } from './canaries.ts'
 import type { OutputFilter } from './output.ts'
+import { createRunning, type RunningSandbox } from './running.ts'
 
 export type SandboxLimits = {
   wallSeconds: number
@@ -38,6 +39,20 @@ export type SandboxSpec = {
   limits: SandboxLimits
   /** Host files and folders, mounted read-only at the same path. */
   readOnly?: readonly string[]
+  /** For whom it runs; drivers do not look at it. */
+  owner?: SandboxOwner
+}
+
+export type SandboxOwner = { agentId: string; runId: string; taskId: string }
+
+/** What all of a sandbox uses at one moment; null where the driver cannot tell. */
+export type SandboxUsage = {
+  /** Of processes that have ended, too. */
+  cpuSeconds: number | null
+  memoryBytes: number | null
+  /** Threads count, those of Keyward's own guest among them. */
+  processes: number | null
+  diskBytes: number | null
 }
 
 export type SandboxLimit = 'wall' | 'cpu' | 'memory' | 'processes' | 'disk' | 'output'
@@ -53,12 +68,16 @@ export type SandboxResult = {
   stderrTail: string
   /** Paths below /workspace that were not copied out: links, sockets, devices, names that are not portable. */
   leftBehind: readonly string[]
+  /** Why a person ended it; absent when nobody did. */
+  endedBecause?: string
 }
 
 export type SandboxWatch = {
   /** Stands before everything that is shown or kept of the output; each stream gets one of its own. */
   newFilter?: () => OutputFilter
   onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void
+  /** Told again and again while it runs. */
+  onUsage?: (usage: SandboxUsage) => void
   signal?: AbortSignal
 }
 
@@ -107,18 +126,24 @@ export type Sandbox = {
    */
   probe(): Promise<SandboxProbe>
   run(spec: SandboxSpec, watch?: SandboxWatch): Promise<SandboxResult>
+  /** Those that run now, the oldest first. */
+  running(): RunningSandbox[]
+  /** Ends one that runs now, with every process in it; answers what it was, or undefined when none has this id. */
+  end(id: string, reason: string): RunningSandbox | undefined
   /** Call once at start, before the first run. */
   sweep(): Promise<number>
 }
 
 type Needs = {
   driver: SandboxDriver
+  clock: Pick<Clock, 'now'>
   log: Log
   /** The data folder: a canary makes sure that no sandbox sees it. */
   dataDir: string
 }
 
-export function createSandbox({ driver, log, dataDir }: Needs): Sandbox {
+export function createSandbox({ driver, clock, log, dataDir }: Needs): Sandbox {
+  const running = createRunning(clock)
   let measured: Promise<SandboxProbe> | undefined
 
   async function measure(): Promise<SandboxProbe> {
@@ -153,11 +178,15 @@ export function createSandbox({ driver, log, dataDir }: Needs): Sandbox {
       const { level, reasons } = await probe()
       if (level === 'none') throw new AppError('sandbox.unavailable', reasons.join(' '))
       checkSpec(spec, dataDir)
-      const result = await driver.run(spec, watch)
+      const result = await running.follow(spec, { driver: driver.name, level }, watch, (...given) =>
+        driver.run(...given),
+      )
       const { exitCode, signal, limit, durationMs } = result
       log.info({ sandboxId: spec.id, exitCode, signal, limit, durationMs }, 'sandbox.finished')
       return result
     },
+    running: running.list,
+    end: running.end,
     sweep: () => driver.sweep(),
   }
 }

@@ -81,7 +81,15 @@ async function runIn(
     gone: exitOf(child),
     end: () => killAll(child),
     watch: (onLimit) =>
-      watchUsage({ clock: session.clock, limits: spec.limits, cgroup, rootPid: child.pid ?? 0, onLimit }),
+      watchUsage({
+        clock: session.clock,
+        limits: spec.limits,
+        cgroup,
+        rootPid: child.pid ?? 0,
+        mountPoint: session.mountPoint,
+        onLimit,
+        onUsage: watch.onUsage,
+      }),
     usage: () => cgroup.usage(),
   }
   const relay = spec.egress && { port: relayPort, socketPath: socketInside(spec.egress.socketPath) }

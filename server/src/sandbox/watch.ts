@@ -1,7 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Clock } from '../core/index.ts'
 import type { Cgroup } from './cgroups.ts'
-import type { SandboxLimit, SandboxLimits } from './sandbox.ts'
+import type { SandboxLimit, SandboxLimits, SandboxUsage } from './sandbox.ts'
 
 const periodMs = 250
 
@@ -11,24 +12,30 @@ type Watched = {
   cgroup: Cgroup
   /** The process that all others of the sandbox descend from. */
   rootPid: number
+  /** Where the writable memory is mounted in the mount namespace of that process. */
+  mountPoint: string
   onLimit: (limit: SandboxLimit) => void
+  onUsage: ((usage: SandboxUsage) => void) | undefined
 }
 
 /**
  * Watches what no kernel limit bounds as a whole: processor time of all processes together, and their memory where no
- * memory group is writable. Returns what stops it.
+ * memory group is writable. Tells, on the way, what is used. Returns what stops it.
  */
-export function watchUsage({ clock, limits, cgroup, rootPid, onLimit }: Watched): () => void {
+export function watchUsage(watched: Watched): () => void {
+  const { clock, limits, cgroup, rootPid, onLimit, onUsage } = watched
   const groupBoundsMemory = cgroup.controllers.includes('memory')
   let cancel = () => {}
   let stopped = false
 
   async function look(): Promise<void> {
-    const { cpuSeconds, outOfMemory } = await cgroup.usage()
-    if (cpuSeconds !== undefined && cpuSeconds > limits.cpuSeconds) onLimit('cpu')
+    const group = await cgroup.usage()
+    if ((group.cpuSeconds ?? 0) > limits.cpuSeconds) onLimit('cpu')
     // Version 1 ends one process of the group; what is left of the command would wait for it.
-    if (outOfMemory) onLimit('memory')
-    if (!groupBoundsMemory && (await memoryOf(rootPid)) > limits.memoryBytes) onLimit('memory')
+    if (group.outOfMemory) onLimit('memory')
+    const below = groupBoundsMemory ? undefined : await usageBelow(rootPid)
+    if (below && below.memoryBytes > limits.memoryBytes) onLimit('memory')
+    onUsage?.(usageFrom(group, below, await diskUsage(watched)))
   }
 
   function again(): void {
@@ -43,25 +50,79 @@ export function watchUsage({ clock, limits, cgroup, rootPid, onLimit }: Watched)
   }
 }
 
-/** Bytes of anonymous memory of a process and all below it, plus the largest shared part. */
-async function memoryOf(rootPid: number): Promise<number> {
+/** The group's own word where it has one. It counts written files as memory. */
+function usageFrom(
+  group: Awaited<ReturnType<Cgroup['usage']>>,
+  below: Below | undefined,
+  diskBytes: number | undefined,
+): SandboxUsage {
+  const ofGroup =
+    group.memoryBytes === undefined ? undefined : Math.max(0, group.memoryBytes - (diskBytes ?? 0))
+  return {
+    cpuSeconds: group.cpuSeconds ?? below?.cpuSeconds ?? null,
+    memoryBytes: ofGroup ?? below?.memoryBytes ?? null,
+    processes: group.processes ?? below?.processes ?? null,
+    diskBytes: diskBytes ?? null,
+  }
+}
+
+/** Bytes that the sandbox has written; undefined where this process may not look into its namespace, or it has ended. */
+async function diskUsage({ rootPid, mountPoint }: Watched): Promise<number | undefined> {
+  const found = await statfs(join(`/proc/${rootPid}/root`, mountPoint)).catch(() => undefined)
+  return found?.type === tmpfs ? (found.blocks - found.bfree) * found.bsize : undefined
+}
+
+/** TMPFS_MAGIC of linux/magic.h: before it is mounted, the host's own file system is there. */
+const tmpfs = 0x0102_1994
+
+/** USER_HZ, which is 100 on every architecture that there is a filter for: the unit of times in /proc/<pid>/stat. */
+const ticksPerSecond = 100
+
+type Below = { memoryBytes: number; processes: number; cpuSeconds: number }
+
+type Measured = { parent: number; anonymous: number; shared: number; threads: number; ticks: number }
+
+/** A process and all below it: anonymous memory plus the largest shared part, threads, processor time. */
+async function usageBelow(rootPid: number): Promise<Below> {
   const children = new Map<number, number[]>()
-  const memory = new Map<number, { anonymous: number; shared: number }>()
+  const measured = new Map<number, Measured>()
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
-    const status = await readFile(`/proc/${name}/status`, 'utf8').catch(() => '')
-    const field = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
-    const parent = field('PPid')
-    children.set(parent, [...(children.get(parent) ?? []), Number(name)])
-    memory.set(Number(name), { anonymous: field('RssAnon') * 1024, shared: field('RssShmem') * 1024 })
+    const one = await measure(Number(name))
+    children.set(one.parent, [...(children.get(one.parent) ?? []), Number(name)])
+    measured.set(Number(name), one)
   }
-  let anonymous = 0
-  let shared = 0
+  const sum = { anonymous: 0, shared: 0, threads: 0, ticks: 0 }
   for (const queue = [rootPid]; queue.length > 0; ) {
     const pid = queue.pop() ?? 0
-    anonymous += memory.get(pid)?.anonymous ?? 0
-    shared = Math.max(shared, memory.get(pid)?.shared ?? 0)
+    const one = measured.get(pid)
+    sum.anonymous += one?.anonymous ?? 0
+    sum.shared = Math.max(sum.shared, one?.shared ?? 0)
+    sum.threads += one?.threads ?? 0
+    sum.ticks += one?.ticks ?? 0
     queue.push(...(children.get(pid) ?? []))
   }
-  return anonymous + shared
+  return {
+    memoryBytes: sum.anonymous + sum.shared,
+    processes: sum.threads,
+    cpuSeconds: sum.ticks / ticksPerSecond,
+  }
+}
+
+async function measure(pid: number): Promise<Measured> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  const field = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
+  // proc_pid_stat(5): utime, stime, cutime and cstime are fields 14 to 17; the name before them may hold blanks.
+  const times = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15)
+  return {
+    parent: field('PPid'),
+    anonymous: field('RssAnon') * 1024,
+    shared: field('RssShmem') * 1024,
+    threads: field('Threads'),
+    ticks: times.reduce((sum, ticks) => sum + Number(ticks), 0),
+  }
 }

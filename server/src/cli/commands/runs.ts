@@ -1,8 +1,11 @@
 import { api, type RunDetail, type RunState, type RunView, type TaskView } from '@keyward/contract'
 import { type Command, Option } from 'commander'
+import { AppError } from '../../core/index.ts'
+import type { Client } from '../client.ts'
 import { type CommonOptions, commandGroup, serverCommand } from '../command.ts'
 import { connect } from '../connect.ts'
 import { exitNegative } from '../exit-code.ts'
+import { followOutput } from '../follow-output.ts'
 import { followRun } from '../follow-run.ts'
 import { readInput } from '../input.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
@@ -14,11 +17,12 @@ type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 const states: readonly RunState[] = ['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled']
 
 export const runsCommand = (needs: Needs): Command =>
-  commandGroup('runs', 'Durable runs: start, watch, cancel', [
+  commandGroup('runs', 'Durable runs: start, watch, read what they print, cancel', [
     listCommand(needs),
     showCommand(needs),
     startCommand(needs),
     watchCommand(needs),
+    logsCommand(needs),
     cancelCommand(needs),
   ])
 
@@ -99,6 +103,34 @@ function watchCommand(needs: Needs): Command {
     const client = await connect(needs, options)
     finish(needs, options, await followRun(needs.terminal, client, runId))
   })
+}
+
+type LogsOptions = CommonOptions & { readonly task?: string; readonly follow?: boolean }
+
+function logsCommand(needs: Needs): Command {
+  const { terminal } = needs
+  return serverCommand({
+    usage: 'logs <runId>',
+    summary: "What a run's sandboxed task prints, with lent values taken out",
+    details:
+      'Standard output goes to standard output, standard error to standard error. The server keeps the end of it until it restarts.',
+    examples: ['keyward runs logs run_01', 'keyward runs logs run_01 --follow --task agent'],
+  })
+    .option('--task <taskId>', 'of this task (default: the one that an agent runs)')
+    .option('-f, --follow', 'go on until the task has ended')
+    .action(async (runId: string, { task, follow = false, ...options }: LogsOptions) => {
+      const client = await connect(needs, options)
+      const taskId = task ?? (await agentTaskOf(client, runId))
+      await followOutput(terminal, client, { runId, taskId, follow, json: options.json ?? false })
+    })
+}
+
+async function agentTaskOf(client: Client, runId: string): Promise<string> {
+  const { tasks } = await client.call(api.runs.read, { runId })
+  const task = tasks.find(({ action }) => action === 'agent.task')
+  if (task) return task.id
+  const names = tasks.map(({ id }) => id).join(', ')
+  throw new AppError('request.invalid', `no agent runs a task of ${runId}. Name one with --task: ${names}`)
 }
 
 function cancelCommand(needs: Needs): Command {

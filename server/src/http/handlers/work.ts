@@ -1,27 +1,31 @@
 import { approvalsApi, runsApi } from '@keyward/contract'
 import type { Approvals } from '../../approvals/index.ts'
-import { AppError, actorOf } from '../../core/index.ts'
-import type { Flows } from '../../flows/index.ts'
+import type { Audit } from '../../audit/index.ts'
+import { actorOf } from '../../core/index.ts'
+import type { Flows, TaskOutput } from '../../flows/index.ts'
+import type { Sandbox } from '../../sandbox/index.ts'
 import type { Workflow } from '../../workflow/index.ts'
-import { type Resource, type Route, route } from '../route.ts'
+import { outputRoute } from '../output-stream.ts'
+import { type Route, route } from '../route.ts'
+import { runResource } from '../run-resource.ts'
+import { sandboxRoutes } from './sandboxes.ts'
 
 type Needs = {
   flows: Pick<Flows, 'start'>
   workflow: Pick<Workflow, 'page' | 'read' | 'cancel'>
+  taskOutput: Pick<TaskOutput, 'read' | 'follow'>
+  sandbox: Pick<Sandbox, 'running' | 'end'>
+  audit: Pick<Audit, 'recordNow'>
   approvals: Pick<Approvals, 'page' | 'read' | 'approve' | 'deny'>
 }
 
-export function runRoutes({ flows, workflow }: Omit<Needs, 'approvals'>): Route[] {
-  /** Of a run that does not exist only the id is known; whoever may ask is told so by the handler. */
-  async function runOf(runId: string): Promise<Resource> {
-    const run = await workflow.read(runId).catch((error: unknown) => {
-      if (error instanceof AppError && error.code === 'run.not_found') return undefined
-      throw error
-    })
-    const attributes = run ? { flow: run.flow, requestedBy: run.requestedBy } : {}
-    return { type: 'Run', id: runId, attributes }
-  }
-
+export function runRoutes({
+  flows,
+  workflow,
+  taskOutput,
+  sandbox,
+  audit,
+}: Omit<Needs, 'approvals'>): Route[] {
   return [
     route(
       runsApi.start,
@@ -37,13 +41,15 @@ export function runRoutes({ flows, workflow }: Omit<Needs, 'approvals'>): Route[
     route(
       runsApi.read,
       ({ runId }) => workflow.read(runId),
-      ({ runId }) => runOf(runId),
+      ({ runId }) => runResource(workflow, runId),
     ),
     route(
       runsApi.cancel,
       ({ runId }, { principal }) => workflow.cancel(runId, principal),
-      ({ runId }) => runOf(runId),
+      ({ runId }) => runResource(workflow, runId),
     ),
+    outputRoute({ taskOutput, workflow }),
+    ...sandboxRoutes({ sandbox, audit }),
   ]
 }
 
