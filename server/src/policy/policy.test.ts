@@ -87,6 +87,13 @@ test('POL-1: a principal without a role may see and end its own session, nothing
   assert.deepEqual(allowed.sort(), ['session.end', 'session.read'])
 })
 
+test('IDENT-1: who may look may see what runs and what it prints; an operator may end it', () => {
+  const mayEnd = (role: Role) => ask(person(role), 'sandboxes.end').allow
+  assert.deepEqual([mayEnd('operator'), mayEnd('auditor'), mayEnd('approver')], [true, false, false])
+  for (const role of ['auditor', 'approver', 'operator'] as const)
+    for (const action of ['sandboxes.list', 'runs.output']) assert.ok(ask(person(role), action).allow)
+})
+
 test('IDENT-1: what each role may do', () => {
   const may = (role: Role): string[] =>
     operations
@@ -97,7 +104,7 @@ test('IDENT-1: what each role may do', () => {
       )
       .filter(
         (name) =>
-          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|summary|trend|folders)$/.test(
+          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|output|summary|trend|folders)$/.test(
             name,
           ),
       )

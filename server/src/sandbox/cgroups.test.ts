@@ -57,11 +57,25 @@ test('SAND-1: limits and counters of version 2', async (t) => {
   assert.equal(await read('memory.swap.max'), '0')
   assert.equal(await read('memory.oom.group'), '1')
   assert.equal(await read('pids.max'), '7')
-  assert.deepEqual(await group.usage(), { outOfMemory: false, outOfProcesses: false, cpuSeconds: undefined })
+  assert.deepEqual(await group.usage(), {
+    outOfMemory: false,
+    outOfProcesses: false,
+    cpuSeconds: undefined,
+    memoryBytes: undefined,
+    processes: undefined,
+  })
   await writeFile(join(own, 'memory.events'), 'low 0\nmax 9\noom 1\noom_kill 1\n')
   await writeFile(join(own, 'pids.events'), 'max 3\n')
   await writeFile(join(own, 'cpu.stat'), 'usage_usec 2500000\nuser_usec 1\n')
-  assert.deepEqual(await group.usage(), { outOfMemory: true, outOfProcesses: true, cpuSeconds: 2.5 })
+  await writeFile(join(own, 'memory.current'), '700\n')
+  await writeFile(join(own, 'pids.current'), '5\n')
+  assert.deepEqual(await group.usage(), {
+    outOfMemory: true,
+    outOfProcesses: true,
+    cpuSeconds: 2.5,
+    memoryBytes: 700,
+    processes: 5,
+  })
   for (const name of await readdir(own)) await rm(join(own, name))
   await group.remove()
   assert.ok(!existsSync(own))
