@@ -90,7 +90,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
     const headers = requestHeaders(parts.headers, {
       method,
       framing: body ? { kind: 'length', bytes: body.length } : framingOf(request.rawHeaders),
-      wholeOnly: patterns.all.length > 0,
+      wholeOnly: !patterns.isEmpty,
     })
     return signing ? sign({ ...parts, method, headers }, signing) : headers
   }

@@ -16,26 +16,36 @@ const hopByHop = [
 ]
 
 /** Sent by the proxy itself, or meant for it. */
-const requestOnly = ['expect', 'accept-encoding', 'content-length']
+const requestOnly = new Set([...hopByHop, 'expect', 'accept-encoding', 'content-length'])
 /** A server's invitation to go around the proxy. */
-const responseOnly = ['alt-svc']
+const responseOnly = [...hopByHop, 'alt-svc']
 /** With these a value could be fetched in pieces, none of which is recognised. */
-const partial = ['range', 'if-range']
+const wholeRequestOnly = new Set([...requestOnly, 'range', 'if-range'])
 
 export function* pairsOf(headers: RawHeaders): Generator<[name: string, value: string]> {
   for (let at = 0; at + 1 < headers.length; at += 2) yield [headers[at] ?? '', headers[at + 1] ?? '']
 }
 
+/** `wanted` in small letters. */
 export function valuesOf(headers: RawHeaders, wanted: string): string[] {
-  return [...pairsOf(headers)].filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value)
+  const values: string[] = []
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    if (name.length === wanted.length && name.toLowerCase() === wanted) values.push(headers[at + 1] ?? '')
+  }
+  return values
 }
 
-function without(headers: RawHeaders, names: readonly string[]): string[] {
+function without(headers: RawHeaders, names: ReadonlySet<string>): string[] {
   const listed = valuesOf(headers, 'connection').flatMap((value) => value.toLowerCase().split(/\s*,\s*/))
-  const dropped = new Set([...hopByHop, ...listed, ...names])
-  // What Connection lists is dropped, but the names that decide where a message goes or ends are not its to list.
-  dropped.delete('host')
-  return [...pairsOf(headers)].filter(([name]) => !dropped.has(name.toLowerCase())).flat()
+  const kept: string[] = []
+  for (const [name, value] of pairsOf(headers)) {
+    const known = name.toLowerCase()
+    // What Connection lists is dropped, but the names that decide where a message goes or ends are not its to list.
+    if (names.has(known) || (known !== 'host' && listed.includes(known))) continue
+    kept.push(name, value)
+  }
+  return kept
 }
 
 export type BodyFraming =
@@ -59,7 +69,7 @@ type Outgoing = { method: string; framing: BodyFraming; wholeOnly: boolean }
 
 /** The headers for the destination: uncompressed answers asked for, the body's framing written anew. */
 export function requestHeaders(headers: RawHeaders, { method, framing, wholeOnly }: Outgoing): string[] {
-  const kept = without(headers, wholeOnly ? [...requestOnly, ...partial] : requestOnly)
+  const kept = without(headers, wholeOnly ? wholeRequestOnly : requestOnly)
   return [...kept, 'Accept-Encoding', 'identity', ...framingHeaders(framing, method)]
 }
 
@@ -70,11 +80,11 @@ export function responseHeaders(
   headers: RawHeaders,
   { decoded, lengthKept, patterns }: Incoming,
 ): { headers: string[]; redactions: number } {
-  const kept = without(headers, [
-    ...responseOnly,
-    ...(decoded ? ['content-encoding'] : []),
-    ...(lengthKept ? [] : ['content-length']),
-  ])
+  const dropped = new Set(responseOnly)
+  if (decoded) dropped.add('content-encoding')
+  if (!lengthKept) dropped.add('content-length')
+  const kept = without(headers, dropped)
+  if (!patterns.mayStandIn(kept)) return { headers: kept, redactions: 0 }
   let redactions = 0
   const clean = (text: string): string => {
     const redacted = redactText(patterns, text, 'latin1')

@@ -1,10 +1,14 @@
 import type { Secret } from '../core/index.ts'
+import { createSearch, type Search, type Span } from './search.ts'
 
 /** Stands where a value stood. */
 export const redactionMark = '[redacted by Keyward]'
 
 /** Values shorter than this occur by chance everywhere, so they are not looked for, and never lent through the proxy. */
 export const shortestValue = 6
+
+/** A text cut off in the middle of a value shows the most of it: this share of one counts as one. */
+const countsAsWhole = 0.5
 
 /** Takes known values out of a stream of bytes. Text that cannot be the start of a value passes at once. */
 export type Redactor = {
@@ -18,9 +22,11 @@ export type Redactor = {
 /** The forms to look for; grows while streams are open, and they see the new ones from their next chunk on. */
 export type Patterns = {
   add(value: string): void
-  readonly all: readonly Pattern[]
+  readonly isEmpty: boolean
+  readonly search: Search
+  /** Whether redaction would change one of the texts; a quick answer that may be a needless yes. Texts are of latin1. */
+  mayStandIn(texts: readonly string[]): boolean
 }
-type Pattern = { readonly bytes: Buffer; readonly borders: Int32Array }
 
 const reversed = (text: string): string => [...text].reverse().join('')
 
@@ -92,59 +98,42 @@ const longLines = (value: string): string[] =>
     ? value.split(/[\r\n]+/).filter((line) => line.length >= 16 && !line.startsWith('-----'))
     : []
 
-/** The failure function of Knuth, Morris and Pratt: the longest border of every prefix. */
-function bordersOf(bytes: Buffer): Int32Array {
-  const borders = new Int32Array(bytes.length)
-  for (let at = 1, matched = 0; at < bytes.length; at++) {
-    while (matched > 0 && bytes[at] !== bytes[matched]) matched = borders[matched - 1] ?? 0
-    if (bytes[at] === bytes[matched]) matched++
-    borders[at] = matched
-  }
-  return borders
-}
-
 export function createPatterns(values: readonly string[] = []): Patterns {
-  const all: Pattern[] = []
-  const known = new Set<string>()
-  const add = (value: string): void => {
-    if (value.length < shortestValue) return
-    for (const form of [value, ...longLines(value)].flatMap(formsOf)) {
-      if (known.has(form)) continue
-      known.add(form)
-      const bytes = Buffer.from(form)
-      all.push({ bytes, borders: bordersOf(bytes) })
+  const added = new Set<string>()
+  const forms = new Map<string, Buffer>()
+  /** Made when it is first needed: values come several at a time. */
+  let searches: { readonly whole: Search; readonly halves: Search } | undefined
+
+  const halfOf = (bytes: Buffer): Buffer => bytes.subarray(0, Math.ceil(bytes.length * countsAsWhole))
+  const searchesNow = () => {
+    searches ??= {
+      whole: createSearch([...forms.values()]),
+      halves: createSearch([...forms.values()].map(halfOf)),
     }
+    return searches
+  }
+  const add = (value: string): void => {
+    if (value.length < shortestValue || added.has(value)) return
+    added.add(value)
+    searches = undefined
+    for (const form of [value, ...longLines(value)].flatMap(formsOf)) forms.set(form, Buffer.from(form))
   }
   for (const value of values) add(value)
-  return { add, all }
-}
-
-/** How many of the last bytes of `data` are the start of the pattern. */
-function partialMatch(data: Buffer, { bytes, borders }: Pattern): number {
-  let matched = 0
-  for (let at = Math.max(0, data.length - bytes.length + 1); at < data.length; at++) {
-    while (matched > 0 && data[at] !== bytes[matched]) matched = borders[matched - 1] ?? 0
-    if (data[at] === bytes[matched]) matched++
+  return {
+    add,
+    get isEmpty() {
+      return forms.size === 0
+    },
+    get search() {
+      return searchesNow().whole
+    },
+    mayStandIn: (texts) =>
+      forms.size > 0 && searchesNow().halves.occurs(Buffer.from(texts.join('\n'), 'latin1')),
   }
-  return matched
-}
-
-type Span = { from: number; to: number }
-
-function spansOf(data: Buffer, patterns: readonly Pattern[]): Span[] {
-  const spans: Span[] = []
-  for (const { bytes, borders } of patterns) {
-    // The next occurrence that overlaps this one starts where the pattern's own border does.
-    const step = bytes.length - (borders.at(-1) ?? 0)
-    for (let at = data.indexOf(bytes); at >= 0; at = data.indexOf(bytes, at + step)) {
-      spans.push({ from: at, to: at + bytes.length })
-    }
-  }
-  return spans.sort((a, b) => a.from - b.from)
 }
 
 function merged(spans: readonly Span[]): Span[] {
-  const result: Span[] = []
+  const result: { from: number; to: number }[] = []
   for (const span of spans) {
     const last = result.at(-1)
     if (last && span.from < last.to) last.to = Math.max(last.to, span.to)
@@ -153,10 +142,12 @@ function merged(spans: readonly Span[]): Span[] {
   return result
 }
 
+const mark = Buffer.from(redactionMark)
+const nothing: Buffer = Buffer.alloc(0)
+
 /** Redacts with patterns that may grow meanwhile. `onRedaction` hears of each value taken out. */
 export function redactorOf(patterns: Patterns, onRedaction = (): void => {}): Redactor {
-  const mark = Buffer.from(redactionMark)
-  let held: Buffer = Buffer.alloc(0)
+  let held = nothing
   /** So many of the held bytes belong to a value whose mark is written already. */
   let covered = 0
   let redactions = 0
@@ -168,8 +159,9 @@ export function redactorOf(patterns: Patterns, onRedaction = (): void => {}): Re
 
   /** Writes `data` up to `end`; remembers how far a value reaches beyond it. */
   const write = (data: Buffer, end: number): Buffer => {
-    const begun = covered > 0 ? [{ from: 0, to: covered }] : []
-    const spans = merged([...begun, ...spansOf(data, patterns.all)])
+    const found = patterns.search.spans(data)
+    if (found.length === 0 && covered === 0) return data.subarray(0, end)
+    const spans = merged([...(covered > 0 ? [{ from: 0, to: covered }] : []), ...found])
     const parts: Buffer[] = []
     let at = 0
     let reach = covered
@@ -194,17 +186,17 @@ export function redactorOf(patterns: Patterns, onRedaction = (): void => {}): Re
         held.length > 0
           ? Buffer.concat([held, chunk])
           : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-      if (patterns.all.length === 0) return data
-      const partial = Math.max(0, ...patterns.all.map((pattern) => partialMatch(data, pattern)))
-      const out = write(data, data.length - partial)
-      held = data.subarray(data.length - partial)
+      if (patterns.isEmpty) return data
+      const end = data.length - patterns.search.begun(data)
+      const out = write(data, end)
+      held = data.subarray(end)
       return out
     },
     end() {
-      // A stream cut off in the middle of a value shows the most of it: half of one counts as one.
-      const cut = patterns.all.some((pattern) => partialMatch(held, pattern) * 2 >= pattern.bytes.length)
       const rest = held
-      held = Buffer.alloc(0)
+      held = nothing
+      if (rest.length === 0) return rest
+      const cut = patterns.search.begun(rest, countsAsWhole) > 0
       if (!cut || covered >= rest.length) return write(rest, rest.length)
       count()
       return mark

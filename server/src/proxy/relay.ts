@@ -31,7 +31,7 @@ export function relay(answered: Answered): Refusal | undefined {
   const decoders = hasBody ? decodersOf(coding) : []
   if (!decoders) return unreadable
   // Without anything to take out the length can stay, which clients use to show progress and to notice a cut.
-  const lengthKept = !hasBody || (patterns.all.length === 0 && decoders.length === 0)
+  const lengthKept = !hasBody || (patterns.isEmpty && decoders.length === 0)
   const { headers, redactions } = responseHeaders(answer.rawHeaders, {
     decoded: decoders.length > 0,
     lengthKept,
