@@ -8,4 +8,4 @@ export { actorOf, type Principal, type Role, systemPrincipal } from './principal
 export { formatReference, parseReference, referencePattern } from './reference.ts'
 export { repeat } from './repeat.ts'
 export { Secret } from './secret.ts'
-export { callService } from './service-call.ts'
+export { callService, type ServiceCall } from './service-call.ts'

@@ -7,7 +7,7 @@ export type ServiceCall = {
   readonly body: string
   /** Certificates of authorities to trust instead of the usual ones, PEM. */
   readonly caPem?: string | undefined
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'DELETE'
 }
 
 const timeoutMilliseconds = 10_000

@@ -31,7 +31,10 @@ import {
   meteredLeases,
   spendBytes,
 } from './lend-store.ts'
+import { createMinting } from './minting.ts'
 import { createReceipts, type Probe, receiptOf } from './receipts.ts'
+import { createTokenEnds } from './token-ends.ts'
+import { isMinting } from './token-requests.ts'
 import { createUse } from './use.ts'
 import { createValuesForTask } from './values.ts'
 
@@ -178,7 +181,13 @@ export function createLend(needs: Needs): Lend {
   const grants = createGrants(needs)
   const { issue, request, settled } = createIssue({ ...needs, view })
   const ends = createEnds({ ...needs, view })
-  const receipts = createReceipts(needs)
+  const minting = createMinting(needs)
+  const { use, idle } = tracked(createUse(needs, minting.tokenFor))
+  const endTokens = createTokenEnds({ ...needs, forget: minting.forget, idle })
+  const receipts = createReceipts({
+    ...needs,
+    probesFor: (how) => [...needs.probesFor(how), ...(isMinting(how) ? [endTokens] : [])],
+  })
   return {
     grant: grants.make,
     endGrant: grants.end,
@@ -194,7 +203,7 @@ export function createLend(needs: Needs): Lend {
     },
     issue,
     request,
-    use: createUse(needs),
+    use,
     metered: (leaseIds) => meteredLeases(store, leaseIds),
     spend: spendBytes,
     valuesForTask: createValuesForTask(needs),
@@ -213,6 +222,25 @@ export function createLend(needs: Needs): Lend {
     countActive: (agentIds) => countActiveLeases(store, agentIds, clock.now().getTime()),
     async settled() {
       await Promise.all([settled(), receipts.proved()])
+    },
+  }
+}
+
+/** Knows which uses are under way. */
+function tracked(use: Lend['use']): { use: Lend['use']; idle(): Promise<void> } {
+  const underWay = new Set<Promise<unknown>>()
+  return {
+    use(claim) {
+      const using = use(claim)
+      const over: Promise<unknown> = using.then(
+        () => underWay.delete(over),
+        () => underWay.delete(over),
+      )
+      underWay.add(over)
+      return using
+    },
+    async idle() {
+      await Promise.all(underWay)
     },
   }
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import type { Injection } from '@keyward/contract'
 import { z } from 'zod'
-import { AppError, Secret } from '../core/index.ts'
+import { AppError, Secret, type ServiceCall } from '../core/index.ts'
 
 /** The kinds that lend an access token, not the stored value. */
 export type Minting = Extract<
@@ -73,6 +73,63 @@ const unfit = (why: string): AppError =>
 
 const formHeaders = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' }
 
+/** Where a token is ended, and where it is shown whether it is; undefined where that is not known. */
+export function tokenPlaces(
+  how: Minting,
+  value: Secret,
+): { revokeUrl: string | undefined; probeUrl: string | undefined } {
+  switch (how.kind) {
+    case 'oauth-client':
+    case 'oauth-refresh':
+      return { revokeUrl: how.revokeUrl, probeUrl: how.probeUrl }
+    case 'google-service-account': {
+      // https://oauth2.googleapis.com/token and …/revoke
+      const revokeUrl = googleKeyOf(value).token_uri.replace(/[^/]*$/, 'revoke')
+      return { revokeUrl, probeUrl: how.probeUrl }
+    }
+    case 'github-app': {
+      const api = how.apiUrl.replace(/\/+$/, '')
+      return {
+        revokeUrl: `${api}/installation/token`,
+        probeUrl: `${api}/installation/repositories?per_page=1`,
+      }
+    }
+  }
+}
+
+/** RFC 7009, 2.1, and GitHub's own; Google's takes the same form without a client. */
+export function tokenRevocation(
+  how: Minting,
+  revokeUrl: string,
+  token: Secret,
+  { value, fields }: { readonly value: Secret | undefined; readonly fields: Material['fields'] },
+): ServiceCall {
+  if (how.kind === 'github-app') return { ...tokenProbe(how, revokeUrl, token), method: 'DELETE' }
+  const form = { token: token.reveal(), token_type_hint: 'access_token' }
+  if (how.kind === 'google-service-account')
+    return {
+      url: revokeUrl,
+      caPem: how.caPem,
+      headers: formHeaders,
+      body: new URLSearchParams({ token: form.token }).toString(),
+    }
+  const ofRefresh =
+    how.kind === 'oauth-refresh' && how.clientSecretField ? fields[how.clientSecretField] : undefined
+  return formRequest({ ...how, tokenUrl: revokeUrl }, form, how.kind === 'oauth-client' ? value : ofRefresh)
+}
+
+/** A call that only a valid token is answered to with anything but 401. */
+export function tokenProbe(how: Minting, probeUrl: string, token: Secret): ServiceCall {
+  const headers = how.kind === 'github-app' ? gitHubHeaders : { accept: 'application/json' }
+  return {
+    url: probeUrl,
+    method: 'GET',
+    caPem: how.caPem,
+    headers: { ...headers, authorization: `Bearer ${token.reveal()}` },
+    body: '',
+  }
+}
+
 type Client = Pick<Extract<Minting, { kind: 'oauth-client' }>, 'tokenUrl' | 'clientId' | 'signIn' | 'caPem'>
 
 function formRequest(
@@ -107,15 +164,19 @@ const keyFile = z.object({
   token_uri: z.string().startsWith('https://'),
 })
 
+function googleKeyOf(value: Secret): z.output<typeof keyFile> {
+  const key = keyFile.safeParse(parsedJson(value.reveal()))
+  if (!key.success) throw unfit('it is not the JSON key file of a service account')
+  return key.data
+}
+
 const assertionSeconds = 600
 
 function googleRequest(
   { scopes, subject, caPem }: Extract<Minting, { kind: 'google-service-account' }>,
   { value, now }: Material,
 ): TokenRequest {
-  const key = keyFile.safeParse(parsedJson(value.reveal()))
-  if (!key.success) throw unfit('it is not the JSON key file of a service account')
-  const { client_email, private_key, private_key_id, token_uri } = key.data
+  const { client_email, private_key, private_key_id, token_uri } = googleKeyOf(value)
   const issued = Math.floor(now.getTime() / 1000)
   const times = { iat: issued, exp: issued + assertionSeconds }
   const claims = {
@@ -145,14 +206,18 @@ function gitHubRequest(
   // A minute in the past and well below the ten minutes that GitHub allows, for clocks that differ.
   const claims = { iss: appId, iat: issued - 60, exp: issued + 300 }
   const headers = {
-    accept: 'application/vnd.github+json',
+    ...gitHubHeaders,
     authorization: `Bearer ${signedJwt({}, claims, privateKeyOf(value.reveal()))}`,
     'content-type': 'application/json',
-    'user-agent': 'keyward',
-    'x-github-api-version': '2022-11-28',
   }
   const url = `${apiUrl.replace(/\/+$/, '')}/app/installations/${installationId}/access_tokens`
   return { url, caPem, headers, body: JSON.stringify({ repositories, permissions }) }
+}
+
+const gitHubHeaders = {
+  accept: 'application/vnd.github+json',
+  'user-agent': 'keyward',
+  'x-github-api-version': '2022-11-28',
 }
 
 function parsedJson(text: string): unknown {

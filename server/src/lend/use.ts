@@ -16,7 +16,7 @@ import {
   minuteMs,
   takeUse,
 } from './lend-store.ts'
-import { createMinting } from './minting.ts'
+import type { Minting } from './minting.ts'
 import { misplacement } from './misplacement.ts'
 import { isMinting } from './token-requests.ts'
 
@@ -32,9 +32,8 @@ type Refusal = {
 const misused = (error: AppError): Refusal => ({ error, as: 'lease.misused' })
 const denied = (error: AppError): Refusal => ({ error, as: 'lease.denied' })
 
-export function createUse(needs: Needs) {
+export function createUse(needs: Needs, mint: Minting['tokenFor']) {
   const { store, audit, bus, clock, policy, identity, vault } = needs
-  const mint = createMinting(needs)
 
   /** Everything that makes a use right or wrong, in an order that tells a stranger nothing about the lease. */
   async function judge(tx: Tx, claim: Claim, row: LeaseRow | undefined): Promise<Refusal | undefined> {

@@ -1,5 +1,6 @@
 // Authorization servers as far as their documents say: the token endpoint of RFC 6749 with the grants that Keyward uses,
-// Google's for service accounts, and GitHub's for installations of an App.
+// Google's for service accounts, and GitHub's for installations of an App;
+// and where each revokes a token, as RFC 7009, Google and GitHub say.
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, verify } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { TestContext } from 'node:test'
@@ -19,6 +20,10 @@ export type TokenServer = {
   /** Answers this instead of what it should. */
   instead: { status: number; text: string } | undefined
   readonly issued: string[]
+  /** Tokens that it takes no more. */
+  readonly revoked: Set<string>
+  /** What it does when a token is to be revoked: `lies` says that it did, and goes on taking it. */
+  revoking: 'revokes' | 'refuses' | 'lies'
   /** The forms, bodies and paths that came. */
   readonly asked: { path: string; body: string }[]
 }
@@ -35,6 +40,8 @@ export async function openTokenServer(t: TestContext, publicKey?: KeyObject): Pr
     expiresIn: 3600,
     instead: undefined,
     issued: [],
+    revoked: new Set(),
+    revoking: 'revokes',
     asked: [],
   }
 
@@ -67,6 +74,26 @@ export async function openTokenServer(t: TestContext, publicKey?: KeyObject): Pr
     }
   }
 
+  const takes = (token: string | undefined): boolean =>
+    token !== undefined && server.issued.includes(token) && !server.revoked.has(token)
+
+  function revoke(token: string, status: number): Answer {
+    if (server.revoking === 'refuses') return { status: 400, body: { error: 'unsupported_token_type' } }
+    if (server.revoking === 'revokes') server.revoked.add(token)
+    return { status, body: {} }
+  }
+
+  function forToken(request: IncomingMessage): Answer {
+    const token = request.headers.authorization?.replace('Bearer ', '')
+    if (token === undefined || !takes(token)) return { status: 401, body: { message: 'Bad credentials' } }
+    return request.method === 'DELETE' ? revoke(token, 204) : { status: 200, body: { sub: 'shop' } }
+  }
+
+  function forRevocation(form: URLSearchParams, request: IncomingMessage): Answer {
+    const known = publicKey !== undefined || isClient(form, request, server.client)
+    return known ? revoke(form.get('token') ?? '', 200) : { status: 401, body: { error: 'invalid_client' } }
+  }
+
   function forInstallation(request: IncomingMessage): Answer {
     const claims = claimsIn(request.headers.authorization?.replace('Bearer ', '') ?? '', publicKey)
     if (!claims || !request.headers['user-agent'])
@@ -76,17 +103,21 @@ export async function openTokenServer(t: TestContext, publicKey?: KeyObject): Pr
     return { status: 201, body: { token, expires_at: new Date(Date.now() + 3_600_000).toISOString() } }
   }
 
+  function answerTo(path: string, form: URLSearchParams, request: IncomingMessage): Answer {
+    if (path.startsWith('/app/')) return forInstallation(request)
+    if (path.startsWith('/installation/') || path === '/userinfo') return forToken(request)
+    return path === '/revoke' ? forRevocation(form, request) : forGrant(form, request)
+  }
+
   const upstream = await openUpstream(
     t,
     async (request, response) => {
       const body = await bodyOf(request)
       const path = request.url ?? ''
       server.asked.push({ path, body })
-      const answer = path.startsWith('/app/')
-        ? forInstallation(request)
-        : forGrant(new URLSearchParams(body), request)
+      const answer = answerTo(path, new URLSearchParams(body), request)
       const { status, text } = server.instead ?? { status: answer.status, text: JSON.stringify(answer.body) }
-      response.writeHead(status, { 'content-type': 'application/json' }).end(text)
+      response.writeHead(status, { 'content-type': 'application/json' }).end(status === 204 ? '' : text)
     },
     '127.0.0.1',
   )
