@@ -11,7 +11,7 @@ export type CgroupBase = { version: 1 | 2; folders: Partial<Record<Controller, s
 
 type CgroupLimits = { memoryBytes: number; processes: number }
 
-type CgroupUsage = {
+export type CgroupUsage = {
   outOfMemory: boolean
   outOfProcesses: boolean
   cpuSeconds: number | undefined
@@ -177,6 +177,42 @@ export async function createCgroup(base: CgroupBase, name: string, limits: Cgrou
     joinFiles: folders.map((folder) => join(folder, 'cgroup.procs')),
     usage: () => usageOf(base.version, groups),
     remove: () => removeGroups(folders),
+  }
+}
+
+/**
+ * What the groups of another process say: one that a container engine has put into groups of its own making. Undefined where
+ * they cannot be seen from here, and after they are gone.
+ */
+export async function usageOfProcess(
+  pid: number,
+  procFolder = '/proc',
+): Promise<(() => Promise<CgroupUsage | undefined>) | undefined> {
+  const mounts = parseMounts(await read(join(procFolder, 'self/mountinfo')))
+  const paths = parseOwn(await read(join(procFolder, String(pid), 'cgroup')))
+  const groups: Groups = {}
+  for (const controller of controllers) {
+    const mount = mounts.find(({ type, options }) => type === 'cgroup' && options.includes(controller))
+    const path = paths.get(controller)
+    if (mount && path !== undefined) groups[controller] = join(mount.point, below(mount.root, path))
+  }
+  const unified = mounts.find(({ type }) => type === 'cgroup2')
+  const path = paths.get('')
+  const version = groups.memory === undefined ? 2 : 1
+  if (version === 2 && unified && path !== undefined) {
+    const folder = join(unified.point, below(unified.root, path))
+    for (const controller of controllers) groups[controller] = folder
+  }
+  const present = async () =>
+    groups.memory !== undefined &&
+    (await readFile(join(groups.memory, 'cgroup.procs')).then(
+      () => true,
+      () => false,
+    ))
+  if (!(await present())) return undefined
+  return async () => {
+    const usage = await usageOf(version, groups)
+    return (await present()) ? usage : undefined
   }
 }
 

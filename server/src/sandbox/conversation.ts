@@ -10,15 +10,17 @@ import { type Received, receive, sendWorkspace } from './workspace.ts'
 export type Started = {
   /** Frames go both ways. */
   channel: Duplex
-  stdout: Readable
-  stderr: Readable
+  /** What the command prints; `frames` when the guest says it on the channel. */
+  output: { stdout: Readable; stderr: Readable } | 'frames'
+  /** What the program that holds the sandbox said of itself, where that is apart from the command's output. */
+  said?(): string
   /** Resolves when every process of the sandbox is gone. */
   gone: Promise<Status>
   /** Ends every process of the sandbox; may be called again. */
   end(): void
   /** Watches what no limit of the kernel bounds as a whole; returns what stops it. */
   watch(onLimit: (limit: SandboxLimit) => void): () => void
-  /** Asked once, after the end. */
+  /** Asked once, when the guest has ended or said that the command has. */
   usage(): Promise<{ outOfMemory: boolean; outOfProcesses: boolean }>
 }
 
@@ -59,8 +61,7 @@ export async function follow(
     onOutput: watch.onOutput,
     onFlood: () => end('output'),
   })
-  output.attach('stdout', sandbox.stdout)
-  output.attach('stderr', sandbox.stderr)
+  const onOutput = listenTo(sandbox, output)
   const stops = [
     clock.after(limits.wallSeconds * 1000, () => end('wall')),
     sandbox.watch(end),
@@ -69,25 +70,53 @@ export async function follow(
   watch.signal?.addEventListener('abort', cancel, { once: true })
   if (watch.signal?.aborted) cancel()
   try {
-    const received = await converse(spec, order, sandbox, verdict).finally(() => gone)
+    const received = await converse({ spec, order, sandbox, verdict, onOutput: onOutput?.take }).finally(
+      () => gone,
+    )
     const status = await gone
-    const usage = await sandbox.usage()
-    if (usage.outOfMemory) verdict.limit ??= 'memory'
-    if (usage.outOfProcesses) verdict.limit ??= 'processes'
+    onOutput?.end()
     const durationMs = clock.now().getTime() - startedAt
-    return resultOf({ received, status, verdict, durationMs, output })
+    return resultOf({
+      received,
+      status,
+      verdict,
+      durationMs,
+      output,
+      said: sandbox.said?.() ?? output.tail('stderr'),
+    })
   } finally {
     for (const stop of stops) stop()
   }
 }
 
+/** Connects what the sandbox prints; returns what takes the frames where it prints by frames. */
+function listenTo(sandbox: Started, output: Output) {
+  if (sandbox.output !== 'frames') {
+    output.attach('stdout', sandbox.output.stdout)
+    output.attach('stderr', sandbox.output.stderr)
+    return undefined
+  }
+  const sinks = { stdout: output.open('stdout'), stderr: output.open('stderr') }
+  return {
+    take: (stream: 'stdout' | 'stderr', part: Buffer) => sinks[stream].push(part),
+    end() {
+      sinks.stdout.end()
+      sinks.stderr.end()
+    },
+  }
+}
+
+type Talk = {
+  spec: SandboxSpec
+  order: Order
+  sandbox: Started
+  verdict: Verdict
+  onOutput: ((stream: 'stdout' | 'stderr', part: Buffer) => void) | undefined
+}
+
 /** Tells the guest what to do, fills its workspace, and listens until it ends. */
-async function converse(
-  spec: SandboxSpec,
-  order: Order,
-  { channel, end }: Started,
-  verdict: Verdict,
-): Promise<Received> {
+async function converse({ spec, order, sandbox, verdict, onOutput }: Talk): Promise<Received> {
+  const { channel, end } = sandbox
   channel.on('error', () => undefined)
   const { workspaceOut, limits } = spec
   const listening = receive({
@@ -97,9 +126,13 @@ async function converse(
     onStarted: () => {
       verdict.started = true
     },
+    onOutput,
   })
   try {
     const [received] = await Promise.all([listening, instruct(channel, spec, order)])
+    const usage = await sandbox.usage()
+    if (usage.outOfMemory) verdict.limit ??= 'memory'
+    if (usage.outOfProcesses) verdict.limit ??= 'processes'
     if (received.exit) end()
     return received
   } catch (error) {
@@ -126,14 +159,21 @@ async function instruct(channel: Duplex, spec: SandboxSpec, order: Order): Promi
   }
 }
 
-type Facts = { received: Received; status: Status; verdict: Verdict; durationMs: number; output: Output }
+type Facts = {
+  received: Received
+  status: Status
+  verdict: Verdict
+  durationMs: number
+  output: Output
+  said: string
+}
 
-function resultOf({ received, status, verdict, durationMs, output }: Facts): SandboxResult {
+function resultOf({ received, status, verdict, durationMs, output, said }: Facts): SandboxResult {
   const { cancelled, started } = verdict
   const stderrTail = output.tail('stderr')
   if (!started && !cancelled && !verdict.limit) {
-    const said = stderrTail.trim().slice(-600) || `it ended with ${status.signal ?? status.code}`
-    throw new AppError('sandbox.failed', `The sandbox did not start: ${said}`)
+    const reason = said.trim().slice(-600) || `it ended with ${status.signal ?? status.code}`
+    throw new AppError('sandbox.failed', `The sandbox did not start: ${reason}`)
   }
   const exit = received.exit
     ? { code: received.exit.code, signal: received.exit.signal }

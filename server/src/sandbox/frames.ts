@@ -10,12 +10,21 @@ export type HostFrame =
       command: readonly string[]
       env: Record<string, string>
       relay?: { port: number; socketPath: string }
+      places?: Places
       handBack: boolean
     }
   | { kind: 'directory'; path: string }
   | { kind: 'file'; path: string; size: number; executable: boolean }
   | { kind: 'link'; path: string; target: string }
   | { kind: 'end' }
+
+/** What the guest makes before everything else, where the driver could not. */
+export type Places = {
+  /** The one writable folder. */
+  root: string
+  folders: readonly { name: string; mode: number }[]
+  texts: readonly { path: string; text: string }[]
+}
 
 const guestFrame = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('started') }),
@@ -32,6 +41,7 @@ const guestFrame = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('directory'), path: z.string() }),
   z.object({ kind: z.literal('file'), path: z.string(), size: z.int().min(0), executable: z.boolean() }),
   z.object({ kind: z.literal('left'), path: z.string(), reason: z.string() }),
+  z.object({ kind: z.literal('output'), stream: z.enum(['stdout', 'stderr']), size: z.int().min(0) }),
   z.object({ kind: z.literal('end') }),
 ])
 

@@ -1,6 +1,7 @@
 // Runs inside the sandbox, as its unprivileged user, by the Node binary that is mounted there. It fills /workspace, joins
 // 127.0.0.1:3128 to the egress socket, runs the command, and hands the workspace back. It shares its user with the command,
-// so nothing that it says is trusted outside: the host checks every frame.
+// so nothing that it says is trusted outside: the host checks every frame. Its control channel is a socket that it inherits;
+// started with the word `stdio`, where a container engine hands over no other stream, it is standard input and output.
 import { spawn, spawnSync } from 'node:child_process'
 import {
   closeSync,
@@ -20,7 +21,10 @@ const controlFd = 6
 const closeOnExec = 0o2000000
 closeInherited()
 const workspace = '/workspace'
-const control = new Socket({ fd: controlFd, readable: true, writable: true })
+const overStdio = process.argv.at(-1) === 'stdio'
+const control = overStdio ? undefined : new Socket({ fd: controlFd, readable: true, writable: true })
+const incoming = control ?? process.stdin
+const outgoing = control ?? process.stdout
 
 /**
  * Closes what the server itself had inherited from whoever started it. Node's own descriptors are closed on exec; one that
@@ -72,13 +76,18 @@ function frameReader(stream) {
         await take(part)
       }
     },
+    async ended() {
+      let done = false
+      while (!done) done = (await chunks.next()).done
+    },
   }
 }
 
-const say = (frame) => write(Buffer.from(`${JSON.stringify(frame)}\n`))
+const headerOf = (frame) => Buffer.from(`${JSON.stringify(frame)}\n`)
+const say = (frame) => write(headerOf(frame))
 function write(bytes) {
   return new Promise((resolve, reject) =>
-    control.write(bytes, (error) => (error ? reject(error) : resolve())),
+    outgoing.write(bytes, (error) => (error ? reject(error) : resolve())),
   )
 }
 
@@ -116,21 +125,38 @@ function relay({ port, socketPath }) {
   })
 }
 
+/** A container engine gives one writable place; a driver that mounts them one by one has made these. */
+async function makePlaces({ root, folders, texts }) {
+  for (const { name, mode } of folders) {
+    const path = join(root, name)
+    // Apart from the mask of the process; one that stands there already belongs to somebody who meant it so.
+    const made = await files.mkdir(path).then(
+      () => true,
+      () => false,
+    )
+    if (made) await files.chmod(path, mode)
+  }
+  for (const { path, text } of texts) await files.writeFile(path, text, { mode: 0o444 })
+}
+
 /**
  * Node would give the command sockets, which cannot be opened again as /dev/stdout, as scripts like to. A named pipe can.
  */
-function outlet(target) {
+function outlet(target, stream) {
   const path = `/run/keyward-${target.fd}`
-  spawnSync('/usr/bin/mkfifo', ['-m', '0600', path])
+  spawnSync('mkfifo', ['-m', '0600', path], { env: { PATH: '/usr/bin:/bin' } })
   // Opened both ways first, so that neither end finds the other missing.
   const holder = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
   const reader = new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK) })
   const writer = openSync(path, constants.O_WRONLY)
   unlinkSync(path)
-  reader.pipe(target, { end: false })
+  const drained = overStdio
+    ? forward(reader, stream)
+    : new Promise((resolve) => reader.once('close', resolve))
+  if (!overStdio) reader.pipe(target, { end: false })
   return {
     writer,
-    drained: new Promise((resolve) => reader.once('close', resolve)),
+    drained,
     release() {
       closeSync(holder)
       closeSync(writer)
@@ -138,9 +164,14 @@ function outlet(target) {
   }
 }
 
+async function forward(reader, stream) {
+  for await (const part of reader)
+    await write(Buffer.concat([headerOf({ kind: 'output', stream, size: part.length }), part]))
+}
+
 /** The shell closes the control channel, so that the command starts with the three standard streams only. */
 async function run({ command, env }) {
-  const outlets = [outlet(process.stdout), outlet(process.stderr)]
+  const outlets = [outlet(process.stdout, 'stdout'), outlet(process.stderr, 'stderr')]
   const child = spawn('/bin/sh', ['-c', `exec "$@" ${controlFd}>&-`, 'sh', ...command], {
     cwd: workspace,
     env,
@@ -193,15 +224,21 @@ async function isFull() {
 }
 
 async function main() {
-  const reader = frameReader(control)
+  const reader = frameReader(incoming)
   const order = await reader.header()
+  if (order.places) await makePlaces(order.places)
   await unpack(reader)
+  const ended = overStdio ? reader.ended() : undefined
+  // The server is gone, and nobody else ends a container.
+  void ended?.then(() => process.exit(71))
   if (order.relay) await relay(order.relay)
   await say({ kind: 'started' })
   const { code, signal } = await run(order)
   await say({ kind: 'exited', code, signal, full: await isFull() })
   if (order.handBack) await pack(workspace, '')
   await say({ kind: 'end' })
+  // The host looks at the control groups of the container before they are gone.
+  await ended
   process.exit(code ?? 0)
 }
 

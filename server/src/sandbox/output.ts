@@ -17,7 +17,10 @@ type Needs = {
   onFlood: () => void
 }
 
+type Sink = { push(chunk: Buffer): void; end(): void }
+
 export type Output = {
+  open(name: 'stdout' | 'stderr'): Sink
   attach(name: 'stdout' | 'stderr', stream: Readable): void
   tail(name: 'stdout' | 'stderr'): string
 }
@@ -44,12 +47,18 @@ export function createOutput({ outputBytes, newFilter, onOutput, onFlood }: Need
     onFlood()
   }
 
+  function open(name: 'stdout' | 'stderr'): Sink {
+    const filter = newFilter?.() ?? passAll
+    return { push: (chunk) => take(name, chunk, filter), end: () => show(name, filter.end()) }
+  }
+
   return {
+    open,
     attach(name, stream) {
-      const filter = newFilter?.() ?? passAll
-      stream.on('data', (chunk: Buffer) => take(name, chunk, filter))
+      const sink = open(name)
+      stream.on('data', sink.push)
       // Also a stream that broke has a last word.
-      stream.once('close', () => show(name, filter.end()))
+      stream.once('close', sink.end)
     },
     tail(name) {
       const text = tails[name].toString('utf8')

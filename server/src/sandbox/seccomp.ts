@@ -91,6 +91,17 @@ const socketFamilies = [1, 2, 10]
 /** IPPROTO_UDP: TCP, UDP and ICMP lie below; SCTP, DCCP and MPTCP, with their large kernel code, above. */
 const lastProtocol = 17
 
+/** The rules by name, for whoever writes them down in another form. */
+export const filterRules = {
+  forbidden: Object.keys(forbidden),
+  absent: Object.keys(absent),
+  newNamespaceFlags,
+  terminalRequests,
+  socketFamilies,
+  lastProtocol,
+  errno,
+}
+
 const arm64 = 0xc000_00b7
 const x64 = 0xc000_003e
 /** Calls of the x32 ABI carry this bit under the x86_64 architecture number. */

@@ -1,22 +1,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { basename, join } from 'node:path'
 import { Duplex, type Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { AppError, type Clock } from '../core/index.ts'
-import {
-  bubblewrapArguments,
-  commandEnvironment,
-  descriptors,
-  filesFor,
-  groupLimits,
-  guestWords,
-  insidePaths,
-  relayPort,
-} from './bubblewrap-arguments.ts'
+import { bubblewrapArguments, descriptors, filesFor, guestWords } from './bubblewrap-arguments.ts'
 import { type Cgroup, type CgroupBase, createCgroup, groupFolders } from './cgroups.ts'
 import { follow, type Started, type Status } from './conversation.ts'
 import { entryWords, type Mode } from './entry.ts'
+import { commandEnvironment, groupLimits, relayPort, socketInside } from './inside.ts'
 import { markOf, type Records, type SandboxRecord } from './records.ts'
 import type { SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { watchUsage } from './watch.ts'
@@ -76,8 +67,7 @@ async function runIn(
   const child = start(session, spec, cgroup)
   const sandbox: Started = {
     channel: pipeOf(child, descriptors.control),
-    stdout: child.stdout as Readable,
-    stderr: child.stderr as Readable,
+    output: { stdout: child.stdout as Readable, stderr: child.stderr as Readable },
     gone: exitOf(child),
     end: () => killAll(child),
     watch: (onLimit) =>
@@ -98,8 +88,6 @@ async function runIn(
   const noted = noteProcess(session.records, spec.id, record, child)
   return result.finally(() => noted)
 }
-
-const socketInside = (socketPath: string): string => join(insidePaths.egress, basename(socketPath))
 
 async function noteProcess(records: Records, id: string, record: Opened, child: ChildProcess): Promise<void> {
   const mark = child.pid === undefined ? undefined : await markOf(child.pid)

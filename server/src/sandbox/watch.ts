@@ -9,7 +9,7 @@ const periodMs = 250
 type Watched = {
   clock: Clock
   limits: SandboxLimits
-  cgroup: Cgroup
+  cgroup: Pick<Cgroup, 'controllers' | 'usage'>
   /** The process that all others of the sandbox descend from. */
   rootPid: number
   /** Where the writable memory is mounted in the mount namespace of that process. */

@@ -83,24 +83,40 @@ type Receive = {
   target: string | undefined
   diskBytes: number
   onStarted: () => void
+  /** Takes what the command printed, where the guest has no streams of its own for that. */
+  onOutput?: ((stream: 'stdout' | 'stderr', part: Buffer) => void) | undefined
 }
 
 /**
  * Reads what the guest says until it ends. Files are written only below `target`, into folders that this call made, by
  * names that it has checked, and never through a link: links do not leave the sandbox.
  */
-export async function receive({ frames, target, diskBytes, onStarted }: Receive): Promise<Received> {
+export async function receive({
+  frames,
+  target,
+  diskBytes,
+  onStarted,
+  onOutput,
+}: Receive): Promise<Received> {
   const received: Received = { exit: undefined, leftBehind: [], full: false }
   const unpack = target === undefined ? undefined : createUnpacker(target, frames, diskBytes, received)
-  for (let frame = await frames.next(); frame; frame = await frames.next()) {
+
+  /** Answers false when there is nothing more to hear. */
+  async function hear(frame: GuestFrame): Promise<boolean> {
     if (frame.kind === 'started') onStarted()
     else if (frame.kind === 'failed')
       throw new AppError('sandbox.failed', `Inside the sandbox: ${frame.reason.slice(0, 1000)}`)
     else if (frame.kind === 'exited') {
       received.exit = frame
       received.full = frame.full
-    } else if (frame.kind === 'end') return received
-    else if (!unpack || !(await unpack(frame))) return received
+    } else if (frame.kind === 'output') {
+      for await (const part of frames.body(frame.size)) onOutput?.(frame.stream, part)
+    } else return frame.kind !== 'end' && unpack !== undefined && (await unpack(frame))
+    return true
+  }
+
+  for (let frame = await frames.next(); frame; frame = await frames.next()) {
+    if (!(await hear(frame))) break
   }
   return received
 }

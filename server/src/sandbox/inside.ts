@@ -1,0 +1,125 @@
+import { lstatSync, readlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { SandboxLimits, SandboxSpec } from './sandbox.ts'
+
+// How a sandbox looks from the inside and what it may use, whichever driver makes it.
+
+export const insidePaths = {
+  node: '/opt/keyward/node',
+  guest: '/opt/keyward/guest.mjs',
+  egress: '/opt/keyward/egress',
+  certificates: '/opt/keyward/ca.pem',
+} as const
+
+export const relayPort = 3128
+const home = '/home/agent'
+
+/** Where the guest finds the egress socket. */
+export const socketInside = (socketPath: string): string => join(insidePaths.egress, basename(socketPath))
+
+/** Where each folder of the one writable file system appears. */
+export const writablePlaces = {
+  workspace: '/workspace',
+  home,
+  tmp: '/tmp',
+  vartmp: '/var/tmp',
+  shm: '/dev/shm',
+  run: '/run',
+} as const
+
+/** What programs need of /etc, and nothing that could hold a key of the host. */
+export const shownOfEtc = [
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'alternatives',
+  'ssl/certs',
+  'ssl/openssl.cnf',
+  'localtime',
+  'timezone',
+  'mime.types',
+  'services',
+  'protocols',
+  'debian_version',
+  'os-release',
+]
+
+export const accountFiles = (user: number) => ({
+  passwd: `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:${user}:${user}:agent:${home}:/bin/sh\n`,
+  group: `root:x:0:\nagent:x:${user}:\n`,
+  hosts: '127.0.0.1 localhost sandbox\n',
+})
+
+/** On a merged /usr these are links, with a target; elsewhere folders. */
+export function rootEntries(): { path: string; target: string | undefined }[] {
+  return ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'].flatMap((name) => {
+    const path = join('/', name)
+    const found = lstatSync(path, { throwIfNoEntry: false })
+    if (!found) return []
+    return [{ path, target: found.isSymbolicLink() ? readlinkSync(path) : undefined }]
+  })
+}
+
+/** Threads of the guest, which runs under the command's user. */
+const guestProcesses = 24
+/** What Node sets aside without using it; the kernel's count of a process's data includes it. */
+const reservedBytes = 512 * 1024 * 1024
+
+/** What the control groups allow: the command's limits and the guest; written files count as memory. */
+export const groupLimits = (limits: SandboxLimits) => ({
+  memoryBytes: limits.memoryBytes + limits.diskBytes + 96 * 1024 * 1024,
+  processes: limits.processes + guestProcesses,
+})
+
+/** Name, soft and hard value of what each process may use; names as `prlimit` and container engines know them. */
+export function processLimits(
+  limits: SandboxLimits,
+  groupBoundsMemory: boolean,
+): [name: string, soft: number, hard: number][] {
+  const both = (name: string, value: number): [string, number, number] => [name, value, value]
+  return [
+    both('core', 0),
+    // The first signal can be told apart; whoever ignores it is killed a second later.
+    ['cpu', limits.cpuSeconds, limits.cpuSeconds + 1],
+    both('nproc', limits.processes + guestProcesses + 8),
+    both('nofile', limits.openFiles),
+    both('fsize', limits.fileBytes),
+    ...(groupBoundsMemory ? [] : [both('data', limits.memoryBytes + reservedBytes)]),
+    both('msgqueue', 819_200),
+    both('memlock', 65_536),
+  ]
+}
+
+/** The command's environment. Whoever asks may set anything but where the proxy and its certificates are. */
+export function commandEnvironment(spec: SandboxSpec): Record<string, string> {
+  const proxy = `http://127.0.0.1:${relayPort}`
+  const { certificates } = insidePaths
+  return {
+    PATH: '/opt/keyward:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: home,
+    USER: 'agent',
+    LANG: 'C.UTF-8',
+    TMPDIR: '/tmp',
+    ...spec.env,
+    ...(spec.egress
+      ? {
+          HTTP_PROXY: proxy,
+          HTTPS_PROXY: proxy,
+          ALL_PROXY: proxy,
+          http_proxy: proxy,
+          https_proxy: proxy,
+          all_proxy: proxy,
+          NO_PROXY: '',
+          no_proxy: '',
+          NODE_USE_ENV_PROXY: '1',
+          NODE_EXTRA_CA_CERTS: certificates,
+          SSL_CERT_FILE: certificates,
+          CURL_CA_BUNDLE: certificates,
+          REQUESTS_CA_BUNDLE: certificates,
+          AWS_CA_BUNDLE: certificates,
+          GIT_SSL_CAINFO: certificates,
+          PIP_CERT: certificates,
+        }
+      : {}),
+  }
+}
