@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { inBatches } from './batch.ts'
 import type { ToChild, ToServer } from './messages.ts'
 
 export type ChildProcessHandle = {
@@ -67,18 +68,20 @@ export function spawnChild({ runtimeDir, onMessage, onDiagnostic, onExit }: Need
       onExit(error.message)
     })
   })
-  child.on('message', (message: ToServer) => {
-    if (message.kind === 'ready') ready = true
-    onMessage(message)
+  child.on('message', (messages: readonly ToServer[]) => {
+    for (const message of messages) {
+      if (message.kind === 'ready') ready = true
+      onMessage(message)
+    }
   })
   if (child.stderr)
     createInterface({ input: child.stderr }).on('line', (line) => onDiagnostic(line.slice(0, 500)))
   return {
     pid: child.pid,
     isReady: () => ready,
-    send(message) {
-      if (child.connected) child.send(message, () => {})
-    },
+    send: inBatches((messages) => {
+      if (child.connected) child.send([...messages], () => {})
+    }),
     async end() {
       if (child.connected) child.disconnect()
       const late = setTimeout(() => child.kill('SIGKILL'), patienceMs)

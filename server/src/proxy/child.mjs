@@ -3,14 +3,14 @@
 import { rmSync } from 'node:fs'
 
 const [, , main = '', runtimeDir = ''] = process.argv
-/** @type {Promise<(message: unknown) => void> | undefined} */
+/** @type {Promise<(messages: unknown) => void> | undefined} */
 let loading
 
-// Every message waits for the same promise, so they are heard in their order.
-process.on('message', async (message) => {
+// Every batch of messages waits for the same promise, so they are heard in their order.
+process.on('message', async (messages) => {
   loading ??= import(main).then(({ begin }) => begin())
   const hear = await loading
-  hear(message)
+  hear(messages)
 })
 
 process.on('disconnect', () => {
@@ -28,4 +28,4 @@ process.on('uncaughtException', (error) => {
   process.exit(70)
 })
 
-process.send?.({ kind: 'ready' })
+process.send?.([{ kind: 'ready' }])

@@ -1,14 +1,14 @@
 // What the egress proxy's process does. It has no way to the store, the keys or the disk beyond its socket folder: what it
 // may do it asks the server over the channel it was started with. Of packages it loads none.
+import { inBatches } from './batch.ts'
 import { type Channel, createChannel } from './channel.ts'
 import type { Ask, OpenChannel, Question, Reply, ToChild, ToServer } from './messages.ts'
 
-const tell = (message: ToServer): void => {
-  if (process.connected) process.send?.(message)
-}
-
 /** Numbers the questions, so that each reply finds the one who asked. */
-function createAsk(): { ask: Ask; reply(id: number, reply: Reply<Question>): void } {
+function createAsk(tell: (message: ToServer) => void): {
+  ask: Ask
+  reply(id: number, reply: Reply<Question>): void
+} {
   const waiting = new Map<number, (reply: Reply<Question>) => void>()
   let lastId = 0
   return {
@@ -27,9 +27,12 @@ function createAsk(): { ask: Ask; reply(id: number, reply: Reply<Question>): voi
 }
 
 /** Returns what hears the server's messages. */
-export function begin(): (message: ToChild) => void {
+export function begin(): (messages: readonly ToChild[]) => void {
   const channels = new Map<string, Channel>()
-  const { ask, reply } = createAsk()
+  const tell = inBatches<ToServer>((messages) => {
+    if (process.connected) process.send?.(messages)
+  })
+  const { ask, reply } = createAsk(tell)
 
   const open = async (wanted: OpenChannel): Promise<void> => {
     const { sandboxId } = wanted
@@ -51,10 +54,13 @@ export function begin(): (message: ToChild) => void {
     tell({ kind: 'closed', sandboxId })
   }
 
-  return (message) => {
+  const hear = (message: ToChild): void => {
     if (message.kind === 'open') void open(message.channel)
     else if (message.kind === 'close') void close(message.sandboxId)
     else if (message.kind === 'cut') channels.get(message.sandboxId)?.cut(message.leaseId, message.reason)
     else reply(message.id, message.reply)
+  }
+  return (messages) => {
+    for (const message of messages) hear(message)
   }
 }

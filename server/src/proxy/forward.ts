@@ -117,11 +117,14 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
 
   const serve = async (passing: Passing, expectsContinue: boolean): Promise<void> => {
     const { request, response, tunnel } = passing
-    const early = refusalOf(request, tunnel, limits) ?? ((await ledger.settle()) ? undefined : unavailable)
+    const early = refusalOf(request, tunnel, limits)
     if (early) return fail(passing, early)
+    // Both are on their way at the same time, so that the server writes what they need to disk together.
+    const settling = ledger.settle()
     const parts = await prepare(passing, () => {
       if (expectsContinue) response.writeContinue()
     })
+    if (!(await settling)) return fail(passing, unavailable)
     if ('code' in parts) return fail(passing, parts)
     const late = lateRefusal(passing, parts)
     if (late) return fail(passing, late)

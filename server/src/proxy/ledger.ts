@@ -3,19 +3,21 @@ import type { Report } from './messages.ts'
 /** Sees that every report is recorded: one that cannot be written now is written before anything more is let through. */
 export type Ledger = {
   report(report: Report): Promise<void>
-  /** Whether everything so far is recorded; tries what is left over again. */
+  /** Whether everything reported so far is recorded; tries what was not over again. */
   settle(): Promise<boolean>
   /** Resolves when no report is on its way. */
   drain(): Promise<void>
 }
 
 export function createLedger(record: (report: Report) => Promise<boolean>): Ledger {
+  /** The oldest first. */
   const unwritten = new Set<Report>()
   const underway = new Set<Promise<void>>()
+  let retrying: Promise<void> | undefined
 
   const write = async (report: Report): Promise<void> => {
-    unwritten.add(report)
     if (await record(report)) unwritten.delete(report)
+    else unwritten.add(report)
   }
   const report = async (entry: Report): Promise<void> => {
     const writing = write(entry)
@@ -23,17 +25,23 @@ export function createLedger(record: (report: Report) => Promise<boolean>): Ledg
     await writing
     underway.delete(writing)
   }
-  const drain = async (): Promise<void> => {
-    while (underway.size > 0) await Promise.all(underway)
+  /** One at a time, however many wait for it, so that nothing is written twice. */
+  const retry = async (): Promise<void> => {
+    for (const entry of unwritten) await report(entry)
+    retrying = undefined
   }
 
   return {
     report,
-    drain,
+    async drain() {
+      while (underway.size > 0) await Promise.all(underway)
+    },
     async settle() {
+      // Those that came later are for later requests to wait for.
+      if (underway.size > 0) await Promise.all(underway)
       if (unwritten.size === 0) return true
-      await drain()
-      for (const entry of unwritten) await report(entry)
+      retrying ??= retry()
+      await retrying
       return unwritten.size === 0
     },
   }

@@ -3,7 +3,7 @@ import type { EgressRule } from './destination.ts'
 import type { Place } from './places.ts'
 import type { Scope, Signing } from './sigv4.ts'
 
-/** What server and child say to each other over their private channel. */
+/** What server and child say to each other over their private channel, several at a time. */
 
 export type Limits = {
   readonly headerBytes: number

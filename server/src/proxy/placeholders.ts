@@ -27,23 +27,27 @@ export function readBasic(header: string): { prefix: string; text: string } | un
 type Values = ReadonlyMap<string, { readonly value: string; readonly prefix: string }>
 type Encode = (value: string) => string
 
+type Fill = (text: string, encode: Encode) => string
+
 /** In one pass, so that nothing in a value is taken for a placeholder. */
-function fill(text: string, values: Values, encode: Encode): string {
+function filling(values: Values): Fill {
   const forms = [...values].map(([found, { prefix }]) => `(?:${prefix.replaceAll(/[.-]/g, '\\$&')})?${found}`)
-  return text.replaceAll(new RegExp(forms.join('|'), 'g'), (written) => {
-    const [found = ''] = placeholdersIn(written)
-    return encode(values.get(found)?.value ?? '')
-  })
+  const written = new RegExp(forms.join('|'), 'g')
+  return (text, encode) =>
+    text.replaceAll(written, (form) => {
+      const [found = ''] = placeholdersIn(form)
+      return encode(values.get(found)?.value ?? '')
+    })
 }
 
 /** Header bytes go out as latin1: the UTF-8 bytes of a value, one character each. */
 const asHeader: Encode = (value) => Buffer.from(value).toString('latin1')
 
-function fillHeader(header: string, values: Values): string {
+function fillHeader(header: string, fill: Fill): string {
   const basic = readBasic(header)
-  if (!basic) return fill(header, values, asHeader)
+  if (!basic) return fill(header, asHeader)
   if (placeholdersIn(basic.text).length === 0) return header
-  return basic.prefix + Buffer.from(fill(basic.text, values, (value) => value)).toString('base64')
+  return basic.prefix + Buffer.from(fill(basic.text, (value) => value)).toString('base64')
 }
 
 export const isJson = (contentType: string): boolean => /[/+]json\b/i.test(contentType)
@@ -59,15 +63,16 @@ function bodyEncoding(contentType: string): Encode {
 /** The request as the destination shall see it. */
 export function exchange(parts: RequestParts, values: Values): RequestParts {
   const encode = bodyEncoding(parts.contentType)
+  const fill = filling(values)
   return {
     ...parts,
-    target: fill(parts.target, values, encodeURIComponent),
-    headers: parts.headers.map((text, index) => (index % 2 === 1 ? fillHeader(text, values) : text)),
+    target: fill(parts.target, encodeURIComponent),
+    headers: parts.headers.map((text, index) => (index % 2 === 1 ? fillHeader(text, fill) : text)),
     // latin1 keeps every other byte as it was.
     body:
       parts.body &&
       Buffer.from(
-        fill(parts.body.toString('latin1'), values, (value) => asHeader(encode(value))),
+        fill(parts.body.toString('latin1'), (value) => asHeader(encode(value))),
         'latin1',
       ),
   }
