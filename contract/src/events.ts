@@ -78,6 +78,8 @@ export const eventNames = [
   'sandbox.ended',
   'egress.allowed',
   'egress.denied',
+  'passage.opened',
+  'passage.ended',
   'operation.refused',
   'key.created',
   'key.changed',

@@ -27,6 +27,7 @@ export {
 } from './findings.ts'
 export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
+export { type PassageView, passagesApi, type Reachable, reachable } from './passages.ts'
 export { pathExpression } from './path-pattern.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export {
@@ -76,6 +77,7 @@ import { auditApi } from './audit.ts'
 import { backupsApi } from './backups.ts'
 import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
+import { passagesApi } from './passages.ts'
 import { runsApi } from './runs.ts'
 import { sandboxesApi } from './sandboxes.ts'
 import { schedulesApi } from './schedules.ts'
@@ -99,6 +101,7 @@ export const api = {
   grants: grantsApi,
   leases: leasesApi,
   mounts: mountsApi,
+  passages: passagesApi,
   runs: runsApi,
   sandboxes: sandboxesApi,
   schedules: schedulesApi,

@@ -18,6 +18,7 @@ import {
 import { createIdentity, identityMigrations } from './identity/index.ts'
 import { createKeys } from './keys.ts'
 import { createLend, lendMigrations, type Probe } from './lend/index.ts'
+import { createPassages, passageMigrations } from './passage/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createBubblewrapDriver, createSandbox } from './sandbox/index.ts'
@@ -59,6 +60,7 @@ export const migrations = [
   ...findingsMigrations,
   ...schedulesMigrations,
   ...lendMigrations,
+  ...passageMigrations,
   ...workflowMigrations,
   ...approvalsMigrations,
   ...backupMigrations,
@@ -135,6 +137,7 @@ export async function createKeyward(needs: Needs) {
     dataDir,
   })
   const proxyProbe = createProxyProbe({ proxy })
+  const passages = createPassages({ store, audit, bus, clock, log, identity, lend, proxy })
   // Workflow asks approvals, and approvals tell workflow: the gate closes the circle.
   const gate: ApprovalGate = {
     request: (tx, question) => approvals.request(tx, question),
@@ -200,6 +203,7 @@ export async function createKeyward(needs: Needs) {
     await proxy.start()
     stops.unshift(() => proxy.stop())
     stops.unshift(watchEgressEnds({ bus, proxy }))
+    stops.unshift(await passages.start())
     stops.unshift(await flows.watch())
     await approvals.run()
     stops.unshift(() => approvals.stop())
@@ -264,6 +268,7 @@ export async function createKeyward(needs: Needs) {
     findings,
     schedules,
     lend,
+    passages,
     sandbox,
     proxy,
     workflow,

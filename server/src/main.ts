@@ -225,7 +225,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend }),
       ...leaseRoutes({ store, lend }),
-      ...egressRoutes({ store, clock: systemClock, lend }),
+      ...egressRoutes({ store, clock: systemClock, lend, passages: keyward.passages }),
       ...secretRoutes({ vault, audit, policy }),
       ...vaultRoutes({ vault, audit, policy }),
     ],

@@ -36,6 +36,7 @@ const may: Record<string, readonly string[]> = {
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
   proxy: ['contract', 'core'],
   sandbox: ['core', 'store'],
+  passage: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'lend', 'proxy'],
   workflow: ['contract', 'core', 'store', 'audit', 'bus'],
   approvals: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
   flows: [
@@ -79,6 +80,7 @@ const may: Record<string, readonly string[]> = {
     'findings',
     'lend',
     'sandbox',
+    'passage',
     'workflow',
     'approvals',
     'flows',
@@ -118,6 +120,7 @@ const may: Record<string, readonly string[]> = {
     'findings',
     'lend',
     'proxy',
+    'passage',
     'sandbox',
     'workflow',
     'approvals',

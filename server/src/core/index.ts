@@ -1,5 +1,6 @@
 export { canonicalJson, digestOf } from './canonical.ts'
 export { type Clock, systemClock } from './clock.ts'
+export { egressVariables } from './egress-variables.ts'
 export { AppError, reasonOf } from './errors.ts'
 export { newId, newUuid } from './ids.ts'
 export { createLog, type Log, silentLog } from './log.ts'

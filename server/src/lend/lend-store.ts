@@ -199,6 +199,10 @@ export const liveLeases = (reader: Reader, which: Sql, now: number): Promise<Lea
     sql`select ${leaseColumns} from leases where state = 'active' and expires_at > ${now} and ${which}`,
   )
 
+export async function prolongLease(tx: Tx, id: string, expiresAt: number): Promise<void> {
+  await tx.run(sql`update leases set expires_at = ${expiresAt} where id = ${id} and state = 'active'`)
+}
+
 export const minuteMs = 60_000
 
 /** Which of these leases count bytes. */

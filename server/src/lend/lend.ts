@@ -28,11 +28,13 @@ import {
   type LeaseRow,
   leaseById,
   leasesBefore,
+  liveGrantsOf,
   meteredLeases,
   spendBytes,
 } from './lend-store.ts'
 import { createMinting } from './minting.ts'
 import { createReceipts, type Probe, receiptOf } from './receipts.ts'
+import { createRenew, type Renewal } from './renew.ts'
 import { createTokenEnds } from './token-ends.ts'
 import { isMinting } from './token-requests.ts'
 import { createUse } from './use.ts'
@@ -113,6 +115,8 @@ export type Lend = {
   grant(tx: Tx, grant: NewGrant): Promise<{ grantId: string }>
   endGrant(tx: Tx, grantId: string, reason: string, by: Principal): Promise<void>
   grants(query: GrantQuery): Promise<{ items: GrantView[]; next: string | null }>
+  /** What the agent may borrow now, newest first. */
+  liveGrants(agentId: string, reader?: Reader): Promise<GrantView[]>
   readGrant(grantId: string, reader?: Reader): Promise<GrantView | undefined>
   /** What would become of a request of an agent. Throws `agent.not_found`. */
   explain(question: EgressQuestion): Promise<EgressExplanation>
@@ -130,6 +134,8 @@ export type Lend = {
   spend(tx: Tx, leaseIds: readonly string[], bytes: number): Promise<void>
   /** What the task's live leases stand for now: to be taken out of what the task says, not to be used. */
   valuesForTask(runId: string, taskId: string): Promise<Secret[]>
+  /** More time for the task's live leases, as their grants allow. Throws `agent.inactive`. */
+  renewForTask(renewal: Renewal): Promise<void>
   /** Ending what has ended changes nothing. Throws `lease.not_found`. */
   revoke(tx: Tx, leaseId: string, reason: string, by: Principal): Promise<LeaseView>
   /** Ends the task's leases and grants; returns how many leases. */
@@ -197,6 +203,11 @@ export function createLend(needs: Needs): Lend {
       const items = rows.slice(0, query.limit).map((row) => grantView(row, clock.now()))
       return { items, next: rows.length > query.limit ? (items.at(-1)?.id ?? null) : null }
     },
+    async liveGrants(agentId, reader = store) {
+      const now = clock.now()
+      const rows = await liveGrantsOf(reader, agentId, now.getTime())
+      return rows.map((row) => grantView(row, now))
+    },
     async readGrant(grantId, reader = store) {
       const row = await grantById(reader, grantId)
       return row && grantView(row, clock.now())
@@ -207,6 +218,7 @@ export function createLend(needs: Needs): Lend {
     metered: (leaseIds) => meteredLeases(store, leaseIds),
     spend: spendBytes,
     valuesForTask: createValuesForTask(needs),
+    renewForTask: createRenew(needs),
     ...ends,
     proveDue: receipts.proveDue,
     unproved: receipts.unproved,

@@ -1,5 +1,6 @@
 import { lstatSync, readlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { egressVariables } from '../core/index.ts'
 import type { SandboxLimits, SandboxSpec } from './sandbox.ts'
 
 // How a sandbox looks from the inside and what it may use, whichever driver makes it.
@@ -101,25 +102,6 @@ export function commandEnvironment(spec: SandboxSpec): Record<string, string> {
     LANG: 'C.UTF-8',
     TMPDIR: '/tmp',
     ...spec.env,
-    ...(spec.egress
-      ? {
-          HTTP_PROXY: proxy,
-          HTTPS_PROXY: proxy,
-          ALL_PROXY: proxy,
-          http_proxy: proxy,
-          https_proxy: proxy,
-          all_proxy: proxy,
-          NO_PROXY: '',
-          no_proxy: '',
-          NODE_USE_ENV_PROXY: '1',
-          NODE_EXTRA_CA_CERTS: certificates,
-          SSL_CERT_FILE: certificates,
-          CURL_CA_BUNDLE: certificates,
-          REQUESTS_CA_BUNDLE: certificates,
-          AWS_CA_BUNDLE: certificates,
-          GIT_SSL_CAINFO: certificates,
-          PIP_CERT: certificates,
-        }
-      : {}),
+    ...(spec.egress ? egressVariables(proxy, { whole: certificates, added: certificates, direct: '' }) : {}),
   }
 }

@@ -20,6 +20,7 @@ import {
   type ProbedLease,
 } from '../../src/lend/index.ts'
 import { createPolicy, type Policy } from '../../src/policy/index.ts'
+import type { Migration } from '../../src/store/index.ts'
 import { openWorld, type World } from './world.ts'
 
 /** Who grants and revokes in these tests. */
@@ -46,8 +47,9 @@ export async function openLendWorld(
   t: TestContext,
   options: Parameters<typeof openWorld>[2] = {},
   name = 'builder',
+  migrations: readonly Migration[] = [],
 ): Promise<LendWorld> {
-  const world = await openWorld(t, [...identityMigrations, ...lendMigrations], options)
+  const world = await openWorld(t, [...identityMigrations, ...lendMigrations, ...migrations], options)
   const identity = createIdentity({ ...world, log: silentLog })
   const policy = createPolicy(world)
   const value = randomToken('sk_test_', 24).reveal()

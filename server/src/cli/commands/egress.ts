@@ -4,13 +4,13 @@ import {
   type EgressExplanation,
   type GrantView,
   type InputOf,
-  injection,
   injectionText,
 } from '@keyward/contract'
-import { type Command, InvalidArgumentError } from 'commander'
-import { type Client, everyItem } from '../client.ts'
+import type { Command } from 'commander'
+import { agentIdOf } from '../agent-id.ts'
 import { type CommonOptions, commandGroup, serverCommand, wholeNumber } from '../command.ts'
 import { connect } from '../connect.ts'
+import { addPlace, injectionFrom } from '../destinations.ts'
 import { exitNegative } from '../exit-code.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
@@ -27,14 +27,6 @@ export const egressCommand = (needs: Needs): Command =>
     listCommand(needs),
     endCommand(needs),
   ])
-
-/** An agent by its name or id. */
-async function agentIdOf(client: Client, written: string): Promise<string> {
-  for await (const agent of everyItem((paging) => client.call(api.agents.list, paging)))
-    if (agent.name === written || agent.id === written) return agent.id
-  // The server says that there is none, in the words of every other command.
-  return written
-}
 
 function explainCommand(needs: Needs): Command {
   const { terminal } = needs
@@ -144,45 +136,6 @@ function grantCommand(needs: Needs): Command {
       if (options.json) return terminal.json(grant)
       terminal.note(`Granted until ${grant.expiresAt}, ${injectionText(grant.injection)}: ${grant.id}`)
     })
-}
-
-function addPlace(text: string, earlier: readonly Destination[] = []): Destination[] {
-  const [, methods, host, port, path] =
-    /^(?:([A-Z]+(?:,[A-Z]+)*) +)?([^:/\s]+)(?::(\d{1,5}))?(\/\S*)?$/.exec(text) ?? []
-  if (host === undefined) throw new InvalidArgumentError('Write it like: POST,PUT api.example.com:8443/v1/*')
-  const below = path?.includes('*') ? { pathPattern: path } : { pathPrefix: path }
-  return [
-    ...earlier,
-    {
-      host,
-      port: Number(port ?? 443),
-      ...(methods === undefined ? {} : { methods: methods.split(',') }),
-      ...(path === undefined ? {} : below),
-    } as Destination,
-  ]
-}
-
-function injectionFrom(text: string): Injection {
-  const [kind = '', ...rest] = text.split(':')
-  const name = rest.join(':')
-  const short: Record<string, unknown> = {
-    basic: { kind, part: name },
-    body: { kind, pointer: name },
-    ...Object.fromEntries(['header', 'query', 'cookie'].map((one) => [one, { kind, name }])),
-  }
-  const written = text.startsWith('{') ? parsedJson(text) : (short[kind] ?? { kind: text })
-  const read = injection.safeParse(written)
-  if (!read.success) throw new InvalidArgumentError('It is none of the ways that the help names.')
-  return read.data
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Refused by who asked.
-    return undefined
-  }
 }
 
 const placeText = ({ host, port, methods, pathPrefix, pathPattern }: Destination): string =>

@@ -1,19 +1,23 @@
 import { egressApi, grantsApi } from '@keyward/contract'
 import { AppError, type Clock } from '../../core/index.ts'
 import type { Lend } from '../../lend/index.ts'
+import type { Passages } from '../../passage/index.ts'
 import type { Store } from '../../store/index.ts'
 import { type Route, route } from '../route.ts'
+import { passageRoutes } from './passages.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
   clock: Pick<Clock, 'now'>
+  passages: Omit<Passages, 'start'>
   lend: Pick<Lend, 'grant' | 'endGrant' | 'grants' | 'readGrant' | 'explain'>
 }
 
-export function egressRoutes({ store, clock, lend }: Needs): Route[] {
+export function egressRoutes({ store, clock, lend, passages }: Needs): Route[] {
   const noGrant = (grantId: string): AppError =>
     new AppError('grant.not_found', `No grant has the id ${grantId}.`)
   return [
+    ...passageRoutes({ passages }),
     {
       // Decided in the domain, where runs make grants too.
       ...route(grantsApi.create, ({ expiresInSeconds, ...asked }, { principal }) =>

@@ -1,0 +1,2 @@
+export { passageMigrations } from './passage-store.ts'
+export { createPassages, type Passages } from './passages.ts'
