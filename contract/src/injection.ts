@@ -27,6 +27,13 @@ const authorizationServer = {
   caPem: z.string().max(20_000).optional(),
 }
 
+const accountAtServer = {
+  /** `none` only where the network between is trusted as the server is. */
+  tls: z.enum(['verify', 'none']).default('verify'),
+  /** A certificate authority of the server's own. */
+  caPem: z.string().max(20_000).optional(),
+}
+
 /**
  * How a lent secret becomes part of a request: the one place where its placeholder is exchanged. Anywhere else the request
  * is refused, so that a secret for a header cannot be made to stand in something that the destination stores.
@@ -96,8 +103,50 @@ export const injection = z.discriminatedUnion('kind', [
     regions: z.array(scopePart).min(1).optional(),
     services: z.array(scopePart).min(1).optional(),
   }),
+  /** The field is the password of a PostgreSQL role; the login is done outside. */
+  z.strictObject({
+    kind: z.literal('postgres'),
+    databases: z.array(text).min(1).max(50),
+    ...accountAtServer,
+    usernameField: text.default('username'),
+    /** The server may ask for the password itself, inside TLS; else it proves that it knows it (SCRAM), or takes a digest. */
+    cleartext: z.boolean().default(false),
+  }),
+  /** The field is the password of a Redis user; the login is done outside. */
+  z.strictObject({
+    kind: z.literal('redis'),
+    ...accountAtServer,
+    /** Absent: the user `default`. */
+    usernameField: text.optional(),
+    /** Commands that would otherwise be refused, such as `EVAL`. */
+    allow: z
+      .array(z.string().regex(/^[A-Z][A-Z0-9._-]{0,40}$/))
+      .max(50)
+      .optional(),
+  }),
+  /** The field is a private key, PEM or OpenSSH; it signs in at these hosts, as these users, and nothing else. */
+  z.strictObject({
+    kind: z.literal('ssh'),
+    users: z
+      .array(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}$/))
+      .min(1)
+      .max(20),
+    /** As a `known_hosts` file has them, without the name: `ssh-ed25519 AAAA…`. */
+    hostKeys: z
+      .array(
+        z
+          .string()
+          .regex(/^(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,2000}={0,2}$/),
+      )
+      .min(1)
+      .max(20),
+  }),
 ])
 export type Injection = z.output<typeof injection>
+
+/** Kinds whose connection is no HTTP: the login is made outside of the sandbox, and what follows is passed on. */
+export type RelayKind = Extract<Injection['kind'], 'postgres' | 'redis' | 'ssh'>
+export const relayKinds: readonly Injection['kind'][] = ['postgres', 'redis', 'ssh'] satisfies RelayKind[]
 
 /** What stands in front of the placeholder. */
 export const prefixOf = (how: Injection): string => ('prefix' in how ? (how.prefix ?? '') : '')
@@ -128,6 +177,12 @@ export function injectionText(how: Injection): string {
       return 'as an access token of Google'
     case 'github-app':
       return `as an access token of ${hostOf(how.apiUrl)} for installation ${how.installationId}`
+    case 'postgres':
+      return `as a login of PostgreSQL for ${how.databases.join(', ')}`
+    case 'redis':
+      return 'as a login of Redis'
+    case 'ssh':
+      return `as an SSH key of ${how.users.join(', ')}`
   }
 }
 

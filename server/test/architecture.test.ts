@@ -299,6 +299,7 @@ describe('what is kept in few places', () => {
         'proxy/gate.ts',
         'proxy/proxy.ts', // to the child that puts it into the request
         'proxy/redact.ts', // looked for in answers
+        'proxy/relay/proof.ts', // into the proof of a login, or to a database that is to be sent it
         'scan/threads/message.ts', // a finding's value, to the thread that asked for the scan
         'vault/', // the barrier, the tokens and the answers of the Vault dialect
       ],

@@ -8,6 +8,7 @@ import type { Tunnel } from './judge.ts'
 import { createLedger } from './ledger.ts'
 import type { Ask, AuthorityState, OpenChannel, Report } from './messages.ts'
 import { createPatterns } from './redact.ts'
+import { createRelays } from './relay/relay.ts'
 import { type Lookup, machineLookup } from './route.ts'
 import { createAdmit, terminate } from './tunnel.ts'
 import { createUnderway } from './underway.ts'
@@ -91,6 +92,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     forward: createForward({ sandboxId, ask, ledger, patterns, limits, underway }),
   })
 
+  const relays = createRelays({ sandboxId, ask, ledger, patterns, limits, underway })
   const admit = createAdmit({ sandboxId, allow, ask, ledger, lookup, limits })
   const connect = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     socket.on('error', () => socket.destroy())
@@ -103,6 +105,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     if (!socket.writable) return route.agent.destroy()
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
     if (head.length > 0) socket.unshift(head)
+    if (relays(socket, route)) return
     terminate(socket, route, {
       authority,
       limits,

@@ -11,7 +11,14 @@ export type EgressRule = Destination & {
   readonly caPem?: string
   /** The name may resolve to an address that is not public. */
   readonly allowPrivate?: boolean
+  /** What speaks there instead of HTTP; its login is made by the proxy. */
+  readonly relay?: RelayRule
 }
+
+export type RelayRule =
+  | { readonly kind: 'postgres'; readonly tls: 'verify' | 'none' }
+  | { readonly kind: 'redis'; readonly tls: 'verify' | 'none'; readonly allow: readonly string[] }
+  | { readonly kind: 'ssh' }
 
 export type Authority = { readonly host: string; readonly port: number }
 

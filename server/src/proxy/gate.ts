@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { AppError, type Log, reasonOf, type Secret } from '../core/index.ts'
-import type { Question, Questions, Refusal, Reply, Report } from './messages.ts'
+import type { Question, Questions, Refusal, Reply, Report, SignInClaim } from './messages.ts'
 import type { Place } from './places.ts'
+import { proofFor } from './relay/proof.ts'
 import type { Scope } from './sigv4.ts'
 
 /** Whom a channel belongs to; the server's own knowledge, not something that the child may claim. */
@@ -35,6 +37,19 @@ type Lent = {
   readonly aws?: { readonly accessKeyId: string; readonly sessionToken: Secret | undefined } | undefined
 }
 
+export type SignInRequest = ChannelOwner & SignInClaim
+
+/** What a login is made with. The password stays here unless the protocol has no way around it. */
+type Account = {
+  readonly username: string
+  readonly password: Secret
+  /** The child may have the password, because the server of the database is to be sent it. */
+  readonly mayShow: boolean
+  readonly leaseId: string
+  readonly bytesLeft: number | undefined
+  readonly expiresAt: Date
+}
+
 /** What the proxy asks the rest of the system, for each use. A refusal is a thrown AppError. */
 export type Gate = {
   /** Policy, after the sandbox's own allow list and before any name is looked up. */
@@ -45,13 +60,22 @@ export type Gate = {
   record(entry: EgressRecord): Promise<void>
 }
 
-type Asker = {
+/** The same for logins that the proxy makes outside of the sandbox, where no HTTP is spoken. */
+export type LoginGate = {
+  /** Durably records the intent, then gives the account. */
+  signIn(claim: SignInRequest): Promise<Account>
+}
+
+export type Asker = {
   readonly owner: ChannelOwner
   readonly values: Map<string, Secret>
+  /** Logins that have begun, by their id. */
+  readonly logins: Map<string, Pick<Account, 'username' | 'password' | 'mayShow'>>
   readonly onLent: ((value: Secret) => void) | undefined
 }
 type Needs = {
   gate: Gate
+  logins: LoginGate | undefined
   log: Log
   lookup: ((host: string) => Promise<string[]>) | undefined
   /** Why the last record was not written; null when it was. */
@@ -73,7 +97,7 @@ function refusalFor(error: unknown): Refusal {
   return { code: 'server.internal', reason: 'The server could not decide. See its log.' }
 }
 
-export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answerer {
+export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorded }: Needs): Answerer {
   const answers: Answers = {
     admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
@@ -93,6 +117,31 @@ export function createAnswerer({ gate, log, lookup, onRecorded }: Needs): Answer
         prefix: prefix ?? '',
         aws: aws ? { accessKeyId: aws.accessKeyId, sessionToken: sessionToken?.reveal() ?? null } : null,
       }
+    },
+    async signIn({ owner, values, logins, onLent }, claim) {
+      if (!loginGate) throw new AppError('egress.unsupported', 'Nothing is lent for logins here.')
+      const account = await loginGate.signIn({ ...claim, ...owner })
+      const { username, password, mayShow, leaseId, bytesLeft, expiresAt } = account
+      onLent?.(password)
+      const isSent = claim.kind === 'redis' && mayShow
+      if (isSent) values.set(`${claim.placeholder} password`, password)
+      const loginId = randomUUID()
+      if (!isSent) logins.set(loginId, { username, password, mayShow })
+      return {
+        loginId,
+        username,
+        password: isSent ? password.reveal() : null,
+        leaseId,
+        bytesLeft: bytesLeft ?? null,
+        expiresAt,
+      }
+    },
+    async prove({ logins, values }, { loginId, challenge }) {
+      const login = logins.get(loginId)
+      logins.delete(loginId)
+      if (!login) throw new AppError('egress.denied', 'This login has had its proof.')
+      if (challenge.kind === 'cleartext') values.set(`${loginId} password`, login.password)
+      return proofFor(login, challenge)
     },
     async record({ owner }, entry) {
       try {

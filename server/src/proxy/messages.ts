@@ -64,6 +64,8 @@ export type Report = {
   readonly bytesOut: number
   readonly bytesIn: number
   readonly redactions: number
+  /** Whom a relayed connection signed in as. */
+  readonly user?: string
 }
 
 export type ResolveClaim = {
@@ -77,6 +79,24 @@ export type ResolveClaim = {
   /** What the request's AWS signature is for. */
   readonly signing: Scope | undefined
 }
+
+/** A login that a client in the sandbox began with a placeholder for its password. */
+export type SignInClaim = {
+  readonly sandboxId: string
+  readonly kind: 'postgres' | 'redis'
+  readonly placeholder: string
+  readonly host: string
+  readonly port: number
+  /** As the client says; empty where it says none. */
+  readonly user: string
+  readonly database: string
+}
+
+/** What a PostgreSQL server asks for, so that the server can answer without showing the password to the child. */
+export type Challenge =
+  | { readonly kind: 'scram'; readonly clientFirstBare: string; readonly serverFirst: string }
+  | { readonly kind: 'md5'; readonly salt: Uint8Array }
+  | { readonly kind: 'cleartext' }
 
 /** What the child may ask for, and the answers. */
 export type Questions = {
@@ -97,6 +117,25 @@ export type Questions = {
       prefix: string
       aws: Pick<Signing, 'accessKeyId' | 'sessionToken'> | null
     }
+  }
+  signIn: {
+    ask: SignInClaim
+    answer: {
+      /** Good for one proof. */
+      loginId: string
+      username: string
+      /** Where the protocol has no other way than to send it. */
+      password: string | null
+      leaseId: string
+      bytesLeft: number | null
+      /** What still uses it then is cut. */
+      expiresAt: Date
+    }
+  }
+  /** `verifier` is what a SCRAM server must answer. */
+  prove: {
+    ask: { sandboxId: string; loginId: string; challenge: Challenge }
+    answer: { text: string; verifier: string }
   }
   record: { ask: Report; answer: null }
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { pathExpression } from '@keyward/contract'
 import { AppError, type Clock, type Log, reasonOf, Secret } from '../core/index.ts'
 import type { EgressRule } from './destination.ts'
-import { type ChannelOwner, createAnswerer, type Gate } from './gate.ts'
+import { type Asker, type ChannelOwner, createAnswerer, type Gate, type LoginGate } from './gate.ts'
 import { type AuthorityState, defaultLimits, type Limits, type ToChild, type ToServer } from './messages.ts'
 import { createSupervisor, type Supervisor } from './supervise.ts'
 
@@ -34,6 +34,8 @@ type Opened = { readonly socketPath: string; readonly caPem: string }
 
 type Needs = {
   gate: Gate
+  /** Without it nothing is lent for databases and SSH. */
+  logins?: LoginGate
   log: Log
   clock: Clock
   dataDir: string
@@ -53,6 +55,7 @@ type Channel = {
   /** Both are kept in memory so that a sandbox outlives a crash of the child: it trusts this CA, and was lent these values. */
   authority: { certificatePem: string; key: Secret } | undefined
   readonly values: Map<string, Secret>
+  readonly logins: Asker['logins']
 }
 
 /** A Unix socket's address holds a little more than this on every system. */
@@ -87,6 +90,7 @@ async function newChannel(
     closed: undefined,
     authority: undefined,
     values: new Map(),
+    logins: new Map(),
   }
 }
 
@@ -98,13 +102,14 @@ function inTime<T>(clock: Clock, wanted: Promise<T>): Promise<T> {
   return Promise.race([wanted, late.promise]).finally(cancel)
 }
 
-export function createProxy({ gate, log, clock, dataDir, limits, lookup }: Needs): Proxy {
+export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup }: Needs): Proxy {
   const channels = new Map<string, Channel>()
   let running: { supervisor: Supervisor; runtimeDir: string } | undefined
   let recordFailure: string | null = null
   let cancelIdle = (): void => {}
   const answer = createAnswerer({
     gate,
+    logins,
     log,
     lookup,
     onRecorded(failure) {

@@ -1,7 +1,13 @@
 import { lookup as systemLookup } from 'node:dns/promises'
 import { Agent } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { checkServerIdentity, createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  createSecureContext,
+  getCACertificates,
+  type SecureContext,
+} from 'node:tls'
 import { addressRefusal } from './address.ts'
 import { type Authority, type EgressRule, parseAddress } from './destination.ts'
 import type { Limits, Refusal } from './messages.ts'
@@ -11,6 +17,9 @@ export type Route = {
   readonly authority: Authority
   readonly rules: readonly EgressRule[]
   readonly agent: Agent
+  readonly target: Target
+  /** How TLS to it is made and verified. */
+  readonly tls: ConnectionOptions
 }
 
 export type Lookup = (host: string) => Promise<string[]>
@@ -18,7 +27,7 @@ export type Lookup = (host: string) => Promise<string[]>
 export const machineLookup: Lookup = async (host) =>
   (await systemLookup(host, { all: true, order: 'verbatim' })).map(({ address }) => address)
 
-type Target = { addresses: string[]; port: number }
+type Target = { readonly addresses: readonly string[]; readonly port: number }
 
 function listedTarget(authority: Authority, rules: readonly EgressRule[]): Target | undefined {
   const { address } = rules.find((rule) => rule.address !== undefined) ?? {}
@@ -54,7 +63,7 @@ async function resolvedTarget(
 }
 
 /** Answers Node's own resolver calls with the addresses that were checked. */
-function pinned(addresses: readonly string[]): LookupFunction {
+export function pinned(addresses: readonly string[]): LookupFunction {
   const all = addresses.map((address) => ({ address, family: isIP(address) }))
   return (_host, options, callback) => {
     if (options.all) callback(null, all)
@@ -86,20 +95,23 @@ export async function findRoute(
   if ('code' in target) return target
   const { host } = authority
   const named = isIP(host) === 0
+  const tls: ConnectionOptions = {
+    servername: named ? host : '',
+    minVersion: 'TLSv1.2',
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+    ...trust(rules.flatMap((rule) => rule.caPem ?? [])),
+  }
   const agent = new Agent({
+    ...tls,
     keepAlive: true,
     maxSockets: 16,
     maxFreeSockets: 2,
     timeout: limits.idleSeconds * 1000,
     host: named ? host : target.addresses[0],
     port: target.port,
-    servername: named ? host : '',
     lookup: pinned(target.addresses),
     autoSelectFamily: true,
     ALPNProtocols: ['http/1.1'],
-    minVersion: 'TLSv1.2',
-    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
-    ...trust(rules.flatMap((rule) => rule.caPem ?? [])),
   })
-  return { authority, rules, agent }
+  return { authority, rules, agent, target, tls }
 }

@@ -28,8 +28,19 @@ export function postgresBinaries(): string | undefined {
   return undefined
 }
 
-/** A PostgreSQL server of the test's own, on a unix socket only; PostgreSQL refuses root, so root runs it as another user. */
-export async function startPostgres(t: Pick<TestContext, 'after'>): Promise<Cluster> {
+type More = (
+  folder: string,
+  user: { uid: number; gid: number } | undefined,
+) => Promise<{ port: number; words: string[] }>
+
+/**
+ * A PostgreSQL server of the test's own, on a unix socket only; PostgreSQL refuses root, so root runs it as another user. `more`
+ * gives a port and further words of its command line, and is asked again for each try.
+ */
+export async function startPostgres(
+  t: Pick<TestContext, 'after'>,
+  more: More = async () => ({ port: 5432, words: [] }),
+): Promise<Cluster> {
   const binaries = postgresBinaries()
   if (!binaries) throw new Error('PostgreSQL is not installed: apt-get install postgresql')
   const folder = mkdtempSync(join(tmpdir(), 'keyward-pg-'))
@@ -48,14 +59,16 @@ export async function startPostgres(t: Pick<TestContext, 'after'>): Promise<Clus
   const cluster: Cluster = {
     url: `postgresql://keyward@localhost/postgres?host=${encodeURIComponent(folder)}`,
     async start(tries = 100) {
-      server = spawn(join(binaries, 'postgres'), ['-D', data, '-k', folder, '-c', 'listen_addresses='], {
+      const { port, words } = await more(folder, user)
+      const all = ['-D', data, '-k', folder, '-p', String(port), '-c', 'listen_addresses=', ...words]
+      server = spawn(join(binaries, 'postgres'), all, {
         ...user,
         cwd: folder,
         stdio: 'ignore',
       })
       const started = server
       // After a kill it refuses to start for as long as a process of the earlier one is there.
-      if (await ready(binaries, folder, () => started.exitCode === null)) return
+      if (await ready(binaries, folder, port, () => started.exitCode === null)) return
       if (tries === 1) throw new Error('PostgreSQL ends as soon as it is started')
       await cluster.start(tries - 1)
     },
@@ -86,9 +99,14 @@ export async function createDatabase(cluster: Pick<Cluster, 'url'>): Promise<str
 }
 
 /** False when the server has ended before it was ready. */
-async function ready(binaries: string, folder: string, isRunning: () => boolean): Promise<boolean> {
+async function ready(
+  binaries: string,
+  folder: string,
+  port: number,
+  isRunning: () => boolean,
+): Promise<boolean> {
   const isReady = () =>
-    run(join(binaries, 'pg_isready'), ['-h', folder, '-q']).then(
+    run(join(binaries, 'pg_isready'), ['-h', folder, '-p', String(port), '-q']).then(
       () => true,
       () => false,
     )

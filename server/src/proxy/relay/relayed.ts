@@ -1,0 +1,174 @@
+import { type Duplex, pipeline, Transform } from 'node:stream'
+import type { Verdict } from '../judge.ts'
+import type { Ledger } from '../ledger.ts'
+import type { Ask, Limits, Questions } from '../messages.ts'
+import { placeholderWatch } from '../placeholders.ts'
+import type { Patterns } from '../redact.ts'
+import type { Route } from '../route.ts'
+import { count, newTally, overBudget, type Tally } from '../tally.ts'
+import type { Underway } from '../underway.ts'
+import { maskerOf } from './mask.ts'
+import { refused, verdictIn } from './refused.ts'
+
+export type RelayNeeds = {
+  readonly sandboxId: string
+  readonly ask: Ask
+  readonly ledger: Pick<Ledger, 'report'>
+  readonly patterns: Patterns
+  readonly limits: Limits
+  readonly underway: Underway
+}
+
+/** One connection of a client, and what is known of it so far. */
+export type Relayed = {
+  readonly client: Duplex
+  readonly route: Route
+  readonly tally: Tally
+  /** As it is recorded; what the client asks for is known later. */
+  readonly about: { method: string; path: string; user?: string }
+  /** Ends with the connection, however that ends. */
+  own(stream: Duplex): void
+  /** The lease that it lives by from now on. Throws when that has ended. */
+  borrow(login: Questions['signIn']['answer']): void
+}
+
+type Served = {
+  readonly client: Duplex
+  readonly route: Route
+  readonly method: string
+  work(relayed: Relayed): Promise<void>
+  /** A refusal in the words of the protocol. */
+  say(verdict: Verdict): Buffer | string
+}
+
+/** Serves one connection, and records it when it has ended. */
+export async function serve(needs: RelayNeeds, { client, route, method, work, say }: Served): Promise<void> {
+  const tally = newTally()
+  const about: Relayed['about'] = { method, path: '' }
+  const owned = new Set<Duplex>([client])
+  const end = (): void => {
+    for (const stream of owned) stream.destroy()
+  }
+  const passage = needs.underway.begin((reason) => {
+    tally.reason ??= reason
+    end()
+  })
+  const own = (stream: Duplex): void => {
+    owned.add(stream)
+    if (client.destroyed) stream.destroy()
+  }
+  const borrow: Relayed['borrow'] = ({ leaseId, bytesLeft, expiresAt, username }) => {
+    tally.leaseIds.push(leaseId)
+    tally.bytesAllowed = bytesLeft ?? Number.POSITIVE_INFINITY
+    about.user = username
+    const over = passage.use([leaseId], expiresAt)
+    if (over !== undefined) throw refused({ code: 'lease.ended', reason: over })
+  }
+  try {
+    await work({ client, route, tally, about, own, borrow })
+  } catch (error) {
+    client.end(say(noteFailure(tally, error)))
+  } finally {
+    passage.end()
+    const { bytesAllowed: _, expiresAt: __, ...told } = tally
+    await needs.ledger.report({
+      sandboxId: needs.sandboxId,
+      ...route.authority,
+      status: null,
+      ...about,
+      ...told,
+    })
+    end()
+  }
+}
+
+/** Writes down why a connection ended, unless that is known already; returns the words for the client. */
+function noteFailure(tally: Tally, error: unknown): Verdict {
+  const { code, message } = error as NodeJS.ErrnoException
+  // Node's code, or words of ours: never what was sent.
+  const words = code ?? (/^(?:no |it ended)/.test(message) ? message : 'it failed')
+  const verdict = verdictIn(error) ?? {
+    code: 'egress.unreachable' as const,
+    reason: `The connection was not made (${words}).`,
+  }
+  if (tally.reason === null) {
+    const isOurs = verdict.code !== 'egress.unreachable'
+    tally.outcome = verdict.outcome ?? (isOurs ? 'denied' : 'failed')
+    tally.reason = verdict.reason
+  }
+  return verdict
+}
+
+type Pipes = {
+  readonly relayed: Relayed
+  readonly upstream: Duplex
+  readonly patterns: Patterns
+  /** Of what the server sends: how many of the last bytes belong to a message that has not ended. */
+  readonly follow: (chunk: Buffer) => number
+  /** What the client's side has to pass besides; it may refuse. */
+  readonly outward: Transform
+}
+
+/** Passes everything on, counted, until one side ends; placeholders stop it, and known values are covered. */
+export function passOn({ relayed, upstream, patterns, follow, outward }: Pipes): Promise<void> {
+  const { client, tally } = relayed
+  const masker = maskerOf(patterns, () => {
+    tally.redactions++
+  })
+  const watch = placeholderWatch(() => {
+    tally.outcome = 'misused'
+    tally.reason ??= 'A placeholder was sent to the server itself; it is the password of the login alone.'
+  })
+  const mask = step((chunk) => masker.push(chunk, follow(chunk)))
+  return joined(
+    relayed,
+    [client, watch, outward, metered(tally, 'bytesOut'), upstream],
+    [upstream, metered(tally, 'bytesIn'), mask, client],
+  )
+}
+
+/** Runs both directions. A client that has said everything is still answered; once the server has, nothing is left. */
+export function joined(
+  { tally, client }: Relayed,
+  out: readonly [Duplex, ...Duplex[]],
+  back: readonly [Duplex, ...Duplex[]],
+): Promise<void> {
+  const ended = (error: unknown): void => {
+    if (verdictIn(error)) noteFailure(tally, error)
+    if (error) for (const [source] of [out, back]) source.destroy()
+  }
+  return new Promise((resolve) => {
+    pipeline(out, ended)
+    pipeline(back, (error) => {
+      ended(error)
+      client.destroy()
+      resolve()
+    })
+  })
+}
+
+/** Counts what passes, and stops at what the lease has left. */
+export const metered = (tally: Tally, way: 'bytesOut' | 'bytesIn'): Transform =>
+  step((chunk) => {
+    if (!count(tally, way, chunk.length)) throw refused(overBudget)
+    return chunk
+  })
+
+/** A stream that changes each chunk, or refuses it. */
+export const step = (change: (chunk: Buffer) => Buffer): Transform =>
+  new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      try {
+        done(null, change(chunk))
+      } catch (error) {
+        done(error as Error)
+      }
+    },
+  })
+
+/** The server's answer to a question, or its refusal thrown. */
+export async function answered<T>(reply: Promise<{ answer: T } | { refusal: Verdict }>): Promise<T> {
+  const given = await reply
+  if ('refusal' in given) throw refused(given.refusal)
+  return given.answer
+}
