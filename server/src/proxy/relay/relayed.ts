@@ -128,7 +128,7 @@ export function passOn({ relayed, upstream, patterns, follow, outward }: Pipes):
 }
 
 /** Runs both directions. A client that has said everything is still answered; once the server has, nothing is left. */
-export function joined(
+function joined(
   { tally, client }: Relayed,
   out: readonly [Duplex, ...Duplex[]],
   back: readonly [Duplex, ...Duplex[]],
@@ -148,7 +148,7 @@ export function joined(
 }
 
 /** Counts what passes, and stops at what the lease has left. */
-export const metered = (tally: Tally, way: 'bytesOut' | 'bytesIn'): Transform =>
+const metered = (tally: Tally, way: 'bytesOut' | 'bytesIn'): Transform =>
   step((chunk) => {
     if (!count(tally, way, chunk.length)) throw refused(overBudget)
     return chunk
