@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
 import type { Authority } from './destination.ts'
@@ -12,6 +12,7 @@ import { createRelays } from './relay/relay.ts'
 import { type Lookup, machineLookup } from './route.ts'
 import { createAdmit, terminate } from './tunnel.ts'
 import { createUnderway } from './underway.ts'
+import { asksForWebSocket } from './websocket-handshake.ts'
 import { createAuthority } from './x509.ts'
 
 /** The way out of one sandbox: a Unix socket that only this sandbox has, and everything that happens behind it. */
@@ -85,7 +86,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   }
   const underway = createUnderway(now)
   const tunnels = new WeakMap<Duplex, Tunnel>()
-  const inner = createServer(options)
+  const inner = createServer({ ...options, shouldUpgradeCallback: asksForWebSocket })
   serveInside(inner, {
     tunnels,
     report,
@@ -162,13 +163,25 @@ type Inside = {
 
 /** HTTP inside the tunnels. */
 function serveInside(server: Server, { tunnels, report, forward }: Inside): void {
-  const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+  const serve = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    how: Parameters<typeof forward>[3],
+  ): void => {
     const tunnel = tunnels.get(request.socket)
-    if (tunnel) void forward(request, response, tunnel, expectsContinue)
+    if (tunnel) void forward(request, response, tunnel, how)
     else refuse(response, { code: 'server.internal', reason: 'This connection belongs to no tunnel.' })
   }
-  server.on('request', (request, response) => serve(request, response, false))
-  server.on('checkContinue', (request, response) => serve(request, response, true))
+  server.on('request', (request, response) => serve(request, response, {}))
+  server.on('checkContinue', (request, response) => serve(request, response, { expectsContinue: true }))
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(request.socket)
+    response.once('finish', () => request.socket.destroySoon())
+    serve(request, response, { upgrade: { socket, head } })
+  })
   server.on('connect', (request, socket) => {
     const at = tunnels.get(socket)?.route.authority ?? nowhere
     const reason = 'CONNECT inside a tunnel is not served.'

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Code } from '@keyward/contract'
 import { pathOf, type Tunnel, type Verdict } from './judge.ts'
 import type { Ask, Questions, ResolveClaim } from './messages.ts'
-import { exchange, fitsHeader, type RequestParts } from './placeholders.ts'
-import { placesIn } from './places.ts'
+import { exchange, fitsHeader, placeholdersIn, type RequestParts } from './placeholders.ts'
+import { type Place, placesIn } from './places.ts'
 import { type Patterns, shortestValue } from './redact.ts'
 import { type Signing, signatureIn } from './sigv4.ts'
 import type { Tally } from './tally.ts'
@@ -16,10 +16,16 @@ export type Exchanged = RequestParts & { readonly signing?: Signing }
 /** Exchanges every placeholder of a request for its value, or says which one may not be and why. */
 export type Exchange = (parts: RequestParts, asked: Asked) => Promise<Exchanged | Verdict>
 
+/** The same for one text message of a WebSocket, which has one place: `message`. */
+export type ExchangeMessage = (message: Buffer, asked: Asked) => Promise<Buffer | Verdict>
+
 /** Refusals of a placeholder that no honest program meets; the others say that it came too late, or cannot be answered now. */
 const misuse: readonly Code[] = ['lease.not_found', 'egress.denied', 'policy.denied']
 
-export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
+export function createExchange({ sandboxId, ask, patterns }: Needs): {
+  request: Exchange
+  message: ExchangeMessage
+} {
   const note = (
     { value, aws, leaseId, bytesLeft, expiresAt }: Questions['resolve']['answer'],
     tally: Tally,
@@ -48,9 +54,12 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
     return { code: 'request.invalid', reason }
   }
 
-  return async (parts: RequestParts, { request, tunnel, tally }) => {
-    const found = placesIn(parts)
-    tally.placeholders = found.size
+  const resolveAll = async (
+    found: ReadonlyMap<string, readonly Place[]>,
+    parts: Pick<RequestParts, 'target' | 'headers'>,
+    { request, tunnel, tally }: Asked,
+  ): Promise<Map<string, Resolved> | Verdict> => {
+    tally.placeholders += found.size
     const values = new Map<string, Resolved>()
     const at = {
       sandboxId,
@@ -64,8 +73,37 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): Exchange {
       if ('code' in resolved) return resolved
       values.set(placeholder, resolved)
     }
-    if (values.size === 0) return parts
-    const signing = [...values.values()].find((value) => value.signing)?.signing
-    return { ...exchange(parts, values), ...(signing ? { signing } : {}) }
+    return values
+  }
+
+  return {
+    async request(parts, asked) {
+      const values = await resolveAll(placesIn(parts), parts, asked)
+      if ('code' in values) return values
+      if (values.size === 0) return parts
+      const signing = [...values.values()].find((value) => value.signing)?.signing
+      return { ...exchange(parts, values), ...(signing ? { signing } : {}) }
+    },
+    async message(message, asked) {
+      const found = new Map(placeholdersIn(message.toString('latin1')).map((each) => [each, ['message']]))
+      const parts = {
+        target: asked.request.url ?? '',
+        headers: [],
+        body: message,
+        contentType: typeOf(message),
+      }
+      const values = await resolveAll(found, parts, asked)
+      return 'code' in values ? values : (exchange(parts, values).body ?? message)
+    },
+  }
+}
+
+/** A message has no type; what reads as JSON is taken for it, so that a value cannot end its string. */
+function typeOf(message: Buffer): string {
+  try {
+    JSON.parse(message.toString())
+    return 'application/json'
+  } catch {
+    return 'text/plain'
   }
 }

@@ -1,19 +1,20 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream'
-import { refuse } from './answer.ts'
 import { createExchange, type Exchanged } from './exchange.ts'
 import { framingOf, requestHeaders } from './headers.ts'
 import { pathOf, refusalOf, type Tunnel, tooLarge, type Verdict } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Limits, Refusal } from './messages.ts'
+import { fail, lateRefusal, leaseEnded, type Passing, type Upgrade } from './passing.ts'
 import { placeholderWatch } from './placeholders.ts'
 import { createPrepare, inUnreadBody } from './prepare.ts'
 import type { Patterns } from './redact.ts'
 import { relay } from './relay.ts'
 import { sign } from './sigv4.ts'
-import { meter, newTally, overBudget, type Tally } from './tally.ts'
-import type { Passage, Underway } from './underway.ts'
+import { meter, newTally, overBudget } from './tally.ts'
+import type { Underway } from './underway.ts'
 import { sendTo, unreachable } from './upstream.ts'
+import { passWebSocket } from './websocket.ts'
 
 type Needs = {
   readonly sandboxId: string
@@ -29,16 +30,8 @@ export type Forward = (
   request: IncomingMessage,
   response: ServerResponse,
   tunnel: Tunnel,
-  expectsContinue: boolean,
+  how: { readonly expectsContinue?: boolean; readonly upgrade?: Upgrade },
 ) => Promise<void>
-
-type Passing = {
-  request: IncomingMessage
-  response: ServerResponse
-  tally: Tally
-  tunnel: Tunnel
-  passage: Passage
-}
 
 const unavailable: Refusal = {
   code: 'audit.unavailable',
@@ -46,26 +39,9 @@ const unavailable: Refusal = {
     'What was done before could not be recorded, so nothing more is let through. See the server’s health.',
 }
 
-const ended = (reason: string): Verdict => ({ code: 'lease.ended', reason })
-
 const undated: Verdict = {
   code: 'request.invalid',
   reason: 'A request with an AWS signature needs the header X-Amz-Date of the same day.',
-}
-
-function fail({ response, tally }: Passing, refusal: Verdict, outcome: Tally['outcome'] = 'denied'): void {
-  // The first reason is the cause; what breaks after it is a consequence.
-  if (tally.reason !== null || response.writableEnded) return
-  tally.outcome = refusal.outcome ?? outcome
-  tally.reason = refusal.reason
-  refuse(response, refusal)
-}
-
-/** What the leases of a request say against it, once they are known. */
-function lateRefusal({ passage, tally }: Passing, { body }: Exchanged): Verdict | undefined {
-  const over = passage.use(tally.leaseIds, tally.expiresAt)
-  if (over !== undefined) return ended(over)
-  return (body?.length ?? 0) > tally.bytesAllowed ? overBudget : undefined
 }
 
 /** Sends a body on as it comes; what must not pass ends both sides. */
@@ -81,7 +57,8 @@ function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void
 }
 
 export function createForward({ sandboxId, ask, ledger, patterns, limits, underway }: Needs): Forward {
-  const prepare = createPrepare(createExchange({ sandboxId, ask, patterns }), limits)
+  const exchange = createExchange({ sandboxId, ask, patterns })
+  const prepare = createPrepare(exchange.request, limits)
 
   /** As they go out; undefined when they cannot be signed. */
   const headersOf = ({ request }: Passing, parts: Exchanged): string[] | undefined => {
@@ -95,7 +72,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
     return signing ? sign({ ...parts, method, headers }, signing) : headers
   }
 
-  const pass = (passing: Passing, { target, body }: Exchanged, headers: readonly string[]): void => {
+  const pass = (passing: Passing, { target, body, headers }: Exchanged): void => {
     const { request, response, tunnel, tally } = passing
     const method = request.method ?? ''
     const upstream = sendTo(tunnel.route, { method, target, headers }, limits)
@@ -115,45 +92,74 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
     else stream(passing, upstream, limits)
   }
 
-  const serve = async (passing: Passing, expectsContinue: boolean): Promise<void> => {
-    const { request, response, tunnel } = passing
-    const early = refusalOf(request, tunnel, limits)
-    if (early) return fail(passing, early)
+  const passUpgraded = (passing: Passing, upgrade: Upgrade, parts: Exchanged): void =>
+    passWebSocket(passing, upgrade, parts, {
+      limits,
+      patterns,
+      exchangeMessage: exchange.message,
+      onOpen: () => report(passing, { status: 101, reason: 'The WebSocket was opened.' }),
+      onClose: () => end(passing, 101),
+    })
+
+  /** The request as it goes out, once everything that speaks against it has been asked. */
+  const judged = async (passing: Passing, onContinue: () => void): Promise<Exchanged | Verdict> => {
+    const { request, tunnel, upgrade } = passing
+    const early = refusalOf(request, tunnel, limits, upgrade !== undefined)
+    if (early) return early
     // Both are on their way at the same time, so that the server writes what they need to disk together.
     const settling = ledger.settle()
-    const parts = await prepare(passing, () => {
-      if (expectsContinue) response.writeContinue()
-    })
-    if (!(await settling)) return fail(passing, unavailable)
-    if ('code' in parts) return fail(passing, parts)
+    const parts = await prepare(passing, onContinue)
+    if (!(await settling)) return unavailable
+    if ('code' in parts) return parts
     const late = lateRefusal(passing, parts)
-    if (late) return fail(passing, late)
+    if (late) return late
     const headers = headersOf(passing, parts)
-    if (!headers) return fail(passing, undated)
-    if (!response.destroyed) pass(passing, parts, headers)
+    return headers ? { ...parts, headers } : undated
   }
 
-  const recordAtEnd = ({ request, response, tunnel, tally, passage }: Passing): void => {
+  const serve = async (passing: Passing, onContinue: () => void): Promise<void> => {
+    const { response, upgrade } = passing
+    const parts = await judged(passing, onContinue)
+    if ('code' in parts) return fail(passing, parts)
+    if (response.destroyed) return
+    if (upgrade) passUpgraded(passing, upgrade, parts)
+    else pass(passing, parts)
+  }
+
+  const report = (
+    { request, tunnel, tally }: Passing,
+    more: { status: number | null; reason?: string },
+  ): void => {
+    const { method = '', url = '' } = request
+    const path = pathOf(url).slice(0, 1024)
+    const { bytesAllowed: _, expiresAt: __, ...told } = tally
+    void ledger.report({ ...tunnel.route.authority, sandboxId, method, path, ...told, ...more })
+  }
+
+  const end = (passing: Passing, status: number | null): void => {
+    passing.passage.end()
+    report(passing, { status })
+  }
+
+  const recordAtEnd = (passing: Passing): void => {
+    const { response, tally } = passing
     response.once('close', () => {
-      passage.end()
       if (!response.writableFinished && tally.reason === null) {
         tally.outcome = 'failed'
         tally.reason = 'The client left before the end of the answer.'
       }
-      const { method = '', url = '' } = request
-      const path = pathOf(url).slice(0, 1024)
-      const status = response.headersSent ? response.statusCode : null
-      const { bytesAllowed: _, expiresAt: __, ...told } = tally
-      void ledger.report({ ...tunnel.route.authority, sandboxId, method, path, status, ...told })
+      end(passing, response.headersSent ? response.statusCode : null)
     })
   }
 
-  return async (request, response, tunnel, expectsContinue) => {
-    const passage = underway.begin((reason) => fail(passing, ended(reason)))
-    const passing: Passing = { request, response, tunnel, tally: newTally(), passage }
+  return async (request, response, tunnel, { expectsContinue = false, upgrade }) => {
+    const passage = underway.begin((reason) => fail(passing, leaseEnded(reason)))
+    const passing: Passing = { request, response, tunnel, tally: newTally(), passage, upgrade }
     recordAtEnd(passing)
     try {
-      await serve(passing, expectsContinue)
+      await serve(passing, () => {
+        if (expectsContinue) response.writeContinue()
+      })
     } catch {
       const reason = 'The client broke the request off, or something is wrong inside the proxy.'
       fail(passing, { code: 'server.internal', reason }, 'failed')

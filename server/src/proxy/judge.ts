@@ -4,6 +4,7 @@ import { framingOf, pairsOf, valuesOf } from './headers.ts'
 import type { Limits, Refusal } from './messages.ts'
 import { placeholdersIn } from './placeholders.ts'
 import type { Route } from './route.ts'
+import { handshakeRefusal } from './websocket-handshake.ts'
 
 /** A TLS connection of the client, and where it leads. */
 export type Tunnel = { readonly route: Route; readonly serverName: string | false }
@@ -30,7 +31,12 @@ function misdirected(request: IncomingMessage, { route, serverName }: Tunnel): V
 const verdict = (reason: string): Verdict => ({ code: 'egress.misdirected', reason, outcome: 'misused' })
 
 /** What can be refused by looking at the head of the request alone. */
-export function refusalOf(request: IncomingMessage, tunnel: Tunnel, limits: Limits): Verdict | undefined {
+export function refusalOf(
+  request: IncomingMessage,
+  tunnel: Tunnel,
+  limits: Limits,
+  isUpgrade: boolean,
+): Verdict | undefined {
   const { method = '', url = '' } = request
   const wrong = misdirected(request, tunnel)
   if (wrong) return wrong
@@ -40,12 +46,8 @@ export function refusalOf(request: IncomingMessage, tunnel: Tunnel, limits: Limi
       reason: 'The path must be absolute, without dot segments or backslashes, encoded or not.',
     }
   }
-  if (request.headers.upgrade !== undefined) {
-    return {
-      code: 'egress.unsupported',
-      reason: 'Protocol upgrades (WebSocket, h2c) do not pass the proxy yet. Use plain HTTPS requests.',
-    }
-  }
+  const unfit = isUpgrade ? handshakeRefusal(request) : upgradeRefusal(request)
+  if (unfit) return unfit
   if (!tunnel.route.rules.some((rule) => ruleAdmits(rule, method, pathOf(url)))) {
     return {
       code: 'egress.denied',
@@ -62,6 +64,14 @@ export function refusalOf(request: IncomingMessage, tunnel: Tunnel, limits: Limi
     ? { code: 'request.invalid', reason: 'A placeholder cannot be the name of a header.' }
     : undefined
 }
+
+const upgradeRefusal = ({ headers }: IncomingMessage): Verdict | undefined =>
+  headers.upgrade === undefined
+    ? undefined
+    : {
+        code: 'egress.unsupported',
+        reason: 'Of the protocols to upgrade to, only WebSocket passes. Use plain HTTPS requests.',
+      }
 
 export const tooLarge = (limits: Limits): Verdict => ({
   code: 'request.too_large',

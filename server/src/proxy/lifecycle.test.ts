@@ -11,11 +11,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { promisify } from 'node:util'
 import {
   apiHost,
@@ -24,6 +23,7 @@ import {
   openTls,
   openTunnel,
   openUpstream,
+  relayTo,
   testClock,
   until,
 } from '../../test/support/egress.ts'
@@ -31,19 +31,6 @@ import {
 const run = promisify(execFile)
 const rule = { host: apiHost, port: 443 }
 const linux = { skip: process.platform === 'linux' ? false : '/proc is needed' }
-
-/** What runs inside a sandbox in front of its socket: a TCP port on loopback. */
-async function relayTo(t: TestContext, socketPath: string): Promise<string> {
-  const relay = createServer((client) => {
-    const proxy = connect(socketPath)
-    client.on('error', () => proxy.destroy())
-    proxy.on('error', () => client.destroy())
-    client.pipe(proxy).pipe(client)
-  })
-  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
-  t.after(() => relay.close())
-  return `http://127.0.0.1:${(relay.address() as AddressInfo).port}`
-}
 
 test(
   'LEND-2: the proxy is a process without the server’s environment, files, or leave to start another',

@@ -89,19 +89,23 @@ export const isTextual = (contentType: string): boolean =>
     contentType,
   )
 
-/** Lets a body through that is too long to be exchanged, and stops where a placeholder turns up in it. */
-export function placeholderWatch(onFound: (placeholder: string) => void): Transform {
+/** Finds the first placeholder of a text that comes in pieces. */
+export function createPlaceholderScan(): (chunk: Buffer) => string | undefined {
   let tail = ''
+  return (chunk) => {
+    const text = tail + chunk.toString('latin1')
+    tail = text.slice(-(longestPlaceholder - 1))
+    return placeholdersIn(text)[0]
+  }
+}
+
+/** Lets a body through that is too long to be exchanged, and stops where a placeholder turns up in it. */
+export function placeholderWatch(onFound: () => void): Transform {
+  const scan = createPlaceholderScan()
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      const text = tail + chunk.toString('latin1')
-      const [found] = placeholdersIn(text)
-      if (found === undefined) {
-        tail = text.slice(-(longestPlaceholder - 1))
-        done(null, chunk)
-        return
-      }
-      onFound(found)
+      if (scan(chunk) === undefined) return done(null, chunk)
+      onFound()
       done(new Error('a placeholder stands in a streamed body'))
     },
   })

@@ -289,13 +289,13 @@ test('LEND-2: a request that two servers could read differently is refused', asy
   assert.equal(reached, 0)
 })
 
-test('a WebSocket is refused in clear words', async (t) => {
+test('an upgrade to another protocol than WebSocket is refused in clear words', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
   const { channel } = await openProxy(t)
   const way = await channel({ ...rule, ...upstream })
   const answer = await talkInside(
     way,
-    `GET / HTTP/1.1\r\nHost: ${apiHost}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    `GET / HTTP/1.1\r\nHost: ${apiHost}\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`,
   )
   assert.match(answer, /^HTTP\/1\.1 501 .*egress\.unsupported.*plain HTTPS/s)
 })

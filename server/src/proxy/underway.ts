@@ -33,6 +33,7 @@ export function createUnderway(now: () => Date): Underway {
           if (over !== undefined || !expiresAt) return over
           const leftMs = expiresAt.getTime() - now().getTime()
           if (leftMs <= 0) return expired
+          clearTimeout(entry.timer)
           entry.timer = setTimeout(cut, leftMs, expired)
           return undefined
         },

@@ -3,7 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer } from 'node:https'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -284,4 +284,17 @@ export async function bodyOf(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk)
   return Buffer.concat(chunks).toString()
+}
+
+/** What runs inside a sandbox in front of its socket: a TCP port on loopback. */
+export async function relayTo(t: TestContext, socketPath: string): Promise<string> {
+  const relay = createNetServer((client) => {
+    const proxy = connect(socketPath)
+    client.on('error', () => proxy.destroy())
+    proxy.on('error', () => client.destroy())
+    client.pipe(proxy).pipe(client)
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  t.after(() => relay.close())
+  return `http://127.0.0.1:${(relay.address() as AddressInfo).port}`
 }

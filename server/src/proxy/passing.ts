@@ -1,0 +1,47 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { refuse } from './answer.ts'
+import type { Exchanged } from './exchange.ts'
+import type { Tunnel, Verdict } from './judge.ts'
+import { overBudget, type Tally } from './tally.ts'
+import type { Passage } from './underway.ts'
+
+/** One request on its way through. */
+export type Passing = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly tally: Tally
+  readonly tunnel: Tunnel
+  readonly passage: Passage
+  /** The connection itself, when the request asks for another protocol on it. */
+  readonly upgrade: Upgrade | undefined
+  /** Ends what the request has become; it is no request any more. */
+  stop?: (refusal: Verdict, outcome: Tally['outcome']) => void
+}
+export type Upgrade = { readonly socket: Duplex; readonly head: Buffer }
+
+export const leaseEnded = (reason: string): Verdict => ({ code: 'lease.ended', reason })
+
+/** Refuses the request, or breaks off the answer that has begun. */
+export function fail(
+  { response, tally, stop }: Passing,
+  refusal: Verdict,
+  outcome: Tally['outcome'] = 'denied',
+): void {
+  if (stop) {
+    stop(refusal, outcome)
+    return
+  }
+  // The first reason is the cause; what breaks after it is a consequence.
+  if (tally.reason !== null || response.writableEnded) return
+  tally.outcome = refusal.outcome ?? outcome
+  tally.reason = refusal.reason
+  refuse(response, refusal)
+}
+
+/** What the leases of a request say against it, once they are known. */
+export function lateRefusal({ passage, tally }: Passing, { body }: Exchanged): Verdict | undefined {
+  const over = passage.use(tally.leaseIds, tally.expiresAt)
+  if (over !== undefined) return leaseEnded(over)
+  return (body?.length ?? 0) > tally.bytesAllowed ? overBudget : undefined
+}
