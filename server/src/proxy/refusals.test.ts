@@ -9,6 +9,7 @@ import {
   openUpstream,
   talk,
   talkInside,
+  until,
 } from '../../test/support/egress.ts'
 import { addressRefusal } from './address.ts'
 import {
@@ -358,10 +359,18 @@ test('GOV-1: while requests cannot be recorded nothing more is let through, and 
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
   const { channel, gate, proxy, recorded } = await openProxy(t)
   const way = await channel({ ...rule, ...upstream })
+  let tried = 0
+  const { record } = gate
+  gate.record = (entry) => {
+    tried++
+    return record(entry)
+  }
   gate.failing = true
   assert.equal((await ask(way, { path: '/first' })).status, 200)
   await assert.rejects(ask(way, { path: '/second' }), /503 audit\.unavailable/)
   assert.equal(proxy.health().state, 'failing')
+  // The first one, that one again, and the refusal, which is told before it is recorded.
+  await until(() => tried === 3)
   gate.failing = false
   assert.equal((await ask(way, { path: '/third' })).status, 200)
   const records = await recorded(3)
