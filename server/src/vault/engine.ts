@@ -1,4 +1,4 @@
-import type { AuditEntry, EventName } from '@keyward/contract'
+import type { AuditEntry, EventName, Proof } from '@keyward/contract'
 import type { Secret } from '../core/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
 import type { LiveToken, TokenRecord } from './tokens/token-record.ts'
@@ -86,7 +86,7 @@ export type Grant = {
   readonly role: string
   /** The most leases that the role may have at once; 0: no limit. */
   readonly mostLeases: number
-  /** All that is needed to end it later, chosen before anything is made: a user name, not a password. Kept in the barrier, never shown. */
+  /** All that is needed to end it later, chosen before anything is made, and to show that it has ended. Kept in the barrier, never shown. */
   readonly state: LeaseState
   /**
    * Makes it outside, until `expiresAt`, and returns the `data` of the answer. When it fails, or takes longer than a minute, the
@@ -164,9 +164,10 @@ export type Engine = {
   renewal?(tx: Tx, token: TokenRecord): Promise<RenewalTerms>
   /**
    * Of an engine that grants. Ends what a lease stands for; what is gone already is no failure. Safe to repeat, also at the same
-   * time: it is called until it succeeds, and twice for a lease that never was given out.
+   * time: it is called until it succeeds, and twice for a lease that never was given out. Says what was answered when it was tried
+   * once more, where it can be.
    */
-  endLease?(lease: EngineLease): Promise<void>
+  endLease?(lease: EngineLease): Promise<readonly Proof[] | undefined>
   /** Lets it live until `expiresAt` where it lives outside; it throws when the role is gone or says no. */
   extendLease?(lease: EngineLease, expiresAt: Date): Promise<void>
 }

@@ -1,11 +1,23 @@
-import type { Audit } from '../../audit/index.ts'
-import { AppError, actorOf, type Clock, type Log, reasonOf, systemPrincipal } from '../../core/index.ts'
+import type { Proof } from '@keyward/contract'
+import type { Audit, EntryInput } from '../../audit/index.ts'
+import {
+  AppError,
+  actorOf,
+  type Clock,
+  digestOf,
+  type Log,
+  reasonOf,
+  systemPrincipal,
+} from '../../core/index.ts'
 import type { Store } from '../../store/index.ts'
 import type { Engine } from '../engine.ts'
 import type { LeaseBook, LeaseRecord } from './lease-book.ts'
 import { checkLeaseAgain, failLease, type LeaseRow, readLease } from './lease-store.ts'
 
-export type Outcome = { readonly ended: true } | { readonly ended: false; readonly reason: string }
+/** `proofs`: what was answered when it was tried once more. */
+export type Outcome =
+  | { readonly ended: true; readonly proofs?: readonly Proof[] }
+  | { readonly ended: false; readonly reason: string }
 export type EndOptions = {
   /** Forgets the lease even if what it stands for could not be ended. */
   readonly force?: boolean
@@ -60,8 +72,9 @@ export function createEnding({
     const engine = engineById(mountId)
     if (!engine) return { ended: false, reason: 'its mount is not there' }
     try {
-      await within(clock, patienceMilliseconds, engine.endLease?.({ id, role, state }) ?? Promise.resolve())
-      return { ended: true }
+      const ending = engine.endLease?.({ id, role, state })
+      const proofs = ending && (await within(clock, patienceMilliseconds, ending))
+      return { ended: true, ...(proofs ? { proofs } : {}) }
     } catch (error) {
       if (!(error instanceof AppError))
         log.warn({ lease: id, reason: reasonOf(error) }, 'a lease could not be ended')
@@ -73,8 +86,9 @@ export function createEnding({
     row: LeaseRow,
     record: LeaseRecord | undefined,
     { once }: EndOptions,
-    forced?: string,
+    how: { readonly forced?: string; readonly proofs?: readonly Proof[] },
   ): Promise<void> {
+    const { forced, proofs = [] } = how
     const again = row.stage === 'pending' || row.stage === 'unmade'
     if (again && !once && forced === undefined) {
       const dueAt = clock.now().getTime() + checkAfterMilliseconds
@@ -93,7 +107,14 @@ export function createEnding({
           ...(forced === undefined ? {} : { forced: true, reason: forced }),
         },
       })
+      if (proofs.length > 0) await audit.record(tx, receiptEntry(record?.id ?? 'damaged', proofs))
     })
+  }
+
+  function receiptEntry(id: string, proofs: readonly Proof[]): EntryInput {
+    const shown = { lease: id, at: clock.now().toISOString(), proofs: proofs.map((proof) => ({ ...proof })) }
+    const { lease: _, ...detail } = { ...shown, state: 'proved', digest: digestOf(shown) }
+    return { type: 'lease.receipt', outcome: 'done', actor, target: `lease:${id}`, detail }
   }
 
   async function fail(row: LeaseRow, record: LeaseRecord | undefined, reason: string): Promise<void> {
@@ -122,8 +143,8 @@ export function createEnding({
     const outcome = record ? await endOutside(record) : unreadable
     // Without its keys the engine could not even try, and nothing can be written.
     if (!isOpen() && !outcome.ended) return outcome
-    if (outcome.ended) await finish(row, record, options)
-    else if (options.force) await finish(row, record, options, outcome.reason)
+    if (outcome.ended) await finish(row, record, options, outcome)
+    else if (options.force) await finish(row, record, options, { forced: outcome.reason })
     else await fail(row, record, outcome.reason)
     return outcome
   }

@@ -1,4 +1,5 @@
-import { AppError } from '../../../core/index.ts'
+import type { Proof } from '@keyward/contract'
+import { AppError, Secret } from '../../../core/index.ts'
 import type { Call, EngineLease, Grant, PathSpec } from '../../engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { refused } from './failure.ts'
@@ -30,6 +31,7 @@ async function grantUser({ records, connections, passwords }: Parts, call: Call)
     mostLeases: role.maxLeases,
     state: {
       username,
+      password: password.reveal(),
       connection: role.dbName,
       // For the case that the role is gone when the lease ends.
       ...(role.revocation.length > 0 ? { revocation: JSON.stringify(role.revocation) } : {}),
@@ -41,13 +43,28 @@ async function grantUser({ records, connections, passwords }: Parts, call: Call)
   }
 }
 
-/** Removes the user of a lease, by the statements that its role has now or had when it was made. */
-export async function endUser({ records, connections }: Parts, lease: EngineLease): Promise<void> {
-  const { username, connection, revocation } = userOf(lease)
+/**
+ * Removes the user of a lease, by the statements that its role has now or had when it was made, and tries to sign in with it. Who can
+ * still do that has not been removed.
+ */
+export async function endUser(
+  { records, connections }: Parts,
+  lease: EngineLease,
+): Promise<readonly Proof[]> {
+  const { username, password, connection, revocation } = userOf(lease)
   const role = await records.roles.read(lease.role)
   const { database } = await connections.use(connection)
   const statements = role?.dbName === connection ? role.revocation : revocation
   await database.removeUser({ name: username, statements })
+  // A lease of an earlier version of Keyward has no password.
+  if (password === undefined) return []
+  if (await database.admits({ name: username, password }))
+    throw new AppError(
+      'lease.end_failed',
+      `the user of ${connection} can still sign in after its revocation; look at the role's revocation_statements`,
+    )
+  const how = 'a sign-in with its user and password'
+  return [{ by: `database ${connection}`, how, answer: 'not let in', result: 'refused', livesUntil: null }]
 }
 
 export async function extendUser(
@@ -63,12 +80,18 @@ export async function extendUser(
   await database.extendUser({ name: username, expiresAt, statements: role.renewal })
 }
 
-function userOf({ state }: EngineLease): { username: string; connection: string; revocation: string[] } {
-  const { username, connection, revocation } = state
+function userOf({ state }: EngineLease): {
+  username: string
+  password: Secret | undefined
+  connection: string
+  revocation: string[]
+} {
+  const { username, password, connection, revocation } = state
   if (typeof username !== 'string' || typeof connection !== 'string')
     throw new AppError('vault.entry_corrupt', 'a lease of a database names no user')
   return {
     username,
+    password: typeof password === 'string' ? new Secret(password) : undefined,
     connection,
     revocation: typeof revocation === 'string' ? (JSON.parse(revocation) as string[]) : [],
   }

@@ -119,6 +119,24 @@ for (const [kind, { missing, start }] of Object.entries(servers)) {
     assert.deepEqual(await server.users(), [])
   })
 
+  test(`LEND-3: ${kind}: who was removed is not let in, and a server that is away has refused nobody`, {
+    skip: missing,
+  }, async (t) => {
+    const { server, database } = await opened(t)
+    const user = { name: database.userName(parts), password: generated() }
+    assert.equal(await database.admits(user), false, 'before')
+    await database.createUser({ ...user, expiresAt: inAnHour(), statements: server.creation })
+    assert.equal(await database.admits(user), true)
+    assert.equal(await database.admits({ ...user, password: generated() }), false, 'another password')
+    await database.removeUser({ name: user.name, statements: [] })
+    assert.equal(await database.admits(user), false, 'after')
+    await server.stop()
+    await assert.rejects(database.admits(user), (error: { code: string; detail: string }) => {
+      assert.equal(error.code, 'database.unreachable')
+      return !error.detail.includes(user.password.reveal())
+    })
+  })
+
   test(`VAULT-3: ${kind}: many users at once, each with a name of its own`, { skip: missing }, async (t) => {
     const { server, database } = await opened(t)
     const names = Array.from({ length: 40 }, () => database.userName(parts))

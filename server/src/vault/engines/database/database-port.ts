@@ -14,6 +14,8 @@ export type Database = {
   setPassword(user: Omit<NewUser, 'expiresAt'>): Promise<void>
   /** Also one that is just being made by a process that has died meanwhile. A user that is not there is no failure. */
   removeUser(user: Pick<NewUser, 'name' | 'statements'>): Promise<void>
+  /** Whether this user can sign in; throws when nobody can be asked. */
+  admits(user: Pick<NewUser, 'name' | 'password'>): Promise<boolean>
   /** Whether it signs in with the password that it was given apart; else that stands in the address, where nothing replaces it. */
   readonly takesPassword: boolean
   /** What new connections sign in with from now on. */

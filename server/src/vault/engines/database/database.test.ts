@@ -40,9 +40,39 @@ test('VAULT-3: a credential works for as long as its lease, and no longer', post
   )
   assert.deepEqual(await roles(), [])
   await vault.leases.idle()
-  const told = JSON.stringify([...(await entries('lease.issued')), ...(await entries('lease.requested'))])
+  const [receipt] = await entries('lease.receipt')
+  assert.equal(receipt?.target, `lease:${granted.body['lease_id']}`)
+  assert.match(JSON.stringify(receipt?.detail), /a sign-in with its user and password.*"result":"refused"/)
+  const told = JSON.stringify([
+    ...(await entries('lease.issued')),
+    ...(await entries('lease.requested')),
+    receipt,
+  ])
   assert.ok(!told.includes(password ?? 'x') && told.includes('reader'))
 })
+
+test(
+  'LEND-3: a user that can still sign in after its revocation has not ended: its lease stays and says so',
+  postgresOnly,
+  async (t) => {
+    const { root, roles, clock, vault, entries } = await openDatabases(t)
+    const careless = { db_name: 'shop', creation_statements: creation, revocation_statements: 'SELECT 1' }
+    await root('POST', 'database/roles/careless', careless)
+    const { body } = await root('GET', 'database/creds/careless')
+    const lease_id = body['lease_id']
+    const refused = await root('PUT', 'sys/leases/revoke', { lease_id, sync: true })
+    assert.match(errorOf(refused), /can still sign in after its revocation/)
+    assert.equal((await vault.leases.backlog()).count, 1)
+    assert.deepEqual(await entries('lease.receipt'), [])
+    await root('POST', 'database/roles/careless', {
+      revocation_statements: 'DROP OWNED BY "{{name}}"; DROP ROLE "{{name}}"',
+    })
+    clock.advance(3 * 60_000)
+    await vault.leases.idle()
+    assert.deepEqual([(await vault.leases.backlog()).count, (await roles()).length], [0, 0])
+    assert.equal((await entries('lease.receipt')).length, 1)
+  },
+)
 
 test(
   'VAULT-3: what a role made and may do goes with it, what it owns stays, and its sessions end',

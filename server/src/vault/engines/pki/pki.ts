@@ -58,7 +58,8 @@ export function createPki({ barrier, store: { write }, clock }: Needs): EngineMa
         await lists.renewDue(tx, now)
         return tidyDue(mount, tx, now)
       },
-      endLease: ({ state }) => revokeBySerial(mount, String(state['serial'] ?? ''), clock.now()),
+      endLease: ({ state }) =>
+        revokeBySerial(mount, String(state['serial'] ?? ''), clock.now()).then(() => undefined),
     }
   }
 }

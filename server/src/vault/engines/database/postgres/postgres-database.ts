@@ -108,6 +108,7 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
         endsSessions: true,
       })
     },
+    admits: ({ name, password: secret }) => sessions.admits(name, secret),
     takesPassword: isTemplated(details),
     usePassword(secret) {
       current = secret

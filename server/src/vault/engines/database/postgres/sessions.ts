@@ -14,6 +14,8 @@ import { createTurnstile } from './turnstile.ts'
 export type Sessions = {
   /** Hands out a session for `work`. After a failure it is closed, which rolls back what it had begun. */
   run<T>(secrets: readonly Secret[], work: (session: Session) => Promise<T>): Promise<T>
+  /** Whether somebody else can sign in at the same server; nothing is kept of it. */
+  admits(user: string, password: Secret): Promise<boolean>
   /** What the server said of itself when the first session was opened. */
   facts(): Promise<ServerFacts>
   close(): void
@@ -136,6 +138,13 @@ export function createSessions(needs: Needs): Sessions {
         throw translated(error, [needs.password()])
       }
     },
+    async admits(user, password) {
+      try {
+        return await signsIn(await candidates(needs), user, password)
+      } catch (error) {
+        throw translated(error, [password, needs.password()])
+      }
+    },
     close() {
       closed = true
       if (opened) forget(opened)
@@ -178,6 +187,28 @@ async function probe(config: pg.ClientConfig, writable: boolean): Promise<Server
   } finally {
     await client.end().catch(() => undefined)
   }
+}
+
+async function signsIn(
+  configs: readonly pg.ClientConfig[],
+  user: string,
+  password: Secret,
+): Promise<boolean> {
+  let failure: unknown
+  for (const config of configs) {
+    const client = new pg.Client({ ...config, user, password: () => password.reveal() })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      return true
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && isNotLetIn(error)) return false
+      failure = error
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+  throw failure
 }
 
 /** `scram_iterations` is there since PostgreSQL 16. */
@@ -243,6 +274,8 @@ async function fileText(path: string): Promise<string> {
 
 // https://www.postgresql.org/docs/15/errcodes-appendix.html
 const isSignIn = ({ code = '' }: pg.DatabaseError): boolean => code.startsWith('28')
+/** The second: it may not connect to the database. */
+const isNotLetIn = (error: pg.DatabaseError): boolean => isSignIn(error) || error.code === '42501'
 const isConnectionError = ({ code = '' }: pg.DatabaseError): boolean => /^(?:08|57P|53300)/.test(code)
 
 function translated(error: unknown, secrets: readonly Secret[]): unknown {

@@ -124,6 +124,7 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
       await command([], 'ACL', 'DELUSER', name)
       await persist()
     },
+    admits: (user) => signsIn(target.server, user),
     takesPassword: target.password === undefined,
     usePassword(secret) {
       current = secret
@@ -132,6 +133,27 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
       closed = true
       endUnused()
     },
+  }
+}
+
+async function signsIn(
+  server: RedisServer,
+  { name, password }: { name: string; password: Secret },
+): Promise<boolean> {
+  const why = (error: string): AppError =>
+    unreachable(`Redis cannot be asked who may sign in: ${withoutSecrets(error, [password])}`)
+  const connection = await connectRedis(server).catch((error: unknown) => {
+    throw why(reasonOf(error))
+  })
+  try {
+    const reply = await connection.send('AUTH', name, password.reveal())
+    if (!isError(reply)) return true
+    if (!reply.error.startsWith('WRONGPASS')) throw why(reply.error)
+    return false
+  } catch (error) {
+    throw error instanceof AppError ? error : why(reasonOf(error))
+  } finally {
+    connection.close()
   }
 }
 
