@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { openLendWorld } from '../../test/support/lend-world.ts'
 import type { Tx } from '../store/index.ts'
 import { agentTaskAction } from './agent-task.ts'
 
@@ -28,4 +29,65 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
     'run_1/agent: its task succeeded',
     'run_1/agent: its task ended: run.cancelled: by person:ada',
   ])
+})
+
+test('LEND-3: an attempt that is lost leaves no lease behind, and the next has no more than what is left', async (t) => {
+  const world = await openLendWorld(t)
+  const { lend, agent, store } = world
+  const placeholders: string[] = []
+  const args = {
+    agentId: agent.id,
+    title: 'Charge once',
+    secretPath: 'secret/shop/payments',
+    field: 'value',
+    variable: 'KEY',
+    command: ['charge'],
+    workspace: null,
+    environment: {},
+    destinations: [{ host: 'api.example.com', port: 443 }],
+    budget: { uses: 2 },
+    route: null,
+  }
+  const action = agentTaskAction({
+    ...world,
+    proxy: { open: async () => ({ socketPath: '', caPem: '' }), close: async () => undefined },
+    sandbox: {
+      run: async ({ env }) => {
+        placeholders.push(String(env['KEY']))
+        throw new Error('the server is killed here')
+      },
+    },
+    taskOutput: {
+      open: () => Object.assign(Object.create(null), { onOutput: () => undefined, close: () => undefined }),
+    },
+  })
+  const attempt = (number: number) =>
+    action.execute({
+      runId: 'run_1',
+      taskId: 'agent',
+      attempt: number,
+      idempotencyKey: 'run_1:agent',
+      args,
+      outputs: {},
+      approvedPreview: null,
+      signal: new AbortController().signal,
+      requestedBy: 'person:ada',
+    })
+  const use = () => {
+    const at = { host: 'api.example.com', port: 443, method: 'GET', path: '/', places: ['bearer'] }
+    const claim = { ...at, agentId: agent.id, sandboxId: 'sbx_1', runId: 'run_1', taskId: 'agent' }
+    return lend.use({ ...claim, placeholder: placeholders.at(-1) ?? '' })
+  }
+  await assert.rejects(attempt(1), /killed here/)
+  await use()
+  await assert.rejects(attempt(2), /killed here/)
+  const { items } = await lend.page({ limit: 10, runId: 'run_1' })
+  assert.deepEqual(items.map(({ state, usesLeft }) => [state, usesLeft]).sort(), [
+    ['active', 1],
+    ['revoked', 1],
+  ])
+  await use()
+  await assert.rejects(attempt(3), { code: 'lease.over_budget', detail: /earlier attempt/ })
+  await assert.rejects(use(), { code: 'lease.ended' })
+  await store.write((tx) => lend.endForTask(tx, 'run_1', 'agent', 'its task failed'))
 })

@@ -188,6 +188,8 @@ async function lendPlaceholder(
 ): Promise<string> {
   const bound = { secretPath, field, destinations, runId, taskId }
   const issued = await store.write(async (tx) => {
+    // What an attempt that is lost had been lent: one approval is good for one lease at a time.
+    await lend.endForTask(tx, runId, taskId, 'another attempt of its task began')
     await lend.grant(tx, {
       ...bound,
       injection,

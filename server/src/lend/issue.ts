@@ -14,11 +14,14 @@ import {
   injectionOf,
   insertLease,
   type LeaseRow,
+  leftOfTask,
   liveGrants,
   spendGrant,
 } from './lend-store.ts'
 import { keepPlaceholder } from './receipts.ts'
 
+/** Endless where it is not limited. */
+type Left = { readonly uses: number; readonly bytes: number }
 type Refused = { readonly refused: AppError; readonly entry: EntryInput }
 
 export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView }) {
@@ -41,14 +44,10 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       const why = grant ? decision.reason : `${decision.reason}: no live grant covers ${placesOf(request)}`
       return refuse(new AppError('policy.denied', why), { policies: [...decision.policies] })
     }
-    const secret = await vault.kv.read(request.secretPath, tx)
-    if (!secret || !Object.hasOwn(secret.data, request.field)) {
-      return refuse(new AppError('secret.not_found', `${request.secretPath} has no field ${request.field}.`))
-    }
-    if (grant && !(await spendGrant(tx, grant.id))) {
-      return refuse(new AppError('policy.denied', 'The grant has just ended or is used up.'))
-    }
-    const { row, placeholder } = newLease(request, agent.name, grant)
+    const left = await leftOf(tx, request, grant)
+    const lack = await lackOf(tx, request, grant, left)
+    if (lack) return refuse(lack)
+    const { row, placeholder } = newLease(request, agent.name, grant, left)
     await insertLease(tx, row)
     await keepPlaceholder(tx, vault.sealed, row.id, placeholder)
     const target = `lease:${row.id}`
@@ -62,6 +61,23 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
     return { lease: view(row), placeholder }
   }
 
+  /** What is missing of what is lent; the grant is spent when nothing is. */
+  async function lackOf(
+    tx: Tx,
+    { secretPath, field }: LeaseRequest,
+    grant: GrantRow | undefined,
+    left: Left,
+  ): Promise<AppError | undefined> {
+    const secret = await vault.kv.read(secretPath, tx)
+    if (!secret || !Object.hasOwn(secret.data, field))
+      return new AppError('secret.not_found', `${secretPath} has no field ${field}.`)
+    if (left.uses === 0 || left.bytes === 0)
+      return new AppError('lease.over_budget', 'An earlier attempt of the task used up what it was given.')
+    if (grant && !(await spendGrant(tx, grant.id)))
+      return new AppError('policy.denied', 'The grant has just ended or is used up.')
+    return undefined
+  }
+
   async function grantFor(tx: Tx, request: LeaseRequest): Promise<GrantRow | undefined> {
     const rows = await liveGrants(tx, request.principal.id, request.secretPath, clock.now().getTime())
     return rows.find((row) => {
@@ -70,6 +86,19 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       if (row.task_id !== null && row.task_id !== request.taskId) return false
       return covers(destinationsOf(row), request.destinations)
     })
+  }
+
+  /** What a lease may be used: as its grant says, and of a task no more than what earlier attempts have left. */
+  async function leftOf(tx: Tx, request: LeaseRequest, grant: GrantRow | undefined): Promise<Left> {
+    const { uses = endless, bytes = endless } = grant ? budgetOf(grant) : {}
+    const asked = Math.min(request.uses ?? endless, uses)
+    const { runId, taskId } = request
+    const isTasks = grant?.task_id != null && runId !== undefined && taskId !== undefined
+    const before = isTasks ? await leftOfTask(tx, { ...request, runId, taskId }) : undefined
+    return {
+      uses: Math.min(asked, before?.uses ?? endless),
+      bytes: Math.min(bytes, before?.bytes ?? endless),
+    }
   }
 
   const decide = (request: LeaseRequest, grant: GrantRow | undefined): Decision =>
@@ -91,11 +120,10 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       },
     })
 
-  function newLease(request: LeaseRequest, agentName: string, grant: GrantRow | undefined) {
+  function newLease(request: LeaseRequest, agentName: string, grant: GrantRow | undefined, left: Left) {
     const placeholder = newPlaceholder(grant && injectionOf(grant))
     const injection = grant?.injection ?? null
     const budget = grant ? budgetOf(grant) : {}
-    const uses = Math.min(request.uses ?? endless, budget.uses ?? endless)
     const now = clock.now()
     const row: LeaseRow = {
       id: newId('lea', now),
@@ -112,11 +140,11 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       injection,
       state: 'active',
       uses: 0,
-      uses_left: uses === endless ? null : uses,
+      uses_left: limit(left.uses),
       uses_per_minute: budget.usesPerMinute ?? null,
       minute_at: null,
       minute_uses: null,
-      bytes_left: budget.bytes ?? null,
+      bytes_left: limit(left.bytes),
       issued_at: now.getTime(),
       expires_at: now.getTime() + request.ttlSeconds * 1000,
       last_used_at: null,
@@ -163,6 +191,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
 }
 
 const endless = Number.POSITIVE_INFINITY
+const limit = (left: number): number | null => (left === endless ? null : left)
 
 /** As what takes it expects it: an access key id of AWS has 20 characters of its own alphabet, 60 bits of them random. */
 function newPlaceholder(how: Injection | undefined): string {

@@ -205,6 +205,21 @@ export async function prolongLease(tx: Tx, id: string, expiresAt: number): Promi
 
 export const minuteMs = 60_000
 
+/** What the leases of a task on this field have left, each of which began with what the one before had left. */
+export async function leftOfTask(
+  reader: Reader,
+  { runId, taskId, secretPath, field }: { runId: string; taskId: string; secretPath: string; field: string },
+): Promise<{ uses: number | null; bytes: number | null }> {
+  const row = await reader.get<{
+    uses: number | null
+    bytes: number | null
+  }>(sql`select min(uses_left) as uses,
+    min(bytes_left) as bytes from leases where run_id = ${runId} and task_id = ${taskId}
+    and secret_path = ${secretPath} and field = ${field}`)
+  const { uses = null, bytes = null } = row ?? {}
+  return { uses: uses === null ? null : Number(uses), bytes: bytes === null ? null : Number(bytes) }
+}
+
 /** Which of these leases count bytes. */
 export async function meteredLeases(reader: Reader, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return []
