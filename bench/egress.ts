@@ -1,179 +1,160 @@
 /**
  * What the way through the egress proxy costs: the time of a request on an open connection and requests a second, direct and
- * through the proxy, without a secret, with one that is exchanged, and with one that the answer repeats. The gate answers at once, so
- * that only the proxy is measured, not policy and audit log. Then one long answer, and the memory of the proxy's process meanwhile.
- * Client, proxy and destination share the machine.
+ * through Keyward, without a secret, with one that is exchanged, and with one that the answer repeats. Measured twice: with nothing
+ * behind the proxy, so that it alone is measured, and with policy, leases and the audit log on disk, as a server has them. Beside it
+ * mitmproxy with a small addon, when `mitmdump` is on the path. Then a long download and a long upload, and the memory of the
+ * proxy's process meanwhile. Client, proxy, server and destination are processes of their own and share the machine.
  *
  *   node bench/egress.ts [requests] [connections] [megabytes]   (Node 24)
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
-import { createServer } from 'node:https'
-import { type AddressInfo, connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
-import { connect as connectTls } from 'node:tls'
-import { Secret, silentLog, systemClock } from '../server/src/core/index.ts'
+import { readFileSync } from 'node:fs'
+import { silentLog, systemClock } from '../server/src/core/index.ts'
 import { createAuthority, createProxy } from '../server/src/proxy/index.ts'
-import { circumstances, median, print, rounded } from './support/figures.ts'
-import { processorSeconds } from './support/servers.ts'
+import { startDestination } from './support/egress-destination.ts'
+import { type Behind, everythingBehind, nothingBehind } from './support/egress-gates.ts'
+import { runLoad, runTransfer, type Way } from './support/egress-load.ts'
+import { circumstances, print, rounded } from './support/figures.ts'
+import { mitmproxyVersion, startMitmproxy } from './support/mitmproxy.ts'
+import { openWorkbench, processorSeconds } from './support/servers.ts'
 
-const [requests = 2000, connections = 16, megabytes = 256] = process.argv.slice(2).map(Number)
+const [requests = 10_000, connections = 16, megabytes = 1024] = process.argv.slice(2).map(Number)
 const host = 'api.example.test'
-const placeholder = `kwp_${'0123456789abcdef'.repeat(2)}`
 const value = `test-value-${Date.now()}`
-const text = 'words of an answer, '.repeat(50)
+const plain = 'words of an answer, '
+const mark = '[redacted by Keyward]'
+const bytes = megabytes * 1024 * 1024
 
-const folder = mkdtempSync(join(tmpdir(), 'kwb-'))
+const bench = openWorkbench()
 const authority = createAuthority({ now: () => new Date(), name: 'Destination of a benchmark' })
-const leaf = authority.leafFor(host)
-const destination = createServer({ cert: leaf.certificatePem, key: leaf.keyPem }, (request, response) => {
-  if (request.url !== '/long')
-    return response.end(request.url === '/echo' ? `${text}${request.headers['x-key']}` : text)
-  let left = megabytes * 1024 * 1024
-  const send = (): void => {
-    while (left > 0) {
-      left -= text.length
-      if (!response.write(text)) return void response.once('drain', send)
-    }
-    response.end()
-  }
-  send()
-})
-await new Promise<void>((resolve) => destination.listen(0, '127.0.0.1', resolve))
-const { port } = destination.address() as AddressInfo
-
-const proxy = createProxy({
-  gate: {
-    admit: async () => ({ allow: true, reason: '' }),
-    resolve: async () => ({ value: new Secret(value), leaseId: 'lea_1' }),
-    record: async () => undefined,
-  },
-  log: silentLog,
-  clock: systemClock,
-  dataDir: folder,
-})
-
-type Connect = () => Promise<Duplex>
-const secured = (options: { socket?: Duplex; port?: number }, ca: string): Promise<Duplex> =>
-  new Promise((resolve, reject) => {
-    const tls = connectTls({ ...options, host: '127.0.0.1', servername: host, ca }, () => resolve(tls))
-    tls.once('error', reject)
-  })
-
-/** A tunnel through the proxy, by hand: what a client of a sandbox does. */
-const tunnelled = (socketPath: string, ca: string): Promise<Duplex> =>
-  new Promise((resolve, reject) => {
-    const socket = connect(socketPath, () =>
-      socket.write(`CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}:443\r\n\r\n`),
-    )
-    socket.once('error', reject)
-    socket.once('data', () => resolve(secured({ socket }, ca)))
-  })
-
-function agentOf(open: Connect, maxSockets: number): Agent {
-  const agent = new Agent({ keepAlive: true, maxSockets })
-  agent.createConnection = (_options, done) => {
-    open().then(
-      (socket) => done?.(null, socket),
-      (error: Error) => done?.(error, undefined as never),
-    )
-    return undefined
-  }
-  return agent
+const destination = await startDestination({ ...authority.leafFor(host), downloadBytes: bytes })
+const rule = { host, port: 443, address: `127.0.0.1:${destination.port}`, caPem: authority.certificatePem }
+const direct: Way = {
+  host,
+  ca: authority.certificatePem,
+  at: { port: destination.port },
+  isProxy: false,
 }
 
-function ask(
-  agent: Agent,
-  path: string,
-  headers: Record<string, string>,
-  onData: (chunk: Buffer) => void = () => {},
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const asked = httpRequest({ agent, path, headers: { Host: host, ...headers } })
-    asked.once('error', reject)
-    asked.once('response', (answer: IncomingMessage) => {
-      answer.on('data', onData)
-      answer.once('error', reject)
-      answer.once('end', resolve)
-    })
-    asked.end()
-  })
+type Case = {
+  readonly path: string
+  readonly wanted: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-type Way = { open: Connect; path: string; headers: Record<string, string> }
-
-async function measure({ open, path, headers }: Way) {
-  const alone = agentOf(open, 1)
-  for (let i = 0; i < 200; i++) await ask(alone, path, headers)
-  const times: number[] = []
-  for (let i = 0; i < Math.min(requests, 1000); i++) {
-    const begun = performance.now()
-    await ask(alone, path, headers)
-    times.push(performance.now() - begun)
-  }
-  alone.destroy()
-  const many = agentOf(open, connections)
-  let left = requests
-  const spent = processorSeconds(proxy.health().pid ?? 0)
-  const begun = performance.now()
-  const worker = async (): Promise<void> => {
-    while (left-- > 0) await ask(many, path, headers)
-  }
-  await Promise.all(Array.from({ length: connections }, worker))
-  const seconds = (performance.now() - begun) / 1000
-  many.destroy()
-  const proxySeconds = processorSeconds(proxy.health().pid ?? 0) - spent
+/** The rate, the time of one alone, and the processor time a request takes of each process that takes part. */
+async function measure(
+  way: Way,
+  { path, wanted, headers = {} }: Case,
+  pids: Readonly<Record<string, number>>,
+) {
+  const load = { kind: 'requests', way, path, headers, wanted, connections } as const
+  const spentOf = (): number[] => Object.values(pids).map(processorSeconds)
+  await runLoad({ ...load, alone: 0, requests: Math.min(2000, requests) })
+  const before = spentOf()
+  const { perSecond, p50Milliseconds } = await runLoad({ ...load, alone: Math.min(1000, requests), requests })
+  const total = requests + Math.min(1000, requests)
+  const spent = spentOf().map((seconds, at) => rounded(((seconds - (before[at] ?? 0)) * 1e6) / total))
   return {
-    p50Milliseconds: rounded(median(times), 3),
-    requestsPerSecond: rounded(requests / seconds),
-    proxyMicroseconds: rounded((proxySeconds / requests) * 1e6),
+    requestsPerSecond: rounded(perSecond),
+    p50Milliseconds: rounded(p50Milliseconds, 3),
+    processorMicroseconds: Object.fromEntries(Object.keys(pids).map((name, at) => [name, spent[at]])),
   }
 }
 
-const residentMegabytes = (): number =>
-  rounded(
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.health().pid}/status`, 'utf8'))?.[1]) / 1024,
-  )
-
-try {
+async function withKeyward<T>(
+  { gate, agentId }: Behind,
+  work: (open: (sandboxId: string) => Promise<Way>, pid: () => number) => Promise<T>,
+): Promise<T> {
+  const proxy = createProxy({ gate, log: silentLog, clock: systemClock, dataDir: bench.folder })
   await proxy.start()
-  const rule = { host, port: 443, address: `127.0.0.1:${port}`, caPem: authority.certificatePem }
-  const owner = { agentId: 'agt_1', runId: undefined, taskId: undefined }
-  const opened = async (sandboxId: string): Promise<Connect> => {
-    const { socketPath, caPem } = await proxy.open({ sandboxId, ...owner, allow: [rule] })
-    return () => tunnelled(socketPath, caPem)
+  try {
+    return await work(
+      async (sandboxId) => {
+        const owner = { sandboxId, agentId, runId: undefined, taskId: undefined }
+        const { socketPath, caPem } = await proxy.open({ ...owner, allow: [rule] })
+        return { host, ca: caPem, at: { path: socketPath }, isProxy: true }
+      },
+      () => proxy.health().pid ?? 0,
+    )
+  } finally {
+    await proxy.stop()
   }
-  const direct = () => secured({ port }, authority.certificatePem)
-  const key = { 'X-Key': placeholder }
-  const ways: Record<string, Way> = {
-    direct: { open: direct, path: '/', headers: {} },
-    'through the proxy': { open: await opened('plain'), path: '/', headers: {} },
-    'with a secret exchanged': { open: await opened('exchange'), path: '/', headers: key },
-    'with the secret repeated by the answer': { open: await opened('echo'), path: '/echo', headers: key },
-  }
-  const measured: Record<string, unknown> = {}
-  for (const [name, way] of Object.entries(ways)) measured[name] = await measure(way)
+}
 
-  const memory: number[] = []
-  let received = 0
-  const begun = performance.now()
-  await ask(agentOf(await opened('long'), 1), '/long', key, (chunk) => {
-    received += chunk.length
-    if (received > (memory.length * megabytes * 1024 * 1024) / 16) memory.push(residentMegabytes())
+function casesWith(placeholder: string): Record<string, Case> {
+  const headers = { 'X-Key': placeholder }
+  return {
+    'without a secret': { path: '/', wanted: plain },
+    'with a secret exchanged': { path: '/', wanted: plain, headers },
+    'with the secret repeated by the answer': { path: '/echo', wanted: mark, headers },
+  }
+}
+
+const measureKeyward = (behind: Behind) =>
+  withKeyward(behind, async (open, pid) => {
+    const measured: Record<string, unknown> = {}
+    for (const [name, one] of Object.entries(casesWith(behind.placeholder)))
+      measured[name] = await measure(await open(name.replaceAll(' ', '-')), one, {
+        proxy: pid(),
+        server: process.pid,
+      })
+    return measured
   })
-  const seconds = (performance.now() - begun) / 1000
+
+async function measureMitmproxy(placeholder: string): Promise<unknown> {
+  const version = mitmproxyVersion()
+  if (version === undefined) return 'mitmdump is not on the path: PyPI has it as mitmproxy'
+  const caPem = authority.certificatePem
+  const {
+    port,
+    pid,
+    caPem: ca,
+  } = await startMitmproxy(bench, { host, ...destination, caPem, placeholder, value })
+  const way: Way = { host, ca, at: { port }, isProxy: true }
+  const measured: Record<string, unknown> = { version }
+  for (const [name, one] of Object.entries(casesWith(placeholder)))
+    measured[name] = await measure(way, one, { proxy: pid })
+  return measured
+}
+
+const residentMegabytes = (pid: number): number =>
+  rounded(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024)
+
+/** A long body in one direction, with a secret lent: the rate, and the proxy's memory at first and at most. */
+const measureTransfer = (kind: 'download' | 'upload', behind: Behind) =>
+  withKeyward(behind, async (open, pid) => {
+    const way = await open(kind)
+    const headers = { 'X-Key': behind.placeholder }
+    const lent = { kind: 'requests', way, headers, path: '/', wanted: plain } as const
+    await runLoad({ ...lent, alone: 0, requests: 200, connections: 1 })
+    const memory = [residentMegabytes(pid())]
+    const watch = setInterval(() => memory.push(residentMegabytes(pid())), 50)
+    const { seconds } = await runTransfer({ kind, way, headers, bytes })
+    clearInterval(watch)
+    return {
+      megabytes,
+      megabytesPerSecond: rounded(megabytes / seconds),
+      proxyMegabytes: { before: memory[0], most: Math.max(...memory) },
+    }
+  })
+
+const alone = nothingBehind(value)
+const whole = await everythingBehind(host, value, bench.folder)
+try {
   print({
     ...circumstances(),
     requests,
     connections,
-    ...measured,
-    longAnswer: { megabytes, megabytesPerSecond: rounded(megabytes / seconds), proxyMegabytes: memory },
+    direct: await measure(direct, { path: '/', wanted: plain }, {}),
+    'Keyward, nothing behind the proxy': await measureKeyward(alone),
+    'Keyward with policy, leases and audit on disk': await measureKeyward(whole),
+    mitmproxy: await measureMitmproxy(alone.placeholder),
+    download: await measureTransfer('download', alone),
+    upload: await measureTransfer('upload', alone),
+    loadAtTheEnd: circumstances().load,
   })
 } finally {
-  await proxy.stop()
-  destination.closeAllConnections()
-  destination.close()
-  rmSync(folder, { recursive: true, force: true })
+  await whole.close()
+  destination.stop()
+  await bench.end()
 }
