@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { budget, destination } from './agents.ts'
 import { injection } from './injection.ts'
 import { operation, page, paging, timestamp } from './operation.ts'
+import { egressLogApi, reachApi } from './reach.ts'
 
 /** What an agent may borrow. Nothing is lent yet. */
 export const grantView = z.object({
@@ -98,6 +99,8 @@ export const egressExplanation = z.object({
 export type EgressExplanation = z.output<typeof egressExplanation>
 
 export const egressApi = {
+  requests: egressLogApi,
+  reach: reachApi,
   explain: operation({
     name: 'egress.explain',
     method: 'POST',

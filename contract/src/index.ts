@@ -29,6 +29,7 @@ export { type Injection, injection, injectionText, prefixOf } from './injection.
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export { type PassageView, passagesApi, type Reachable, reachable } from './passages.ts'
 export { pathExpression } from './path-pattern.ts'
+export type { EgressRequest, Reach, WayOut } from './reach.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export {
   type OutputChunk,

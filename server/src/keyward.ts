@@ -9,6 +9,7 @@ import { createFindings, findingsMigrations } from './findings/index.ts'
 import {
   agentTaskAction,
   createEgressGate,
+  createEgressLog,
   createFlows,
   createProxyProbe,
   createTaskOutput,
@@ -269,6 +270,7 @@ export async function createKeyward(needs: Needs) {
     schedules,
     lend,
     passages,
+    egressLog: createEgressLog(audit),
     sandbox,
     proxy,
     workflow,

@@ -1,7 +1,7 @@
 // Granting a secret, and asking why a request would be refused, with the real command and server.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { api } from '@keyward/contract'
+import { api, type WayOut } from '@keyward/contract'
 import { codeOf, keywardCommand, scratchFolder, startServer } from './support/server.ts'
 
 test('LEND-1, CLI-1: a person grants, the agent borrows within it, and each refusal is explained', async (t) => {
@@ -72,6 +72,16 @@ test('LEND-1, CLI-1: a person grants, the agent borrows within it, and each refu
   }
   assert.deepEqual([lease.usesLeft, lease.bytesLeft], [2, 5000])
   assert.equal((await explain()).code, 0)
+  const reach = await json('egress', 'reach', 'shop-bot')
+  assert.deepEqual(
+    reach.ways.map((way: WayOut) => [way.kind, way.destination.port, way.open, way.usesLeft]),
+    [['lease', 443, true, 2]],
+    'a grant that is used up leads nowhere',
+  )
+  assert.match(
+    (await run('egress', 'reach', agent.id)).stdout,
+    /yes +lease lea_\w+ +secret\/shop\/stripe#value/,
+  )
   const words = await run('egress', 'explain', url, '--agent', agent.id)
   assert.deepEqual([words.code, words.stderr], [1, ''])
   assert.match(words.stdout, /^Refused: GET api\.example\.com\/v1\/ch_1\/refunds\n✓ address: /)
@@ -90,6 +100,8 @@ test('LEND-1, CLI-1: a person grants, the agent borrows within it, and each refu
       ['GET', '/grants', {}],
       ['POST', `/grants/${grant.id}/end`, { body: { reason: 'for myself' } }],
       ['POST', '/egress/explain', { body: { agentId: agent.id, url } }],
+      ['GET', `/egress/reach?agentId=${agent.id}`, {}],
+      ['GET', '/egress/requests', {}],
     ] as const)
       assert.equal((await server.ask(method, `/api/v1${path}`, { token: apiKey, ...more })).status, 403, path)
     const nobody = await server.ask('POST', '/api/v1/grants', { body: { ...body, agentId: 'agt_none' } })

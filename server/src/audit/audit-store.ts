@@ -1,5 +1,13 @@
 import type { AuditEntry, Json } from '@keyward/contract'
-import { type Migration, type Reader, type Sql, type SqlValue, sql, type Tx } from '../store/index.ts'
+import {
+  type Migration,
+  type Reader,
+  type Sql,
+  type SqlValue,
+  sql,
+  sqlList,
+  type Tx,
+} from '../store/index.ts'
 
 export const auditMigrations: readonly Migration[] = [
   {
@@ -88,23 +96,32 @@ export async function insertEntries(tx: Pick<Tx, 'run'>, entries: readonly NewEn
   }
 }
 
-export type EntryQuery = {
-  readonly after: number | undefined
-  readonly limit: number
+export type EntryFilter = {
   readonly order: 'asc' | 'desc'
-  readonly type: string | undefined
-  readonly correlation: string | undefined
+  /** One event, or any of several. */
+  readonly type?: string | readonly string[] | undefined
+  readonly correlation?: string | undefined
+  readonly actor?: string | undefined
+  readonly outcome?: string | undefined
+  /** What the target begins with; ASCII. */
+  readonly targetPrefix?: string | undefined
 }
+
+type EntryQuery = EntryFilter & { readonly after: number | undefined; readonly limit: number }
 
 export async function readEntries(reader: Reader, query: EntryQuery): Promise<AuditEntry[]> {
   const ascending = query.order === 'asc'
   const from = query.after ?? (ascending ? 0 : Number.MAX_SAFE_INTEGER)
   const place = ascending ? sql`seq > ${from}` : sql`seq < ${from}`
-  const type = query.type === undefined ? nothing : sql` and type = ${query.type}`
+  const type = query.type === undefined ? nothing : sql` and type in (${sqlList([query.type].flat())})`
   const correlation = query.correlation === undefined ? nothing : sql` and correlation = ${query.correlation}`
+  const actor = query.actor === undefined ? nothing : sql` and actor = ${query.actor}`
+  const outcome = query.outcome === undefined ? nothing : sql` and outcome = ${query.outcome}`
+  const prefix = query.targetPrefix
+  const target = prefix === undefined ? nothing : sql` and target >= ${prefix} and target < ${`${prefix}~`}`
   const order = ascending ? sql`order by seq asc` : sql`order by seq desc`
   const rows = await reader.all<Row>(
-    sql`select * from audit_entries where ${place}${type}${correlation} ${order} limit ${query.limit}`,
+    sql`select * from audit_entries where ${place}${type}${correlation}${actor}${outcome}${target} ${order} limit ${query.limit}`,
   )
   return rows.map(entryFrom)
 }

@@ -3,7 +3,7 @@ import type { AuditEntry, AuditHead } from '@keyward/contract'
 import { AppError, type Clock, canonicalJson, reasonOf } from '../core/index.ts'
 import type { Durability, Store, Tx } from '../store/index.ts'
 import type { Anchor } from './anchor.ts'
-import { hashAt, readEntries, readTip, type Tip } from './audit-store.ts'
+import { type EntryFilter, hashAt, readEntries, readTip, type Tip } from './audit-store.ts'
 import { createChain } from './chain.ts'
 import { type EntryInput, entryAt, type Unplaced } from './entry.ts'
 import type { Journal } from './journal.ts'
@@ -37,10 +37,7 @@ export type AuditHealth = {
 type PageQuery = {
   readonly cursor?: string | undefined
   readonly limit: number
-  readonly order: 'asc' | 'desc'
-  readonly type?: string | undefined
-  readonly correlation?: string | undefined
-}
+} & EntryFilter
 
 type Needs = {
   store: Store
@@ -151,12 +148,12 @@ export function createAudit(needs: Needs): Audit {
       await chain.replay()
       await moveAnchor()
     },
-    async page({ cursor, limit, order, type, correlation }) {
+    async page({ cursor, limit, ...filter }) {
       const after = cursor === undefined ? undefined : Number(cursor)
       if (after !== undefined && !Number.isSafeInteger(after))
         throw new AppError('request.invalid', 'cursor is not one of ours')
       await settle()
-      const items = await readEntries(store, { after, limit, order, type, correlation })
+      const items = await readEntries(store, { after, limit, ...filter })
       return { items, next: items.length === limit ? String(items.at(-1)?.seq ?? '') : null }
     },
     async head() {

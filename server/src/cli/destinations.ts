@@ -27,6 +27,10 @@ export function addPlace(text: string, earlier: readonly Destination[] = []): De
   ]
 }
 
+/** As `--to` takes it. */
+export const placeText = ({ host, port, methods, pathPrefix, pathPattern }: Destination): string =>
+  `${methods ? `${methods.join(',')} ` : ''}${host}${port === 443 ? '' : `:${port}`}${pathPattern ?? pathPrefix ?? ''}`
+
 /** For `--as`: a short form, or an injection as JSON. */
 export function injectionFrom(text: string): Injection {
   const [kind = '', ...rest] = text.split(':')

@@ -54,7 +54,7 @@ test('LEND-1: the bytes of a request are spent in the transaction that records i
   const told: string[] = []
   const tx = {} as Tx
   const gate = createEgressGate({
-    policy: { decide: unused },
+    policy: { decide: () => ({ allow: true, policies: ['agent-connects'], reason: '' }) },
     lend: {
       use: unused,
       metered: async (ids) => ids.filter((id) => id === 'lea_2'),

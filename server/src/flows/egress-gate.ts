@@ -6,6 +6,7 @@ import type { Lend } from '../lend/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { EgressRecord, Gate } from '../proxy/index.ts'
 import type { Store } from '../store/index.ts'
+import { recordedAs, targetOf } from './egress-log.ts'
 import { isProbe } from './lease-probe.ts'
 
 type Needs = {
@@ -22,19 +23,21 @@ type EgressGate = Gate & { counts(): Readonly<Record<EgressRecord['outcome'], nu
 
 /** What the egress proxy may ask of the server: policy before a name is looked up, a lease before a value, audit for all. */
 export function createEgressGate({ policy, identity, lend, audit, bus, store }: Needs): EgressGate {
+  const decide = ({ agentId, host, port }: Pick<EgressRecord, 'agentId' | 'host' | 'port'>) =>
+    policy.decide({
+      principal: agentOf(agentId),
+      action: 'egress.connect',
+      resource: { type: 'Destination', id: `${host}:${port}`, attributes: { host, port } },
+      context: { host, port, listed: true },
+    })
   const counts = { allowed: 0, denied: 0, misused: 0, failed: 0 }
   return {
     counts: () => ({ ...counts }),
     async admit({ agentId, host, port }) {
       if ((await identity.agent(agentId))?.state !== 'active')
         return { allow: false, reason: `the agent ${agentId} is quarantined` }
-      const decision = policy.decide({
-        principal: agentOf(agentId),
-        action: 'egress.connect',
-        resource: { type: 'Destination', id: `${host}:${port}`, attributes: { host, port } },
-        context: { host, port, listed: true },
-      })
-      return { allow: decision.allow, reason: decision.reason }
+      const { allow, reason } = decide({ agentId, host, port })
+      return { allow, reason }
     },
     resolve: ({ runId, taskId, ...claim }) =>
       lend.use({ ...claim, runId: runId ?? undefined, taskId: taskId ?? undefined }),
@@ -42,9 +45,9 @@ export function createEgressGate({ policy, identity, lend, audit, bus, store }: 
       const told = {
         ...recordedAs[entry.outcome],
         actor: actorOf(agentOf(entry.agentId)),
-        target: `destination:${entry.host}:${entry.port}`,
+        target: targetOf(entry),
         correlation: entry.runId ?? entry.sandboxId,
-        detail: detailOf(entry),
+        detail: { ...detailOf(entry), policies: passed(entry) ? [...decide(entry).policies] : [] },
       }
       const metered = await lend.metered(entry.leaseIds)
       const isAlert = entry.outcome === 'misused'
@@ -61,13 +64,8 @@ export function createEgressGate({ policy, identity, lend, audit, bus, store }: 
   }
 }
 
-/** What failed on its way was allowed: a destination that is down is no refusal of ours. */
-const recordedAs = {
-  allowed: { type: 'egress.allowed', outcome: 'done' },
-  failed: { type: 'egress.allowed', outcome: 'failed' },
-  denied: { type: 'egress.denied', outcome: 'denied' },
-  misused: { type: 'lease.misused', outcome: 'denied' },
-} as const
+/** What it went by; what was refused says so itself. */
+const passed = ({ outcome }: EgressRecord): boolean => outcome === 'allowed' || outcome === 'failed'
 
 const agentOf = (agentId: string): Principal => ({ kind: 'agent', id: agentId, name: agentId, roles: [] })
 

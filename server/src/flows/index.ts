@@ -1,6 +1,7 @@
 export { type AgentTask, agentTaskAction } from './agent-task.ts'
 export { watchEgressEnds } from './egress-cuts.ts'
 export { createEgressGate } from './egress-gate.ts'
+export { createEgressLog, type EgressLog } from './egress-log.ts'
 export { createFlows, type Flows } from './flows.ts'
 export { leakedKeyActions } from './leaked-key.ts'
 export { createProxyProbe } from './lease-probe.ts'

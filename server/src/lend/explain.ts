@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { type EgressExplanation, injectionText } from '@keyward/contract'
 import { AppError, type Principal } from '../core/index.ts'
 import { type Request, shortfall } from './destinations.ts'
+import { connectDecision, useDecision } from './judging.ts'
 import type { Needs } from './lend.ts'
 import {
   byAgent,
@@ -28,24 +29,8 @@ export function createExplain({ store, policy, identity, clock }: Needs) {
     const leases = await liveLeases(store, byAgent(agentId), now)
     const grants = await liveGrantsOf(store, agentId, now)
     const principal: Principal = { kind: 'agent', id: agent.id, name: agent.name, roles: [] }
-    const { host, port } = request
-    const connect = policy.decide({
-      principal,
-      action: 'egress.connect',
-      resource: { type: 'Destination', id: `${host}:${port}`, attributes: { host, port } },
-      context: { host, port, listed: true },
-    })
-    const mayUse = (row: LeaseRow) =>
-      policy.decide({
-        principal,
-        action: 'lease.use',
-        resource: {
-          type: 'Lease',
-          id: row.id,
-          attributes: { agent: `agent:${agentId}`, secretPath: row.secret_path },
-        },
-        context: { host, port, method, listed: true },
-      })
+    const connect = connectDecision(policy, principal, request)
+    const mayUse = (row: LeaseRow) => useDecision(policy, principal, row, request)
     const lent = leases.map((row) => leaseCandidate(row, request, now, mayUse(row)))
     const granted = grants.map((row) => grantCandidate(row, request))
     const checks: Check[] = [

@@ -5,6 +5,7 @@ import type {
   GrantView,
   Injection,
   LeaseView,
+  Reach,
 } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
@@ -33,6 +34,7 @@ import {
   spendBytes,
 } from './lend-store.ts'
 import { createMinting } from './minting.ts'
+import { createReach } from './reach.ts'
 import { createReceipts, type Probe, receiptOf } from './receipts.ts'
 import { createRenew, type Renewal } from './renew.ts'
 import { createTokenEnds } from './token-ends.ts'
@@ -120,6 +122,8 @@ export type Lend = {
   readGrant(grantId: string, reader?: Reader): Promise<GrantView | undefined>
   /** What would become of a request of an agent. Throws `agent.not_found`. */
   explain(question: EgressQuestion): Promise<EgressExplanation>
+  /** Where the agent could send which secrets. Throws `agent.not_found`. */
+  reach(agentId: string): Promise<Reach>
   /** In the caller's transaction. Throws `policy.denied`, `agent.inactive`, `secret.not_found`; a refusal is recorded even though the caller rolls back. */
   issue(tx: Tx, request: LeaseRequest): Promise<IssuedLease>
   /** The same in a transaction of its own, for an agent that asks. */
@@ -198,6 +202,7 @@ export function createLend(needs: Needs): Lend {
     grant: grants.make,
     endGrant: grants.end,
     explain: createExplain(needs),
+    reach: createReach(needs),
     async grants(query) {
       const rows = await grantsBefore(store, { ...query, limit: query.limit + 1 })
       const items = rows.slice(0, query.limit).map((row) => grantView(row, clock.now()))

@@ -5,6 +5,7 @@ import type { Tx } from '../store/index.ts'
 import { scopeRefusal, signingWith } from './aws-signing.ts'
 import { placeOf, shortfall } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
+import { useDecision } from './judging.ts'
 import type { Claim, Needs, Used } from './lend.ts'
 import {
   byId,
@@ -50,16 +51,7 @@ export function createUse(needs: Needs, mint: Minting['tokenFor']) {
     const spent = spentOf(row, clock.now().getTime())
     if (spent) return denied(new AppError('lease.over_budget', spent))
     const principal: Principal = { kind: 'agent', id: row.agent_id, name: row.agent_name, roles: [] }
-    const decision = policy.decide({
-      principal,
-      action: 'lease.use',
-      resource: {
-        type: 'Lease',
-        id: row.id,
-        attributes: { agent: `agent:${row.agent_id}`, secretPath: row.secret_path },
-      },
-      context: { host: claim.host, port: claim.port, method: claim.method, listed: true },
-    })
+    const decision = useDecision(policy, principal, row, claim)
     return decision.allow ? undefined : denied(new AppError('policy.denied', decision.reason))
   }
 

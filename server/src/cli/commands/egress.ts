@@ -10,12 +10,13 @@ import type { Command } from 'commander'
 import { agentIdOf } from '../agent-id.ts'
 import { type CommonOptions, commandGroup, serverCommand, wholeNumber } from '../command.ts'
 import { connect } from '../connect.ts'
-import { addPlace, injectionFrom } from '../destinations.ts'
+import { addPlace, injectionFrom, placeText } from '../destinations.ts'
 import { exitNegative } from '../exit-code.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
 import { printable } from '../printable.ts'
 import { type Column, renderTable } from '../table.ts'
+import { logCommand, reachCommand } from './egress-seen.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 type Injection = InputOf<typeof api.grants.create>['injection']
@@ -23,6 +24,8 @@ type Injection = InputOf<typeof api.grants.create>['injection']
 export const egressCommand = (needs: Needs): Command =>
   commandGroup('egress', 'What agents may borrow and where it may go', [
     explainCommand(needs),
+    reachCommand(needs),
+    logCommand(needs),
     grantCommand(needs),
     listCommand(needs),
     endCommand(needs),
@@ -137,9 +140,6 @@ function grantCommand(needs: Needs): Command {
       terminal.note(`Granted until ${grant.expiresAt}, ${injectionText(grant.injection)}: ${grant.id}`)
     })
 }
-
-const placeText = ({ host, port, methods, pathPrefix, pathPattern }: Destination): string =>
-  `${methods ? `${methods.join(',')} ` : ''}${host}${port === 443 ? '' : `:${port}`}${pathPattern ?? pathPrefix ?? ''}`
 
 function listCommand(needs: Needs): Command {
   const { terminal } = needs

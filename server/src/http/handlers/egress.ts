@@ -1,5 +1,6 @@
 import { egressApi, grantsApi } from '@keyward/contract'
 import { AppError, type Clock } from '../../core/index.ts'
+import type { EgressLog } from '../../flows/index.ts'
 import type { Lend } from '../../lend/index.ts'
 import type { Passages } from '../../passage/index.ts'
 import type { Store } from '../../store/index.ts'
@@ -10,10 +11,11 @@ type Needs = {
   store: Pick<Store, 'write'>
   clock: Pick<Clock, 'now'>
   passages: Omit<Passages, 'start'>
-  lend: Pick<Lend, 'grant' | 'endGrant' | 'grants' | 'readGrant' | 'explain'>
+  lend: Pick<Lend, 'grant' | 'endGrant' | 'grants' | 'readGrant' | 'explain' | 'reach'>
+  egressLog: EgressLog
 }
 
-export function egressRoutes({ store, clock, lend, passages }: Needs): Route[] {
+export function egressRoutes({ store, clock, lend, passages, egressLog }: Needs): Route[] {
   const noGrant = (grantId: string): AppError =>
     new AppError('grant.not_found', `No grant has the id ${grantId}.`)
   return [
@@ -50,6 +52,16 @@ export function egressRoutes({ store, clock, lend, passages }: Needs): Route[] {
         const attributes = grant ? { agent: `agent:${grant.agentId}`, secretPath: grant.secretPath } : {}
         return { type: 'Lease', id: grantId, attributes }
       },
+    ),
+    route(
+      egressApi.requests,
+      (query) => egressLog(query),
+      () => ({ type: 'Destination', id: '*' }),
+    ),
+    route(
+      egressApi.reach,
+      ({ agentId }) => lend.reach(agentId),
+      () => ({ type: 'Destination', id: '*' }),
     ),
     route(
       egressApi.explain,
