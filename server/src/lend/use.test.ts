@@ -445,6 +445,22 @@ test('LEND-1: a lease is what it was after a restart', async (t) => {
   await assert.rejects(after.lend.use(claim), { code: 'lease.ended' })
 })
 
+test('LEND-1: the uses of a minute, and the bytes, stay counted over a restart', async (t) => {
+  const dataDir = temporaryFolder(t)
+  const clock = createTestClock()
+  const before = await openLendWorld(t, { dataDir, clock })
+  const { claim, lease } = await lent(before, {}, { budget: { usesPerMinute: 2, bytes: 100 } })
+  await before.lend.use(claim)
+  await before.lend.use(claim)
+  await before.store.write((tx) => before.lend.spend(tx, [lease.id], 40))
+  await before.close()
+  const after = await openLendWorld(t, { dataDir, clock }, 'second')
+  clock.advance(59_999)
+  await assert.rejects(after.lend.use(claim), { code: 'lease.over_budget', detail: /possible in 1 s/ })
+  clock.advance(1)
+  assert.equal((await after.lend.use(claim)).bytesLeft, 60)
+})
+
 test('LEND-1: the whole life of leases on PostgreSQL', async (t) => {
   const databaseUrl = await createDatabase(await startPostgres(t))
   const world = await openLendWorld(t, { databaseUrl })

@@ -1,4 +1,5 @@
 import { Transform } from 'node:stream'
+import { createSearch } from './search.ts'
 
 /** What an agent holds in place of a secret; the second is shaped like an access key id of AWS. */
 const placeholder = /kwp_[0-9A-Za-z]{32}|AKIAKEYW[A-Z2-7]{12}/g
@@ -89,13 +90,20 @@ export const isTextual = (contentType: string): boolean =>
     contentType,
   )
 
+/** Every placeholder begins with one of these; most data has neither, and passes at a glance. */
+const beginnings = createSearch(['kwp_', 'AKIAKEYW'].map((text) => Buffer.from(text)))
+const firstIn = (data: Buffer): string | undefined =>
+  beginnings.occurs(data) ? placeholdersIn(data.toString('latin1'))[0] : undefined
+
 /** Finds the first placeholder of a text that comes in pieces. */
 export function createPlaceholderScan(): (chunk: Buffer) => string | undefined {
-  let tail = ''
+  let tail: Buffer = Buffer.alloc(0)
   return (chunk) => {
-    const text = tail + chunk.toString('latin1')
-    tail = text.slice(-(longestPlaceholder - 1))
-    return placeholdersIn(text)[0]
+    const border = Buffer.concat([tail, chunk.subarray(0, longestPlaceholder - 1)])
+    const found = firstIn(border) ?? firstIn(chunk)
+    const end = chunk.length < longestPlaceholder ? border : chunk
+    tail = Buffer.from(end.subarray(1 - longestPlaceholder))
+    return found
   }
 }
 
