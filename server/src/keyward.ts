@@ -10,6 +10,7 @@ import {
   agentTaskAction,
   createEgressGate,
   createEgressLog,
+  createEgressLogins,
   createFlows,
   createProxyProbe,
   createTaskOutput,
@@ -133,6 +134,7 @@ export async function createKeyward(needs: Needs) {
   const egressGate = createEgressGate({ policy, identity, lend, audit, bus, store })
   const proxy = createProxy({
     gate: egressGate,
+    logins: createEgressLogins({ lend }),
     log,
     clock,
     dataDir,

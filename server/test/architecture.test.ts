@@ -291,6 +291,7 @@ describe('what is kept in few places', () => {
         'http/vault/dialect.ts', // the answer of the Vault dialect
         'identity/agents.ts', // hashed
         'identity/sessions.ts', // hashed
+        'lend/accounts.ts', // an account that was made for a lease, into encrypted storage; names of users
         'lend/aws-signing.ts', // a derivative of it, to the proxy
         'lend/issue.ts', // a placeholder's token, hashed
         'lend/minting.ts', // hashed; a refresh token, compared with the stored one

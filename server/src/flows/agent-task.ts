@@ -9,6 +9,7 @@ import { createRedaction, type Proxy as EgressProxy, type EgressRule } from '../
 import type { Sandbox, SandboxLimit, SandboxLimits, SandboxResult } from '../sandbox/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Action, TaskContext } from '../workflow/index.ts'
+import { relaysFor } from './relays.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /** A command that an agent runs in a sandbox with one lent secret. It must be safe to run twice: a crash repeats it. */
@@ -151,7 +152,12 @@ async function runWithLease(
   const { runId, taskId } = context
   const sandboxId = sandboxIdOf(context)
   const placeholder = await lendPlaceholder(needs, context, task, agent)
-  const allow: EgressRule[] = task.destinations.map((place) => ({ ...place, ...(task.route ?? {}) }))
+  const relays = relaysFor({ ...task, injection: task.injection, placeholder })
+  const allow: EgressRule[] = task.destinations.map((place) => ({
+    ...place,
+    ...relays.rule,
+    ...(task.route ?? {}),
+  }))
   // Also what was never exchanged: the workspace may hold the value, or the command may have it from elsewhere.
   const redaction = createRedaction(await needs.lend.valuesForTask(runId, taskId))
   const owner = { agentId: task.agentId, runId, taskId }
@@ -162,9 +168,15 @@ async function runWithLease(
       {
         id: sandboxId,
         command: task.command,
-        env: { ...companionsOf(task), ...task.environment, [task.variable]: placeholder },
+        env: {
+          ...companionsOf(task),
+          ...relays.environment,
+          ...task.environment,
+          [task.variable]: placeholder,
+        },
+        home: relays.home,
         ...(task.workspace === null ? {} : { workspace: task.workspace }),
-        egress,
+        egress: { ...egress, ways: relays.ways },
         limits,
         owner,
       },

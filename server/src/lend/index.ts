@@ -1,3 +1,4 @@
+export { anyUser } from './accounts.ts'
 export {
   type Claim,
   createLend,

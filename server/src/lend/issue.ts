@@ -68,14 +68,20 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
     grant: GrantRow | undefined,
     left: Left,
   ): Promise<AppError | undefined> {
-    const secret = await vault.kv.read(secretPath, tx)
-    if (!secret || !Object.hasOwn(secret.data, field))
+    if (!(await hasField(tx, secretPath, field)))
       return new AppError('secret.not_found', `${secretPath} has no field ${field}.`)
     if (left.uses === 0 || left.bytes === 0)
       return new AppError('lease.over_budget', 'An earlier attempt of the task used up what it was given.')
     if (grant && !(await spendGrant(tx, grant.id)))
       return new AppError('policy.denied', 'The grant has just ended or is used up.')
     return undefined
+  }
+
+  async function hasField(tx: Tx, secretPath: string, field: string): Promise<boolean> {
+    // What is made at a database is made when it is first used.
+    if (vault.accounts?.has(secretPath)) return field === 'password'
+    const secret = await vault.kv.read(secretPath, tx)
+    return secret !== undefined && Object.hasOwn(secret.data, field)
   }
 
   async function grantFor(tx: Tx, request: LeaseRequest): Promise<GrantRow | undefined> {

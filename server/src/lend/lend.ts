@@ -13,6 +13,7 @@ import type { Clock, Log, Principal, Secret } from '../core/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
+import { createAccounts, isAccount } from './accounts.ts'
 import type { AwsSigning } from './aws-signing.ts'
 import { createEnds } from './ends.ts'
 import { createExplain, type EgressQuestion } from './explain.ts'
@@ -95,9 +96,17 @@ export type Claim = {
   readonly places: readonly string[]
   /** What the request's AWS signature is for. */
   readonly signing?: { readonly date: string; readonly region: string; readonly service: string } | undefined
+  /** A login that the proxy makes outside of the sandbox; names as the client says them. */
+  readonly login?: Login | undefined
   /** The task that the sandbox works for; a lease of a task serves no other one. */
   readonly runId?: string | undefined
   readonly taskId?: string | undefined
+}
+
+export type Login = {
+  readonly kind: 'postgres' | 'redis'
+  readonly user: string
+  readonly database: string
 }
 
 /** `value` is what takes the placeholder's place; with `aws`, the key that the request is signed with. */
@@ -106,6 +115,8 @@ export type Used = {
   readonly value: Secret
   readonly prefix: string
   readonly aws?: AwsSigning | undefined
+  /** With it, `value` is the password of this user. */
+  readonly account?: { readonly username: string; readonly mayShow: boolean } | undefined
   /** What this request and its answer may have. */
   readonly bytesLeft?: number | undefined
   /** When what uses it must have ended. */
@@ -173,9 +184,24 @@ export type Needs = {
       write(tx: Tx, path: string, data: Readonly<Record<string, Secret>>): Promise<unknown>
     }
     sealed: Sealed
+    /** Accounts that are made at databases; none when absent. */
+    accounts?: MadeAccounts
   }
   /** Who shows that a lease of this kind has ended; all of them must. */
   probesFor(how: Injection): readonly Probe[]
+}
+
+export type MadeAccounts = {
+  /** Whether accounts are made at this path. */
+  has(path: string): boolean
+  /** `leaseId` and `expiresAt`: of one that was made for this answer. */
+  read(path: string): Promise<{
+    readonly username: string
+    readonly password: Secret
+    readonly leaseId: string | undefined
+    readonly expiresAt: Date | undefined
+  }>
+  end(leaseId: string): Promise<void>
 }
 
 /** Encrypted storage that no API shows. */
@@ -192,11 +218,16 @@ export function createLend(needs: Needs): Lend {
   const { issue, request, settled } = createIssue({ ...needs, view })
   const ends = createEnds({ ...needs, view })
   const minting = createMinting(needs)
-  const { use, idle } = tracked(createUse(needs, minting.tokenFor))
+  const accounts = createAccounts({ ...needs, idle: () => idle() })
+  const { use, idle } = tracked(createUse(needs, minting.tokenFor, accounts))
   const endTokens = createTokenEnds({ ...needs, forget: minting.forget, idle })
   const receipts = createReceipts({
     ...needs,
-    probesFor: (how) => [...needs.probesFor(how), ...(isMinting(how) ? [endTokens] : [])],
+    probesFor: (how) => [
+      ...needs.probesFor(how),
+      ...(isMinting(how) ? [endTokens] : []),
+      ...(isAccount(how) ? [accounts.end] : []),
+    ],
   })
   return {
     grant: grants.make,

@@ -33,6 +33,10 @@ function placesFor(how: Injection): readonly string[] | undefined {
       return [`body:${how.pointer}`]
     case 'aws':
       return ['aws']
+    case 'postgres':
+    case 'redis':
+    case 'ssh':
+      return [how.kind]
     case 'oauth-client':
     case 'oauth-refresh':
     case 'google-service-account':

@@ -1,7 +1,8 @@
 import { type EventName, prefixOf } from '@keyward/contract'
-import { AppError, type Principal, reasonOf } from '../core/index.ts'
+import { AppError, type Principal, reasonOf, type Secret } from '../core/index.ts'
 import { hashToken, sameHash } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
+import { type AccountKind, type createAccounts, isAccount, loginRefusal } from './accounts.ts'
 import { scopeRefusal, signingWith } from './aws-signing.ts'
 import { placeOf, shortfall } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
@@ -24,6 +25,9 @@ import { isMinting } from './token-requests.ts'
 /** How far the clock may go back before a lease is refused because nobody can say whether its time is over. */
 const skewMs = 60_000
 
+type Lent = Pick<Used, 'value' | 'aws' | 'account'>
+type Accounts = Pick<ReturnType<typeof createAccounts>, 'isMade' | 'of'>
+
 type Refusal = {
   readonly error: AppError
   /** `lease.misused` is an alert: somebody tried what no honest program does. */
@@ -33,7 +37,7 @@ type Refusal = {
 const misused = (error: AppError): Refusal => ({ error, as: 'lease.misused' })
 const denied = (error: AppError): Refusal => ({ error, as: 'lease.denied' })
 
-export function createUse(needs: Needs, mint: Minting['tokenFor']) {
+export function createUse(needs: Needs, mint: Minting['tokenFor'], accounts: Accounts) {
   const { store, audit, bus, clock, policy, identity, vault } = needs
 
   /** Everything that makes a use right or wrong, in an order that tells a stranger nothing about the lease. */
@@ -109,18 +113,9 @@ export function createUse(needs: Needs, mint: Minting['tokenFor']) {
   }
 
   /** The use is spent by now: when the value cannot be had, that is recorded too, and the next try is another use. */
-  async function valueOfLease(claim: Claim, row: LeaseRow): Promise<Pick<Used, 'value' | 'aws'>> {
+  async function valueOfLease(claim: Claim, row: LeaseRow): Promise<Lent> {
     try {
-      const secret = await vault.kv.read(row.secret_path)
-      const value = secret && Object.hasOwn(secret.data, row.field) ? secret.data[row.field] : undefined
-      if (!value)
-        throw new AppError('secret.not_found', `${row.secret_path} has no field ${row.field} any more.`)
-      const how = injectionOf(row)
-      const fields = secret?.data ?? {}
-      if (isMinting(how)) return { value: await mint(how, row, fields) }
-      if (how.kind !== 'aws') return { value }
-      const { key, aws } = signingWith(how, claim, value, fields)
-      return { value: key, aws }
+      return await lentValue(claim, row)
     } catch (error) {
       await audit.recordNow({
         type: 'lease.used',
@@ -132,6 +127,31 @@ export function createUse(needs: Needs, mint: Minting['tokenFor']) {
       })
       throw error
     }
+  }
+
+  async function lentValue(claim: Claim, row: LeaseRow): Promise<Lent> {
+    const how = injectionOf(row)
+    if (isAccount(how) && accounts.isMade(row.secret_path)) return accountOf(row, how, undefined, claim)
+    const fields = (await vault.kv.read(row.secret_path))?.data ?? {}
+    if (isAccount(how)) return accountOf(row, how, fields, claim)
+    const value = Object.hasOwn(fields, row.field) ? fields[row.field] : undefined
+    if (!value)
+      throw new AppError('secret.not_found', `${row.secret_path} has no field ${row.field} any more.`)
+    if (isMinting(how)) return { value: await mint(how, row, fields) }
+    if (how.kind !== 'aws') return { value }
+    const { key, aws } = signingWith(how, claim, value, fields)
+    return { value: key, aws }
+  }
+
+  async function accountOf(
+    row: LeaseRow,
+    how: AccountKind,
+    fields: Readonly<Record<string, Secret>> | undefined,
+    { login }: Claim,
+  ): Promise<Lent> {
+    const { username, password } = await accounts.of(row, how, fields, login?.user ?? '')
+    // Redis has no other way than to be sent it.
+    return { value: password, account: { username, mayShow: how.kind === 'redis' || how.cleartext } }
   }
 
   return async (claim: Claim): Promise<Used> => {
@@ -160,7 +180,9 @@ function abuseOf(row: LeaseRow, claim: Claim, now: Date): string | undefined {
   if (instead) return `not for ${claim.method} ${placeOf(claim)}${pathOf(claim)}: ${instead}.`
   const how = injectionOf(row)
   const wrong =
-    misplacement(how, claim.places) ?? (how.kind === 'aws' ? scopeRefusal(how, claim, now) : undefined)
+    misplacement(how, claim.places) ??
+    loginRefusal(how, claim) ??
+    (how.kind === 'aws' ? scopeRefusal(how, claim, now) : undefined)
   return wrong && `lent ${wrong}`
 }
 

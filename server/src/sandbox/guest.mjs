@@ -14,7 +14,7 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { createConnection, createServer, Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 const controlFd = 6
 /** O_CLOEXEC, as /proc shows it. */
@@ -119,10 +119,49 @@ function relay({ port, socketPath }) {
     inner.pipe(outer)
     outer.pipe(inner)
   })
+  return listen(server, port)
+}
+
+function listen(server, at) {
   return new Promise((resolve, reject) => {
     server.on('error', reject)
-    server.listen(port, '127.0.0.1', resolve)
+    if (typeof at === 'number') server.listen(at, '127.0.0.1', resolve)
+    else server.listen(at, resolve)
   })
+}
+
+/** A place that leads to one destination: the proxy is asked for the way there, and then both sides hear each other. */
+function lead({ at, to }, socketPath) {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (inner) => {
+    const outer = createConnection({ path: socketPath, allowHalfOpen: true })
+    inner.on('error', () => outer.destroy())
+    outer.on('error', () => inner.destroy())
+    outer.on('close', () => outer.readableEnded || inner.destroy())
+    inner.on('close', () => outer.destroy())
+    outer.write(`CONNECT ${to} HTTP/1.1\r\nHost: ${to}\r\n\r\n`)
+    let head = Buffer.alloc(0)
+    outer.on('data', function read(chunk) {
+      head = Buffer.concat([head, chunk])
+      const end = head.indexOf('\r\n\r\n')
+      if (end < 0) return
+      outer.off('data', read)
+      outer.pause()
+      if (!head.toString('latin1').startsWith('HTTP/1.1 200 ')) return outer.destroy()
+      outer.unshift(head.subarray(end + 4))
+      inner.pipe(outer)
+      outer.pipe(inner)
+    })
+  })
+  return listen(server, at)
+}
+
+/** Readable by nobody else, as `ssh` wants its files to be. */
+async function furnish(home, contents) {
+  for (const [path, content] of Object.entries(contents)) {
+    const file = join(home, path)
+    await files.mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await files.writeFile(file, content, { mode: 0o600 })
+  }
 }
 
 /** A container engine gives one writable place; a driver that mounts them one by one has made these. */
@@ -232,7 +271,9 @@ async function main() {
   const ended = overStdio ? reader.ended() : undefined
   // The server is gone, and nobody else ends a container.
   void ended?.then(() => process.exit(71))
+  if (order.home) await furnish(order.env.HOME, order.home)
   if (order.relay) await relay(order.relay)
+  for (const way of order.relay?.ways ?? []) await lead(way, order.relay.socketPath)
   await say({ kind: 'started' })
   const { code, signal } = await run(order)
   await say({ kind: 'exited', code, signal, full: await isFull() })

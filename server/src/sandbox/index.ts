@@ -9,4 +9,5 @@ export {
   type SandboxLimits,
   type SandboxResult,
   type SandboxSpec,
+  type SandboxWay,
 } from './sandbox.ts'

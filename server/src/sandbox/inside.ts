@@ -12,11 +12,11 @@ export const insidePaths = {
   certificates: '/opt/keyward/ca.pem',
 } as const
 
-export const relayPort = 3128
+const relayPort = 3128
 const home = '/home/agent'
 
 /** Where the guest finds the egress socket. */
-export const socketInside = (socketPath: string): string => join(insidePaths.egress, basename(socketPath))
+const socketInside = (socketPath: string): string => join(insidePaths.egress, basename(socketPath))
 
 /** Where each folder of the one writable file system appears. */
 export const writablePlaces = {
@@ -91,8 +91,19 @@ export function processLimits(
   ]
 }
 
+/** What the guest is told besides the command: its ways out, and what lies in the home folder. */
+export function guestOrder(spec: SandboxSpec) {
+  const { egress, home: files } = spec
+  const relay = egress && {
+    port: relayPort,
+    socketPath: socketInside(egress.socketPath),
+    ways: egress.ways ?? [],
+  }
+  return { env: commandEnvironment(spec), ...(relay ? { relay } : {}), ...(files ? { home: files } : {}) }
+}
+
 /** The command's environment. Whoever asks may set anything but where the proxy and its certificates are. */
-export function commandEnvironment(spec: SandboxSpec): Record<string, string> {
+function commandEnvironment(spec: SandboxSpec): Record<string, string> {
   const proxy = `http://127.0.0.1:${relayPort}`
   const { certificates } = insidePaths
   return {

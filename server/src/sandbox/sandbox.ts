@@ -21,6 +21,9 @@ export type SandboxLimits = {
   outputBytes: number
 }
 
+/** `at`: a port of 127.0.0.1, or the path of a socket below /run. `to`: what the proxy is asked for, `host:port`. */
+export type SandboxWay = { readonly at: number | string; readonly to: string }
+
 export type SandboxSpec = {
   /** Letters, digits, `_` and `-`, at most 64. */
   id: string
@@ -35,7 +38,14 @@ export type SandboxSpec = {
    * Without it there is no network at all. The socket lies alone in a folder: the driver gives that folder to the sandbox's
    * user and mounts it, so that a proxy which starts again is found again.
    */
-  egress?: { socketPath: string; caPem: string }
+  egress?: {
+    socketPath: string
+    caPem: string
+    /** Places inside that lead to one destination each. */
+    ways?: readonly SandboxWay[]
+  }
+  /** Small files of the home folder, by their path in it. No secrets. */
+  home?: Readonly<Record<string, string>>
   limits: SandboxLimits
   /** Host files and folders, mounted read-only at the same path. */
   readOnly?: readonly string[]

@@ -7,7 +7,7 @@ import { bubblewrapArguments, descriptors, filesFor, guestWords } from './bubble
 import { type Cgroup, type CgroupBase, createCgroup, groupFolders } from './cgroups.ts'
 import { follow, type Started, type Status } from './conversation.ts'
 import { entryWords, type Mode } from './entry.ts'
-import { commandEnvironment, groupLimits, relayPort, socketInside } from './inside.ts'
+import { groupLimits, guestOrder } from './inside.ts'
 import { markOf, type Records, type SandboxRecord } from './records.ts'
 import type { SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { watchUsage } from './watch.ts'
@@ -82,9 +82,7 @@ async function runIn(
       }),
     usage: () => cgroup.usage(),
   }
-  const relay = spec.egress && { port: relayPort, socketPath: socketInside(spec.egress.socketPath) }
-  const order = { env: commandEnvironment(spec), ...(relay ? { relay } : {}) }
-  const result = follow({ clock: session.clock, order }, spec, watch, sandbox)
+  const result = follow({ clock: session.clock, order: guestOrder(spec) }, spec, watch, sandbox)
   const noted = noteProcess(session.records, spec.id, record, child)
   return result.finally(() => noted)
 }

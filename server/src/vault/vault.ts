@@ -6,6 +6,7 @@ import { type Act, type Acted, createActing } from './acting.ts'
 import { createLockouts } from './auth/lockouts.ts'
 import { createBarrier } from './barrier/barrier.ts'
 import { createCluster } from './cluster.ts'
+import { createDatabaseAccounts, type DatabaseAccounts } from './database-accounts.ts'
 import { dialectVersion } from './dialect-version.ts'
 import type { Engine, RenewalTerms } from './engine.ts'
 import { createEngineMakers } from './engine-makers.ts'
@@ -64,6 +65,7 @@ export type Vault = {
   admits(token: Secret | undefined, path?: string): Promise<boolean>
   /** A request in the name of somebody whom Keyward's own policies have allowed it. */
   act(principal: Principal, act: Act): Promise<Acted>
+  accounts: DatabaseAccounts
   /** What would happen to a request, and why. Nobody has been asked whether the caller may know. */
   explain: Explain
   /** Names and states for operators, which policy has allowed them. */
@@ -312,6 +314,8 @@ export function createVault(needs: Needs): Vault {
     now: clock.now,
   })
 
+  const act = createActing(handling)
+
   return {
     load: seal.load,
     status,
@@ -337,7 +341,8 @@ export function createVault(needs: Needs): Vault {
       const live = active && token !== undefined ? await tokens.authenticate(token) : undefined
       return live !== undefined && (path === undefined || live.acl.allows(path, 'update'))
     },
-    act: createActing(handling),
+    act,
+    accounts: createDatabaseAccounts({ mounts, act, now: clock.now }),
     overview: createOverview({ mounts, barrier, policies, tokens, isOpen: () => active }),
     async explain(subject, question, seesAll) {
       if (!active) throw new AppError('vault.sealed')

@@ -1,0 +1,21 @@
+import type { Lend } from '../lend/index.ts'
+import type { LoginGate } from '../proxy/index.ts'
+
+type Needs = { lend: Pick<Lend, 'use'> }
+
+/** Logins that the egress proxy makes outside of a sandbox: each is one use of its lease. */
+export function createEgressLogins({ lend }: Needs): LoginGate {
+  return {
+    async signIn({ kind, user, database, ...claim }) {
+      const { value, account, leaseId, bytesLeft, expiresAt } = await lend.use({
+        ...claim,
+        method: kind.toUpperCase(),
+        path: `/${database}`,
+        places: [kind],
+        login: { kind, user, database },
+      })
+      const { username = '', mayShow = false } = account ?? {}
+      return { username, password: value, mayShow, leaseId, bytesLeft, expiresAt }
+    },
+  }
+}

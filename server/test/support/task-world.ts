@@ -1,0 +1,101 @@
+// Agents' commands in real sandboxes with the whole of Keyward around them, without a run and its approval in front.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { AuditEntry } from '@keyward/contract'
+import { Secret, silentLog, systemClock, systemPrincipal } from '../../src/core/index.ts'
+import { type AgentTask, agentTaskAction } from '../../src/flows/index.ts'
+import { createKeyward, type Keyward } from '../../src/keyward.ts'
+import { openDataFolder, openStore } from '../../src/store/index.ts'
+import { cleanUp } from './clean-up.ts'
+
+export type TaskWorld = {
+  readonly keyward: Keyward
+  readonly agentId: string
+  /** Why no sandbox can be had here. */
+  readonly skip: string | undefined
+  /** Stores a secret at `secret/shop/NAME`. */
+  keep(name: string, fields: Record<string, string>): Promise<string>
+  /** What the command printed; rejects when it failed. */
+  run(task: Partial<AgentTask> & Pick<AgentTask, 'command'>): Promise<string>
+  /** Ends the task of the last run, as its run would. */
+  end(): Promise<void>
+  entries(type: string): Promise<AuditEntry[]>
+}
+
+const by = systemPrincipal('test')
+
+export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'kwt-'))
+  cleanUp(t, () => rmSync(dataDir, { recursive: true, force: true }))
+  const folder = openDataFolder(dataDir)
+  cleanUp(t, () => folder.release())
+  const store = await openStore({ dataDir })
+  cleanUp(t, () => store.close())
+  const keyward = await createKeyward({
+    store,
+    clock: systemClock,
+    log: silentLog,
+    dataDir,
+    version: '0.0.0',
+    searchPath: process.env['PATH'] ?? '',
+    auditDurability: 'disk',
+  })
+  const { vault, identity, lend, audit } = keyward
+  await vault.initialise({ seal: 'keyfile' })
+  await keyward.start()
+  cleanUp(t, () => keyward.stop())
+  const { agent } = await store.write((tx) =>
+    identity.registerAgent(tx, { name: 'shop-bot', description: '', owner: by }),
+  )
+  const shown = { write: () => undefined, close: () => undefined }
+  const action = agentTaskAction({ ...keyward, taskOutput: { open: () => shown } })
+  let attempt = 0
+  const taskId = 'agent'
+  const runId = (): string => `run_${attempt}`
+  const { level, reasons } = await keyward.sandbox.probe()
+  return {
+    keyward,
+    agentId: agent.id,
+    skip: level === 'none' ? `no sandbox here: ${reasons.join(' ')}` : undefined,
+    async keep(name, fields) {
+      const secrets = Object.entries(fields).map(([field, value]) => [field, new Secret(value)] as const)
+      const path = `secret/shop/${name}`
+      await store.write((tx) => vault.kv.write(tx, path, Object.fromEntries(secrets)))
+      return path
+    },
+    async run(task) {
+      attempt++
+      const args = {
+        agentId: agent.id,
+        title: 'A task of a test',
+        secretPath: '',
+        field: 'password',
+        variable: 'LENT',
+        workspace: null,
+        environment: {},
+        destinations: [],
+        route: null,
+        ...task,
+      }
+      const { output } = await action.execute({
+        runId: runId(),
+        taskId,
+        attempt,
+        idempotencyKey: `${runId()}:${taskId}`,
+        args: JSON.parse(JSON.stringify(args)),
+        outputs: {},
+        approvedPreview: null,
+        signal: new AbortController().signal,
+        requestedBy: 'person:test',
+      })
+      return String(Object(output).output)
+    },
+    async end() {
+      await store.write((tx) => lend.endForTask(tx, runId(), taskId, 'its task succeeded'))
+      await lend.proveDue()
+    },
+    entries: async (type) => (await audit.page({ limit: 500, order: 'asc', type })).items,
+  }
+}
