@@ -232,7 +232,7 @@ describe('UI-1: findings and runs', () => {
     const { page, complaints } = await open(t, '/runs/run_7f3a')
     await settle(page)
     await page.waitForFunction(
-      (count) => document.querySelectorAll('.react-flow__node').length === count,
+      (count) => document.querySelectorAll('[data-task]').length === count,
       data.run.tasks.length,
     )
     server.answer({ 'runs.read': () => finishedRun })
