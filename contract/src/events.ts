@@ -96,6 +96,11 @@ export const eventNames = [
   'backup.restored',
   'lease.receipt',
   'lease.unproved',
+  'ask.opened',
+  'ask.answered',
+  'ask.denied',
+  'ask.expired',
+  'ask.withdrawn',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

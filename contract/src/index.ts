@@ -9,6 +9,7 @@ export {
   leasesApi,
 } from './agents.ts'
 export { type ApprovalState, type ApprovalView, approvalsApi } from './approvals.ts'
+export { type AskView, asksApi } from './asks.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
 export { type BackupStatus, backupsApi } from './backups.ts'
 export { type EgressExplanation, egressApi, type GrantView, grantsApi } from './egress.ts'
@@ -74,6 +75,7 @@ export {
 
 import { agentsApi, leasesApi } from './agents.ts'
 import { approvalsApi } from './approvals.ts'
+import { asksApi } from './asks.ts'
 import { auditApi } from './audit.ts'
 import { backupsApi } from './backups.ts'
 import { egressApi, grantsApi } from './egress.ts'
@@ -94,6 +96,7 @@ export const api = {
   agents: agentsApi,
   appRoles: appRolesApi,
   approvals: approvalsApi,
+  asks: asksApi,
   audit: auditApi,
   backups: backupsApi,
   credentials: credentialsApi,

@@ -40,6 +40,8 @@ export const systemStatus = z.object({
       error: z.string().nullable(),
     })
     .optional(),
+  /** Secrets that agents have asked for, and nobody has answered. */
+  openAsks: z.int().optional(),
   /** Leases whose end could not be shown, or was shown not to hold. */
   leaseProofs: z.object({ unproved: z.int(), oldestAt: timestamp.nullable() }).optional(),
   /** Passwords of databases that could not be changed when their time had come. */

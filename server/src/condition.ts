@@ -22,7 +22,7 @@ type Needs = {
   findings: Pick<Findings, 'counts'>
   schedules: Pick<Schedules, 'counts'>
   identity: Pick<Identity, 'countAgents'>
-  lend: Pick<Lend, 'countActive' | 'unproved'>
+  lend: Pick<Lend, 'countActive' | 'unproved'> & { asks: Pick<Lend['asks'], 'countOpen'> }
   proxy: Pick<EgressProxy, 'health'>
   egress: { counts(): NonNullable<SystemStatus['egress']> }
   sandbox: Pick<Sandbox, 'probe' | 'running'>
@@ -116,6 +116,7 @@ export function createCondition({
       proxy: { health: proxy.health().state },
       counts: await counts(),
       vaultLeases: await leaseCondition(),
+      openAsks: await lend.asks.countOpen(),
       leaseProofs: await proofCondition(),
       failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),

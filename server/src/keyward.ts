@@ -19,7 +19,7 @@ import {
 } from './flows/index.ts'
 import { createIdentity, identityMigrations } from './identity/index.ts'
 import { createKeys } from './keys.ts'
-import { createLend, lendMigrations, type Probe } from './lend/index.ts'
+import { createLend, type Lend, lendMigrations, type Probe } from './lend/index.ts'
 import { createPassages, passageMigrations } from './passage/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
@@ -222,7 +222,7 @@ export async function createKeyward(needs: Needs) {
       ),
     )
     stops.unshift(
-      repeat({ clock, log }, { name: 'lease expiry', milliseconds: 2000, work: () => lend.expireDue() }),
+      repeat({ clock, log }, { name: 'lease expiry', milliseconds: 2000, work: () => expireLent(lend) }),
     )
     const stopProving = repeat(
       { clock, log },
@@ -286,6 +286,11 @@ export async function createKeyward(needs: Needs) {
     start,
     stop,
   }
+}
+
+async function expireLent({ expireDue, asks }: Lend): Promise<void> {
+  await expireDue()
+  await asks.expireDue()
 }
 
 type Step = () => void | Promise<void>

@@ -272,6 +272,7 @@ describe('what is kept in few places', () => {
       [
         'backup/encryption.ts', // the identity of a restore, to the cipher
         'cli/client.ts', // into the Authorization header
+        'cli/commands/asks.ts', // what a person entered, to the server
         'cli/commands/backup.ts', // a new key of backups, into a file of its user
         'cli/commands/secrets.ts', // to a person who asked for the value
         'cli/commands/session.ts', // a sign-in link, to a person who asked for one

@@ -40,7 +40,11 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
       }),
     },
     identity: { countAgents: async () => 0 },
-    lend: { countActive: async () => new Map(), unproved: async () => unproved },
+    lend: {
+      countActive: async () => new Map(),
+      unproved: async () => unproved,
+      asks: { countOpen: async () => 3 },
+    },
     proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },
     egress: { counts: () => ({ allowed: 3, denied: 2, misused: 1, failed: 0 }) },
     sandbox: {
@@ -58,6 +62,7 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     /^the end of 2 leases .* since 2026-01-01T00:00/,
   )
   assert.equal(await metric('lease_ends_unproved'), '2')
+  assert.equal(await metric('asks_open'), '3')
   unproved = { count: 0, oldestAt: null }
   await granted(root)
   await granted(root)

@@ -8,7 +8,7 @@ import {
 } from '@keyward/contract'
 import { InvalidArgumentError } from 'commander'
 
-type Injection = InputOf<typeof passagesApi.open>['injection']
+export type Injection = InputOf<typeof passagesApi.open>['injection']
 
 /** For `--to`, which can be repeated: `[METHOD,…] host[:port][/path]`. */
 export function addPlace(text: string, earlier: readonly Destination[] = []): Destination[] {

@@ -21,6 +21,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   gauge('runs_active', 'Runs that have not ended.', status.counts.activeRuns)
   gauge('agents', 'Registered agents.', status.counts.agents)
   gauge('leases_active', 'Leases that are in force.', status.counts.activeLeases)
+  gauge('asks_open', 'Secrets that agents have asked for.', status.openAsks ?? 0)
   leaseGauges(status, gauge)
   gauge(
     'vault_rotations_failing',

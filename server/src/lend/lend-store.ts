@@ -1,5 +1,6 @@
 import type { Budget, Destination, Injection, LeaseView } from '@keyward/contract'
 import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
+import { askMigration } from './ask-store.ts'
 
 export const lendMigrations: readonly Migration[] = [
   {
@@ -54,6 +55,7 @@ export const lendMigrations: readonly Migration[] = [
       'create index lend_token_leases_lease on lend_token_leases (lease_id)',
     ],
   },
+  askMigration,
 ]
 
 export type LeaseRow = {

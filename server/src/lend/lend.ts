@@ -14,6 +14,7 @@ import type { Identity } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
 import { createAccounts, isAccount } from './accounts.ts'
+import { type Asks, createAsks } from './asks.ts'
 import type { AwsSigning } from './aws-signing.ts'
 import { createEnds } from './ends.ts'
 import { createExplain, type EgressQuestion } from './explain.ts'
@@ -168,6 +169,7 @@ export type Lend = {
   countActive(agentIds?: readonly string[]): Promise<Map<string, number>>
   /** Resolves when refusals that were recorded behind a caller's transaction are written, and no end is being shown. */
   settled(): Promise<void>
+  readonly asks: Asks
 }
 
 export type Needs = {
@@ -268,6 +270,7 @@ export function createLend(needs: Needs): Lend {
       return row && view(row)
     },
     countActive: (agentIds) => countActiveLeases(store, agentIds, clock.now().getTime()),
+    asks: createAsks({ ...needs, grant: grants.make }),
     async settled() {
       await Promise.all([settled(), receipts.proved()])
     },

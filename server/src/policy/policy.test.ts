@@ -115,6 +115,8 @@ test('IDENT-1: what each role may do', () => {
     'agents.activate',
     'agents.quarantine',
     'agents.register',
+    'asks.answer',
+    'asks.deny',
     'findings.ignore',
     'findings.reopen',
     'findings.undo',

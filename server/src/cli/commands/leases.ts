@@ -5,6 +5,7 @@ import { connect } from '../connect.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
 import type { Column } from '../table.ts'
+import { askCommands } from './asks.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version'>
 type LeaseState = LeaseView['state']
@@ -15,6 +16,7 @@ export const leasesCommand = (needs: Needs): Command =>
     listCommand(needs),
     requestCommand(needs),
     revokeCommand(needs),
+    ...askCommands(needs),
   ])
 
 function listCommand(needs: Needs): Command {

@@ -4,11 +4,12 @@ import { type Agent, agentView, type Identity } from '../../identity/index.ts'
 import type { Lend } from '../../lend/index.ts'
 import type { Store, Tx } from '../../store/index.ts'
 import { type Call, type Resource, type Route, route } from '../route.ts'
+import { askRoutes } from './asks.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
   identity: Pick<Identity, 'registerAgent' | 'agents' | 'agent' | 'setAgentState'>
-  lend: Pick<Lend, 'endForAgent' | 'countActive' | 'page' | 'request' | 'revoke' | 'read'>
+  lend: Pick<Lend, 'asks' | 'endForAgent' | 'countActive' | 'page' | 'request' | 'revoke' | 'read'>
 }
 
 export function agentRoutes({ store, identity, lend }: Needs): Route[] {
@@ -58,6 +59,7 @@ export function leaseRoutes({ store, lend }: Pick<Needs, 'store' | 'lend'>): Rou
         lend.page({ ...query, agentId: principal.kind === 'agent' ? principal.id : agentId }),
       (_, call) => ({ type: 'Lease', id: '*', attributes: ownLeases(call) }),
     ),
+    ...askRoutes({ store, lend }),
     {
       // Decided in the domain, which knows the grants.
       ...route(leasesApi.request, async (request, { principal }) => {
