@@ -77,6 +77,7 @@ export const codes = {
   'passage.ended': { status: 410, message: 'The passage has ended' },
   'sandbox.unavailable': { status: 503, message: 'This machine cannot isolate the task, so it was not run' },
   'sandbox.failed': { status: 500, message: 'The sandbox could not be set up' },
+  'sandbox.driver_unknown': { status: 400, message: 'The sandbox driver is not known' },
   'sandbox.not_found': { status: 404, message: 'No such sandbox runs' },
   'database.refused': { status: 500, message: 'The database refused what it was asked to do' },
   'database.sign_in': { status: 500, message: 'The database does not accept the account that Keyward uses' },

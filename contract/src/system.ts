@@ -16,6 +16,8 @@ export const systemStatus = z.object({
   sandbox: z.object({
     level: z.enum(['full', 'no-cgroup', 'none']),
     reasons: z.array(z.string()),
+    /** What isolates: `bubblewrap`, `podman`, `docker` or `gvisor`; absent before one has been found. */
+    driver: z.string().optional(),
     /** How many run now. */
     running: z.int(),
   }),

@@ -105,14 +105,19 @@ export function createCondition({
     )
     const { initialised, sealed, seal } = vault.status()
     const chain = audit.health()
-    const { level, reasons } = await sandbox.probe()
+    const { level, reasons, details } = await sandbox.probe()
     return {
       version,
       startedAt: startedAt.toISOString(),
       vault: { initialised, sealed, seal },
       store: { dialect: store.dialect, health: state },
       audit: { health: chain.state, seq: chain.seq },
-      sandbox: { level, reasons: [...reasons], running: sandbox.running().length },
+      sandbox: {
+        level,
+        reasons: [...reasons],
+        ...(details ? { driver: details.driver } : {}),
+        running: sandbox.running().length,
+      },
       proxy: { health: proxy.health().state },
       counts: await counts(),
       vaultLeases: await leaseCondition(),

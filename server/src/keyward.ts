@@ -23,7 +23,7 @@ import { createLend, type Lend, lendMigrations, type Probe } from './lend/index.
 import { createPassages, passageMigrations } from './passage/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
-import { createBubblewrapDriver, createSandbox } from './sandbox/index.ts'
+import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
 import type { Scanner, Sources } from './scan/index.ts'
 import { createSchedules, schedulesMigrations } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
@@ -42,6 +42,8 @@ type Needs = {
   auditDurability: Durability
   /** Where git is looked for. */
   searchPath: string
+  /** The environment: `KEYWARD_SANDBOX`, where programs of container engines are, and what tells them where their engines are. */
+  sandboxEnv: Readonly<Record<string, string | undefined>>
   /** Where else the file devices of the vault's audit may write. */
   auditFolder?: string | undefined
   /** What can open the vault by itself, beside the key file. */
@@ -120,7 +122,9 @@ export async function createKeyward(needs: Needs) {
   const probesFor = (): readonly Probe[] => [proxyProbe]
   const lend = createLend({ store, audit, bus, clock, log, policy, identity, vault, probesFor })
   const sandbox = createSandbox({
-    driver: createBubblewrapDriver({
+    driver: createSandboxDriver({
+      kind: sandboxKindOf(needs.sandboxEnv['KEYWARD_SANDBOX']),
+      env: needs.sandboxEnv,
       clock,
       random: Math.random,
       stateDir: join(dataDir, 'sandbox'),

@@ -129,6 +129,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
       dataDir: options.dataDir,
       version,
       searchPath: process.env['PATH'] ?? '',
+      sandboxEnv: process.env,
       auditFolder: process.env['KEYWARD_AUDIT_FOLDER'],
       auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',
       wrappers: sealWrappers(options.seal, process.env, { clock: systemClock, log }),

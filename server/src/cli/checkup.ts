@@ -39,8 +39,20 @@ export async function checkProgram(
   }
 }
 
+/** What shows that a driver's program is there and works, by the name that `KEYWARD_SANDBOX` has for it. */
+const driverPrograms: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  podman: ['podman', 'version', '--format', '{{.Client.Version}}'],
+  docker: ['docker', 'version', '--format', '{{.Server.Version}}'],
+  gvisor: ['runsc', '--version'],
+}
+
 /** A namespace of its own for a program that does nothing: what the sandbox asks of the kernel first. */
-export function checkIsolation(): Promise<Check> {
+export function checkIsolation(driver: string | undefined): Promise<Check> {
+  const [program, ...words] = driverPrograms[driver ?? ''] ?? []
+  if (program !== undefined) {
+    const todo = `Sandboxed tasks will be refused, because KEYWARD_SANDBOX is ${driver}. Install it, or choose another`
+    return checkProgram(program, words, todo).then((check) => ({ ...check, name: 'sandbox' }))
+  }
   const arguments_ = ['--unshare-all', '--die-with-parent', '--ro-bind', '/', '/', 'true']
   const todo =
     'Sandboxed tasks will be refused. Install bubblewrap (apt-get install bubblewrap), and allow user namespaces: sysctl kernel.unprivileged_userns_clone=1'

@@ -58,7 +58,9 @@ describe('a server that dies', { skip }, () => {
     const folder = await temporaryFolder(t)
     const mark = `${6_000_000 + process.pid}`
     const script = new URL('../../test/support/sandbox/victim.ts', import.meta.url).pathname
-    const victim = spawn(nodePath, [script, folder, mark], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const victim = spawn(nodePath, [script, folder, mark, 'bubblewrap'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     await new Promise((resolve) => victim.stdout.once('data', resolve))
     assert.equal((await readdir(join(folder, 'running'))).length, 1)
     victim.kill('SIGKILL')

@@ -4,6 +4,7 @@ import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { type Bridge, openBridge } from './bridge.ts'
 import { type CgroupBase, type Controller, findCgroups } from './cgroups.ts'
 import { hasOwnUser, type Mode, modesFor, userIn } from './entry.ts'
+import { trialLimits } from './inside.ts'
 import { findProgram, installCommand } from './install.ts'
 import { createRecords } from './records.ts'
 import type { DriverState, SandboxDriver } from './sandbox.ts'
@@ -93,17 +94,6 @@ export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Ne
     },
     sweep: () => records.sweep(),
   }
-}
-
-const trialLimits = {
-  wallSeconds: 20,
-  cpuSeconds: 10,
-  memoryBytes: 256 * 1024 ** 2,
-  processes: 16,
-  openFiles: 64,
-  fileBytes: 1024 ** 2,
-  diskBytes: 1024 ** 2,
-  outputBytes: 64 * 1024,
 }
 
 const namespaceAdvice =

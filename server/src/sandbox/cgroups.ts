@@ -186,10 +186,14 @@ export async function createCgroup(base: CgroupBase, name: string, limits: Cgrou
  */
 export async function usageOfProcess(
   pid: number,
+  /** A part of the groups' path, by which the process is known to be the right one. */
+  mark: string,
   procFolder = '/proc',
 ): Promise<(() => Promise<CgroupUsage | undefined>) | undefined> {
   const mounts = parseMounts(await read(join(procFolder, 'self/mountinfo')))
-  const paths = parseOwn(await read(join(procFolder, String(pid), 'cgroup')))
+  const membership = await read(join(procFolder, String(pid), 'cgroup'))
+  if (mark === '' || !membership.includes(mark)) return undefined
+  const paths = parseOwn(membership)
   const groups: Groups = {}
   for (const controller of controllers) {
     const mount = mounts.find(({ type, options }) => type === 'cgroup' && options.includes(controller))

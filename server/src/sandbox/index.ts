@@ -1,4 +1,5 @@
 export { createBubblewrapDriver } from './bubblewrap.ts'
+export { createSandboxDriver, sandboxKindOf } from './drivers.ts'
 export { findProgram, installCommand } from './install.ts'
 export type { RunningSandbox } from './running.ts'
 export {

@@ -61,6 +61,18 @@ export function rootEntries(): { path: string; target: string | undefined }[] {
   })
 }
 
+/** For a command that does nothing. */
+export const trialLimits: SandboxLimits = {
+  wallSeconds: 20,
+  cpuSeconds: 10,
+  memoryBytes: 256 * 1024 ** 2,
+  processes: 16,
+  openFiles: 64,
+  fileBytes: 1024 ** 2,
+  diskBytes: 1024 ** 2,
+  outputBytes: 64 * 1024,
+}
+
 /** Threads of the guest, which runs under the command's user. */
 const guestProcesses = 24
 /** What Node sets aside without using it; the kernel's count of a process's data includes it. */

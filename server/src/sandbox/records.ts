@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { AppError } from '../core/index.ts'
 import { removeGroups } from './cgroups.ts'
 
 // One small file per running sandbox, so that a server that was killed can be cleaned up after. Written before the
@@ -21,6 +22,7 @@ export type Records = {
   open(id: string, record: SandboxRecord): Promise<void>
   update(id: string, record: SandboxRecord): Promise<void>
   remove(id: string): Promise<void>
+  ids(): Promise<string[]>
   sweep(): Promise<number>
 }
 
@@ -50,12 +52,37 @@ export function createRecords(stateDir: string): Records {
     },
     update: (id, record) => writeFile(fileOf(id), JSON.stringify(record), { mode: 0o600 }),
     remove: (id) => rm(fileOf(id), { force: true }),
+    ids: async () => (await readdir(folder).catch(() => [])).map((name) => name.replace(/\.json$/, '')),
     async sweep() {
       let swept = 0
       for (const name of await readdir(folder).catch(() => [])) swept += await sweepOne(name)
       return swept
     },
   }
+}
+
+/** Before its process is known. */
+export type NewRecord = Omit<SandboxRecord, 'process'>
+
+export async function openRecord(records: Records, id: string, record: NewRecord): Promise<void> {
+  try {
+    await records.open(id, { ...record, process: null })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    throw new AppError('sandbox.failed', `A sandbox with the id ${id} is running already. Use each id once.`)
+  }
+}
+
+/** Adds the process that leads the sandbox, as soon as it is known. */
+export async function noteProcess(
+  records: Records,
+  id: string,
+  record: NewRecord,
+  { pid }: { pid?: number | undefined },
+): Promise<void> {
+  const mark = pid === undefined ? undefined : await markOf(pid)
+  // Failing here leaves the first record, which still names the control groups and the server.
+  await records.update(id, { ...record, process: mark ?? null }).catch(() => undefined)
 }
 
 function parseJson(text: string): unknown {

@@ -240,7 +240,17 @@ function checkWorkspace(path: string, dataDir: string, refuse: (detail: string) 
 }
 
 /** What the sandbox has of its own: nothing of the host is mounted over it, in it or around it. */
-const ownPlaces = ['/proc', '/sys', '/dev', '/run', '/etc', '/workspace', '/home/agent', '/opt/keyward']
+const ownPlaces = [
+  '/proc',
+  '/sys',
+  '/dev',
+  '/run',
+  '/etc',
+  '/workspace',
+  '/writable',
+  '/home/agent',
+  '/opt/keyward',
+]
 
 function checkMount(path: string, dataDir: string, refuse: (detail: string) => never): void {
   if (!isAbsolute(path)) refuse(`The path ${path} to mount is not absolute.`)

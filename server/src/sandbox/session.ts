@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { Duplex, type Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { AppError, type Clock } from '../core/index.ts'
+import type { Clock } from '../core/index.ts'
 import { bubblewrapArguments, descriptors, filesFor, guestWords } from './bubblewrap-arguments.ts'
 import { type Cgroup, type CgroupBase, createCgroup, groupFolders } from './cgroups.ts'
 import { follow, type Started, type Status } from './conversation.ts'
 import { entryWords, type Mode } from './entry.ts'
 import { groupLimits, guestOrder } from './inside.ts'
-import { markOf, type Records, type SandboxRecord } from './records.ts'
+import { markOf, type NewRecord, noteProcess, openRecord, type Records } from './records.ts'
 import type { SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { watchUsage } from './watch.ts'
 import { claimTarget } from './workspace.ts'
@@ -46,23 +46,12 @@ export async function runSession(
   }
 }
 
-type Opened = Omit<SandboxRecord, 'process'>
-
-async function openRecord(records: Records, id: string, record: Opened): Promise<void> {
-  try {
-    await records.open(id, { ...record, process: null })
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-    throw new AppError('sandbox.failed', `A sandbox with the id ${id} is running already. Use each id once.`)
-  }
-}
-
 async function runIn(
   cgroup: Cgroup,
   session: Session,
   spec: SandboxSpec,
   watch: SandboxWatch,
-  record: Opened,
+  record: NewRecord,
 ): Promise<SandboxResult> {
   const child = start(session, spec, cgroup)
   const sandbox: Started = {
@@ -85,12 +74,6 @@ async function runIn(
   const result = follow({ clock: session.clock, order: guestOrder(spec) }, spec, watch, sandbox)
   const noted = noteProcess(session.records, spec.id, record, child)
   return result.finally(() => noted)
-}
-
-async function noteProcess(records: Records, id: string, record: Opened, child: ChildProcess): Promise<void> {
-  const mark = child.pid === undefined ? undefined : await markOf(child.pid)
-  // Failing here leaves the first record, which still names the control groups and the server.
-  await records.update(id, { ...record, process: mark ?? null }).catch(() => undefined)
 }
 
 function start(session: Session, spec: SandboxSpec, cgroup: Cgroup): ChildProcess {

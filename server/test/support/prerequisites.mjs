@@ -40,6 +40,16 @@ const needs = [
   },
 ]
 
+// Without CI=true the tests of container engines are skipped by name where there are none. runc runs on every version of
+// control groups, which crun, the usual companion, does not.
+if (inCi)
+  needs.push({
+    name: 'podman',
+    packages: ['podman', 'runc'],
+    why: 'sandboxes by containers',
+    present: () => onPath('podman') && onPath('runc'),
+  })
+
 // Without CI=true the tests that use the `bao` command are skipped by name where it cannot be had.
 if (inCi)
   needs.push({

@@ -34,7 +34,12 @@ function partsOf({ vault, audit, sandbox, proxy, store }: SystemStatus): Part[] 
       word: healthWord[audit.health],
       notes: [`${audit.seq.toLocaleString()} entries in the chain`],
     },
-    { name: 'Sandbox', health: sandboxHealth, word: sandboxWord, notes: sandbox.reasons },
+    {
+      name: 'Sandbox',
+      health: sandboxHealth,
+      word: sandboxWord,
+      notes: [...(sandbox.driver ? [`By ${sandbox.driver}`] : []), ...sandbox.reasons],
+    },
     { name: 'Egress proxy', health: proxy.health, word: healthWord[proxy.health], notes: [] },
     {
       name: 'Store',

@@ -51,7 +51,7 @@ async function allChecks(needs: Needs, options: DoctorOptions, dataDir: string):
     checkDataFolder(dataDir),
     checkDisk(dataDir),
     checkProgram('git', ['--version'], 'The git history will not be scanned. Install git'),
-    checkIsolation(),
+    checkIsolation(needs.env['KEYWARD_SANDBOX']),
     dateOf(address),
     serverChecks(needs, options),
   ])
@@ -111,7 +111,10 @@ function statusChecks({ version, vault, store, audit, sandbox, proxy }: SystemSt
     {
       name: 'isolation',
       state: sandbox.level === 'full' ? 'ok' : 'warn',
-      detail: [`level ${sandbox.level} on the server`, ...sandbox.reasons].join('; '),
+      detail: [
+        `level ${sandbox.level} on the server${sandbox.driver ? ` by ${sandbox.driver}` : ''}`,
+        ...sandbox.reasons,
+      ].join('; '),
     },
   ]
 }

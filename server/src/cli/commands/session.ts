@@ -137,6 +137,9 @@ export function statusCommand(needs: Needs): Command {
   })
 }
 
+const sandboxState = ({ level, driver }: SystemStatus['sandbox']): string =>
+  driver === undefined ? level : `${level} (${driver})`
+
 function statusFacts(address: string, status: SystemStatus, session: SessionView): [string, string][] {
   const { vault, store, audit, sandbox, proxy, counts } = status
   return [
@@ -145,7 +148,7 @@ function statusFacts(address: string, status: SystemStatus, session: SessionView
     ['Vault', `${vaultState(vault)}, ${vault.seal} seal`],
     ['Store', `${store.dialect}, ${store.health}`],
     ['Audit', `${audit.health}, ${audit.seq} entries`],
-    ['Sandbox', [sandbox.level, ...sandbox.reasons].join('; ')],
+    ['Sandbox', [sandboxState(sandbox), ...sandbox.reasons].join('; ')],
     ['Proxy', proxy.health],
     ['Findings', `${counts.openFindings} open, ${counts.importedFindings} imported`],
     ['Work', `${counts.activeRuns} active runs, ${counts.pendingApprovals} approvals waiting`],

@@ -1,10 +1,12 @@
 // A server that is about to be killed: it starts one long sandbox and says so.
 import { systemClock } from '../../../src/core/index.ts'
-import { createBubblewrapDriver } from '../../../src/sandbox/index.ts'
+import { createSandboxDriver, sandboxKindOf } from '../../../src/sandbox/index.ts'
 import { testId, testLimits } from './attacker.ts'
 
-const [stateDir = '', mark = ''] = process.argv.slice(2)
-const driver = createBubblewrapDriver({
+const [stateDir = '', mark = '', kind] = process.argv.slice(2)
+const driver = createSandboxDriver({
+  kind: sandboxKindOf(kind),
+  env: process.env,
   clock: systemClock,
   random: Math.random,
   stateDir,
