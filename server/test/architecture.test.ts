@@ -254,6 +254,12 @@ describe('what is kept in few places', () => {
     assert.deepEqual(drivers, ['vault/engines/database/postgres/sessions.ts'])
   })
 
+  test('OPS-1: nobody imports node:http, which loads much that nobody needs', () => {
+    const importing = /import (?!type\b)(?:(?!\bfrom\b)[^;])* from 'node:http'/
+    assert.match(`import { request } from 'node:http'`, importing)
+    assert.deepEqual(holding(importing), [], 'STYLE.md says what to write')
+  })
+
   test('OPS-4: the environment is read where the process begins, and by name where programs are looked up', () => {
     assert.deepEqual(holding(/process\.env/), [
       'bin.ts',

@@ -1,7 +1,9 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { createServer, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+
+const { createServer } = process.getBuiltinModule('node:http')
 
 export type LocalProxy = {
   /** `http://user:password@127.0.0.1:port`, for HTTPS_PROXY. */

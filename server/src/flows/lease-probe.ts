@@ -1,10 +1,12 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import type { Proof } from '@keyward/contract'
 import { reasonOf } from '../core/index.ts'
 import { type Probe, type ProbedLease, unanswered } from '../lend/index.ts'
 import type { Proxy as EgressProxy } from '../proxy/index.ts'
+
+const { request: httpRequest } = process.getBuiltinModule('node:http')
+const { connect: connectTls } = process.getBuiltinModule('node:tls')
 
 type Needs = { proxy: Pick<EgressProxy, 'open' | 'close'> }
 type Way = { readonly socketPath: string; readonly caPem: string }

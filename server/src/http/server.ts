@@ -1,10 +1,4 @@
-import http, {
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
-import https from 'node:https'
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type AddressInfo, isIP } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/index.ts'
@@ -19,6 +13,9 @@ import type { Route } from './route.ts'
 import { refuseForeignHost, refuseForeignPage, securityHeaders } from './security-headers.ts'
 import { mountStreams } from './streams.ts'
 import { createVaultFront } from './vault/index.ts'
+
+const http = process.getBuiltinModule('node:http')
+const https = process.getBuiltinModule('node:https')
 
 export type HttpServer = {
   /** `http://127.0.0.1:8200`. */

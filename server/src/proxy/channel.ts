@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
 import type { Authority } from './destination.ts'
@@ -14,6 +14,8 @@ import { createAdmit, terminate } from './tunnel.ts'
 import { createUnderway } from './underway.ts'
 import { asksForWebSocket } from './websocket-handshake.ts'
 import { createAuthority } from './x509.ts'
+
+const http = process.getBuiltinModule('node:http')
 
 /** The way out of one sandbox: a Unix socket that only this sandbox has, and everything that happens behind it. */
 export type Channel = {
@@ -86,7 +88,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   }
   const underway = createUnderway(now)
   const tunnels = new WeakMap<Duplex, Tunnel>()
-  const inner = createServer({ ...options, shouldUpgradeCallback: asksForWebSocket })
+  const inner = http.createServer({ ...options, shouldUpgradeCallback: asksForWebSocket })
   serveInside(inner, {
     tunnels,
     report,
@@ -119,7 +121,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     })
   }
 
-  const outer = createServer(options)
+  const outer = http.createServer(options)
   outer.maxConnections = limits.connections
   const sockets = serveOutside(outer, { report, connect })
   const disconnect = (): void => {
@@ -176,7 +178,7 @@ function serveInside(server: Server, { tunnels, report, forward }: Inside): void
   server.on('checkContinue', (request, response) => serve(request, response, { expectsContinue: true }))
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
-    const response = new ServerResponse(request)
+    const response = new http.ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(request.socket)
     response.once('finish', () => request.socket.destroySoon())

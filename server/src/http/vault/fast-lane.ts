@@ -1,8 +1,10 @@
-import { type Server, STATUS_CODES } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../core/index.ts'
 import { type Answered, type Asked, binaryFieldOf, bodyFrom, headersFor } from './dialect.ts'
 import { type HeadFields, parseFields, parseRequestLine } from './request-head.ts'
+
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 export type FastLane = {
   /** Takes a connection that has said nothing yet. */

@@ -1,12 +1,13 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
 import type { Clock, Log } from '../../core/index.ts'
 import type { Vault } from '../../vault/index.ts'
 import { acceptList } from './accept-list.ts'
 import { createDialect } from './dialect.ts'
 import { createFastLane } from './fast-lane.ts'
 import { createVaultHandler } from './vault-handler.ts'
+
+const { Server: TlsServer } = process.getBuiltinModule('node:tls')
 
 type Needs = {
   vault: Pick<Vault, 'handle' | 'admits'>

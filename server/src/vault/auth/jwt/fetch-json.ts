@@ -1,6 +1,8 @@
-import { type RequestOptions, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import type { RequestOptions } from 'node:http'
 import { AppError, type Secret } from '../../../core/index.ts'
+
+const { request: requestHttp } = process.getBuiltinModule('node:http')
+const { request: requestHttps } = process.getBuiltinModule('node:https')
 
 /** An address of an identity provider, and the authorities that vouch for it instead of the usual ones. */
 export type Endpoint = { readonly url: string; readonly caPem: string }
