@@ -22,7 +22,8 @@ const wide =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff01-\uff60]/u
 const emoji = /\p{Emoji_Presentation}/u
 const mark = /^\p{M}/u
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+/** Made when it is needed: the first one loads tables for 8 ms. */
+const graphemesOf = (text: string) => new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)
 
 const columnsOfGrapheme = (grapheme: string): number => {
   if (mark.test(grapheme)) return 0
@@ -33,8 +34,7 @@ const columnsOfGrapheme = (grapheme: string): number => {
 export function columnsOf(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length
   let columns = 0
-  for (const { segment } of graphemes.segment(stripVTControlCharacters(text)))
-    columns += columnsOfGrapheme(segment)
+  for (const { segment } of graphemesOf(stripVTControlCharacters(text))) columns += columnsOfGrapheme(segment)
   return columns
 }
 
@@ -43,7 +43,7 @@ export function shorten(text: string, columns: number): string {
   if (columnsOf(text) <= columns) return text
   let kept = ''
   let used = 1
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemesOf(text)) {
     used += columnsOfGrapheme(segment)
     if (used > columns) break
     kept += segment
