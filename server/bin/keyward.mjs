@@ -14,6 +14,7 @@ if (Number(process.versions.node.split('.')[0]) >= oldestMajor) await startHere(
 else startOnBundledNode()
 
 async function startHere() {
+  if (process.argv[2] === 'server') limitHeaps()
   // Not Node's own default below the shared /tmp: what lies in the cache is run.
   const named = process.env['XDG_CACHE_HOME']
   const cache = named && isAbsolute(named) ? named : join(homedir(), '.cache')
@@ -21,6 +22,17 @@ async function startHere() {
   // The published package has no source; the repository may have a compiled copy, which is older.
   const source = new URL('../src/bin.ts', import.meta.url)
   await import((existsSync(source) ? source : new URL('../dist/bin.js', import.meta.url)).href)
+}
+
+/**
+ * glibc gives threads heaps of their own, up to eight for each processor, and hardly ever gives any of that back to the system: with two, a
+ * server under load is smaller by 20 MB. It asks once, when a program begins; so this one begins anew, in the same process.
+ */
+function limitHeaps() {
+  const { env, execPath } = process
+  if (process.platform !== 'linux' || env['MALLOC_ARENA_MAX'] !== undefined || process.connected) return
+  const args = [execPath, ...process.execArgv, ...process.argv.slice(1)]
+  process.execve(execPath, args, { ...env, MALLOC_ARENA_MAX: '2' })
 }
 
 function startOnBundledNode() {

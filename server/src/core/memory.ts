@@ -20,10 +20,10 @@ export async function releaseMemory(): Promise<void> {
 /** Both halves together. */
 const youngGenerationBytes = 8 * 1024 * 1024
 /**
- * By so much the older part grows before it is collected: what V8 chooses by itself when there is time, and a fifth of what it chooses when
- * there is none. Less would stop the process for milliseconds more often than once in a hundred requests.
+ * By so much the older part grows before it is collected: an eighth of what V8 chooses when there is no time. Much less would stop the process
+ * for milliseconds more often than once in a hundred requests.
  */
-const growingPercent = 60
+const growingPercent = 40
 
 /**
  * Holds the part of the heap where new objects lie at 8 MB, once it has grown so far. V8 lets it grow to four times that as soon as there

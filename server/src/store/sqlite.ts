@@ -19,8 +19,6 @@ const longestLogPages = 8000
 const emergencyPages = 32_000
 /** How often one looks, in commits. */
 const commitsPerLook = 32
-/** Rows are found by keyed digests, which lie anywhere in the file. Memory is taken only as it fills. */
-const cacheKilobytes = 8 * 1024
 
 /**
  * SQLite in WAL mode. The connection commits with `synchronous = normal`, which leaves the log unsynced; `write` then syncs the
@@ -132,7 +130,6 @@ function open(file: string): { writer: DatabaseSync; reader: DatabaseSync; logFd
     writer.exec('pragma synchronous = normal')
     writer.exec(`pragma wal_autocheckpoint = ${emergencyPages}`)
     writer.exec('pragma foreign_keys = on')
-    writer.exec(`pragma cache_size = -${cacheKilobytes}`)
     writer.exec('create table if not exists store_probe (written integer not null)')
     writer.exec('insert into store_probe select 0 where not exists (select 1 from store_probe)')
     if (statSync(file).size <= largestCheckedAtStartBytes) checkPages(writer, file)
