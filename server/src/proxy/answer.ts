@@ -67,4 +67,10 @@ export function refusePlainly(socket: Duplex, status: number, text: string): voi
     'Connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  // Whoever does not read it, nor hang up, would keep its place for ever.
+  const leave = setTimeout(() => socket.destroy(), lingerMilliseconds)
+  socket.once('close', () => clearTimeout(leave))
 }
+
+/** Long enough for the last words to be read; closing at once could take them back. */
+const lingerMilliseconds = 2000

@@ -83,6 +83,8 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     insecureHTTPParser: false,
     requireHostHeader: true,
     headersTimeout: limits.handshakeSeconds * 1000,
+    // How often that is looked at: Node's own half a minute would let slow heads hold every place for as long.
+    connectionsCheckingInterval: limits.handshakeSeconds * 500,
     requestTimeout: 0,
     keepAliveTimeout: limits.idleSeconds * 1000,
   }

@@ -68,6 +68,8 @@ export type TestGate = Gate & {
   >
   readonly denied: Set<string>
   readonly names: Map<string, string[]>
+  /** Instead of `names`. */
+  resolveName?: (host: string) => Promise<string[]>
   failing: boolean
 }
 
@@ -138,7 +140,7 @@ export async function openProxy(
     limits,
     lookup: async (host) => {
       gate.lookups.push(host)
-      return gate.names.get(host) ?? []
+      return gate.resolveName ? gate.resolveName(host) : (gate.names.get(host) ?? [])
     },
   })
   cleanUp(t, async () => {
