@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { systemPrincipal } from '../src/core/index.ts'
 import { mayBeMissing } from './support/needed.ts'
 import { postgresBinaries } from './support/postgres.ts'
+import { hasRedis, startRedis } from './support/redis.ts'
 import { startRelayPostgres } from './support/relay-postgres.ts'
 import { openTaskWorld } from './support/task-world.ts'
 
@@ -143,4 +144,26 @@ test('LEND-2: a role that is made for a lease is dropped at its end', { skip }, 
   await world.end()
   assert.deepEqual(await made(), [])
   assert.match(JSON.stringify(await world.entries('lease.receipt')), /its role was dropped at the database/)
+})
+
+test('LEND-2: redis-cli in a sandbox signs in with a placeholder', {
+  skip: !hasRedis() && 'no Redis',
+}, async (t) => {
+  const world = await openTaskWorld(t)
+  if (world.skip) return t.skip(mayBeMissing(world.skip))
+  const { port, username, password } = await startRedis(t)
+  const said = await world.run({
+    secretPath: await world.keep('cache', { username, password }),
+    destinations: [{ host: 'cache.example.test', port: 6379 }],
+    injection: { kind: 'redis', tls: 'none', usernameField: 'username' },
+    route: { address: `127.0.0.1:${port}`, caPem: '' },
+    command: [
+      'sh',
+      '-c',
+      'redis-cli ACL WHOAMI; redis-cli -u "$REDIS_URL" SET order 17; redis-cli CONFIG GET "*"; env',
+    ],
+  })
+  assert.match(said, new RegExp(`^${username}\nOK\nNOPERM Keyward: CONFIG is not lent`))
+  assert.ok(!said.includes(password))
+  await world.end()
 })

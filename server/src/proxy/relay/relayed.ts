@@ -7,7 +7,7 @@ import type { Patterns } from '../redact.ts'
 import type { Route } from '../route.ts'
 import { count, newTally, overBudget, type Tally } from '../tally.ts'
 import type { Underway } from '../underway.ts'
-import { maskerOf } from './mask.ts'
+import { type Masker, maskerOf } from './mask.ts'
 import { refused, verdictIn } from './refused.ts'
 
 export type RelayNeeds = {
@@ -105,25 +105,35 @@ type Pipes = {
   readonly patterns: Patterns
   /** Of what the server sends: how many of the last bytes belong to a message that has not ended. */
   readonly follow: (chunk: Buffer) => number
-  /** What the client's side has to pass besides; it may refuse. */
+  /** What the client's side has to pass before; it may refuse. */
   readonly outward: Transform
 }
 
 /** Passes everything on, counted, until one side ends; placeholders stop it, and known values are covered. */
 export function passOn({ relayed, upstream, patterns, follow, outward }: Pipes): Promise<void> {
-  const { client, tally } = relayed
-  const masker = maskerOf(patterns, () => {
+  const masker = maskerFor(relayed, patterns)
+  const inward = step((chunk) => masker.push(chunk, follow(chunk)))
+  return passThrough({ relayed, upstream, outward, inward })
+}
+
+export const maskerFor = ({ tally }: Relayed, patterns: Patterns): Masker =>
+  maskerOf(patterns, () => {
     tally.redactions++
   })
+
+type Ways = Pick<Pipes, 'relayed' | 'upstream' | 'outward'> & { readonly inward: Transform }
+
+/** The same with an answer's way of the protocol's own. */
+export function passThrough({ relayed, upstream, outward, inward }: Ways): Promise<void> {
+  const { client, tally } = relayed
   const watch = placeholderWatch(() => {
     tally.outcome = 'misused'
     tally.reason ??= 'A placeholder was sent to the server itself; it is the password of the login alone.'
   })
-  const mask = step((chunk) => masker.push(chunk, follow(chunk)))
   return joined(
     relayed,
-    [client, watch, outward, metered(tally, 'bytesOut'), upstream],
-    [upstream, metered(tally, 'bytesIn'), mask, client],
+    [client, outward, watch, metered(tally, 'bytesOut'), upstream],
+    [upstream, metered(tally, 'bytesIn'), inward, client],
   )
 }
 
