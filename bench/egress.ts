@@ -17,7 +17,7 @@ import { circumstances, print, rounded } from './support/figures.ts'
 import { mitmproxyVersion, startMitmproxy } from './support/mitmproxy.ts'
 import { openWorkbench, processorSeconds } from './support/servers.ts'
 
-const [requests = 10_000, connections = 16, megabytes = 1024] = process.argv.slice(2).map(Number)
+const [most = 10_000, connections = 16, megabytes = 1024] = process.argv.slice(2).map(Number)
 const host = 'api.example.test'
 const value = `test-value-${Date.now()}`
 const plain = 'words of an answer, '
@@ -41,12 +41,21 @@ type Case = {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+type Figures = {
+  readonly requestsPerSecond: number
+  readonly p50Milliseconds: number
+  readonly processorMicroseconds: Readonly<Record<string, number | undefined>>
+}
+/** By the name of the case. */
+type Measured = Readonly<Record<string, Figures>>
+
 /** The rate, the time of one alone, and the processor time a request takes of each process that takes part. */
 async function measure(
   way: Way,
   { path, wanted, headers = {} }: Case,
   pids: Readonly<Record<string, number>>,
-) {
+  requests = most,
+): Promise<Figures> {
   const load = { kind: 'requests', way, path, headers, wanted, connections } as const
   const spentOf = (): number[] => Object.values(pids).map(processorSeconds)
   await runLoad({ ...load, alone: 0, requests: Math.min(2000, requests) })
@@ -90,9 +99,9 @@ function casesWith(placeholder: string): Record<string, Case> {
   }
 }
 
-const measureKeyward = (behind: Behind) =>
+const measureKeyward = (behind: Behind): Promise<Measured> =>
   withKeyward(behind, async (open, pid) => {
-    const measured: Record<string, unknown> = {}
+    const measured: Record<string, Figures> = {}
     for (const [name, one] of Object.entries(casesWith(behind.placeholder)))
       measured[name] = await measure(await open(name.replaceAll(' ', '-')), one, {
         proxy: pid(),
@@ -101,21 +110,28 @@ const measureKeyward = (behind: Behind) =>
     return measured
   })
 
-async function measureMitmproxy(placeholder: string): Promise<unknown> {
-  const version = mitmproxyVersion()
-  if (version === undefined) return 'mitmdump is not on the path: PyPI has it as mitmproxy'
-  const caPem = authority.certificatePem
-  const {
-    port,
-    pid,
-    caPem: ca,
-  } = await startMitmproxy(bench, { host, ...destination, caPem, placeholder, value })
-  const way: Way = { host, ca, at: { port }, isProxy: true }
-  const measured: Record<string, unknown> = { version }
+/** Fewer requests, because each takes so much longer. */
+async function measureMitmproxy(placeholder: string): Promise<Measured> {
+  const job = { host, ...destination, caPem: authority.certificatePem, placeholder, value }
+  const { port, pid, caPem } = await startMitmproxy(bench, job)
+  const way: Way = { host, ca: caPem, at: { port }, isProxy: true }
+  const measured: Record<string, Figures> = {}
   for (const [name, one] of Object.entries(casesWith(placeholder)))
-    measured[name] = await measure(way, one, { proxy: pid })
+    measured[name] = await measure(way, one, { proxy: pid }, Math.ceil(most / 5))
   return measured
 }
+
+/** What the way through costs beside the direct one, and how many times the rate of mitmproxy it has. */
+const beside = (direct: Figures, mitmproxy: Measured | undefined, measured: Measured) =>
+  Object.fromEntries(
+    Object.entries(measured).map(([name, figures]) => {
+      const theirs = mitmproxy?.[name]?.requestsPerSecond
+      const addedMilliseconds = rounded(figures.p50Milliseconds - direct.p50Milliseconds, 3)
+      const timesMitmproxy =
+        theirs === undefined ? {} : { timesMitmproxy: rounded(figures.requestsPerSecond / theirs, 1) }
+      return [name, { ...figures, addedMilliseconds, ...timesMitmproxy }]
+    }),
+  )
 
 const residentMegabytes = (pid: number): number =>
   rounded(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024)
@@ -129,8 +145,7 @@ const measureTransfer = (kind: 'download' | 'upload', behind: Behind) =>
     await runLoad({ ...lent, alone: 0, requests: 200, connections: 1 })
     const memory = [residentMegabytes(pid())]
     const watch = setInterval(() => memory.push(residentMegabytes(pid())), 50)
-    const { seconds } = await runTransfer({ kind, way, headers, bytes })
-    clearInterval(watch)
+    const { seconds } = await runTransfer({ kind, way, headers, bytes }).finally(() => clearInterval(watch))
     return {
       megabytes,
       megabytesPerSecond: rounded(megabytes / seconds),
@@ -141,14 +156,22 @@ const measureTransfer = (kind: 'download' | 'upload', behind: Behind) =>
 const alone = nothingBehind(value)
 const whole = await everythingBehind(host, value, bench.folder)
 try {
+  const begun = circumstances()
+  const straight = await measure(direct, { path: '/', wanted: plain }, {})
+  const proxyAlone = await measureKeyward(alone)
+  const asServed = await measureKeyward(whole)
+  const version = mitmproxyVersion()
+  const mitmproxy = version === undefined ? undefined : await measureMitmproxy(alone.placeholder)
   print({
-    ...circumstances(),
-    requests,
+    ...begun,
+    requests: most,
     connections,
-    direct: await measure(direct, { path: '/', wanted: plain }, {}),
-    'Keyward, nothing behind the proxy': await measureKeyward(alone),
-    'Keyward with policy, leases and audit on disk': await measureKeyward(whole),
-    mitmproxy: await measureMitmproxy(alone.placeholder),
+    direct: straight,
+    'Keyward, nothing behind the proxy': beside(straight, mitmproxy, proxyAlone),
+    'Keyward with policy, leases and audit on disk': beside(straight, mitmproxy, asServed),
+    mitmproxy: mitmproxy
+      ? { version, ...beside(straight, undefined, mitmproxy) }
+      : 'mitmdump is not on the path: PyPI has it as mitmproxy',
     download: await measureTransfer('download', alone),
     upload: await measureTransfer('upload', alone),
     loadAtTheEnd: circumstances().load,

@@ -45,12 +45,14 @@ export const runTransfer = (transfer: Transfer): Promise<Transferred> =>
   inProcess(transfer) as Promise<Transferred>
 
 /** By standard input, because it may hold what passes for a secret. */
-function inProcess(job: Load | Transfer): Promise<unknown> {
+async function inProcess(job: Load | Transfer): Promise<unknown> {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   child.stdin.end(JSON.stringify(job))
-  return text(child.stdout).then((answer) => JSON.parse(answer))
+  const answer = await text(child.stdout)
+  if (answer === '') throw new Error('the client of the benchmark failed; what it met stands above')
+  return JSON.parse(answer)
 }
 
 /** The connection to whom the client speaks first, with the tunnel through it when that is a proxy. */

@@ -23,7 +23,8 @@ export type Limits = {
 
 export const defaultLimits: Limits = {
   headerBytes: 32 * 1024,
-  requestBodyBytes: 256 * 1024 * 1024,
+  // What object stores take at once; it passes through, and is never held.
+  requestBodyBytes: 5 * 1024 ** 3,
   exchangeBodyBytes: 64 * 1024,
   signedBodyBytes: 2 * 1024 * 1024,
   connections: 128,

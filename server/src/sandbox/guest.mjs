@@ -112,7 +112,7 @@ async function unpackFile(reader, path, { size, executable }) {
 }
 
 function relay({ port, socketPath }) {
-  const server = createServer({ allowHalfOpen: true }, (inner) => {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (inner) => {
     const outer = createConnection({ path: socketPath, allowHalfOpen: true })
     inner.on('error', () => outer.destroy())
     outer.on('error', () => inner.destroy())
