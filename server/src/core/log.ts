@@ -1,4 +1,5 @@
-import { pino } from 'pino'
+import { createRequire } from 'node:module'
+import type * as Pino from 'pino'
 
 export type Log = {
   info(fields: Record<string, unknown>, message: string): void
@@ -6,8 +7,9 @@ export type Log = {
   error(fields: Record<string, unknown>, message: string): void
 }
 
-/** JSON lines on standard error, so that standard output stays for results. */
+/** JSON lines on standard error, so that standard output stays for results. What never logs, such as a thread or most commands, loads nothing. */
 export function createLog(level: 'info' | 'warn' | 'error' | 'silent'): Log {
+  const { pino }: typeof Pino = createRequire(import.meta.url)('pino')
   return pino(
     {
       level,
