@@ -40,7 +40,9 @@ export function relay(answered: Answered): Refusal | undefined {
   tally.redactions += redactions
   response.sendDate = false
   sendTogether(response)
-  response.writeHead(status, redactText(patterns, answer.statusMessage ?? '', 'latin1'), headers)
+  const words = answer.statusMessage ?? ''
+  const saysValue = patterns.mayStandIn([words])
+  response.writeHead(status, saysValue ? redactText(patterns, words, 'latin1') : words, headers)
   response.flushHeaders()
   const fixedLength = lengthKept && valuesOf(headers, 'content-length').length > 0
   pour(answered, { decoders, fixedLength })

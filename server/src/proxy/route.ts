@@ -74,13 +74,15 @@ export function pinned(addresses: readonly string[]): LookupFunction {
 /** What upstream certificates are checked against. Made once for each set: reading the well-known roots takes a while. */
 export type Trust = (extra: readonly string[]) => { secureContext?: SecureContext }
 
+const contextFor = (extra: readonly string[]): SecureContext =>
+  createSecureContext({ ca: [...getCACertificates('default'), ...extra], minVersion: 'TLSv1.2' })
+
 export function createTrust(): Trust {
   const known = new Map<string, SecureContext>()
   return (extra) => {
     if (extra.length === 0) return {}
     const key = extra.join('\n')
-    const ca = [...getCACertificates('default'), ...extra]
-    const secureContext = known.get(key) ?? createSecureContext({ ca, minVersion: 'TLSv1.2' })
+    const secureContext = known.get(key) ?? contextFor(extra)
     known.set(key, secureContext)
     return { secureContext }
   }
@@ -113,5 +115,7 @@ export async function findRoute(
     autoSelectFamily: true,
     ALPNProtocols: ['http/1.1'],
   })
+  // All of its connections lead to the same place in the same way, so that none needs to be told from another.
+  agent.getName = () => host
   return { authority, rules, agent, target, tls }
 }
