@@ -59,6 +59,11 @@ export const leaseView = z.object({
   endReason: z.string().nullable(),
   /** Null while it is in force, and for leases that ended before receipts were kept. */
   receipt: receipt.nullable(),
+  /** The lease that this one is a part of, and how many there are above it. */
+  parentId: z.string().nullable(),
+  depth: z.int(),
+  /** Whether its agent may pass parts of it on. */
+  delegable: z.boolean(),
 })
 export type LeaseView = z.output<typeof leaseView>
 
@@ -133,6 +138,26 @@ export const leasesApi = {
     },
     result: z.object({ lease: leaseView, placeholder: z.string() }),
     fails: ['secret.not_found', 'agent.inactive'],
+  }),
+  delegate: operation({
+    name: 'leases.delegate',
+    method: 'POST',
+    path: '/leases/{leaseId}/delegate',
+    summary: 'As the agent that holds a lease, pass a part of it on to another agent; it ends with the whole',
+    params: { leaseId: z.string() },
+    body: {
+      /** Name or id. */
+      agent: z.string().min(1).max(100),
+      purpose: z.string().trim().min(3).max(500),
+      /** Those of the lease when absent; never more. */
+      destinations: z.array(destination).min(1).max(20).optional(),
+      injection: injection.optional(),
+      budget: budget.optional(),
+      ttlSeconds: z.int().min(1).max(3600).default(300),
+      delegable: z.boolean().default(false),
+    },
+    result: z.object({ lease: leaseView, placeholder: z.string() }),
+    fails: ['lease.not_found', 'lease.ended', 'lease.too_wide', 'agent.not_found', 'agent.inactive'],
   }),
   revoke: operation({
     name: 'leases.revoke',

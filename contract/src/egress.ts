@@ -20,6 +20,8 @@ export const grantView = z.object({
   leasesLeft: z.int().nullable(),
   runId: z.string().nullable(),
   taskId: z.string().nullable(),
+  /** Whether the agent may pass parts of its leases on. */
+  delegable: z.boolean(),
   madeBy: z.string(),
   reason: z.string(),
   state: z.enum(['live', 'used_up', 'expired', 'ended']),
@@ -47,6 +49,7 @@ export const grantsApi = {
       budget: budget.optional(),
       maxTtlSeconds: z.int().min(1).max(3600).default(300),
       maxLeases: z.int().min(1).max(1_000_000).optional(),
+      delegable: z.boolean().default(false),
       expiresInSeconds: z.int().min(60).max(31_622_400).default(86_400),
       reason,
     },

@@ -63,6 +63,7 @@ export const codes = {
   'ask.closed': { status: 409, message: 'The question for a secret is open no more' },
   'ask.too_many': { status: 429, message: 'Too many questions for secrets of this agent are open' },
   'lease.not_found': { status: 404, message: 'There is no such lease' },
+  'lease.too_wide': { status: 403, message: 'The part would be more than the lease' },
   'lease.ended': { status: 410, message: 'The lease is revoked, expired or used up' },
   'lease.quota_exceeded': { status: 429, message: 'The role has as many leases as it may have' },
   'lease.end_failed': { status: 400, message: 'The lease could not be ended; it is tried again by itself' },

@@ -96,6 +96,7 @@ export const eventNames = [
   'backup.restored',
   'lease.receipt',
   'lease.unproved',
+  'lease.delegated',
   'ask.opened',
   'ask.answered',
   'ask.denied',

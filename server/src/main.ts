@@ -225,7 +225,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...runRoutes({ flows, workflow, taskOutput, sandbox, audit }),
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend }),
-      ...leaseRoutes({ store, lend }),
+      ...leaseRoutes({ store, identity, lend }),
       ...egressRoutes({
         store,
         clock: systemClock,

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { api, type LeaseView } from '@keyward/contract'
 import { eventually } from './support/eventually.ts'
 import { newPaymentsKey } from './support/leaky-project.ts'
-import { type RunningServer, scratchFolder, startServer } from './support/server.ts'
+import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'
 
 const secretPath = 'secret/shop/stripe'
 const destinations = [{ host: 'api.example.test', port: 443, methods: ['POST'], pathPrefix: '/v1' }]
@@ -14,10 +14,11 @@ async function lent(server: RunningServer) {
   await server.call(api.secrets.write, { path: secretPath, set: { value: newPaymentsKey() }, cas: 0 })
   const { agent, apiKey } = await server.call(api.agents.register, { name: 'shop-bot' })
   const agentId = agent.id
-  await server.call(api.grants.create, { agentId, secretPath, destinations, reason: 'Refunds' })
+  const grant = { agentId, secretPath, destinations, reason: 'Refunds', delegable: true }
+  await server.call(api.grants.create, grant)
   const asked = { secretPath, purpose: 'Refund order 17', destinations, ttlSeconds: 300 }
   const { lease, placeholder } = await server.call(api.leases.request, asked, apiKey)
-  return { agentId, lease, placeholder }
+  return { agentId, apiKey, lease, placeholder }
 }
 
 const proved = (server: RunningServer, leaseId: string): Promise<LeaseView> =>
@@ -74,4 +75,30 @@ test('LEND-3: a server that is killed before the receipt writes it when it is ba
   const again = await startServer(t, { dataDir, token: server.token })
   const { state } = await proved(again, lease.id)
   assert.equal(state, 'revoked')
+})
+
+test('LEND-4: a lease is passed on by command; what was passed on ends with it, and both ends are shown', async (t) => {
+  const server = await openServer(t)
+  const { lease, apiKey } = await lent(server)
+  const helper = await server.call(api.agents.register, { name: 'helper-bot' })
+  const env = { KEYWARD_TOKEN: apiKey }
+  const pass = ['leases', 'delegate', lease.id, '--agent', 'helper-bot', '--purpose', 'Look it up']
+  const wide = await server.keyward([...pass, '--to', 'evil.example'], { env })
+  assert.match(wide.stderr, /more than the lease/)
+  const passed = await server.keyward([...pass, '--to', 'POST api.example.test/v1/refunds', '--json'], {
+    env,
+  })
+  assert.equal(passed.code, 0, passed.stderr)
+  const part = JSON.parse(passed.stdout)
+  assert.deepEqual([part.lease.parentId, part.lease.agentId], [lease.id, helper.agent.id])
+  const body = { agent: 'shop-bot', purpose: 'Pass it back' }
+  const back = await server.ask('POST', `/api/v1/leases/${part.lease.id}/delegate`, {
+    token: helper.apiKey,
+    body,
+  })
+  assert.equal(codeOf(back), 'policy.denied')
+  await server.call(api.leases.revoke, { leaseId: lease.id, reason: 'Not needed' })
+  await proved(server, lease.id)
+  const ended = await proved(server, part.lease.id)
+  assert.deepEqual([ended.state, ended.endReason], ['revoked', 'the lease that it was a part of is over'])
 })

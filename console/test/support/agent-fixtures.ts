@@ -56,6 +56,9 @@ const lease: LeaseView = {
   endedAt: null,
   endReason: null,
   receipt: null,
+  parentId: null,
+  depth: 0,
+  delegable: true,
 }
 
 const grant: GrantView = {
@@ -70,6 +73,7 @@ const grant: GrantView = {
   leasesLeft: 3,
   runId: null,
   taskId: null,
+  delegable: false,
   madeBy: 'person:per_1',
   reason: 'Refunds of the spring sale',
   state: 'live',

@@ -161,6 +161,9 @@ test('LEND-2: a lease is asked for with its destinations; the placeholder is all
       endedAt: null,
       endReason: null,
       receipt: null,
+      parentId: null,
+      depth: 0,
+      delegable: false,
     },
   }))
   const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })

@@ -73,9 +73,31 @@ function coversOne(given: Destination, wanted: Destination): boolean {
   if (given.host !== wanted.host || given.port !== wanted.port) return false
   const allowed = given.methods
   if (allowed && !wanted.methods?.every((method) => allowed.includes(method))) return false
-  if (given.pathPattern !== undefined && given.pathPattern !== wanted.pathPattern) return false
+  if (given.pathPattern !== undefined && !isNarrower(given.pathPattern, wanted.pathPattern)) return false
   if (given.pathPrefix === undefined) return true
-  return wanted.pathPrefix !== undefined && isBelow(given.pathPrefix, wanted.pathPrefix)
+  const begins = wanted.pathPrefix ?? literalHead(wanted.pathPattern)
+  return begins !== undefined && isBelow(given.pathPrefix, begins)
+}
+
+/** Whether every path like `wanted` is also one like `given`, segment by segment; not, where that is not certain. */
+function isNarrower(given: string, wanted: string | undefined): boolean {
+  if (wanted === undefined) return false
+  const [have, want] = [given.split('/'), wanted.split('/')]
+  const open = have.at(-1) === '**'
+  if (open ? want.length < have.length : want.length !== have.length) return false
+  const fixed = open ? have.slice(0, -1) : have
+  return fixed.every((segment, i) => {
+    const other = want[i] ?? ''
+    return segment === other || (segment === '*' && other !== '' && other !== '**')
+  })
+}
+
+/** The segments before the first star. */
+function literalHead(pattern: string | undefined): string | undefined {
+  const segments = pattern?.split('/') ?? []
+  const star = segments.findIndex((segment) => segment.startsWith('*'))
+  const head = (star === -1 ? segments : segments.slice(0, star)).join('/')
+  return head === '' ? undefined : head
 }
 
 /** Whole segments count: `/v1` holds `/v1` and `/v1/charges`, not `/v1beta`. */

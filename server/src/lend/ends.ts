@@ -7,6 +7,7 @@ import {
   byAgent,
   byDue,
   byId,
+  byParents,
   byTask,
   endLeases,
   type LeaseRow,
@@ -51,10 +52,25 @@ export function createEnds(needs: Needs & { view: (row: LeaseRow) => LeaseView }
       })
       await bus.publish(tx, { type: 'lease.revoked', subject: target })
     }
-    return rows
+    return [...rows, ...(await endParts(tx, rows, by))]
+  }
+
+  /** What was passed on of leases ends with them. */
+  async function endParts(tx: Tx, ended: readonly LeaseRow[], by: Principal): Promise<LeaseRow[]> {
+    if (ended.length === 0) return []
+    return revokeWhere(
+      tx,
+      byParents(ended.map(({ id }) => id)),
+      'the lease that it was a part of is over',
+      by,
+    )
   }
 
   return {
+    endParts: async (tx: Tx, ended: readonly LeaseRow[]): Promise<void> => {
+      await endParts(tx, ended, systemPrincipal('lend'))
+    },
+
     async revoke(tx: Tx, leaseId: string, reason: string, by: Principal): Promise<LeaseView> {
       const [revoked] = await revokeWhere(tx, byId(leaseId), reason, by)
       const row = revoked ?? (await leaseById(tx, leaseId))
@@ -81,6 +97,7 @@ export function createEnds(needs: Needs & { view: (row: LeaseRow) => LeaseView }
           const end = { state: 'expired' as const, at: now, reason: 'its time was over' }
           const rows = await endLeases(tx, byDue(now, batch), end)
           for (const row of rows) await recordExpiry(tx, row, needs)
+          await endParts(tx, rows, systemPrincipal('lend'))
           return rows.length
         })
         expired += count

@@ -56,6 +56,7 @@ const newRow = (grant: NewGrant, now: Date): GrantRow => ({
   leases_left: grant.maxLeases ?? null,
   run_id: grant.runId ?? null,
   task_id: grant.taskId ?? null,
+  delegable: grant.delegable ? 1 : 0,
   made_by: actorOf(grant.by),
   reason: grant.reason,
   created_at: now.getTime(),
@@ -76,6 +77,7 @@ export const grantView = (row: GrantRow, now: Date): GrantView => ({
   leasesLeft: row.leases_left,
   runId: row.run_id,
   taskId: row.task_id,
+  delegable: row.delegable === 1,
   madeBy: row.made_by,
   reason: row.reason,
   state: stateOf(row, now.getTime()),
@@ -102,6 +104,7 @@ const detailOf = (row: GrantRow) => ({
   budget: row.budget === null ? null : (JSON.parse(row.budget) as Json),
   maxTtlSeconds: row.max_ttl_seconds,
   maxLeases: row.leases_left,
+  delegable: row.delegable === 1,
   expiresAt: isoOf(row.expires_at),
   reason: row.reason,
 })

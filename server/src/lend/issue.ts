@@ -159,6 +159,9 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       receipt: null,
       probe_attempts: null,
       probe_due_at: null,
+      parent_id: null,
+      ancestors: null,
+      delegable: grant?.delegable ?? null,
     }
     return { row, placeholder: prefixOf(injectionOf(row)) + placeholder }
   }
@@ -200,7 +203,7 @@ const endless = Number.POSITIVE_INFINITY
 const limit = (left: number): number | null => (left === endless ? null : left)
 
 /** As what takes it expects it: an access key id of AWS has 20 characters of its own alphabet, 60 bits of them random. */
-function newPlaceholder(how: Injection | undefined): string {
+export function newPlaceholder(how: Injection | undefined): string {
   if (how?.kind !== 'aws') return randomToken('kwp_', 32).reveal()
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
   return `AKIAKEYW${Array.from(randomBytes(12), (byte) => alphabet[byte % 32]).join('')}`

@@ -56,6 +56,16 @@ export const lendMigrations: readonly Migration[] = [
     ],
   },
   askMigration,
+  {
+    id: '0055-delegation',
+    up: ({ int8 }) => [
+      `alter table lend_grants add column delegable ${int8}`,
+      `alter table leases add column delegable ${int8}`,
+      'alter table leases add column parent_id text',
+      'alter table leases add column ancestors text',
+      'create index leases_parent on leases (parent_id) where parent_id is not null',
+    ],
+  },
 ]
 
 export type LeaseRow = {
@@ -89,6 +99,11 @@ export type LeaseRow = {
   probe_attempts: number | null
   /** When its end is to be shown, next; null when it has been, and before the end. */
   probe_due_at: number | null
+  /** The lease that this one is a part of, and those which that one is a part of, nearest first, as JSON. */
+  parent_id: string | null
+  ancestors: string | null
+  /** 1: a part of it may be passed on. */
+  delegable: number | null
 }
 
 export type GrantRow = {
@@ -103,6 +118,8 @@ export type GrantRow = {
   leases_left: number | null
   run_id: string | null
   task_id: string | null
+  /** 1: leases of it may be passed on. */
+  delegable: number | null
   made_by: string
   reason: string
   created_at: number
@@ -120,15 +137,18 @@ export const injectionOf = ({ injection }: { injection: string | null }): Inject
 export const budgetOf = ({ budget }: { budget: string | null }): Budget =>
   budget === null ? {} : (JSON.parse(budget) as Budget)
 
+export const ancestorsOf = ({ ancestors }: { ancestors: string | null }): string[] =>
+  ancestors === null ? [] : (JSON.parse(ancestors) as string[])
+
 // ── Grants ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const grantColumns = sql`id, agent_id, secret_path, field, destinations, injection, budget, max_ttl_seconds, leases_left, run_id, task_id,
-  made_by, reason, created_at, expires_at, ended_at, end_reason`
+  delegable, made_by, reason, created_at, expires_at, ended_at, end_reason`
 
 export async function insertGrant(tx: Tx, row: GrantRow): Promise<void> {
   await tx.run(sql`insert into lend_grants (${grantColumns}) values (${row.id}, ${row.agent_id}, ${row.secret_path},
     ${row.field}, ${row.destinations}, ${row.injection}, ${row.budget}, ${row.max_ttl_seconds}, ${row.leases_left}, ${row.run_id}, ${row.task_id},
-    ${row.made_by}, ${row.reason}, ${row.created_at}, ${row.expires_at}, ${row.ended_at}, ${row.end_reason})`)
+    ${row.delegable}, ${row.made_by}, ${row.reason}, ${row.created_at}, ${row.expires_at}, ${row.ended_at}, ${row.end_reason})`)
 }
 
 /** Live grants of a secret to an agent, newest first. */
@@ -180,18 +200,23 @@ export const endGrants = (tx: Tx, which: Sql, at: number, reason: string): Promi
 
 const leaseColumns = sql`id, placeholder_hash, agent_id, agent_name, run_id, task_id, grant_id, secret_path, field, purpose,
   destinations, injection, state, uses, uses_left, uses_per_minute, minute_at, minute_uses, bytes_left, issued_at, expires_at,
-  last_used_at, ended_at, end_reason, receipt, probe_attempts, probe_due_at`
+  last_used_at, ended_at, end_reason, receipt, probe_attempts, probe_due_at,
+  parent_id, ancestors, delegable`
 
 export async function insertLease(tx: Tx, row: LeaseRow): Promise<void> {
   await tx.run(sql`insert into leases (${leaseColumns}) values (${row.id}, ${row.placeholder_hash}, ${row.agent_id},
     ${row.agent_name}, ${row.run_id}, ${row.task_id}, ${row.grant_id}, ${row.secret_path}, ${row.field}, ${row.purpose},
     ${row.destinations}, ${row.injection}, ${row.state}, ${row.uses}, ${row.uses_left},
     ${row.uses_per_minute}, ${row.minute_at}, ${row.minute_uses}, ${row.bytes_left}, ${row.issued_at}, ${row.expires_at},
-    ${row.last_used_at}, ${row.ended_at}, ${row.end_reason}, ${row.receipt}, ${row.probe_attempts}, ${row.probe_due_at})`)
+    ${row.last_used_at}, ${row.ended_at}, ${row.end_reason}, ${row.receipt}, ${row.probe_attempts}, ${row.probe_due_at},
+    ${row.parent_id}, ${row.ancestors}, ${row.delegable})`)
 }
 
 export const leaseById = (reader: Reader, id: string): Promise<LeaseRow | undefined> =>
   reader.get(sql`select ${leaseColumns} from leases where id = ${id}`)
+
+export const leasesById = (reader: Reader, ids: readonly string[]): Promise<LeaseRow[]> =>
+  reader.all(sql`select ${leaseColumns} from leases where id in (${sqlList(ids)})`)
 
 export const leaseByPlaceholder = (reader: Reader, hash: string): Promise<LeaseRow | undefined> =>
   reader.get(sql`select ${leaseColumns} from leases where placeholder_hash = ${hash}`)
@@ -222,13 +247,15 @@ export async function leftOfTask(
   return { uses: uses === null ? null : Number(uses), bytes: bytes === null ? null : Number(bytes) }
 }
 
-/** Which of these leases count bytes. */
+/** Which of these leases, and of those that they are parts of, count bytes. */
 export async function meteredLeases(reader: Reader, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return []
-  const rows = await reader.all<{ id: string }>(
-    sql`select id from leases where bytes_left is not null and id in (${sqlList(ids)})`,
+  const rows = await reader.all<{ id: string; ancestors: string | null; bytes_left: number | null }>(
+    sql`select id, ancestors, bytes_left from leases where id in (${sqlList(ids)})`,
   )
-  return rows.map(({ id }) => id)
+  const own = rows.filter(({ bytes_left }) => bytes_left !== null).map(({ id }) => id)
+  const above = await meteredLeases(reader, rows.flatMap(ancestorsOf))
+  return [...new Set([...own, ...above])]
 }
 
 export async function spendBytes(tx: Tx, ids: readonly string[], bytes: number): Promise<void> {
@@ -257,6 +284,7 @@ export const endLeases = (
     where state = 'active' and ${which} returning ${leaseColumns}`)
 
 export const byId = (id: string): Sql => sql`id = ${id}`
+export const byParents = (ids: readonly string[]): Sql => sql`parent_id in (${sqlList(ids)})`
 export const byAgent = (agentId: string): Sql => sql`agent_id = ${agentId}`
 export const byTask = (runId: string, taskId: string): Sql => sql`run_id = ${runId} and task_id = ${taskId}`
 /** The oldest `limit` that are past their time. */

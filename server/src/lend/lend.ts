@@ -16,11 +16,13 @@ import type { Reader, Store, Tx } from '../store/index.ts'
 import { createAccounts, isAccount } from './accounts.ts'
 import { type Asks, createAsks } from './asks.ts'
 import type { AwsSigning } from './aws-signing.ts'
+import { createDelegation, type Delegation } from './delegation.ts'
 import { createEnds } from './ends.ts'
 import { createExplain, type EgressQuestion } from './explain.ts'
 import { createGrants, grantView } from './grants.ts'
 import { createIssue } from './issue.ts'
 import {
+  ancestorsOf,
   countActiveLeases,
   destinationsOf,
   type GrantQuery,
@@ -64,6 +66,8 @@ export type NewGrant = {
   readonly runId?: string | undefined
   /** Good for leases of this task only, and ends with it. Give `expiresAt` to a grant without. */
   readonly taskId?: string | undefined
+  /** Whether the agent may pass parts of its leases on to other agents. */
+  readonly delegable?: boolean | undefined
   readonly reason: string
   readonly by: Principal
 }
@@ -140,6 +144,11 @@ export type Lend = {
   issue(tx: Tx, request: LeaseRequest): Promise<IssuedLease>
   /** The same in a transaction of its own, for an agent that asks. */
   request(request: LeaseRequest): Promise<IssuedLease>
+  /**
+   * A part of a lease for another agent. Throws `lease.not_found`, `lease.ended`, `lease.too_wide`, `policy.denied`, `agent.not_found`,
+   * `agent.inactive`.
+   */
+  delegate(delegation: Delegation): Promise<IssuedLease>
   /**
    * The value for one request, or an access token that is lent in its place, after the use is counted and its entry is on disk. Throws `lease.not_found`, `lease.ended`,
    * `agent.inactive`, `egress.denied` for a host or a place of the request that the lease does not name, `policy.denied` for somebody else's lease.
@@ -218,10 +227,10 @@ export function createLend(needs: Needs): Lend {
   const view = (row: LeaseRow): LeaseView => leaseView(row, clock.now())
   const grants = createGrants(needs)
   const { issue, request, settled } = createIssue({ ...needs, view })
-  const ends = createEnds({ ...needs, view })
+  const { endParts, ...ends } = createEnds({ ...needs, view })
   const minting = createMinting(needs)
   const accounts = createAccounts({ ...needs, idle: () => idle() })
-  const { use, idle } = tracked(createUse(needs, minting.tokenFor, accounts))
+  const { use, idle } = tracked(createUse({ ...needs, endParts }, minting.tokenFor, accounts))
   const endTokens = createTokenEnds({ ...needs, forget: minting.forget, idle })
   const receipts = createReceipts({
     ...needs,
@@ -252,6 +261,7 @@ export function createLend(needs: Needs): Lend {
     },
     issue,
     request,
+    delegate: createDelegation({ ...needs, view }),
     use,
     metered: (leaseIds) => meteredLeases(store, leaseIds),
     spend: spendBytes,
@@ -320,5 +330,8 @@ function leaseView(row: LeaseRow, now: Date): LeaseView {
     endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
     endReason: expired ? 'its time was over' : row.end_reason,
     receipt: receiptOf(row),
+    parentId: row.parent_id,
+    depth: ancestorsOf(row).length,
+    delegable: row.delegable === 1,
   }
 }

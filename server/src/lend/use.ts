@@ -4,6 +4,7 @@ import { hashToken, sameHash } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
 import { type AccountKind, type createAccounts, isAccount, loginRefusal } from './accounts.ts'
 import { scopeRefusal, signingWith } from './aws-signing.ts'
+import { leasesAbove, takeChain } from './chain.ts'
 import { placeOf, shortfall } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
 import { useDecision } from './judging.ts'
@@ -16,7 +17,6 @@ import {
   type LeaseRow,
   leaseByPlaceholder,
   minuteMs,
-  takeUse,
 } from './lend-store.ts'
 import type { Minting } from './minting.ts'
 import { misplacement } from './misplacement.ts'
@@ -37,8 +37,13 @@ type Refusal = {
 const misused = (error: AppError): Refusal => ({ error, as: 'lease.misused' })
 const denied = (error: AppError): Refusal => ({ error, as: 'lease.denied' })
 
-export function createUse(needs: Needs, mint: Minting['tokenFor'], accounts: Accounts) {
-  const { store, audit, bus, clock, policy, identity, vault } = needs
+type UseNeeds = Needs & {
+  /** Ends what was passed on of leases that have ended. */
+  endParts(tx: Tx, ended: readonly LeaseRow[]): Promise<void>
+}
+
+export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: Accounts) {
+  const { store, audit, bus, clock, policy, identity, vault, endParts } = needs
 
   /** Everything that makes a use right or wrong, in an order that tells a stranger nothing about the lease. */
   async function judge(tx: Tx, claim: Claim, row: LeaseRow | undefined): Promise<Refusal | undefined> {
@@ -82,7 +87,9 @@ export function createUse(needs: Needs, mint: Minting['tokenFor'], accounts: Acc
 
   async function expire(tx: Tx, row: LeaseRow): Promise<void> {
     const end = { state: 'expired' as const, at: clock.now().getTime(), reason: 'its time was over' }
-    for (const ended of await endLeases(tx, byId(row.id), end)) await recordExpiry(tx, ended, needs)
+    const rows = await endLeases(tx, byId(row.id), end)
+    for (const ended of rows) await recordExpiry(tx, ended, needs)
+    await endParts(tx, rows)
   }
 
   /** One transaction, durable before it returns: the use is counted and recorded, or its refusal is. */
@@ -91,13 +98,24 @@ export function createUse(needs: Needs, mint: Minting['tokenFor'], accounts: Acc
       const hash = hashToken(claim.placeholder)
       const found = await leaseByPlaceholder(tx, hash)
       const row = found && sameHash(found.placeholder_hash, hash) ? found : undefined
-      const refusal = await judge(tx, claim, row)
+      const above = await leasesAbove(tx, row)
+      const refusal = (await judge(tx, claim, row)) ?? refusalOf(above)
       if (refusal || !row) return refuse(tx, claim, row, refusal ?? denied(new AppError('lease.not_found')))
-      const taken = await takeUse(tx, row.id, clock.now().getTime())
-      if (!taken) return refuse(tx, claim, row, denied(new AppError('lease.ended', 'No use is left.')))
-      await record(tx, claim, taken)
-      return taken
+      const chain = await takeChain(tx, [...above, row], clock.now().getTime())
+      if (!chain) return refuse(tx, claim, row, denied(new AppError('lease.ended', 'No use is left.')))
+      await record(tx, claim, chain.taken)
+      await endParts(tx, chain.usedUp)
+      return chain.taken
     })
+
+  /** A part is good for no longer and no more than what it is a part of. */
+  function refusalOf(above: readonly LeaseRow[]): Refusal | undefined {
+    const now = clock.now().getTime()
+    const [ended] = above.flatMap((row) => endOf(row, now) ?? [])
+    if (ended) return denied(new AppError('lease.ended', ended))
+    const [spent] = above.flatMap((row) => spentOf(row, now) ?? [])
+    return spent === undefined ? undefined : denied(new AppError('lease.over_budget', spent))
+  }
 
   async function record(tx: Tx, claim: Claim, row: LeaseRow): Promise<void> {
     const target = `lease:${row.id}`

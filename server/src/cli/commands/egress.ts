@@ -90,6 +90,7 @@ type GrantOptions = CommonOptions & {
   readonly perMinute?: number
   readonly bytes?: number
   readonly leases?: number
+  readonly delegable?: boolean
   readonly reason: string
 }
 
@@ -114,6 +115,7 @@ function grantCommand(needs: Needs): Command {
     .option('--ttl <seconds>', 'the longest life of a lease', wholeNumber(1, 3600), 300)
     .option('--for <seconds>', 'how long the grant lives', wholeNumber(60, 31_622_400), 86_400)
     .option('--leases <n>', 'so many leases', wholeNumber(1, 1_000_000))
+    .option('--delegable', 'the agent may pass parts of its leases on to other agents of its owner')
     .option('--uses <n>', 'uses of each lease', wholeNumber(1, 1_000_000))
     .option('--per-minute <n>', 'uses of each lease in a minute', wholeNumber(1, 100_000))
     .option(
@@ -133,6 +135,7 @@ function grantCommand(needs: Needs): Command {
         budget: { uses, usesPerMinute: perMinute, bytes },
         maxTtlSeconds: ttl,
         maxLeases: leases,
+        delegable: options.delegable ?? false,
         expiresInSeconds: options.for,
         reason,
       })

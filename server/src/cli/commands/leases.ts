@@ -6,6 +6,7 @@ import { type ListOptions, shortTime, showList, withListOptions } from '../lists
 import type { CommandNeeds } from '../needs.ts'
 import type { Column } from '../table.ts'
 import { askCommands } from './asks.ts'
+import { delegateCommand } from './delegate.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version'>
 type LeaseState = LeaseView['state']
@@ -16,6 +17,7 @@ export const leasesCommand = (needs: Needs): Command =>
     listCommand(needs),
     requestCommand(needs),
     revokeCommand(needs),
+    delegateCommand(needs),
     ...askCommands(needs),
   ])
 
@@ -29,6 +31,7 @@ function listCommand(needs: Needs): Command {
       paint: (text, { state }) => terminal.tint(state === 'active' ? 'green' : 'dim', text),
     },
     { title: 'agent', value: ({ agentName }) => agentName, shrink: true },
+    { title: 'part of', value: ({ parentId }) => parentId },
     { title: 'secret', value: ({ secretPath, field }) => `${secretPath}#${field}`, shrink: true },
     { title: 'for', value: ({ destinations }) => destinations.map(hostOf).join(' '), shrink: true },
     { title: 'lent', value: ({ injection }) => injectionText(injection), shrink: true },

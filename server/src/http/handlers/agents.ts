@@ -9,7 +9,10 @@ import { askRoutes } from './asks.ts'
 type Needs = {
   store: Pick<Store, 'write'>
   identity: Pick<Identity, 'registerAgent' | 'agents' | 'agent' | 'setAgentState'>
-  lend: Pick<Lend, 'asks' | 'endForAgent' | 'countActive' | 'page' | 'request' | 'revoke' | 'read'>
+  lend: Pick<
+    Lend,
+    'asks' | 'endForAgent' | 'countActive' | 'page' | 'request' | 'delegate' | 'revoke' | 'read'
+  >
 }
 
 export function agentRoutes({ store, identity, lend }: Needs): Route[] {
@@ -50,7 +53,19 @@ export function agentRoutes({ store, identity, lend }: Needs): Route[] {
   ]
 }
 
-export function leaseRoutes({ store, lend }: Pick<Needs, 'store' | 'lend'>): Route[] {
+/** By its name, or as it stands. */
+async function agentIdOf(identity: Needs['identity'], written: string): Promise<string> {
+  let cursor: string | undefined
+  do {
+    const { items, next } = await identity.agents({ cursor, limit: 500 })
+    const named = items.find(({ id, name }) => name === written || id === written)
+    if (named) return named.id
+    cursor = next ?? undefined
+  } while (cursor !== undefined)
+  return written
+}
+
+export function leaseRoutes({ store, identity, lend }: Needs): Route[] {
   return [
     // An agent sees its own leases only, whatever it asks for.
     route(
@@ -70,6 +85,13 @@ export function leaseRoutes({ store, lend }: Pick<Needs, 'store' | 'lend'>): Rou
           )
         return lend.request({ ...request, principal })
       }),
+      decidedByDomain: true,
+    },
+    {
+      // Decided in the domain, which knows the lease and both agents.
+      ...route(leasesApi.delegate, async ({ agent, ...asked }, { principal }) =>
+        lend.delegate({ ...asked, principal, toAgentId: await agentIdOf(identity, agent) }),
+      ),
       decidedByDomain: true,
     },
     route(
