@@ -4,14 +4,18 @@ import { describe, test } from 'node:test'
 import type { Json } from '@keyward/contract'
 import { api } from '@keyward/contract'
 import { requestOf } from '../src/api/client.ts'
+import { reachLayout, widenings } from '../src/pages/agents/reach-layout.ts'
 import { previewParts } from '../src/pages/approvals/preview-parts.ts'
 import { canonicalJson, verifyEntry, verifyHead } from '../src/pages/audit/verify-entry.ts'
 import { nextSteps } from '../src/pages/overview/next-steps.ts'
 import { cedarWords, describePolicy, rulesIn } from '../src/pages/policies/cedar-words.ts'
+import { arrowPath } from '../src/pages/runs/arrows.ts'
 import { frameFor } from '../src/pages/runs/graph-frame.ts'
 import { arrange, arrowId, layersOf } from '../src/pages/runs/layers.ts'
 import { codeIn, takeSignInCode } from '../src/pages/sign-in/sign-in-code.ts'
+import { bytesText, secondsText } from '../src/ui/amounts.ts'
 import { readReason } from '../src/ui/reason.ts'
+import { reach } from './support/egress-fixtures.ts'
 import * as data from './support/fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
 
@@ -48,7 +52,50 @@ describe('IDENT-1: the code of a sign-in link', () => {
   })
 })
 
+describe('LEND-1: the picture of what an agent can reach', () => {
+  test('three columns, each centred, and the widest way decides how a line looks', () => {
+    const { height, agentTop, secrets, places, toSecrets, toPlaces } = reachLayout(reach.ways)
+    assert.deepEqual(
+      [height, agentTop, secrets.map(({ top }) => top), places.map(({ key }) => key)],
+      [224, 80, [0, 80, 160], ['api.stripe.com', 'api.github.com', '10.1.2.3:8443']],
+    )
+    assert.deepEqual(
+      toSecrets.map(({ look }) => look),
+      ['held', 'askable', 'shut'],
+    )
+    assert.deepEqual(toPlaces.length, 3, 'a lease and a grant for the same place share a line')
+    assert.equal(reachLayout([]).secrets.length, 0)
+  })
+
+  test('what makes a way wide is said in words, and a login has no methods', () => {
+    const [, , wide, address] = reach.ways
+    assert.ok(wide && address)
+    assert.deepEqual(widenings(wide), ['in any place of a request', 'any method', 'any path'])
+    assert.deepEqual(widenings(address), ['any path', 'an address instead of a name'])
+    const login = { kind: 'redis', tls: 'verify' } as const
+    assert.deepEqual(widenings({ ...wide, injection: login }), [])
+  })
+
+  test('amounts are short and have their unit', () => {
+    assert.deepEqual([0, 1023, 1536, 20 * 1024 ** 2].map(bytesText), ['0 B', '1023 B', '1.5 KiB', '20 MiB'])
+    assert.deepEqual([4.25, 3, 90, 300].map(secondsText), ['4.3 s', '3 s', '90 s', '5 min'])
+  })
+})
+
 describe('WORK-1: the picture of a run', () => {
+  test('an arrow goes in right angles, straight when it can, and through the lane of a layer in between', () => {
+    const box = { width: 100, height: 40, gapAlong: 50, gapAcross: 20 }
+    const [from, to] = [
+      { id: 'a', x: 0, y: 0 },
+      { id: 'b', x: 150, y: 60 },
+    ]
+    const arrow = { from, to, lanes: [], box, direction: 'right' } as const
+    assert.equal(arrowPath(arrow), 'M100,20L117,20Q125,20 125,28L125,72Q125,80 133,80L150,80')
+    assert.equal(arrowPath({ ...arrow, to: { ...to, y: 0 } }), 'M100,20L150,20')
+    const far = { id: 'c', x: 300, y: 60 }
+    assert.match(arrowPath({ ...arrow, to: far, lanes: [to] }), /L150,80M250,80L300,80M150,80L250,80$/)
+  })
+
   const diamond = [
     { id: 'd', needs: ['b', 'c'] },
     { id: 'b', needs: ['a'] },

@@ -90,7 +90,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
       await assertGood(visitor, 'import', planted)
       await page.getByRole('button', { name: 'Start the import' }).click()
       await heading(page, /^Move \d+ secrets of .* into the vault$/).waitFor()
-      await page.locator('.react-flow__node').first().waitFor()
+      await page.locator('[data-task]').first().waitFor()
       await page.getByText('Waits for approval').first().waitFor()
       runId = new URL(page.url()).pathname.split('/').at(-1) ?? ''
       assert.deepEqual(snapshot(folder), original)
@@ -115,7 +115,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
       await page.getByText('Every file was read').waitFor()
       // Nobody touches the second page: the event stream alone moves it.
       await watcher.page.getByRole('button', { name: 'Put the files back…' }).waitFor()
-      const drawn = await watcher.page.locator('.react-flow__node').allTextContents()
+      const drawn = await watcher.page.locator('[data-task]').allTextContents()
       assert.ok(drawn.length > 10 && drawn.every((text) => text.includes('Succeeded')), drawn.join('; '))
       await assertGood(watcher, 'run-finished', planted)
       await watcher.page.close()
@@ -247,7 +247,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
     await page.getByRole('link', { name: `Run ${run.id}` }).click()
     await page.getByText('The approval was denied: Not during the sale').first().waitFor()
     await page.getByRole('button', { name: 'Close the details' }).click()
-    const drawn = await page.locator('.react-flow__node').allTextContents()
+    const drawn = await page.locator('[data-task]').allTextContents()
     assert.ok(
       drawn.slice(1).every((text) => text.includes('Skipped')),
       drawn.join('; '),

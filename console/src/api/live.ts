@@ -4,8 +4,8 @@ import type { QueryClient } from '@tanstack/react-query'
 const touches: Record<string, readonly string[]> = {
   vault: ['status', 'secrets'],
   secret: ['secrets'],
-  agent: ['agents', 'status'],
-  lease: ['leases', 'grants', 'agents', 'status'],
+  agent: ['agents', 'reach', 'status'],
+  lease: ['leases', 'grants', 'reach', 'agents', 'status'],
   scan: ['scans', 'findings', 'schedules', 'status'],
   finding: ['findings', 'status'],
   schedule: ['schedules'],
@@ -15,7 +15,7 @@ const touches: Record<string, readonly string[]> = {
   task: ['runs'],
   approval: ['approvals', 'runs', 'status'],
   policy: ['policies'],
-  sandbox: ['status'],
+  sandbox: ['status', 'sandboxes'],
 }
 
 export type Connection = 'connecting' | 'live' | 'lost'

@@ -67,6 +67,12 @@ export const runQuery = (runId: string) =>
     queryFn: ({ signal }) => call(api.runs.read, { runId }, signal),
   })
 
+export const outputQuery = (runId: string, taskId: string) =>
+  queryOptions({
+    queryKey: ['runs', 'output', runId, taskId],
+    queryFn: ({ signal }) => call(api.runs.output, { runId, taskId }, signal),
+  })
+
 export const approvalsQuery = (state: ApprovalState | undefined) =>
   infiniteQueryOptions({
     queryKey: ['approvals', 'list', state ?? 'all'],

@@ -1,7 +1,18 @@
 import { Dialog } from '@base-ui/react/dialog'
 import { useNavigate } from '@tanstack/react-router'
-import { CornerDownLeft, FileSearch, Keyboard, type LucideIcon, Moon, Search, Sun, Vault } from 'lucide-react'
+import {
+  Bot,
+  CornerDownLeft,
+  FileSearch,
+  Keyboard,
+  type LucideIcon,
+  Moon,
+  Search,
+  Sun,
+  Vault,
+} from 'lucide-react'
 import { type KeyboardEvent, useId, useState } from 'react'
+import { agentRooms } from '../pages/agents/rooms.ts'
 import { findingRooms } from '../pages/findings/rooms.ts'
 import { vaultRooms } from '../pages/vault/rooms.ts'
 import { places } from './places.ts'
@@ -39,6 +50,13 @@ function useChoices(onHelp: () => void): Choice[] {
       name: `Findings: ${name}`,
       about,
       icon: FileSearch,
+      act: () => void navigate({ to }),
+    })),
+    ...agentRooms.slice(1).map(({ to, name, about }) => ({
+      id: to,
+      name: `Agents: ${name}`,
+      about,
+      icon: Bot,
       act: () => void navigate({ to }),
     })),
     ...vaultRooms.slice(1).map(({ to, name, about }) => ({

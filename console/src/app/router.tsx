@@ -14,6 +14,7 @@ import {
   approvalSearch,
   approvalsSearch,
   auditSearch,
+  egressSearch,
   findingsSearch,
   importSearch,
   policiesSearch,
@@ -120,6 +121,23 @@ const agents = createRoute({
   validateSearch: agentsSearch,
   component: lazyRouteComponent(() => import('../pages/agents/index.ts'), 'AgentsPage'),
 })
+const reach = createRoute({
+  getParentRoute: () => root,
+  path: '/agents/reach',
+  validateSearch: agentsSearch,
+  component: lazyRouteComponent(() => import('../pages/agents/reach-page.tsx'), 'ReachPage'),
+})
+const egress = createRoute({
+  getParentRoute: () => root,
+  path: '/agents/egress',
+  validateSearch: egressSearch,
+  component: lazyRouteComponent(() => import('../pages/agents/egress-page.tsx'), 'EgressPage'),
+})
+const sandboxes = createRoute({
+  getParentRoute: () => root,
+  path: '/agents/sandboxes',
+  component: lazyRouteComponent(() => import('../pages/agents/sandboxes-page.tsx'), 'SandboxesPage'),
+})
 const audit = createRoute({
   getParentRoute: () => root,
   path: '/audit',
@@ -160,6 +178,9 @@ const routeTree = root.addChildren([
   approvals,
   approval,
   agents,
+  reach,
+  egress,
+  sandboxes,
   audit,
   policies,
   signIn,

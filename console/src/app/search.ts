@@ -9,6 +9,7 @@ const optional = <T>(search: T): Optional<T> => search
 const findingStates = ['open', 'importing', 'imported', 'ignored', 'restored', 'fixed'] as const
 const runStates = ['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled'] as const
 const approvalStates = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'voided'] as const
+const requestOutcomes = ['allowed', 'denied', 'misused', 'failed'] as const
 
 const text = (raw: unknown): string | undefined =>
   typeof raw === 'string' && raw !== '' ? raw : typeof raw === 'number' ? String(raw) : undefined
@@ -52,6 +53,14 @@ export const approvalsSearch = (raw: Raw) =>
   optional({ state: oneOf(raw['state'], [...approvalStates, 'all']) })
 export const approvalSearch = (raw: Raw) => optional({ view: oneOf(raw['view'], ['hashed']) })
 export const agentsSearch = (raw: Raw) => optional({ agent: text(raw['agent']) })
+export const egressSearch = (raw: Raw) =>
+  optional({
+    agent: text(raw['agent']),
+    outcome: oneOf(raw['outcome'], requestOutcomes),
+    host: text(raw['host']),
+    run: text(raw['run']),
+    entry: text(raw['entry']),
+  })
 export const auditSearch = (raw: Raw) =>
   optional({
     type: text(raw['type']),

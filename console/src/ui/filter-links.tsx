@@ -1,7 +1,11 @@
 import { Link, type LinkProps } from '@tanstack/react-router'
 
 export type FilterLink = { text: string; search: LinkProps['search']; chosen: boolean }
-type Props = { label: string; to: '/findings' | '/runs' | '/approvals'; links: readonly FilterLink[] }
+type Props = {
+  label: string
+  to: '/findings' | '/runs' | '/approvals' | '/agents/egress'
+  links: readonly FilterLink[]
+}
 
 /** Filters as links, so that each has an address of its own. */
 export function FilterLinks({ label, to, links }: Props) {

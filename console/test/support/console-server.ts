@@ -86,8 +86,23 @@ type State = { handlers: () => Handlers; calls: Call[]; listeners: Set<ServerRes
 async function serve(request: IncomingMessage, response: ServerResponse, state: State): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://console')
   if (url.pathname === '/api/v1/events') return follow(response, state.listeners)
+  if (url.pathname.endsWith('/output/stream')) return streamOutput(response, url, state)
   if (url.pathname.startsWith('/api/v1/')) return answerOperation(request, response, url, state)
   return sendFile(response, url.pathname)
+}
+
+/** What a task has printed, as the server sends it to who comes late; the stream stays open. */
+function streamOutput(response: ServerResponse, url: URL, { handlers }: State): void {
+  const { operation, params } = { operation: api.runs.output, params: url.pathname.split('/') }
+  try {
+    const printed = handlers()[operation.name]?.({ runId: params[4], taskId: params[6], after: 0 })
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    for (const chunk of operation.result.parse(printed).chunks)
+      response.write(`event: output\nid: ${chunk.seq}\ndata: ${JSON.stringify(chunk)}\n\n`)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    refuse(response, error)
+  }
 }
 
 function follow(response: ServerResponse, listeners: Set<ServerResponse>): void {

@@ -3,6 +3,7 @@ import type { AuditHead } from '@keyward/contract'
 import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
 import * as lent from './agent-fixtures.ts'
 import { type Handlers, type Input, Refusal } from './console-server.ts'
+import { egressHandlers, emptyEgressHandlers } from './egress-fixtures.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
 import * as data from './fixtures.ts'
 import { emptyVault, fullVault } from './vault-fixtures.ts'
@@ -58,6 +59,7 @@ export function fullHandlers(): Handlers {
     'grants.list': ({ agentId }) => pageOf(lent.grants.filter((grant) => grant.agentId === agentId)),
     'grants.end': () => ({ ...lent.grants[0], state: 'ended' }),
     'egress.explain': () => lent.egressExplanation,
+    ...egressHandlers(),
     'audit.list': (input) => auditPage(chain, input),
     'audit.head': () => headOf(chain),
   }
@@ -75,6 +77,7 @@ export function emptyHandlers(): Handlers {
     'approvals.list': () => pageOf([]),
     ...emptyVault(),
     'agents.list': () => pageOf([]),
+    ...emptyEgressHandlers(),
     'audit.list': () => pageOf([]),
   }
 }

@@ -1,12 +1,13 @@
 import { type AgentView, api } from '@keyward/contract'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { ShieldCheck, ShieldOff } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '../../api/index.ts'
 import { Actor } from '../../ui/actor.tsx'
 import { announce } from '../../ui/announcer.tsx'
 import { agentLook, Badge } from '../../ui/badge.tsx'
-import { Button } from '../../ui/button.tsx'
+import { Button, buttonStyle } from '../../ui/button.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { Facts } from '../../ui/page.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
@@ -33,6 +34,14 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
           ['Id', <code key="id">{agent.id}</code>],
         ]}
       />
+      <div className="flex flex-wrap gap-2">
+        <Link to="/agents/reach" search={{ agent: agent.id }} className={buttonStyle('plain', 'small')}>
+          What it can reach
+        </Link>
+        <Link to="/agents/egress" search={{ agent: agent.id }} className={buttonStyle('plain', 'small')}>
+          What it asked of the outside
+        </Link>
+      </div>
       <section className="border-t border-line pt-4">
         <h3 className="mb-2 font-medium">Leases</h3>
         <AgentLeases agentId={agent.id} />

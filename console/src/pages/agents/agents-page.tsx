@@ -12,9 +12,11 @@ import { DetailPanel } from '../../ui/detail-panel.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { Time } from '../../ui/time.tsx'
 import { AgentDetail } from './agent-detail.tsx'
 import { RegisterDialog } from './register-dialog.tsx'
+import { agentRooms } from './rooms.ts'
 
 const route = getRouteApi('/agents')
 
@@ -36,7 +38,9 @@ export function AgentsPage() {
             Register an agent
           </Button>
         }
-      />
+      >
+        <RoomTabs label="Agents" rooms={agentRooms} />
+      </PageHeader>
       {list.error ? <Failure error={list.error} retry={() => void list.refetch()} /> : null}
       {list.isPending ? <Skeleton label="Loading agents" /> : null}
       {list.data && agents.length === 0 ? <Nothing /> : null}

@@ -51,7 +51,11 @@ export function ExplainEgress({ agentId }: { agentId: string }) {
   )
 }
 
-function Explained({ explanation: { allowed, checks, candidates } }: { explanation: EgressExplanation }) {
+export function Explained({
+  explanation: { allowed, checks, candidates },
+}: {
+  explanation: EgressExplanation
+}) {
   return (
     <div className="rounded-lg border border-line px-3 py-3">
       <p className="mb-2 font-medium">{allowed ? 'It would be let out' : 'It would be refused'}</p>

@@ -1,13 +1,15 @@
 import type { TrendDay } from '@keyward/contract'
-import { useEffect, useRef, useState } from 'react'
+import { useRef } from 'react'
 import { Sheet } from '../../ui/page.tsx'
 import { ScrollRegion } from '../../ui/scroll-region.tsx'
+import { useWidth } from '../../ui/use-width.ts'
 
 const height = 220
 const margin = { left: 40, right: 8, top: 12, bottom: 24 }
 const innerHeight = height - margin.top - margin.bottom
 /** Until the chart has been laid out. */
 const widthAtFirst = 720
+const narrowest = 200
 
 const closedOf = ({ fixed, imported, ignored }: TrendDay): number => fixed + imported + ignored
 const dayText = (day: string): string =>
@@ -17,25 +19,11 @@ const dayText = (day: string): string =>
     timeZone: 'UTC',
   })
 
-/** As wide as there is room, so that its text is as large as any other. */
-function useWidth() {
-  const box = useRef<HTMLDivElement>(null)
-  const [width, setWidth] = useState(widthAtFirst)
-  useEffect(() => {
-    const { current } = box
-    if (!current) return
-    const observer = new ResizeObserver(([entry]) => {
-      if (entry) setWidth(Math.max(200, Math.round(entry.contentRect.width)))
-    })
-    observer.observe(current)
-    return () => observer.disconnect()
-  }, [])
-  return { box, width }
-}
-
 /** The open ones as a line; what came and what went as bars. The same numbers as a table for who cannot see it. */
 export function TrendChart({ days }: { days: readonly TrendDay[] }) {
-  const { box, width } = useWidth()
+  const box = useRef<HTMLDivElement>(null)
+  // As wide as there is room, so that its text is as large as any other.
+  const width = Math.max(narrowest, useWidth(box) || widthAtFirst)
   const top = niceTop(Math.max(1, ...days.map((day) => Math.max(day.open, day.opened, closedOf(day)))))
   const step = (width - margin.left - margin.right) / days.length
   const scale: Scale = {

@@ -1,5 +1,4 @@
 import type { TaskView } from '@keyward/contract'
-import { type RefObject, useEffect, useState } from 'react'
 import { type Box, type Direction, layersOf, withLanes } from './layers.ts'
 
 /** `scale`: how much smaller than life the whole picture is. */
@@ -40,17 +39,4 @@ export function frameFor(tasks: readonly Pick<TaskView, 'id' | 'needs'>[], width
     height: layers.length * (narrow.height + narrow.gapAlong) + margin,
     scale: downwards,
   }
-}
-
-/** The width of an element, as it changes. */
-export function useWidth(element: RefObject<HTMLElement | null>): number {
-  const [width, setWidth] = useState(0)
-  useEffect(() => {
-    const target = element.current
-    if (!target) return
-    const observer = new ResizeObserver(() => setWidth(target.clientWidth))
-    observer.observe(target)
-    return () => observer.disconnect()
-  }, [element])
-  return width
 }

@@ -4,8 +4,9 @@ import { Maximize, ZoomIn, ZoomOut } from 'lucide-react'
 import { type PointerEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react'
 import { hueText, taskLook } from '../../ui/badge.tsx'
 import { IconButton } from '../../ui/button.tsx'
+import { useWidth } from '../../ui/use-width.ts'
 import { arrowPath } from './arrows.ts'
-import { type Frame, frameFor, readableScale, useWidth } from './graph-frame.ts'
+import { type Frame, frameFor, readableScale } from './graph-frame.ts'
 import { arrange, arrowId, type Placed } from './layers.ts'
 
 type Props = { tasks: TaskView[]; selected: string | undefined; onSelect: (id: string) => void }

@@ -7,6 +7,7 @@ import { JsonView } from '../../ui/json-view.tsx'
 import { type Fact, Facts } from '../../ui/page.tsx'
 import { readReason } from '../../ui/reason.ts'
 import { ExactTime } from '../../ui/time.tsx'
+import { TaskOutput } from './task-output.tsx'
 
 export function TaskDetail({ run, task }: { run: RunDetail; task: TaskView }) {
   return (
@@ -28,6 +29,7 @@ export function TaskDetail({ run, task }: { run: RunDetail; task: TaskView }) {
       ) : null}
       <Facts facts={factsOf(run, task)} />
       {task.secrets.length > 0 ? <Secrets paths={task.secrets} /> : null}
+      <TaskOutput key={task.id} runId={run.id} task={task} />
       {task.output === null ? null : (
         <div>
           <h3 className="mb-1.5 text-xs text-muted">Outcome</h3>
