@@ -22,8 +22,8 @@ export type ReachLayout = {
 export const cardHeight = 64
 const gap = 16
 
-export const secretOf = ({ secretPath, field }: WayOut): string => `${secretPath}#${field ?? '*'}`
-export const hostOf = ({ destination: { host, port } }: WayOut): string =>
+const secretOf = ({ secretPath, field }: WayOut): string => `${secretPath}#${field ?? '*'}`
+const hostOf = ({ destination: { host, port } }: WayOut): string =>
   port === 443 ? host : `${host}:${port}`
 
 /** Three columns, each centred: the agent, the secrets, the hosts. In pixels. */
