@@ -16,7 +16,7 @@ export const systemStatus = z.object({
   sandbox: z.object({
     level: z.enum(['full', 'no-cgroup', 'none']),
     reasons: z.array(z.string()),
-    /** What isolates: `bubblewrap`, `podman`, `docker` or `gvisor`; absent before one has been found. */
+    /** What isolates: `bubblewrap`, `podman`, `docker`, `gvisor (…)` or `kubernetes`; absent before one has been found. */
     driver: z.string().optional(),
     /** How many run now. */
     running: z.int(),

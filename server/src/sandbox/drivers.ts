@@ -4,10 +4,11 @@ import { createBubblewrapDriver } from './bubblewrap.ts'
 import { createEngineDriver } from './engine.ts'
 import type { EngineName } from './engine-client.ts'
 import { findProgram } from './install.ts'
+import { createKubernetesDriver } from './kubernetes.ts'
 import type { DriverState, SandboxDriver } from './sandbox.ts'
 
 /** What `KEYWARD_SANDBOX` may say. `auto` takes the first that works of bubblewrap, Podman and Docker. */
-export const sandboxKinds = ['auto', 'bubblewrap', 'podman', 'docker', 'gvisor'] as const
+export const sandboxKinds = ['auto', 'bubblewrap', 'podman', 'docker', 'gvisor', 'kubernetes'] as const
 export type SandboxKind = (typeof sandboxKinds)[number]
 
 /** Throws when the setting names no driver: a server that isolates otherwise than its owner meant must not start. */
@@ -38,6 +39,8 @@ export function createSandboxDriver(needs: Needs): SandboxDriver {
     createEngineDriver({ ...needs, engine: name, stateDir: join(stateDir, name) })
   if (kind === 'bubblewrap') return createBubblewrapDriver(needs)
   if (kind === 'podman' || kind === 'docker') return engine(kind)
+  if (kind === 'kubernetes')
+    return createKubernetesDriver({ ...needs, stateDir: join(stateDir, 'kubernetes') })
   if (kind === 'gvisor') return firstOf('gvisor', [gvisor(needs, 'podman'), gvisor(needs, 'docker')])
   return firstOf('auto', [createBubblewrapDriver(needs), engine('podman'), engine('docker')])
 }

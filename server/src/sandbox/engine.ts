@@ -15,7 +15,16 @@ import { startContainer } from './engine-run.ts'
 import { baseImage, placesFor, runWords } from './engine-words.ts'
 import { entryWords, userIn } from './entry.ts'
 import { guestOrder, trialLimits, writablePlaces } from './inside.ts'
-import { createRecords, markOf, type NewRecord, noteProcess, openRecord, type Records } from './records.ts'
+import {
+  createRecords,
+  labelOf,
+  markOf,
+  type NewRecord,
+  noteProcess,
+  openRecord,
+  type Records,
+  savedLabel,
+} from './records.ts'
 import type { DriverState, SandboxDriver, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { seccompProfile } from './seccomp-profile.ts'
 import { claimTarget } from './workspace.ts'
@@ -175,7 +184,7 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
       const living = new Set(await records.ids())
       const gone = before.filter((id) => !living.has(id))
       const client = createEngineClient(engine, env, runtime)
-      const label = await readFile(labelFile(stateDir), 'utf8').catch(() => undefined)
+      const label = await savedLabel(stateDir)
       // Without a label this driver has never run anything, and its engine is not asked.
       const left = client && label ? await removeLeft(client, records, label) : []
       return new Set([...gone, ...left]).size
@@ -200,17 +209,6 @@ async function removeLeft(client: EngineClient, records: Records, label: string)
     .filter((id) => !living.has(id))
   for (const id of left) await client.ask(removal(nameOf(id)))
   return left
-}
-
-const labelFile = (stateDir: string): string => join(stateDir, 'engine-label')
-
-/** An engine may serve more than one data folder, in more than one container. */
-async function labelOf(stateDir: string, random: () => number): Promise<string> {
-  const file = labelFile(stateDir)
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
-  const made = `${random().toString(36).slice(2)}${random().toString(36).slice(2)}`
-  await writeFile(file, made, { flag: 'wx', mode: 0o600 }).catch(() => undefined)
-  return readFile(file, 'utf8')
 }
 
 async function writeProfile(stateDir: string): Promise<string> {

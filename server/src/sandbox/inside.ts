@@ -6,6 +6,7 @@ import type { SandboxLimits, SandboxSpec } from './sandbox.ts'
 // How a sandbox looks from the inside and what it may use, whichever driver makes it.
 
 export const insidePaths = {
+  own: '/opt/keyward',
   node: '/opt/keyward/node',
   guest: '/opt/keyward/guest.mjs',
   egress: '/opt/keyward/egress',

@@ -85,6 +85,21 @@ export async function noteProcess(
   await records.update(id, { ...record, process: mark ?? null }).catch(() => undefined)
 }
 
+const labelFile = (stateDir: string): string => join(stateDir, 'engine-label')
+
+/** Absent when nothing has been labelled yet. */
+export const savedLabel = (stateDir: string): Promise<string | undefined> =>
+  readFile(labelFile(stateDir), 'utf8').catch(() => undefined)
+
+/** Marks what belongs to this data folder: an engine may serve more than one data folder, in more than one container. */
+export async function labelOf(stateDir: string, random: () => number): Promise<string> {
+  const file = labelFile(stateDir)
+  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  const made = `${random().toString(36).slice(2)}${random().toString(36).slice(2)}`
+  await writeFile(file, made, { flag: 'wx', mode: 0o600 }).catch(() => undefined)
+  return readFile(file, 'utf8')
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

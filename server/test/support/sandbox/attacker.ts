@@ -27,6 +27,8 @@ export type Subject = {
   skip: string | false
   /** Whether control groups bound memory and processes. */
   bounded: boolean
+  /** False where the image says what accounts there are. */
+  named?: false
   /** A host folder that the driver was told about: a place to plant canaries in. */
   stateDir: string
 }
