@@ -74,6 +74,8 @@ export const codes = {
   'egress.unsupported': { status: 501, message: 'The egress proxy does not pass this kind of request' },
   'egress.unreachable': { status: 502, message: 'The destination cannot be reached safely' },
   'egress.unavailable': { status: 503, message: 'The egress proxy is not running' },
+  'certificate.not_found': { status: 404, message: 'There is no such certificate' },
+  'certificate.refused': { status: 403, message: 'This certificate is not accepted' },
   'passage.not_found': { status: 404, message: 'There is no such passage' },
   'passage.ended': { status: 410, message: 'The passage has ended' },
   'sandbox.unavailable': { status: 503, message: 'This machine cannot isolate the task, so it was not run' },

@@ -12,6 +12,7 @@ export { type ApprovalState, type ApprovalView, approvalsApi } from './approvals
 export { type AskView, asksApi } from './asks.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
 export { type BackupStatus, backupsApi } from './backups.ts'
+export { type CertificateView, certificatesApi } from './certificates.ts'
 export { type EgressExplanation, egressApi, type GrantView, grantsApi } from './egress.ts'
 export { type Code, codes } from './errors.ts'
 export { type EventName, eventNames } from './events.ts'
@@ -78,6 +79,7 @@ import { approvalsApi } from './approvals.ts'
 import { asksApi } from './asks.ts'
 import { auditApi } from './audit.ts'
 import { backupsApi } from './backups.ts'
+import { certificatesApi } from './certificates.ts'
 import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
 import { passagesApi } from './passages.ts'
@@ -99,6 +101,7 @@ export const api = {
   asks: asksApi,
   audit: auditApi,
   backups: backupsApi,
+  certificates: certificatesApi,
   credentials: credentialsApi,
   egress: egressApi,
   findings: findingsApi,

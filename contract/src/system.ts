@@ -24,6 +24,14 @@ export const systemStatus = z.object({
   proxy: z.object({ health: healthState }),
   /** Requests of sandboxes since the server started. `misused`: a placeholder was sent where it was not lent for. */
   egress: z.object({ allowed: z.int(), denied: z.int(), misused: z.int(), failed: z.int() }).optional(),
+  /** Where agents on other machines come. `entered`, and why others did not, since the server started. */
+  front: z
+    .object({
+      address: z.string().nullable(),
+      entered: z.int(),
+      refused: z.record(z.string(), z.int()),
+    })
+    .optional(),
   counts: z.object({
     openFindings: z.int(),
     importedFindings: z.int(),

@@ -25,6 +25,7 @@ type Needs = {
   lend: Pick<Lend, 'countActive' | 'unproved'> & { asks: Pick<Lend['asks'], 'countOpen'> }
   proxy: Pick<EgressProxy, 'health'>
   egress: { counts(): NonNullable<SystemStatus['egress']> }
+  remote: { state(): SystemStatus['front'] }
   sandbox: Pick<Sandbox, 'probe' | 'running'>
   version: string
 }
@@ -50,6 +51,7 @@ export function createCondition({
   lend,
   proxy,
   egress,
+  remote,
   sandbox,
   version,
 }: Needs) {
@@ -127,6 +129,7 @@ export function createCondition({
       backup: await backupCondition(),
       schedules: await scheduleCondition(),
       egress: egress.counts(),
+      front: remote.state(),
     }
   }
 

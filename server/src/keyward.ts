@@ -20,7 +20,7 @@ import {
 import { createIdentity, identityMigrations } from './identity/index.ts'
 import { createKeys } from './keys.ts'
 import { createLend, type Lend, lendMigrations, type Probe } from './lend/index.ts'
-import { createPassages, passageMigrations } from './passage/index.ts'
+import { createPassages, createRemote, type Listen, passageMigrations } from './passage/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
@@ -50,6 +50,8 @@ type Needs = {
   wrappers?: readonly KeyWrapper[]
   /** What shall seal the vault; whatever seals it now when absent. */
   wantedSeal?: SealKind | undefined
+  /** Where agents on other machines come. */
+  agentsListen?: Listen | undefined
   /** Ends the process at a step of a run; given by tests alone. */
   onBoundary?: ((name: string) => void) | undefined
 }
@@ -145,6 +147,19 @@ export async function createKeyward(needs: Needs) {
   })
   const proxyProbe = createProxyProbe({ proxy })
   const passages = createPassages({ store, audit, bus, clock, log, identity, lend, proxy })
+  const remote = createRemote({
+    store,
+    audit,
+    bus,
+    clock,
+    log,
+    identity,
+    lend,
+    proxy,
+    sealed: vault.sealed,
+    isSealed: () => vault.status().sealed,
+    listen: needs.agentsListen,
+  })
   // Workflow asks approvals, and approvals tell workflow: the gate closes the circle.
   const gate: ApprovalGate = {
     request: (tx, question) => approvals.request(tx, question),
@@ -197,6 +212,7 @@ export async function createKeyward(needs: Needs) {
     lend,
     proxy,
     egress: egressGate,
+    remote,
     sandbox,
     version: needs.version,
   })
@@ -211,6 +227,7 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(() => proxy.stop())
     stops.unshift(watchEgressEnds({ bus, proxy }))
     stops.unshift(await passages.start())
+    stops.unshift(await remote.start())
     stops.unshift(await flows.watch())
     await approvals.run()
     stops.unshift(() => approvals.stop())
@@ -277,6 +294,7 @@ export async function createKeyward(needs: Needs) {
     lend,
     passages,
     egressLog: createEgressLog(audit),
+    remote,
     sandbox,
     proxy,
     workflow,

@@ -1,6 +1,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assertNotHalfRestored, restoreBackup } from './backup/index.ts'
@@ -11,6 +12,7 @@ import {
   holdYoungGeneration,
   type Log,
   type Principal,
+  parseListen,
   reasonOf,
   releaseMemory,
   Secret,
@@ -134,6 +136,10 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
       auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',
       wrappers: sealWrappers(options.seal, process.env, { clock: systemClock, log }),
       wantedSeal: options.seal,
+      agentsListen: listenForAgents(
+        process.env['KEYWARD_EGRESS_LISTEN'],
+        process.env['KEYWARD_EGRESS_NAMES'],
+      ),
     })
     await openVault(keyward, options)
     await keyward.start()
@@ -146,6 +152,19 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
     await stop()
     throw error
   }
+}
+
+/** By these names the agents' machines know this one; without any, by what it listens to and what it is called. */
+function listenForAgents(listen: string | undefined, names: string | undefined) {
+  if (!listen) return undefined
+  const at = parseListen(listen, 'KEYWARD_EGRESS_LISTEN')
+  const given =
+    names
+      ?.split(',')
+      .map((name) => name.trim())
+      .filter(Boolean) ?? []
+  const own = ['0.0.0.0', '::'].includes(at.host) ? [hostname()] : [at.host]
+  return { ...at, names: [...new Set([...given, ...own, 'localhost', '127.0.0.1', '::1'])] }
 }
 
 /** A new vault sealed by a key file is made and opened at once; any other waits for its owners, who get shares. */
@@ -232,6 +251,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
         lend,
         passages: keyward.passages,
         egressLog: keyward.egressLog,
+        remote: keyward.remote,
       }),
       ...secretRoutes({ vault, audit, policy }),
       ...vaultRoutes({ vault, audit, policy }),

@@ -66,7 +66,12 @@ test('API-1: every operation is served, knows its caller, and refuses what it do
 test('API-1: what an operation does not find, it says with the code that it announces', async (t) => {
   const server = await startServer(t)
   for (const operation of operations.filter(({ params }) => Object.keys(params).length > 0)) {
-    const body = { reason: 'a test of the API', digest: '0'.repeat(64) }
+    const body = {
+      reason: 'a test of the API',
+      digest: '0'.repeat(64),
+      value: 'a test of the API',
+      signingRequest: 'a test of the API',
+    }
     const given = Object.fromEntries(Object.entries(body).filter(([name]) => name in operation.body))
     const { name, method } = operation
     const reply = await server.ask(

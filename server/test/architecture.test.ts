@@ -36,7 +36,7 @@ const may: Record<string, readonly string[]> = {
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
   proxy: ['contract', 'core'],
   sandbox: ['core', 'store'],
-  passage: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'lend', 'proxy'],
+  passage: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'vault', 'lend', 'proxy'],
   workflow: ['contract', 'core', 'store', 'audit', 'bus'],
   approvals: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
   flows: [
@@ -279,13 +279,15 @@ describe('what is kept in few places', () => {
         'backup/encryption.ts', // the identity of a restore, to the cipher
         'cli/client.ts', // into the Authorization header
         'cli/commands/asks.ts', // what a person entered, to the server
-        'cli/commands/backup.ts', // a new key of backups, into a file of its user
+        'cli/commands/backup.ts',
+        'cli/commands/connect.ts', // a new key of backups, into a file of its user
         'cli/commands/secrets.ts', // to a person who asked for the value
         'cli/commands/session.ts', // a sign-in link, to a person who asked for one
         'cli/commands/template.ts', // a rendered file, for its user alone
         'cli/commands/vault-seal.ts', // a share, to the vault that it opens
         'cli/credentials.ts', // into the user's credentials file
-        'cli/env-references.ts', // into the environment of `keyward run`
+        'cli/env-references.ts',
+        'cli/machine-identity.ts', // into the environment of `keyward run`
         'cli/templates/render.ts', // values into the text of a template
         'cli/vault-import/api.ts', // tokens of two vaults, into their headers
         'core/secret.ts',

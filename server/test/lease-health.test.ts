@@ -47,6 +47,7 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     },
     proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },
     egress: { counts: () => ({ allowed: 3, denied: 2, misused: 1, failed: 0 }) },
+    remote: { state: () => undefined },
     sandbox: {
       probe: async () => Object.assign(Object.create(null), { level: 'none', reasons: [] }),
       running: () => [],

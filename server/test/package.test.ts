@@ -29,6 +29,7 @@ test('OPS-1: the published package', async (t) => {
       'dist/contract/index.js',
       'dist/proxy/child.mjs',
       'dist/proxy/child.js',
+      'dist/proxy/front-child.js',
       'dist/sandbox/guest.mjs',
       'dist/policy/defaults/compiled.json',
       'dist/policy/defaults/roles.cedar',

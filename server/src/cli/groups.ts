@@ -97,9 +97,15 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'agents',
-    summary: 'Agents: register, quarantine, activate',
+    summary: 'Agents: register, quarantine, activate, certificates',
     heading: agents,
     load: async (needs) => (await import('./commands/agents.ts')).agentsCommand(needs),
+  },
+  {
+    name: 'connect',
+    summary: "Run a command of an agent behind another machine's egress proxy",
+    heading: agents,
+    load: async (needs) => (await import('./commands/connect.ts')).connectCommand(needs),
   },
   {
     name: 'leases',

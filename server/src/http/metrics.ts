@@ -36,7 +36,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       'When the last backup began.',
       Date.parse(status.backup.lastDoneAt) / 1000,
     )
-  lines.push(...egressLines(status.egress))
+  lines.push(...egressLines(status.egress), ...frontLines(status.front))
   if (status.schedules) {
     const { count, failing, runs, failures, lastFinishedAt, lastSeconds } = status.schedules
     gauge('scan_schedules', 'Folders that are scanned again and again.', count)
@@ -70,6 +70,20 @@ function leaseGauges({ vaultLeases, leaseProofs }: SystemStatus, gauge: Gauge): 
     'When the oldest of them should have ended; 0 when there is none.',
     oldestAt === null ? 0 : Date.parse(oldestAt) / 1000,
   )
+}
+
+function frontLines(front: SystemStatus['front']): string[] {
+  if (!front) return []
+  return [
+    '# HELP keyward_front_entered_total Connections of agents on other machines.',
+    '# TYPE keyward_front_entered_total counter',
+    `keyward_front_entered_total ${front.entered}`,
+    '# HELP keyward_front_refused_total Connections that got nowhere, by what was wrong.',
+    '# TYPE keyward_front_refused_total counter',
+    ...Object.entries(front.refused).map(
+      ([why, value]) => `keyward_front_refused_total{why="${why}"} ${value}`,
+    ),
+  ]
 }
 
 function egressLines(egress: SystemStatus['egress']): string[] {

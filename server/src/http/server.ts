@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } fro
 import { type AddressInfo, isIP } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/index.ts'
-import { AppError, type Clock, newUuid, reasonOf, systemClock } from '../core/index.ts'
+import { AppError, type Clock, newUuid, parseListen, reasonOf, systemClock } from '../core/index.ts'
 import type { TaskOutput } from '../flows/index.ts'
 import type { Workflow } from '../workflow/index.ts'
 import { type ApiNeeds, answerProblem, mountApi } from './api.ts'
@@ -49,7 +49,7 @@ export async function startHttpServer(
   tls: TlsFiles | undefined,
   needs: Needs,
 ): Promise<HttpServer> {
-  const { host, port } = parseListen(listen)
+  const { host, port } = parseListen(listen, '--listen')
   const loopback = loopbackHosts.includes(host)
   if (!loopback && !tls)
     throw new AppError(
@@ -191,13 +191,6 @@ function mount(
       log,
     ),
   )
-}
-
-function parseListen(listen: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(listen)
-  const port = Number(match?.[3])
-  if (!match || port > 65_535) throw new AppError('request.invalid', `--listen ${listen} is not host:port`)
-  return { host: match[1] ?? match[2] ?? '', port }
 }
 
 function listenFailure(listen: string, error: Error): AppError {

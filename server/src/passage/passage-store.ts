@@ -11,6 +11,16 @@ export const passageMigrations: readonly Migration[] = [
       'create table passage_agents (opened_by text not null primary key, agent_id text not null)',
     ],
   },
+  {
+    id: '0086-agent-certificates',
+    up: ({ int8 }) => [
+      `create table agent_certificates (
+        id text not null primary key, agent_id text not null, fingerprint text not null unique, issued_by text not null,
+        issued_at ${int8} not null, expires_at ${int8} not null, last_seen_at ${int8}, revoked_at ${int8},
+        revoke_reason text)`,
+      'create index agent_certificates_agent on agent_certificates (agent_id, id)',
+    ],
+  },
 ]
 
 export type PassageRow = {
@@ -73,3 +83,56 @@ export async function agentFor(reader: Reader, openedBy: string): Promise<string
 export async function keepAgentFor(tx: Tx, openedBy: string, agentId: string): Promise<void> {
   await tx.run(sql`insert into passage_agents (opened_by, agent_id) values (${openedBy}, ${agentId})`)
 }
+
+// ── Certificates ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type CertificateRow = {
+  id: string
+  agent_id: string
+  fingerprint: string
+  /** Actor. */
+  issued_by: string
+  issued_at: number
+  expires_at: number
+  last_seen_at: number | null
+  revoked_at: number | null
+  revoke_reason: string | null
+}
+
+const certificateColumns = sql`id, agent_id, fingerprint, issued_by, issued_at, expires_at, last_seen_at, revoked_at,
+  revoke_reason`
+
+export async function insertCertificate(tx: Tx, row: CertificateRow): Promise<void> {
+  await tx.run(sql`insert into agent_certificates (${certificateColumns}) values (${row.id}, ${row.agent_id},
+    ${row.fingerprint}, ${row.issued_by}, ${row.issued_at}, ${row.expires_at}, ${row.last_seen_at}, ${row.revoked_at},
+    ${row.revoke_reason})`)
+}
+
+export const certificateById = (reader: Reader, id: string): Promise<CertificateRow | undefined> =>
+  reader.get(sql`select ${certificateColumns} from agent_certificates where id = ${id}`)
+
+export const certificateBy = (reader: Reader, fingerprint: string): Promise<CertificateRow | undefined> =>
+  reader.get(sql`select ${certificateColumns} from agent_certificates where fingerprint = ${fingerprint}`)
+
+/** Undefined when it was revoked before, or never was. */
+export const revokeCertificateRow = (
+  tx: Tx,
+  id: string,
+  at: number,
+  reason: string,
+): Promise<CertificateRow | undefined> =>
+  tx.get(sql`update agent_certificates set revoked_at = ${at}, revoke_reason = ${reason}
+    where id = ${id} and revoked_at is null returning ${certificateColumns}`)
+
+export async function touchCertificate(tx: Tx, id: string, at: number): Promise<void> {
+  await tx.run(sql`update agent_certificates set last_seen_at = ${at} where id = ${id}`)
+}
+
+/** Newest first. */
+export const certificatesBefore = (
+  reader: Reader,
+  agentId: string,
+  { cursor, limit }: Pick<PassageQuery, 'cursor' | 'limit'>,
+): Promise<CertificateRow[]> =>
+  reader.all(sql`select ${certificateColumns} from agent_certificates
+    where agent_id = ${agentId} and id < ${cursor ?? '~'} order by id desc limit ${limit}`)

@@ -117,6 +117,8 @@ test('IDENT-1: what each role may do', () => {
     'agents.register',
     'asks.answer',
     'asks.deny',
+    'certificates.issue',
+    'certificates.revoke',
     'findings.ignore',
     'findings.reopen',
     'findings.undo',

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
-import type { Authority } from './destination.ts'
+import type { Authority, EgressRule } from './destination.ts'
 import { createForward } from './forward.ts'
 import type { Tunnel } from './judge.ts'
 import { createLedger } from './ledger.ts'
@@ -23,6 +23,8 @@ export type Channel = {
   listen(): Promise<void>
   /** Ends what uses the lease; without one, every connection. */
   cut(leaseId: string | null, reason: string): void
+  /** Another list of destinations, for the connections that are yet to come. */
+  allow(rules: readonly EgressRule[]): void
   /** Ends every connection; resolves when what happened on them is recorded. */
   close(): Promise<void>
 }
@@ -59,7 +61,8 @@ function refuseMalformed(
 }
 
 export function createChannel({ open, ask, now }: Needs): Channel {
-  const { sandboxId, limits, allow, socketPath } = open
+  const { sandboxId, limits, socketPath } = open
+  let { allow } = open
   const existing = open.authority ? { existing: open.authority } : {}
   const authority = createAuthority({ now, name: `Keyward egress ${sandboxId}`, ...existing })
   const patterns = createPatterns(open.values)
@@ -98,7 +101,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   })
 
   const relays = createRelays({ sandboxId, ask, ledger, patterns, limits, underway })
-  const admit = createAdmit({ sandboxId, allow, ask, ledger, lookup, limits })
+  const admit = createAdmit({ sandboxId, allow: () => allow, ask, ledger, lookup, limits })
   const connect = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     socket.on('error', () => socket.destroy())
     const route = await admit(request.url ?? '')
@@ -143,6 +146,9 @@ export function createChannel({ open, ask, now }: Needs): Channel {
         // The folder is closed to everybody else; a sandbox of another user reaches the socket by its mount alone.
         outer.listen({ path: socketPath, readableAll: true, writableAll: true }, resolve)
       })
+    },
+    allow(rules) {
+      allow = rules
     },
     cut(leaseId, reason) {
       underway.cut(leaseId, reason)

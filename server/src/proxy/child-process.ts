@@ -3,23 +3,27 @@ import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { inBatches } from './batch.ts'
-import type { ToChild, ToServer } from './messages.ts'
 
-export type ChildProcessHandle = {
+/** What a child says first, and what else it says. */
+export type FromChild = { readonly kind: string }
+
+export type ChildProcessHandle<To> = {
   readonly pid: number | undefined
   /** It has said so, and has not ended since. */
   isReady(): boolean
   /** Dropped when the child is gone: the loss is told by `onExit`. */
-  send(message: ToChild): void
+  send(message: To): void
   /** Closes the channel, which ends the child; kills it when it does not end. */
   end(): Promise<void>
   /** Ends the child at once, without its leave. */
   kill(): Promise<void>
 }
 
-type Needs = {
+type Needs<From> = {
+  /** The file of this folder that does the work. */
+  main: 'child' | 'front-child'
   runtimeDir: string
-  onMessage(message: ToServer): void
+  onMessage(message: From): void
   onDiagnostic(line: string): void
   onExit(how: string): void
 }
@@ -30,7 +34,8 @@ const passedOn = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
 
 const entry = fileURLToPath(new URL('./child.mjs', import.meta.url))
 /** A source file when run from source, a compiled one when installed. */
-const main = new URL(`./child${extname(import.meta.url)}`, import.meta.url).href
+const addressOf = (main: string): string =>
+  new URL(`./${main}${extname(import.meta.url)}`, import.meta.url).href
 const folder = fileURLToPath(new URL('./', import.meta.url))
 
 const flagsFor = (runtimeDir: string): string[] => [
@@ -44,13 +49,19 @@ const flagsFor = (runtimeDir: string): string[] => [
   '--disable-warning=SecurityWarning',
 ]
 
-export function spawnChild({ runtimeDir, onMessage, onDiagnostic, onExit }: Needs): ChildProcessHandle {
+export function spawnChild<To, From extends FromChild>({
+  main,
+  runtimeDir,
+  onMessage,
+  onDiagnostic,
+  onExit,
+}: Needs<From>): ChildProcessHandle<To> {
   let ready = false
   const environment = passedOn.flatMap((name) => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]
   })
-  const child = spawn(process.execPath, [...flagsFor(runtimeDir), entry, main, runtimeDir], {
+  const child = spawn(process.execPath, [...flagsFor(runtimeDir), entry, addressOf(main), runtimeDir], {
     cwd: '/',
     env: Object.fromEntries(environment),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -68,7 +79,7 @@ export function spawnChild({ runtimeDir, onMessage, onDiagnostic, onExit }: Need
       onExit(error.message)
     })
   })
-  child.on('message', (messages: readonly ToServer[]) => {
+  child.on('message', (messages: readonly From[]) => {
     for (const message of messages) {
       if (message.kind === 'ready') ready = true
       onMessage(message)
@@ -79,8 +90,8 @@ export function spawnChild({ runtimeDir, onMessage, onDiagnostic, onExit }: Need
   return {
     pid: child.pid,
     isReady: () => ready,
-    send: inBatches((messages) => {
-      if (child.connected) child.send([...messages], () => {})
+    send: inBatches<To>((messages) => {
+      if (child.connected) child.send([...messages] as object[], () => {})
     }),
     async end() {
       if (child.connected) child.disconnect()

@@ -57,6 +57,7 @@ export function begin(): (messages: readonly ToChild[]) => void {
   const hear = (message: ToChild): void => {
     if (message.kind === 'open') void open(message.channel)
     else if (message.kind === 'close') void close(message.sandboxId)
+    else if (message.kind === 'allow') channels.get(message.sandboxId)?.allow(message.allow)
     else if (message.kind === 'cut') channels.get(message.sandboxId)?.cut(message.leaseId, message.reason)
     else reply(message.id, message.reply)
   }

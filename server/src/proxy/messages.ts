@@ -153,6 +153,8 @@ export type Ask = <Q extends Question>(question: Q, ask: Questions[Q]['ask']) =>
 export type ToChild =
   | { readonly kind: 'open'; readonly channel: OpenChannel }
   | { readonly kind: 'close'; readonly sandboxId: string }
+  /** From now on; what is open goes on. */
+  | { readonly kind: 'allow'; readonly sandboxId: string; readonly allow: readonly EgressRule[] }
   /** Ends what uses the lease; without one, every connection of the sandbox. */
   | {
       readonly kind: 'cut'

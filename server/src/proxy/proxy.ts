@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { pathExpression } from '@keyward/contract'
 import { AppError, type Clock, type Log, reasonOf, Secret } from '../core/index.ts'
 import type { EgressRule } from './destination.ts'
+import { createFront, type Front, type FrontOptions } from './front.ts'
 import { type Asker, type ChannelOwner, createAnswerer, type Gate, type LoginGate } from './gate.ts'
 import { type AuthorityState, defaultLimits, type Limits, type ToChild, type ToServer } from './messages.ts'
 import { createSupervisor, type Supervisor } from './supervise.ts'
@@ -20,7 +21,13 @@ export type Proxy = {
   /** Makes ready; the child itself is started for the first sandbox. */
   start(): Promise<void>
   /** A way out for one sandbox. `socketPath` is for that sandbox alone: whoever can connect to it is the sandbox. */
-  open(channel: ChannelOwner & { allow: readonly EgressRule[]; onLent?: OnLent }): Promise<Opened>
+  open(
+    channel: ChannelOwner & { allow: readonly EgressRule[]; onLent?: OnLent; authority?: KeptAuthority },
+  ): Promise<Opened>
+  /** Another list for the connections that are yet to come. */
+  allow(sandboxId: string, rules: readonly EgressRule[]): void
+  /** A front for agents on other machines, who come by TLS with a certificate instead of by a socket of their own. */
+  listen(front: FrontOptions): Front
   /** Ends what uses the lease, or every connection of the agent, and records the reason. What comes after is judged anew. */
   cut(which: { readonly leaseId: string } | { readonly agentId: string }, reason: string): void
   /** Ends its connections; resolves when everything that happened on them is recorded. */
@@ -28,6 +35,8 @@ export type Proxy = {
   stop(): Promise<void>
   health(): ProxyHealth
 }
+/** One that was made before; a new one for each channel otherwise. */
+type KeptAuthority = { readonly certificatePem: string; readonly key: Secret }
 /** Hears of each value that the sandbox's placeholders are exchanged for, before it is. */
 type OnLent = (value: Secret) => void
 type Opened = { readonly socketPath: string; readonly caPem: string }
@@ -46,14 +55,14 @@ type Needs = {
 
 type Channel = {
   readonly owner: ChannelOwner
-  readonly allow: readonly EgressRule[]
+  allow: readonly EgressRule[]
   readonly onLent: OnLent | undefined
   readonly socketPath: string
   readonly opened: PromiseWithResolvers<Opened>
   /** While it is being closed: when the child says that it is. */
   closed: PromiseWithResolvers<void> | undefined
   /** Both are kept in memory so that a sandbox outlives a crash of the child: it trusts this CA, and was lent these values. */
-  authority: { certificatePem: string; key: Secret } | undefined
+  authority: KeptAuthority | undefined
   readonly values: Map<string, Secret>
   readonly logins: Asker['logins']
 }
@@ -80,7 +89,7 @@ const withExpression = (rule: EgressRule): EgressRule =>
 
 async function newChannel(
   runtimeDir: string,
-  given: Pick<Channel, 'owner' | 'allow' | 'onLent'>,
+  given: Pick<Channel, 'owner' | 'allow' | 'onLent' | 'authority'>,
 ): Promise<Channel> {
   const folder = await mkdtemp(join(runtimeDir, 'c-'))
   return {
@@ -88,7 +97,6 @@ async function newChannel(
     socketPath: join(folder, 'egress.sock'),
     opened: Promise.withResolvers(),
     closed: undefined,
-    authority: undefined,
     values: new Map(),
     logins: new Map(),
   }
@@ -104,7 +112,7 @@ function inTime<T>(clock: Clock, wanted: Promise<T>): Promise<T> {
 
 export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup }: Needs): Proxy {
   const channels = new Map<string, Channel>()
-  let running: { supervisor: Supervisor; runtimeDir: string } | undefined
+  let running: { supervisor: Supervisor<ToChild>; runtimeDir: string } | undefined
   let recordFailure: string | null = null
   let cancelIdle = (): void => {}
   const answer = createAnswerer({
@@ -118,7 +126,7 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
   })
 
   const sendOpen = (
-    supervisor: Supervisor,
+    supervisor: Supervisor<ToChild>,
     { owner, allow, socketPath, authority, values }: Channel,
   ): void => {
     const known = authority && { certificatePem: authority.certificatePem, keyPem: authority.key.reveal() }
@@ -170,7 +178,7 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
     }
   }
 
-  const started = (): { supervisor: Supervisor; runtimeDir: string } => {
+  const started = (): { supervisor: Supervisor<ToChild>; runtimeDir: string } => {
     if (!running) throw new AppError('egress.unavailable', 'It has not been started, or is being stopped.')
     return running
   }
@@ -196,7 +204,8 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
   return {
     async start() {
       const runtimeDir = await makeRuntimeDir(dataDir)
-      const supervisor = createSupervisor({
+      const supervisor = createSupervisor<ToChild, ToServer>({
+        main: 'child',
         log,
         clock,
         runtimeDir,
@@ -210,13 +219,13 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
       })
       running = { supervisor, runtimeDir }
     },
-    async open({ allow, onLent, ...owner }) {
+    async open({ allow, onLent, authority, ...owner }) {
       const { supervisor, runtimeDir } = started()
       const { sandboxId } = owner
       if (channels.has(sandboxId)) {
         throw new AppError('request.conflict', `The sandbox ${sandboxId} has a channel already.`)
       }
-      const channel = await newChannel(runtimeDir, { owner, allow, onLent })
+      const channel = await newChannel(runtimeDir, { owner, allow, onLent, authority })
       channels.set(sandboxId, channel)
       if (supervisor.isReady()) sendOpen(supervisor, channel)
       else supervisor.wake()
@@ -234,6 +243,13 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
         running?.supervisor.send({ kind: 'cut', sandboxId: owner.sandboxId, leaseId, reason })
       }
     },
+    allow(sandboxId, rules) {
+      const channel = channels.get(sandboxId)
+      if (!channel) return
+      channel.allow = rules
+      running?.supervisor.send({ kind: 'allow', sandboxId, allow: rules.map(withExpression) })
+    },
+    listen: (options) => createFront({ ...options, log, clock, runtimeDir: started().runtimeDir }),
     close,
     async stop() {
       if (!running) return

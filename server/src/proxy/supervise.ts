@@ -1,9 +1,8 @@
 import type { Clock, Log } from '../core/index.ts'
-import { type ChildProcessHandle, spawnChild } from './child-process.ts'
-import type { ToChild, ToServer } from './messages.ts'
+import { type ChildProcessHandle, type FromChild, spawnChild } from './child-process.ts'
 
 /** Keeps one child running while there is use for it: started again when it ends, sooner or later by how often that happened. */
-export type Supervisor = {
+export type Supervisor<To> = {
   /** Starts the child, unless there is one, or one is coming. */
   wake(): void
   stop(): Promise<void>
@@ -11,39 +10,50 @@ export type Supervisor = {
   rest(): Promise<void>
   isResting(): boolean
   isReady(): boolean
-  send(message: ToChild): void
+  send(message: To): void
   readonly pid: number | null
   readonly restarts: number
 }
 
-type Needs = {
+type Needs<To, From extends FromChild> = {
+  main: 'child' | 'front-child'
   log: Log
   clock: Clock
   runtimeDir: string
   onReady(): void
   onLost(): void
   /** `answer` reaches the very child that asked: the next one numbers its questions anew. */
-  onMessage(message: Exclude<ToServer, { kind: 'ready' }>, answer: (message: ToChild) => void): void
+  onMessage(message: Exclude<From, { kind: 'ready' }>, answer: (message: To) => void): void
 }
 
 /** After this long without a fall, the next one counts as the first. */
 const steadyMs = 30_000
 const backoffMs = (attempt: number): number => Math.min(10_000, 100 * 2 ** attempt)
 
-export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMessage }: Needs): Supervisor {
-  let child: ChildProcessHandle | undefined
+export function createSupervisor<To, From extends FromChild>({
+  main,
+  log,
+  clock,
+  runtimeDir,
+  onReady,
+  onLost,
+  onMessage,
+}: Needs<To, From>): Supervisor<To> {
+  let child: ChildProcessHandle<To> | undefined
   let restarts = 0
   let attempt = 0
   let resting = true
   let cancelTimer = (): void => {}
 
   const start = (): void => {
-    const launched = spawnChild({
+    const launched = spawnChild<To, From>({
+      main,
       runtimeDir,
       onMessage(message) {
         if (launched !== child) return
         if (message.kind === 'ready') onReady()
-        else onMessage(message, launched.send)
+        // What is left of `From`, which the compiler cannot see of a type that it does not know yet.
+        else onMessage(message as Exclude<From, { kind: 'ready' }>, launched.send)
       },
       onDiagnostic: (line) => log.warn({ line }, 'egress proxy'),
       onExit(how) {
@@ -67,7 +77,7 @@ export function createSupervisor({ log, clock, runtimeDir, onReady, onLost, onMe
     })
   }
 
-  const letGo = (): ChildProcessHandle | undefined => {
+  const letGo = (): ChildProcessHandle<To> | undefined => {
     resting = true
     cancelTimer()
     const last = child

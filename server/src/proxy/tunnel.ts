@@ -13,7 +13,8 @@ export type Admit = (target: string) => Promise<Route | (Refusal & { readonly at
 
 type AdmitNeeds = {
   readonly sandboxId: string
-  readonly allow: readonly EgressRule[]
+  /** As it is now. */
+  readonly allow: () => readonly EgressRule[]
   readonly ask: Ask
   readonly ledger: Pick<Ledger, 'settle'>
   readonly lookup: Lookup
@@ -33,7 +34,7 @@ export function createAdmit({ sandboxId, allow, ask, ledger, lookup, limits }: A
       const nowhere = { host: target.slice(0, 255), port: 0 }
       return { code: 'request.invalid', reason: 'CONNECT needs host:port.', at: nowhere }
     }
-    const rules = rulesFor(allow, at)
+    const rules = rulesFor(allow(), at)
     if (rules.length === 0) return { ...notListed(at), at }
     if (!(await ledger.settle())) {
       return { code: 'audit.unavailable', reason: 'Earlier requests could not be recorded.', at }

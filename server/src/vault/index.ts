@@ -1,3 +1,4 @@
+export { type AgentAuthority, agentAuthority } from './agent-authority.ts'
 export type { Engine } from './engine.ts'
 export type { SealedStorage } from './keyward-storage.ts'
 export type { CredentialLease } from './leases/lease-pages.ts'

@@ -5,15 +5,19 @@ import { connect } from '../connect.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
 import type { Column } from '../table.ts'
+import { certificateCommand, certificatesCommand, revokeCertificateCommand } from './agent-certificates.ts'
 
-type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version'>
+type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'cwd'>
 
 export const agentsCommand = (needs: Needs): Command =>
-  commandGroup('agents', 'Agents: register, quarantine, activate', [
+  commandGroup('agents', 'Agents: register, quarantine, activate, certificates', [
     listCommand(needs),
     registerCommand(needs),
     quarantineCommand(needs),
     activateCommand(needs),
+    certificateCommand(needs),
+    certificatesCommand(needs),
+    revokeCertificateCommand(needs),
   ])
 
 function listCommand(needs: Needs): Command {

@@ -5,21 +5,24 @@ import type { Lend } from '../../lend/index.ts'
 import type { Passages } from '../../passage/index.ts'
 import type { Store } from '../../store/index.ts'
 import { type Route, route } from '../route.ts'
+import { certificateRoutes } from './certificates.ts'
 import { passageRoutes } from './passages.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
   clock: Pick<Clock, 'now'>
   passages: Omit<Passages, 'start'>
+  remote: Parameters<typeof certificateRoutes>[0]['remote']
   lend: Pick<Lend, 'grant' | 'endGrant' | 'grants' | 'readGrant' | 'explain' | 'reach'>
   egressLog: EgressLog
 }
 
-export function egressRoutes({ store, clock, lend, passages, egressLog }: Needs): Route[] {
+export function egressRoutes({ store, clock, lend, passages, remote, egressLog }: Needs): Route[] {
   const noGrant = (grantId: string): AppError =>
     new AppError('grant.not_found', `No grant has the id ${grantId}.`)
   return [
     ...passageRoutes({ passages }),
+    ...certificateRoutes({ remote }),
     {
       // Decided in the domain, where runs make grants too.
       ...route(grantsApi.create, ({ expiresInSeconds, ...asked }, { principal }) =>
