@@ -27,7 +27,14 @@ import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/ind
 import type { Scanner, Sources } from './scan/index.ts'
 import { createSchedules, schedulesMigrations } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
-import { type Ceiling, createVault, type KeyWrapper, type SealKind, vaultMigrations } from './vault/index.ts'
+import {
+  answerSshAgent,
+  type Ceiling,
+  createVault,
+  type KeyWrapper,
+  type SealKind,
+  vaultMigrations,
+} from './vault/index.ts'
 import { type ApprovalGate, createWorkflow, workflowMigrations } from './workflow/index.ts'
 
 export type Keyward = Awaited<ReturnType<typeof createKeyward>>
@@ -122,7 +129,17 @@ export async function createKeyward(needs: Needs) {
     version,
   })
   const probesFor = (): readonly Probe[] => [proxyProbe]
-  const lend = createLend({ store, audit, bus, clock, log, policy, identity, vault, probesFor })
+  const lend = createLend({
+    store,
+    audit,
+    bus,
+    clock,
+    log,
+    policy,
+    identity,
+    vault: { ...vault, sshAgent: answerSshAgent },
+    probesFor,
+  })
   const sandbox = createSandbox({
     driver: createSandboxDriver({
       kind: sandboxKindOf(needs.sandboxEnv['KEYWARD_SANDBOX']),

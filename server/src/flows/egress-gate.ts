@@ -40,7 +40,13 @@ export function createEgressGate({ policy, identity, lend, audit, bus, store }: 
       return { allow, reason }
     },
     resolve: ({ runId, taskId, ...claim }) =>
-      lend.use({ ...claim, runId: runId ?? undefined, taskId: taskId ?? undefined }),
+      lend.use({
+        ...claim,
+        // Whatever the proxy's child adds: a login has a way of its own, on which no value is given.
+        login: undefined,
+        runId: runId ?? undefined,
+        taskId: taskId ?? undefined,
+      }),
     async record(entry) {
       const told = {
         ...recordedAs[entry.outcome],

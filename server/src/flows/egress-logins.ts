@@ -1,7 +1,7 @@
 import type { Lend } from '../lend/index.ts'
 import type { LoginGate } from '../proxy/index.ts'
 
-type Needs = { lend: Pick<Lend, 'use'> }
+type Needs = { lend: Pick<Lend, 'use' | 'sshAgent' | 'sshTunnel'> }
 
 /** Logins that the egress proxy makes outside of a sandbox: each is one use of its lease. */
 export function createEgressLogins({ lend }: Needs): LoginGate {
@@ -17,5 +17,7 @@ export function createEgressLogins({ lend }: Needs): LoginGate {
       const { username = '', mayShow = false } = account ?? {}
       return { username, password: value, mayShow, leaseId, bytesLeft, expiresAt }
     },
+    sshAgent: ({ message, binds, ...owner }) => lend.sshAgent(owner, { message, binds }),
+    sshTunnel: ({ host, port, ...owner }) => lend.sshTunnel(owner, { host, port }),
   }
 }

@@ -1,7 +1,8 @@
 import type { Destination, Injection } from '@keyward/contract'
 import { anyUser } from '../lend/index.ts'
-import type { EgressRule } from '../proxy/index.ts'
+import { type EgressRule, sshAgentAuthority } from '../proxy/index.ts'
 import type { SandboxWay } from '../sandbox/index.ts'
+import { sshAgentSocket, sshFiles } from './ssh-files.ts'
 
 /** What a sandbox is given so that programs find what is lent, where no HTTP is spoken. */
 export type Relays = {
@@ -42,6 +43,13 @@ export function relaysFor({ injection, destinations, placeholder }: Lent): Relay
       const rule = { relay: { kind: injection.kind, tls, allow }, ...(caPem === undefined ? {} : { caPem }) }
       return { rule, ways: led, environment: redisEnvironment(led, placeholder), home: {} }
     }
+    case 'ssh':
+      return {
+        rule: { relay: { kind: injection.kind } },
+        ways: [{ at: sshAgentSocket, to: sshAgentAuthority }],
+        environment: { SSH_AUTH_SOCK: sshAgentSocket },
+        home: sshFiles(destinations, injection),
+      }
     default:
       return { rule: {}, ways: [], environment: {}, home: {} }
   }

@@ -24,7 +24,9 @@ const marginMs = 30_000
 const placeOf = (leaseId: string): string => `lend/accounts/${leaseId}`
 
 /** Why a login may not be made, after "lent"; undefined when it may. */
-export function loginRefusal(how: Injection, { login }: Claim): string | undefined {
+export function loginRefusal(how: Injection, { login, placeholder }: Claim): string | undefined {
+  // Its key signs here, and is given to nobody.
+  if (how.kind === 'ssh' && placeholder !== '') return 'as a key of the SSH agent, not for a request.'
   if (!login) return isAccount(how) ? 'for a login that is made outside, not for a request.' : undefined
   if (how.kind !== login.kind) return `for something else than a login of ${login.kind}.`
   if (how.kind !== 'postgres' || how.databases.includes(login.database)) return undefined

@@ -41,6 +41,7 @@ import { createMinting } from './minting.ts'
 import { createReach } from './reach.ts'
 import { createReceipts, type Probe, receiptOf } from './receipts.ts'
 import { createRenew, type Renewal } from './renew.ts'
+import { createSsh, type SshAgent } from './ssh.ts'
 import { createTokenEnds } from './token-ends.ts'
 import { isMinting } from './token-requests.ts'
 import { createUse } from './use.ts'
@@ -128,6 +129,8 @@ export type Used = {
   readonly expiresAt: Date
 }
 
+type Ssh = ReturnType<typeof createSsh>
+
 export type Lend = {
   /** Throws `policy.denied` when `by` may not grant, `agent.not_found` for an unknown agent. */
   grant(tx: Tx, grant: NewGrant): Promise<{ grantId: string }>
@@ -154,6 +157,9 @@ export type Lend = {
    * `agent.inactive`, `egress.denied` for a host or a place of the request that the lease does not name, `policy.denied` for somebody else's lease.
    */
   use(claim: Claim): Promise<Used>
+  /** SSH keys sign for their leases: one message of an agent's protocol, and whether a place may be connected to. */
+  sshAgent: Ssh['sshAgent']
+  sshTunnel: Ssh['sshTunnel']
   /** Those of the leases that count bytes. */
   metered(leaseIds: readonly string[]): Promise<string[]>
   spend(tx: Tx, leaseIds: readonly string[], bytes: number): Promise<void>
@@ -195,6 +201,8 @@ export type Needs = {
       write(tx: Tx, path: string, data: Readonly<Record<string, Secret>>): Promise<unknown>
     }
     sealed: Sealed
+    /** Speaks the agent's protocol; absent where no SSH keys are lent. */
+    sshAgent?: SshAgent
     /** Accounts that are made at databases; none when absent. */
     accounts?: MadeAccounts
   }
@@ -230,7 +238,8 @@ export function createLend(needs: Needs): Lend {
   const { endParts, ...ends } = createEnds({ ...needs, view })
   const minting = createMinting(needs)
   const accounts = createAccounts({ ...needs, idle: () => idle() })
-  const { use, idle } = tracked(createUse({ ...needs, endParts }, minting.tokenFor, accounts))
+  const { use: exchange, useLease } = createUse({ ...needs, endParts }, minting.tokenFor, accounts)
+  const { use, idle } = tracked(exchange)
   const endTokens = createTokenEnds({ ...needs, forget: minting.forget, idle })
   const receipts = createReceipts({
     ...needs,
@@ -263,6 +272,7 @@ export function createLend(needs: Needs): Lend {
     request,
     delegate: createDelegation({ ...needs, view }),
     use,
+    ...createSsh({ ...needs, useLease }),
     metered: (leaseIds) => meteredLeases(store, leaseIds),
     spend: spendBytes,
     valuesForTask: createValuesForTask(needs),

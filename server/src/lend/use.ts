@@ -15,6 +15,7 @@ import {
   endLeases,
   injectionOf,
   type LeaseRow,
+  leaseById,
   leaseByPlaceholder,
   minuteMs,
 } from './lend-store.ts'
@@ -93,11 +94,12 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
   }
 
   /** One transaction, durable before it returns: the use is counted and recorded, or its refusal is. */
-  const take = (claim: Claim): Promise<LeaseRow | AppError> =>
+  const take = (
+    claim: Claim,
+    find: (tx: Tx) => Promise<LeaseRow | undefined>,
+  ): Promise<LeaseRow | AppError> =>
     store.write(async (tx) => {
-      const hash = hashToken(claim.placeholder)
-      const found = await leaseByPlaceholder(tx, hash)
-      const row = found && sameHash(found.placeholder_hash, hash) ? found : undefined
+      const row = await find(tx)
       const above = await leasesAbove(tx, row)
       const refusal = (await judge(tx, claim, row)) ?? refusalOf(above)
       if (refusal || !row) return refuse(tx, claim, row, refusal ?? denied(new AppError('lease.not_found')))
@@ -172,8 +174,8 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     return { value: password, account: { username, mayShow: how.kind === 'redis' || how.cleartext } }
   }
 
-  return async (claim: Claim): Promise<Used> => {
-    const answer = await take(claim)
+  async function useFound(claim: Claim, find: (tx: Tx) => Promise<LeaseRow | undefined>): Promise<Used> {
+    const answer = await take(claim, find)
     if (answer instanceof AppError) throw answer
     return {
       leaseId: answer.id,
@@ -183,9 +185,26 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
       ...(await valueOfLease(claim, answer)),
     }
   }
+
+  return {
+    use: (claim: Claim): Promise<Used> => {
+      const hash = hashToken(claim.placeholder)
+      return useFound(claim, async (tx) => {
+        const found = await leaseByPlaceholder(tx, hash)
+        return found && sameHash(found.placeholder_hash, hash) ? found : undefined
+      })
+    },
+    /** By who knows already which lease it is. */
+    useLease: (leaseId: string, claim: Omit<Claim, 'placeholder'>): Promise<Used> =>
+      useFound({ ...claim, placeholder: '' }, (tx) => leaseById(tx, leaseId)),
+  }
 }
 
-function strangerTo(row: LeaseRow, claim: Claim): string | undefined {
+/** Why a lease is none of this sandbox's. */
+export function strangerTo(
+  row: LeaseRow,
+  claim: Pick<Claim, 'agentId' | 'runId' | 'taskId'>,
+): string | undefined {
   if (row.agent_id !== claim.agentId) return 'This placeholder was lent to another agent.'
   const otherRun = row.run_id !== null && claim.runId !== undefined && row.run_id !== claim.runId
   const otherTask = row.task_id !== null && claim.taskId !== undefined && row.task_id !== claim.taskId

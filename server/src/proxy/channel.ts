@@ -31,6 +31,7 @@ export type Channel = {
 
 type Needs = { open: OpenChannel; ask: Ask; now: () => Date }
 
+const connected = 'HTTP/1.1 200 Connection Established\r\n\r\n'
 const nowhere: Authority = { host: '', port: 0 }
 const howTo =
   'Keyward lets this sandbox out by HTTPS through CONNECT only. Point HTTPS_PROXY here and use https:// addresses.'
@@ -104,6 +105,11 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   const admit = createAdmit({ sandboxId, allow: () => allow, ask, ledger, lookup, limits })
   const connect = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     socket.on('error', () => socket.destroy())
+    if (relays.isOwn(request.url ?? '')) {
+      socket.write(connected)
+      if (head.length > 0) socket.unshift(head)
+      return relays.serveOwn(socket)
+    }
     const route = await admit(request.url ?? '')
     if ('code' in route) {
       const status = statusOf(route)
@@ -111,9 +117,9 @@ export function createChannel({ open, ask, now }: Needs): Channel {
       return refusePlainly(socket, status, `${route.code}: ${route.reason}`)
     }
     if (!socket.writable) return route.agent.destroy()
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+    socket.write(connected)
     if (head.length > 0) socket.unshift(head)
-    if (relays(socket, route)) return
+    if (relays.serve(socket, route)) return
     terminate(socket, route, {
       authority,
       limits,

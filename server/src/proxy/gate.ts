@@ -64,6 +64,13 @@ export type Gate = {
 export type LoginGate = {
   /** Durably records the intent, then gives the account. */
   signIn(claim: SignInRequest): Promise<Account>
+  /** Answers an SSH agent's client with the keys that are lent; a signature is recorded before it is made. */
+  sshAgent(
+    request: ChannelOwner & { message: Uint8Array; binds: readonly Uint8Array[] },
+  ): Promise<{ reply: Uint8Array; refusal: string | undefined }>
+  sshTunnel(
+    place: ChannelOwner & { host: string; port: number },
+  ): Promise<Pick<Account, 'leaseId' | 'bytesLeft' | 'expiresAt'>>
 }
 
 export type Asker = {
@@ -98,6 +105,10 @@ function refusalFor(error: unknown): Refusal {
 }
 
 export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorded }: Needs): Answerer {
+  const lends = (): LoginGate => {
+    if (!loginGate) throw new AppError('egress.unsupported', 'Nothing is lent for logins here.')
+    return loginGate
+  }
   const answers: Answers = {
     admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
@@ -119,8 +130,7 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
       }
     },
     async signIn({ owner, values, logins, onLent }, claim) {
-      if (!loginGate) throw new AppError('egress.unsupported', 'Nothing is lent for logins here.')
-      const account = await loginGate.signIn({ ...claim, ...owner })
+      const account = await lends().signIn({ ...claim, ...owner })
       const { username, password, mayShow, leaseId, bytesLeft, expiresAt } = account
       onLent?.(password)
       const isSent = claim.kind === 'redis' && mayShow
@@ -142,6 +152,14 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
       if (!login) throw new AppError('egress.denied', 'This login has had its proof.')
       if (challenge.kind === 'cleartext') values.set(`${loginId} password`, login.password)
       return proofFor(login, challenge)
+    },
+    async sshAgent({ owner }, { message, binds }) {
+      const { reply, refusal } = await lends().sshAgent({ ...owner, message, binds })
+      return { reply, refusal: refusal ?? null }
+    },
+    async sshTunnel({ owner }, { host, port }) {
+      const { leaseId, bytesLeft, expiresAt } = await lends().sshTunnel({ ...owner, host, port })
+      return { leaseId, bytesLeft: bytesLeft ?? null, expiresAt }
     },
     async record({ owner }, entry) {
       try {

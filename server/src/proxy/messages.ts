@@ -138,6 +138,16 @@ export type Questions = {
     ask: { sandboxId: string; loginId: string; challenge: Challenge }
     answer: { text: string; verifier: string }
   }
+  /** One message of an SSH agent's protocol, with the binds that came before it. */
+  sshAgent: {
+    ask: { sandboxId: string; message: Uint8Array; binds: readonly Uint8Array[] }
+    answer: { reply: Uint8Array; refusal: string | null }
+  }
+  /** By which lease SSH may be spoken there. */
+  sshTunnel: {
+    ask: { sandboxId: string; host: string; port: number }
+    answer: { leaseId: string; bytesLeft: number | null; expiresAt: Date }
+  }
   record: { ask: Report; answer: null }
 }
 export type Question = keyof Questions

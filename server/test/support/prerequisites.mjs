@@ -25,6 +25,12 @@ const needs = [
     present: () => onPath('ssh-keygen'),
   },
   {
+    name: 'sshd',
+    packages: ['openssh-server'],
+    why: 'SSH from a sandbox',
+    present: () => onPath('sshd'),
+  },
+  {
     name: 'perl',
     packages: ['perl-base'],
     why: 'system calls in the sandbox',

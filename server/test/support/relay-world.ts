@@ -31,6 +31,8 @@ export type RelayWorld = {
   sandbox(rule: EgressRule): Promise<{ port: number; sandboxId: string; socketPath: string }>
 }
 
+const noSsh = () => Promise.reject(new AppError('egress.denied', 'No SSH key is lent.'))
+
 export async function openRelayWorld(t: TestContext): Promise<RelayWorld> {
   const dataDir = mkdtempSync(join(tmpdir(), 'kwr-'))
   const gate = createTestGate()
@@ -39,6 +41,8 @@ export async function openRelayWorld(t: TestContext): Promise<RelayWorld> {
   const proxy = createProxy({
     gate,
     logins: {
+      sshAgent: noSsh,
+      sshTunnel: noSsh,
       async signIn(request) {
         signIns.push(request)
         const account = accounts.get(request.placeholder)

@@ -33,7 +33,7 @@ const harmless: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Parts of a command that must be known before it is judged; the rest of it passes as it comes. */
-export function partsNeeded(name: string, count: number): number {
+function partsNeeded(name: string, count: number): number {
   if (name === 'AUTH' || name === 'HELLO') return count
   return harmless[name] ? Math.min(2, count) : 1
 }

@@ -29,8 +29,10 @@ export type Relayed = {
   /** Ends with the connection, however that ends. */
   own(stream: Duplex): void
   /** The lease that it lives by from now on. Throws when that has ended. */
-  borrow(login: Questions['signIn']['answer']): void
+  borrow(login: Borrowed): void
 }
+
+type Borrowed = Questions['sshTunnel']['answer'] & { readonly username?: string }
 
 type Served = {
   readonly client: Duplex
@@ -60,7 +62,7 @@ export async function serve(needs: RelayNeeds, { client, route, method, work, sa
   const borrow: Relayed['borrow'] = ({ leaseId, bytesLeft, expiresAt, username }) => {
     tally.leaseIds.push(leaseId)
     tally.bytesAllowed = bytesLeft ?? Number.POSITIVE_INFINITY
-    about.user = username
+    if (username !== undefined) about.user = username
     const over = passage.use([leaseId], expiresAt)
     if (over !== undefined) throw refused({ code: 'lease.ended', reason: over })
   }
@@ -138,7 +140,7 @@ export function passThrough({ relayed, upstream, outward, inward }: Ways): Promi
 }
 
 /** Runs both directions. A client that has said everything is still answered; once the server has, nothing is left. */
-function joined(
+export function joined(
   { tally, client }: Relayed,
   out: readonly [Duplex, ...Duplex[]],
   back: readonly [Duplex, ...Duplex[]],
@@ -158,7 +160,7 @@ function joined(
 }
 
 /** Counts what passes, and stops at what the lease has left. */
-const metered = (tally: Tally, way: 'bytesOut' | 'bytesIn'): Transform =>
+export const metered = (tally: Tally, way: 'bytesOut' | 'bytesIn'): Transform =>
   step((chunk) => {
     if (!count(tally, way, chunk.length)) throw refused(overBudget)
     return chunk

@@ -35,6 +35,11 @@ export function parsePublicKey(written: string): PublicKey {
   return { type, blob, fields, family, bits }
 }
 
+/** For checking what it has signed. */
+export function publicKeyObject({ type, fields }: PublicKey): KeyObject {
+  return createPublicKey({ key: keyOf(type, readerOf(fields)).key as JsonWebKey, format: 'jwk' })
+}
+
 type Parts = { readonly key: object; readonly family: PublicKey['family']; readonly bits: number }
 
 function keyOf(type: string, reader: ReturnType<typeof readerOf>): Parts {
