@@ -1,9 +1,10 @@
 /**
  * What the way through the egress proxy costs: the time of a request on an open connection and requests a second, direct and
  * through Keyward, without a secret, with one that is exchanged, and with one that the answer repeats. Measured twice: with nothing
- * behind the proxy, so that it alone is measured, and with policy, leases and the audit log on disk, as a server has them. Beside it
- * mitmproxy with a small addon, when `mitmdump` is on the path. Then a long download and a long upload, and the memory of the
- * proxy's process meanwhile. Client, proxy, server and destination are processes of their own and share the machine.
+ * behind the proxy, so that it alone is measured, and with policy, leases and the audit log on disk, as a server has them; once
+ * more from inside a sandbox, when one can be started. Beside it mitmproxy with a small addon, when `mitmdump` is on the path. Then a
+ * long download and a long upload, and the memory of the proxy's process meanwhile. Client, proxy, server and destination are
+ * processes of their own and share the machine.
  *
  *   node bench/egress.ts [requests] [connections] [megabytes]   (Node 24)
  */
@@ -13,6 +14,7 @@ import { createAuthority, createProxy } from '../server/src/proxy/index.ts'
 import { startDestination } from './support/egress-destination.ts'
 import { type Behind, everythingBehind, nothingBehind } from './support/egress-gates.ts'
 import { runLoad, runTransfer, type Way } from './support/egress-load.ts'
+import { openInside } from './support/egress-sandbox.ts'
 import { circumstances, print, rounded } from './support/figures.ts'
 import { mitmproxyVersion, startMitmproxy } from './support/mitmproxy.ts'
 import { openWorkbench, processorSeconds } from './support/servers.ts'
@@ -110,6 +112,31 @@ const measureKeyward = (behind: Behind): Promise<Measured> =>
     return measured
   })
 
+/** The same from a process inside a sandbox, whose bridge is part of the way; words where there can be none. */
+async function measureInside(behind: Behind): Promise<unknown> {
+  const inside = await openInside(bench)
+  if (!inside) return 'no sandbox can be started here: see keyward doctor'
+  return withKeyward(behind, async (open) => {
+    const way = await open('inside')
+    if (!('path' in way.at)) throw new Error('the way out of a sandbox is a socket')
+    const load = {
+      kind: 'requests',
+      way,
+      path: '/',
+      wanted: plain,
+      connections,
+      alone: 1000,
+      requests: most,
+    } as const
+    const headers = { 'X-Key': behind.placeholder }
+    const answered = await inside({ ...load, headers }, { socketPath: way.at.path, caPem: way.ca })
+    return {
+      requestsPerSecond: rounded(answered.perSecond),
+      p50Milliseconds: rounded(answered.p50Milliseconds, 3),
+    }
+  })
+}
+
 /** Fewer requests, because each takes so much longer. */
 async function measureMitmproxy(placeholder: string): Promise<Measured> {
   const job = { host, ...destination, caPem: authority.certificatePem, placeholder, value }
@@ -160,6 +187,7 @@ try {
   const straight = await measure(direct, { path: '/', wanted: plain }, {})
   const proxyAlone = await measureKeyward(alone)
   const asServed = await measureKeyward(whole)
+  const inside = await measureInside(alone)
   const version = mitmproxyVersion()
   const mitmproxy = version === undefined ? undefined : await measureMitmproxy(alone.placeholder)
   print({
@@ -169,6 +197,7 @@ try {
     direct: straight,
     'Keyward, nothing behind the proxy': beside(straight, mitmproxy, proxyAlone),
     'Keyward with policy, leases and audit on disk': beside(straight, mitmproxy, asServed),
+    'Keyward from inside a sandbox, with a secret exchanged': inside,
     mitmproxy: mitmproxy
       ? { version, ...beside(straight, undefined, mitmproxy) }
       : 'mitmdump is not on the path: PyPI has it as mitmproxy',

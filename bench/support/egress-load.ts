@@ -1,6 +1,7 @@
 // Requests over HTTPS, straight to a destination or through a proxy that speaks CONNECT, from a process of its own. They are
 // written and read by hand, so that little of the machine is taken from what is measured.
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -44,9 +45,12 @@ export const runLoad = (load: Load): Promise<Answered> => inProcess(load) as Pro
 export const runTransfer = (transfer: Transfer): Promise<Transferred> =>
   inProcess(transfer) as Promise<Transferred>
 
+/** What a process is given to do the same elsewhere: a file as its only argument, instead of its standard input. */
+export const loadProgram = fileURLToPath(import.meta.url)
+
 /** By standard input, because it may hold what passes for a secret. */
 async function inProcess(job: Load | Transfer): Promise<unknown> {
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url)], {
+  const child = spawn(process.execPath, [loadProgram], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   child.stdin.end(JSON.stringify(job))
@@ -161,8 +165,10 @@ async function sendBody(tls: TLSSocket, bytes: number): Promise<void> {
     if (!tls.write(chunk.subarray(0, left))) await new Promise((resolve) => tls.once('drain', resolve))
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const job = JSON.parse(await text(process.stdin)) as Load | Transfer
+if (process.argv[1] === loadProgram) {
+  const [, , file] = process.argv
+  const order = file === undefined ? await text(process.stdin) : readFileSync(file, 'utf8')
+  const job = JSON.parse(order) as Load | Transfer
   const result = job.kind === 'requests' ? await measure(job) : await transfer(job)
   process.stdout.write(JSON.stringify(result))
 }
