@@ -1,0 +1,3 @@
+module keyward.test/fetch
+
+go 1.21
