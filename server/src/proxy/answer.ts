@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { HttpResponse } from './either-http.ts'
 import type { Refusal } from './messages.ts'
 
 const titles: Record<number, string> = {
@@ -31,7 +31,7 @@ const unavailable = /^(?:audit|store)\.|^vault\.(?:sealed|uninitialised)$|^egres
 export const statusOf = ({ code }: Refusal): number => statuses[code] ?? (unavailable.test(code) ? 503 : 403)
 
 /** Answers a request inside a tunnel with a problem (RFC 9457) and ends the connection, whatever of its body is unread. */
-export function refuse(response: ServerResponse, refusal: Refusal): void {
+export function refuse(response: HttpResponse, refusal: Refusal): void {
   if (response.headersSent) {
     response.destroy()
     return
@@ -45,11 +45,11 @@ export function refuse(response: ServerResponse, refusal: Refusal): void {
     code: refusal.code,
     detail: refusal.reason,
   })
-  response.writeHead(status, titles[status] ?? 'Refused', {
-    'Content-Type': 'application/problem+json',
-    'Content-Length': Buffer.byteLength(body),
-    Connection: 'close',
-  })
+  response.writeHead(status, titles[status] ?? 'Refused', [
+    ...['Content-Type', 'application/problem+json'],
+    ...['Content-Length', String(Buffer.byteLength(body))],
+    ...['Connection', 'close'],
+  ])
   response.end(body)
 }
 

@@ -233,22 +233,6 @@ test('LEND-2: server-sent events pass one by one, each without an echo', async (
   assert.equal((await events.next()).done, true)
 })
 
-test('LEND-2: trailers of an answer do not pass, whatever is in them', async (t) => {
-  const upstream = await openUpstream(t, (request, response) => {
-    response.writeHead(200, { Trailer: 'X-Echo' })
-    response.write('body')
-    response.addTrailers({ 'X-Echo': request.headers['x-key'] as string })
-    response.end()
-  })
-  const { channel, lend } = await openProxy(t)
-  const { placeholder, value } = lend()
-  const way = await channel({ host: apiHost, port: 443, ...upstream })
-  const head = `GET / HTTP/1.1\r\nHost: ${apiHost}\r\nTE: trailers\r\nX-Key: ${placeholder}\r\nConnection: close\r\n\r\n`
-  const answer = await talkInside(way, head)
-  assert.match(answer, /body/)
-  assert.ok(!answer.includes(value) && !/x-echo/i.test(answer), answer)
-})
-
 test('LEND-2: a redirect takes neither the value nor its placeholder to another host', async (t) => {
   const otherHost = 'other.example.test'
   let reached = 0

@@ -1,9 +1,12 @@
 import { rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
 import type { Authority, EgressRule } from './destination.ts'
 import { createForward } from './forward.ts'
+import { serveHttp2 } from './http2-inside.ts'
+import { createSender } from './http2-upstream.ts'
 import type { Tunnel } from './judge.ts'
 import { createLedger } from './ledger.ts'
 import type { Ask, AuthorityState, OpenChannel, Report } from './messages.ts'
@@ -32,6 +35,8 @@ export type Channel = {
 type Needs = { open: OpenChannel; ask: Ask; now: () => Date }
 
 const connected = 'HTTP/1.1 200 Connection Established\r\n\r\n'
+/** Turns of the loop in which streams hear that their connection has ended. */
+const patienceTurns = 100
 const nowhere: Authority = { host: '', port: 0 }
 const howTo =
   'Keyward lets this sandbox out by HTTPS through CONNECT only. Point HTTPS_PROXY here and use https:// addresses.'
@@ -95,11 +100,19 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   const underway = createUnderway(now)
   const tunnels = new WeakMap<Duplex, Tunnel>()
   const inner = http.createServer({ ...options, shouldUpgradeCallback: asksForWebSocket })
-  serveInside(inner, {
-    tunnels,
-    report,
-    forward: createForward({ sandboxId, ask, ledger, patterns, limits, underway }),
-  })
+  const forward = createForward({ sandboxId, ask, ledger, patterns, limits, underway })
+  serveInside(inner, { tunnels, report, forward })
+  const serveStreams = (tls: TLSSocket, { route, serverName }: Tunnel): void => {
+    const sender = createSender(route, limits)
+    tls.once('close', () => sender.close())
+    serveHttp2(tls, {
+      limits,
+      forward: (request, response, how) =>
+        void forward(request, response, { route, serverName, sender }, how),
+      onRefused: ({ reason }) =>
+        report(route.authority, { method: '', status: 400, outcome: 'denied', reason }),
+    })
+  }
 
   const relays = createRelays({ sandboxId, ask, ledger, patterns, limits, underway })
   const admit = createAdmit({ sandboxId, allow: () => allow, ask, ledger, lookup, limits })
@@ -125,7 +138,8 @@ export function createChannel({ open, ask, now }: Needs): Channel {
       limits,
       onTunnel(tls, tunnel) {
         tunnels.set(tls, tunnel)
-        inner.emit('connection', tls)
+        if (tls.alpnProtocol === 'h2') serveStreams(tls, tunnel)
+        else inner.emit('connection', tls)
       },
       onFailure: (reason) =>
         report(route.authority, { method: 'CONNECT', status: 200, outcome: 'denied', reason }),
@@ -164,7 +178,8 @@ export function createChannel({ open, ask, now }: Needs): Channel {
       shut()
       inner.close()
       // The end of each connection is heard, and its report begun, before the reports are waited for.
-      await new Promise((resolve) => setImmediate(resolve))
+      for (let turn = 0; turn === 0 || (turn < patienceTurns && !underway.isEmpty()); turn++)
+        await new Promise((resolve) => setImmediate(resolve))
       await ledger.drain()
       await rm(socketPath, { force: true })
     },
@@ -196,7 +211,9 @@ function serveInside(server: Server, { tunnels, report, forward }: Inside): void
     response.shouldKeepAlive = false
     response.assignSocket(request.socket)
     response.once('finish', () => request.socket.destroySoon())
-    serve(request, response, { upgrade: { socket, head } })
+    serve(request, response, {
+      upgrade: { socket, head, release: () => response.detachSocket(request.socket) },
+    })
   })
   server.on('connect', (request, socket) => {
     const at = tunnels.get(socket)?.route.authority ?? nowhere

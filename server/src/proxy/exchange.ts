@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import type { Code } from '@keyward/contract'
+import type { HttpRequest } from './either-http.ts'
 import { pathOf, type Tunnel, type Verdict } from './judge.ts'
 import type { Ask, Questions, ResolveClaim } from './messages.ts'
 import { exchange, fitsHeader, placeholdersIn, type RequestParts } from './placeholders.ts'
@@ -9,7 +9,7 @@ import { type Signing, signatureIn } from './sigv4.ts'
 import type { Tally } from './tally.ts'
 
 type Needs = { readonly sandboxId: string; readonly ask: Ask; readonly patterns: Patterns }
-type Asked = { readonly request: IncomingMessage; readonly tunnel: Tunnel; readonly tally: Tally }
+type Asked = { readonly request: HttpRequest; readonly tunnel: Tunnel; readonly tally: Tally }
 type Resolved = { readonly value: string; readonly prefix: string; readonly signing?: Signing }
 /** `signing`: with what it must be signed before it is sent. */
 export type Exchanged = RequestParts & { readonly signing?: Signing }

@@ -1,7 +1,8 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream'
+import { pipeline, type Writable } from 'node:stream'
+import type { HttpRequest, HttpResponse } from './either-http.ts'
 import { createExchange, type Exchanged } from './exchange.ts'
-import { framingOf, requestHeaders } from './headers.ts'
+import { framingOf, requestHeaders, wantsTrailers } from './headers.ts'
+import type { Sending } from './http2-upstream.ts'
 import { pathOf, refusalOf, type Tunnel, tooLarge, type Verdict } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Limits, Refusal } from './messages.ts'
@@ -27,8 +28,8 @@ type Needs = {
 }
 /** Resolves when the request is under way or refused. */
 export type Forward = (
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   tunnel: Tunnel,
   how: { readonly expectsContinue?: boolean; readonly upgrade?: Upgrade },
 ) => Promise<void>
@@ -44,8 +45,12 @@ const undated: Verdict = {
   reason: 'A request with an AWS signature needs the header X-Amz-Date of the same day.',
 }
 
+/** Trailers are sent to those who say that they take them (RFC 9110, 6.5.1). */
+const withTrailersAsked = (request: HttpRequest, headers: readonly string[]): readonly string[] =>
+  wantsTrailers(request.rawHeaders) ? [...headers, 'TE', 'trailers', 'Connection', 'TE'] : headers
+
 /** Sends a body on as it comes; what must not pass ends both sides. */
-function stream(passing: Passing, upstream: ClientRequest, limits: Limits): void {
+function stream(passing: Passing, upstream: Writable, limits: Limits): void {
   const { request, tally } = passing
   const counted = meter(tally, limits.requestBodyBytes, (why) =>
     fail(passing, why === 'budget' ? overBudget : tooLarge(limits)),
@@ -75,13 +80,14 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
   const pass = (passing: Passing, { target, body, headers }: Exchanged): void => {
     const { request, response, tunnel, tally } = passing
     const method = request.method ?? ''
-    const upstream = sendTo(tunnel.route, { method, target, headers }, limits)
+    const outgoing = { method, target, headers: withTrailersAsked(request, headers) }
+    const upstream: Sending = tunnel.sender?.send(outgoing) ?? sendTo(tunnel.route, outgoing, limits)
     upstream.on('error', (error) => {
       if (response.headersSent) response.destroy()
       fail(passing, unreachable(tunnel.route, error), 'failed')
     })
     upstream.once('response', (answer) => {
-      const refusal = relay({ answer, response, method, patterns, tally })
+      const refusal = relay({ answer, request, response, patterns, tally })
       if (!refusal) return
       answer.destroy()
       fail(passing, refusal, 'failed')

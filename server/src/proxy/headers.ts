@@ -15,8 +15,14 @@ const hopByHop = [
   'upgrade',
 ]
 
-/** Sent by the proxy itself, or meant for it. */
-const requestOnly = new Set([...hopByHop, 'expect', 'accept-encoding', 'content-length'])
+/** Sent by the proxy itself, or meant for it; answers are asked for uncompressed, messages of gRPC too. */
+const requestOnly = new Set([
+  ...hopByHop,
+  'expect',
+  'accept-encoding',
+  'grpc-accept-encoding',
+  'content-length',
+])
 /** A server's invitation to go around the proxy. */
 const responseOnly = [...hopByHop, 'alt-svc']
 /** With these a value could be fetched in pieces, none of which is recognised. */
@@ -48,6 +54,10 @@ function without(headers: RawHeaders, names: ReadonlySet<string>): string[] {
   return kept
 }
 
+/** Whether who sent these headers takes trailers after a body. */
+export const wantsTrailers = (headers: RawHeaders): boolean =>
+  valuesOf(headers, 'te').some((value) => /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value))
+
 export type BodyFraming =
   | { readonly kind: 'none' }
   | { readonly kind: 'chunked' }
@@ -71,6 +81,19 @@ type Outgoing = { method: string; framing: BodyFraming; wholeOnly: boolean }
 export function requestHeaders(headers: RawHeaders, { method, framing, wholeOnly }: Outgoing): string[] {
   const kept = without(headers, wholeOnly ? wholeRequestOnly : requestOnly)
   return [...kept, 'Accept-Encoding', 'identity', ...framingHeaders(framing, method)]
+}
+
+/** What a trailer must not say (RFC 9110, 6.5.1): where the message ends, what it is, who is asking. */
+const neverTrailers =
+  /^(?:content-.*|authorization|www-authenticate|set-cookie|host|cache-control|expires|date|location|age|vary|retry-after)$/i
+
+/** The trailers for the client, without values. */
+export function responseTrailers(
+  trailers: RawHeaders,
+  patterns: Patterns,
+): { trailers: [name: string, value: string][]; redactions: number } {
+  const { headers, redactions } = responseHeaders(trailers, { decoded: true, lengthKept: false, patterns })
+  return { trailers: [...pairsOf(headers)].filter(([name]) => !neverTrailers.test(name)), redactions }
 }
 
 type Incoming = { decoded: boolean; lengthKept: boolean; patterns: Patterns }

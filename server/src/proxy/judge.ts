@@ -1,20 +1,26 @@
-import type { IncomingMessage } from 'node:http'
 import { hostHeaderMatches, isAmbiguousPath, ruleAdmits } from './destination.ts'
+import type { HttpRequest } from './either-http.ts'
 import { framingOf, pairsOf, valuesOf } from './headers.ts'
+import type { Sender } from './http2-upstream.ts'
 import type { Limits, Refusal } from './messages.ts'
 import { placeholdersIn } from './placeholders.ts'
 import type { Route } from './route.ts'
 import { handshakeRefusal } from './websocket-handshake.ts'
 
 /** A TLS connection of the client, and where it leads. */
-export type Tunnel = { readonly route: Route; readonly serverName: string | false }
+export type Tunnel = {
+  readonly route: Route
+  readonly serverName: string | false
+  /** How requests of a connection of HTTP/2 are sent on; others go by the route's agent. */
+  readonly sender?: Sender
+}
 
 /** `misused`: not only refused, but something that a well-behaved client does not try. */
 export type Verdict = Refusal & { readonly outcome?: 'misused' }
 
 /** A request's target without its query, which may carry what must not be recorded. */
 export const pathOf = (target: string): string => target.replace(/[?#].*$/s, '')
-function misdirected(request: IncomingMessage, { route, serverName }: Tunnel): Verdict | undefined {
+function misdirected(request: HttpRequest, { route, serverName }: Tunnel): Verdict | undefined {
   const { host, port } = route.authority
   const hosts = valuesOf(request.rawHeaders, 'host')
   if (serverName !== false && serverName.toLowerCase() !== host) {
@@ -32,7 +38,7 @@ const verdict = (reason: string): Verdict => ({ code: 'egress.misdirected', reas
 
 /** What can be refused by looking at the head of the request alone. */
 export function refusalOf(
-  request: IncomingMessage,
+  request: HttpRequest,
   tunnel: Tunnel,
   limits: Limits,
   isUpgrade: boolean,
@@ -65,7 +71,7 @@ export function refusalOf(
     : undefined
 }
 
-const upgradeRefusal = ({ headers }: IncomingMessage): Verdict | undefined =>
+const upgradeRefusal = ({ headers }: HttpRequest): Verdict | undefined =>
   headers.upgrade === undefined
     ? undefined
     : {

@@ -13,6 +13,8 @@ export type Limits = {
   /** A body up to this is read whole when an AWS signature over it must be made. */
   readonly signedBodyBytes: number
   readonly connections: number
+  /** Requests at the same time on one connection of HTTP/2. */
+  readonly streams: number
   readonly handshakeSeconds: number
   readonly connectSeconds: number
   /** Without a byte in either direction. */
@@ -28,6 +30,7 @@ export const defaultLimits: Limits = {
   exchangeBodyBytes: 64 * 1024,
   signedBodyBytes: 2 * 1024 * 1024,
   connections: 128,
+  streams: 100,
   handshakeSeconds: 10,
   connectSeconds: 15,
   idleSeconds: 300,

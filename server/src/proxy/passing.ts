@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { refuse } from './answer.ts'
+import type { HttpRequest, HttpResponse } from './either-http.ts'
 import type { Exchanged } from './exchange.ts'
 import type { Tunnel, Verdict } from './judge.ts'
 import { overBudget, type Tally } from './tally.ts'
@@ -8,8 +8,8 @@ import type { Passage } from './underway.ts'
 
 /** One request on its way through. */
 export type Passing = {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly request: HttpRequest
+  readonly response: HttpResponse
   readonly tally: Tally
   readonly tunnel: Tunnel
   readonly passage: Passage
@@ -18,7 +18,12 @@ export type Passing = {
   /** Ends what the request has become; it is no request any more. */
   stop?: (refusal: Verdict, outcome: Tally['outcome']) => void
 }
-export type Upgrade = { readonly socket: Duplex; readonly head: Buffer }
+export type Upgrade = {
+  readonly socket: Duplex
+  readonly head: Buffer
+  /** Nothing of HTTP is heard or said on the connection any more. */
+  release(): void
+}
 
 export const leaseEnded = (reason: string): Verdict => ({ code: 'lease.ended', reason })
 

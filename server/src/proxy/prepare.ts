@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { HttpRequest } from './either-http.ts'
 import type { Exchange, Exchanged } from './exchange.ts'
 import { type BodyFraming, framingOf } from './headers.ts'
 import type { Tunnel, Verdict } from './judge.ts'
@@ -9,7 +9,7 @@ import type { Tally } from './tally.ts'
 
 /** Reads as much of a request as must be known before its head is sent, and exchanges the placeholders in it. */
 export type Prepare = (asked: Asked, onContinue: () => void) => Promise<Exchanged | Verdict>
-type Asked = { readonly request: IncomingMessage; readonly tunnel: Tunnel; readonly tally: Tally }
+type Asked = { readonly request: HttpRequest; readonly tunnel: Tunnel; readonly tally: Tally }
 
 /** `hash`: not to be changed, but known whole, for a signature over it. */
 type Way = 'exchange' | 'hash' | 'stream'
@@ -37,15 +37,15 @@ export const inUnreadBody = ({ exchangeBodyBytes }: Limits): Verdict => ({
   outcome: 'misused',
 })
 
-const contentTypeOf = (request: IncomingMessage): string => request.headers['content-type'] ?? ''
+const contentTypeOf = (request: HttpRequest): string => request.headers['content-type'] ?? ''
 
-async function readAll(request: IncomingMessage): Promise<Buffer> {
+async function readAll(request: HttpRequest): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 
-function wayOf(request: IncomingMessage, limits: Limits): Way | Verdict {
+function wayOf(request: HttpRequest, limits: Limits): Way | Verdict {
   const framing = framingOf(request.rawHeaders)
   const payload = needsSignature(request) ? payloadOf(request.rawHeaders).kind : 'declared'
   if (payload === 'chunks') return signedChunks
@@ -54,13 +54,13 @@ function wayOf(request: IncomingMessage, limits: Limits): Way | Verdict {
   return framing.kind === 'length' && framing.bytes <= limits.signedBodyBytes ? 'hash' : unhashed(limits)
 }
 
-function isExchangeable(request: IncomingMessage, framing: BodyFraming, limits: Limits): boolean {
+function isExchangeable(request: HttpRequest, framing: BodyFraming, limits: Limits): boolean {
   const coding = request.headers['content-encoding'] ?? 'identity'
   if (framing.kind !== 'length' || framing.bytes > limits.exchangeBodyBytes) return false
   return coding === 'identity' && isTextual(contentTypeOf(request))
 }
 
-const needsSignature = ({ rawHeaders }: IncomingMessage): boolean =>
+const needsSignature = ({ rawHeaders }: HttpRequest): boolean =>
   placeholdersIn(signatureIn(rawHeaders)?.accessKeyId ?? '').length > 0
 
 const signedChunks: Verdict = {

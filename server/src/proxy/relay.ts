@@ -1,15 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, type Readable, type Transform } from 'node:stream'
 import { decodersOf } from './decode.ts'
-import { responseHeaders, valuesOf } from './headers.ts'
+import type { HttpAnswer, HttpRequest, HttpResponse } from './either-http.ts'
+import { responseHeaders, responseTrailers, valuesOf, wantsTrailers } from './headers.ts'
 import type { Refusal } from './messages.ts'
 import { type Patterns, redactorOf, redactText } from './redact.ts'
 import { count, overBudget, type Tally } from './tally.ts'
 
 type Answered = {
-  readonly answer: IncomingMessage
-  readonly response: ServerResponse
-  readonly method: string
+  readonly answer: HttpAnswer
+  readonly response: HttpResponse
+  readonly request: HttpRequest
   readonly patterns: Patterns
   readonly tally: Tally
 }
@@ -24,12 +24,14 @@ const unreadable: Refusal = {
 
 /** Passes the answer on with every known value taken out; returns why not when it cannot be looked through. */
 export function relay(answered: Answered): Refusal | undefined {
-  const { answer, response, method, patterns, tally } = answered
+  const { answer, request, response, patterns, tally } = answered
   const status = answer.statusCode ?? 502
-  const hasBody = method !== 'HEAD' && status !== 204 && status !== 304
+  const hasBody = request.method !== 'HEAD' && status !== 204 && status !== 304
   const coding = valuesOf(answer.rawHeaders, 'content-encoding').join(',')
   const decoders = hasBody ? decodersOf(coding) : []
-  if (!decoders) return unreadable
+  // Messages of gRPC are compressed one by one, inside of the body.
+  const isOpaque = valuesOf(answer.rawHeaders, 'grpc-encoding').some((value) => value !== 'identity')
+  if (!decoders || isOpaque) return unreadable
   // Without anything to take out the length can stay, which clients use to show progress and to notice a cut.
   const lengthKept = !hasBody || (patterns.isEmpty && decoders.length === 0)
   const { headers, redactions } = responseHeaders(answer.rawHeaders, {
@@ -43,6 +45,10 @@ export function relay(answered: Answered): Refusal | undefined {
   const words = answer.statusMessage ?? ''
   const saysValue = patterns.mayStandIn([words])
   response.writeHead(status, saysValue ? redactText(patterns, words, 'latin1') : words, headers)
+  if (answer.isHeadOnly) {
+    response.end()
+    return undefined
+  }
   response.flushHeaders()
   const fixedLength = lengthKept && valuesOf(headers, 'content-length').length > 0
   pour(answered, { decoders, fixedLength })
@@ -53,7 +59,8 @@ export function relay(answered: Answered): Refusal | undefined {
  * Sends the body as it comes, no faster than the client takes it. By hand, because a pipeline of streams costs as much as the
  * request itself.
  */
-function pour({ answer, response, patterns, tally }: Answered, { decoders, fixedLength }: Body): void {
+function pour(answered: Answered, { decoders, fixedLength }: Body): void {
+  const { answer, response, patterns, tally } = answered
   const stop = (outcome: Tally['outcome'], reason: string): void => {
     if (tally.reason === null) Object.assign(tally, { outcome, reason })
     response.destroy()
@@ -80,15 +87,25 @@ function pour({ answer, response, patterns, tally }: Answered, { decoders, fixed
   response.on('drain', () => source.resume())
   source.once('end', () => {
     send(redactor.end())
-    if (!response.destroyed) response.end()
+    if (response.destroyed) return
+    addTrailers(answered)
+    response.end()
   })
   source.once('error', () => stop('failed', 'The answer broke off, or could not be decompressed.'))
   // The client has left, which the end of the response tells.
   response.once('error', () => response.destroy())
 }
 
+function addTrailers({ answer, request, response, patterns, tally }: Answered): void {
+  if (answer.rawTrailers.length === 0) return
+  if (request.httpVersion !== '2.0' && !wantsTrailers(request.rawHeaders)) return
+  const { trailers, redactions } = responseTrailers(answer.rawTrailers, patterns)
+  tally.redactions += redactions
+  if (trailers.length > 0) response.addTrailers(trailers)
+}
+
 /** What is there at once, head and body, goes out in one write: one record of TLS and one packet. */
-function sendTogether(response: ServerResponse): void {
+function sendTogether(response: HttpResponse): void {
   const { socket } = response
   socket?.cork()
   setImmediate(() => socket?.uncork())

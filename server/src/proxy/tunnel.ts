@@ -63,7 +63,7 @@ export function terminate(socket: Duplex, route: Route, needs: TerminateNeeds): 
     cert: certificatePem,
     key: keyPem,
     minVersion: 'TLSv1.2',
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: limits.handshakeSeconds * 1000,
   })
   server.once('tlsClientError', (error: NodeJS.ErrnoException) => {

@@ -3,6 +3,7 @@ export type Underway = {
   begin(cut: Cut): Passage
   /** Cuts what uses the lease; without one, everything. */
   cut(leaseId: string | null, reason: string): void
+  isEmpty(): boolean
 }
 
 /** One request, with its answer, or one connection. */
@@ -23,6 +24,7 @@ export function createUnderway(now: () => Date): Underway {
   const ended = new Map<string, string>()
 
   return {
+    isEmpty: () => entries.size === 0,
     begin(cut) {
       const entry: Entry = { cut, leaseIds: [], timer: undefined }
       entries.add(entry)

@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Limits, Refusal } from './messages.ts'
 import type { Route } from './route.ts'
 
-type Outgoing = { method: string; target: string; headers: readonly string[] }
+export type Outgoing = { method: string; target: string; headers: readonly string[] }
 
 /** Opens the request to the destination; a connection that does not come about in time is given up. */
 export function sendTo(

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { HttpRequest } from './either-http.ts'
 import { framingOf, pairsOf, type RawHeaders, valuesOf } from './headers.ts'
 import type { Verdict } from './judge.ts'
 
@@ -20,7 +21,7 @@ const isUpgrade = (headers: RawHeaders): boolean =>
 export const asksForWebSocket = ({ rawHeaders }: IncomingMessage): boolean => isUpgrade(rawHeaders)
 
 /** Why a request that asks for a WebSocket may not have one; undefined when its handshake is right. */
-export function handshakeRefusal({ method, httpVersion, rawHeaders }: IncomingMessage): Verdict | undefined {
+export function handshakeRefusal({ method, httpVersion, rawHeaders }: HttpRequest): Verdict | undefined {
   const [key = '', ...otherKeys] = valuesOf(rawHeaders, 'sec-websocket-key')
   const [version, ...otherVersions] = valuesOf(rawHeaders, 'sec-websocket-version')
   const wrong =

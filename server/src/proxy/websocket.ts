@@ -23,7 +23,7 @@ type Needs = {
 
 /** Asks the destination for a WebSocket and passes messages on, or passes on why there is none. */
 export function passWebSocket(passing: Passing, upgrade: Upgrade, parts: Exchanged, needs: Needs): void {
-  const { tunnel, response } = passing
+  const { tunnel, request, response } = passing
   const key = randomBytes(16).toString('base64')
   const framing = { kind: 'none' } as const
   const headers = [
@@ -41,7 +41,7 @@ export function passWebSocket(passing: Passing, upgrade: Upgrade, parts: Exchang
     const { statusCode } = answer
     if (statusCode === 101) return failed('The destination changed to a protocol that was not asked for.')
     const { patterns } = needs
-    const refusal = relay({ answer, response, method: 'GET', patterns, tally: passing.tally })
+    const refusal = relay({ answer, request, response, patterns, tally: passing.tally })
     if (refusal) failed(refusal.reason)
   })
   upstream.once('upgrade', (answer, socket, head) => {
@@ -58,11 +58,16 @@ export function passWebSocket(passing: Passing, upgrade: Upgrade, parts: Exchang
 
 type Accepted = { readonly answer: IncomingMessage; readonly socket: Duplex; readonly head: Buffer }
 
-function open(passing: Passing, { socket: client, head }: Upgrade, accepted: Accepted, needs: Needs): void {
-  const { request, response, passage, tally } = passing
+function open(
+  passing: Passing,
+  { socket: client, head, release }: Upgrade,
+  accepted: Accepted,
+  needs: Needs,
+): void {
+  const { request, passage, tally } = passing
   const { patterns, limits } = needs
   // From here on the connection is ours alone.
-  response.detachSocket(client as Parameters<typeof response.detachSocket>[0])
+  release()
   const { headers, redactions } = responseHeaders(withoutOurs(accepted.answer.rawHeaders), {
     decoded: false,
     lengthKept: false,

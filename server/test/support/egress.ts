@@ -207,7 +207,14 @@ export function openTunnel(socketPath: string, authority: string): Promise<Socke
   })
 }
 
-type Way = { socketPath: string; caPem: string; host?: string; port?: number; serverName?: string }
+type Way = {
+  socketPath: string
+  caPem: string
+  host?: string
+  port?: number
+  serverName?: string
+  alpn?: string[]
+}
 
 /** The client's end of TLS inside a tunnel. */
 export async function openTls({
@@ -216,13 +223,21 @@ export async function openTls({
   host = apiHost,
   port = 443,
   serverName,
+  alpn,
 }: Way): Promise<Socket> {
   const socket = await openTunnel(socketPath, `${host}:${port}`)
   // A server name that differs from the tunnel's is the point of some tests: the certificate is still the tunnel's.
   const checked = serverName === undefined ? {} : { checkServerIdentity: () => undefined }
   return new Promise((resolve, reject) => {
-    const tls = tlsConnect({ socket, servername: serverName ?? host, ca: caPem, ...checked }, () =>
-      resolve(tls),
+    const tls = tlsConnect(
+      {
+        socket,
+        servername: serverName ?? host,
+        ca: caPem,
+        ...checked,
+        ...(alpn ? { ALPNProtocols: alpn } : {}),
+      },
+      () => resolve(tls),
     )
     tls.once('error', reject)
   })

@@ -1,0 +1,63 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { Writable } from 'node:stream'
+import type { HttpResponse } from './either-http.ts'
+import { headersFor2 } from './http2-heads.ts'
+
+/** The answer on a stream. A head without a body goes out alone, with the end of the stream on it. */
+export function createHttp2Response(stream: ServerHttp2Stream): HttpResponse {
+  let status = 0
+  let headers: OutgoingHttpHeaders | undefined
+  let trailers: OutgoingHttpHeaders | undefined
+  let finish: (() => void) | undefined
+
+  const respond = (endStream: boolean): void => {
+    if (!headers || stream.headersSent || stream.destroyed || stream.closed) return
+    stream.respond(headers, { endStream, waitForTrailers: !endStream })
+  }
+  const body = new Writable({
+    write(chunk, _encoding, done) {
+      respond(false)
+      if (stream.destroyed || stream.writableEnded) return done(new Error('the stream has ended'))
+      stream.write(chunk, done)
+    },
+    final(done) {
+      finish = done
+      respond(trailers === undefined)
+      stream.end()
+      if (stream.closed || stream.destroyed) body.destroy()
+    },
+    destroy(error, done) {
+      if (!stream.closed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      done(error)
+    },
+  })
+  // Whoever writes has been told by the stream's end, which is recorded.
+  body.on('error', () => {})
+  stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}))
+  stream.once('finish', () => {
+    // The answer is whole; what is left of the request is not waited for.
+    if (!stream.readableEnded && !trailers) stream.close(constants.NGHTTP2_NO_ERROR)
+    else stream.resume()
+  })
+  stream.once('close', () => {
+    if (finish && stream.rstCode === constants.NGHTTP2_NO_ERROR) finish()
+    else body.destroy()
+  })
+  const own = {
+    sendDate: true,
+    socket: null,
+    writeHead(code: number, _message: string, fields: string[]) {
+      status = code
+      headers = { ...headersFor2(fields), ':status': code }
+    },
+    flushHeaders: () => respond(false),
+    writeContinue: () => stream.additionalHeaders({ ':status': 100 }),
+    addTrailers(pairs: [string, string][]) {
+      trailers = headersFor2(pairs.flat())
+    },
+  }
+  return Object.defineProperties(Object.assign(body, own), {
+    statusCode: { get: () => status },
+    headersSent: { get: () => headers !== undefined },
+  }) as Writable as HttpResponse
+}
