@@ -83,7 +83,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
     const outgoing = { method, target, headers: withTrailersAsked(request, headers) }
     const upstream: Sending = tunnel.sender?.send(outgoing) ?? sendTo(tunnel.route, outgoing, limits)
     upstream.on('error', (error) => {
-      if (response.headersSent) response.destroy()
+      if (response.headersSent && !response.writableEnded) response.destroy()
       fail(passing, unreachable(tunnel.route, error), 'failed')
     })
     upstream.once('response', (answer) => {

@@ -8,7 +8,7 @@ export function bodyOf(stream: Http2Stream, isEmpty: boolean): Readable {
   // Who reads hears of it; what nobody reads needs no hearing.
   body.on('error', () => {})
   stream.on('data', (chunk: Buffer) => {
-    if (!isOver && !body.push(chunk)) stream.pause()
+    if (!isOver && !body.destroyed && !body.push(chunk)) stream.pause()
   })
   const finish = (isWhole: boolean): void => {
     if (isOver) return
@@ -16,6 +16,8 @@ export function bodyOf(stream: Http2Stream, isEmpty: boolean): Readable {
     if (isWhole) body.push(null)
     else body.destroy(new Error('the stream was broken off'))
   }
+  // What nobody reads any more must not keep the stream from its end.
+  body.once('close', () => stream.resume())
   // Node ends a stream also when the other side resets it.
   stream.once('end', () => finish(stream.rstCode === constants.NGHTTP2_NO_ERROR))
   stream.once('close', () => finish(false))

@@ -52,6 +52,8 @@ export function serveHttp2(tls: TLSSocket, { limits, forward, onRefused }: Needs
       return
     }
     const request = Object.assign(bodyOf(stream, endsWithHead), { ...head, headers, httpVersion: '2.0' })
+    // Who has its answer needs not be heard out: what still comes is let go.
+    stream.once('finish', () => request.destroy())
     const expectsContinue = headers.expect?.toLowerCase() === '100-continue'
     forward(request, createHttp2Response(stream), { expectsContinue })
   }

@@ -1,6 +1,7 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
 import type { HttpResponse } from './either-http.ts'
+import { valuesOf } from './headers.ts'
 import { headersFor2 } from './http2-heads.ts'
 
 /** The answer on a stream. A head without a body goes out alone, with the end of the stream on it. */
@@ -9,6 +10,7 @@ export function createHttp2Response(stream: ServerHttp2Stream): HttpResponse {
   let headers: OutgoingHttpHeaders | undefined
   let trailers: OutgoingHttpHeaders | undefined
   let finish: (() => void) | undefined
+  let isLast = false
 
   const respond = (endStream: boolean): void => {
     if (!headers || stream.headersSent || stream.destroyed || stream.closed) return
@@ -35,8 +37,8 @@ export function createHttp2Response(stream: ServerHttp2Stream): HttpResponse {
   body.on('error', () => {})
   stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}))
   stream.once('finish', () => {
-    // The answer is whole; what is left of the request is not waited for.
-    if (!stream.readableEnded && !trailers) stream.close(constants.NGHTTP2_NO_ERROR)
+    // The answer is whole. What is left of a refused request is not waited for; others may go on to their end.
+    if (isLast && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
     else stream.resume()
   })
   stream.once('close', () => {
@@ -48,6 +50,7 @@ export function createHttp2Response(stream: ServerHttp2Stream): HttpResponse {
     socket: null,
     writeHead(code: number, _message: string, fields: string[]) {
       status = code
+      isLast = valuesOf(fields, 'connection').includes('close')
       headers = { ...headersFor2(fields), ':status': code }
     },
     flushHeaders: () => respond(false),
