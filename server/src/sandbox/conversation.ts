@@ -4,6 +4,7 @@ import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { createFrameReader, type HostFrame, isBrokenPipe, sendFrame } from './frames.ts'
 import { createOutput, type Output } from './output.ts'
 import type { SandboxLimit, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
+import { createTunnel } from './tunnel.ts'
 import { type Received, receive, sendWorkspace } from './workspace.ts'
 
 /** A sandbox that its driver has started: its guest waits for the first frame. */
@@ -30,13 +31,18 @@ export type Status = { code: number | null; signal: string | null }
 type Order = Omit<Extract<HostFrame, { kind: 'order' }>, 'kind' | 'handBack' | 'command'>
 
 /** What a driver adds to the specification. */
-type Terms = { clock: Clock; order: Order }
+type Terms = {
+  clock: Clock
+  order: Order
+  /** The proxy's socket, when the guest's order says that connections travel as frames. */
+  tunnelTo?: string | undefined
+}
 
 type Verdict = { limit: SandboxLimit | null; cancelled: boolean; started: boolean }
 
 /** Speaks with the guest of a sandbox until the sandbox is gone. Call it in the turn of the event loop that started it. */
 export async function follow(
-  { clock, order }: Terms,
+  { clock, order, tunnelTo }: Terms,
   spec: SandboxSpec,
   watch: SandboxWatch,
   sandbox: Started,
@@ -70,9 +76,14 @@ export async function follow(
   watch.signal?.addEventListener('abort', cancel, { once: true })
   if (watch.signal?.aborted) cancel()
   try {
-    const received = await converse({ spec, order, sandbox, verdict, onOutput: onOutput?.take }).finally(
-      () => gone,
-    )
+    const received = await converse({
+      spec,
+      order,
+      sandbox,
+      verdict,
+      tunnelTo,
+      onOutput: onOutput?.take,
+    }).finally(() => gone)
     const status = await gone
     onOutput?.end()
     const durationMs = clock.now().getTime() - startedAt
@@ -111,22 +122,26 @@ type Talk = {
   order: Order
   sandbox: Started
   verdict: Verdict
+  tunnelTo: string | undefined
   onOutput: ((stream: 'stdout' | 'stderr', part: Buffer) => void) | undefined
 }
 
 /** Tells the guest what to do, fills its workspace, and listens until it ends. */
-async function converse({ spec, order, sandbox, verdict, onOutput }: Talk): Promise<Received> {
+async function converse({ spec, order, sandbox, verdict, tunnelTo, onOutput }: Talk): Promise<Received> {
   const { channel, end } = sandbox
   channel.on('error', () => undefined)
   const { workspaceOut, limits } = spec
+  const frames = createFrameReader(channel)
+  const tunnel = tunnelTo === undefined ? undefined : createTunnel(channel, frames, tunnelTo)
   const listening = receive({
-    frames: createFrameReader(channel),
+    frames,
     target: workspaceOut,
     diskBytes: limits.diskBytes,
     onStarted: () => {
       verdict.started = true
     },
     onOutput,
+    tunnel,
   })
   try {
     const [received] = await Promise.all([listening, instruct(channel, spec, order)])
@@ -143,6 +158,7 @@ async function converse({ spec, order, sandbox, verdict, onOutput }: Talk): Prom
       ? error
       : new AppError('sandbox.failed', reasonOf(error), { cause: error })
   } finally {
+    tunnel?.close()
     channel.destroy()
   }
 }

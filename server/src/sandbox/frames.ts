@@ -11,12 +11,16 @@ export type HostFrame =
       env: Record<string, string>
       relay?: { port: number; socketPath: string }
       places?: Places
+      /** The relay's socket is the guest's own, and what comes to it travels as frames. */
+      tunnel?: true
       handBack: boolean
     }
   | { kind: 'directory'; path: string }
   | { kind: 'file'; path: string; size: number; executable: boolean }
   | { kind: 'link'; path: string; target: string }
   | { kind: 'end' }
+  | { kind: 'data'; id: number; size: number }
+  | { kind: 'closed'; id: number }
 
 /** What the guest makes before everything else, where the driver could not. */
 export type Places = {
@@ -41,6 +45,9 @@ const guestFrame = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('directory'), path: z.string() }),
   z.object({ kind: z.literal('file'), path: z.string(), size: z.int().min(0), executable: z.boolean() }),
   z.object({ kind: z.literal('left'), path: z.string(), reason: z.string() }),
+  z.object({ kind: z.literal('connect'), id: z.int().min(0) }),
+  z.object({ kind: z.literal('data'), id: z.int().min(0), size: z.int().min(0) }),
+  z.object({ kind: z.literal('closed'), id: z.int().min(0) }),
   z.object({ kind: z.literal('output'), stream: z.enum(['stdout', 'stderr']), size: z.int().min(0) }),
   z.object({ kind: z.literal('end') }),
 ])
@@ -108,8 +115,10 @@ export function sendBytes(channel: Duplex, bytes: Buffer): Promise<void> {
   })
 }
 
+export const frameBytes = (frame: HostFrame): Buffer => Buffer.from(`${JSON.stringify(frame)}\n`)
+
 export const sendFrame = (channel: Duplex, frame: HostFrame): Promise<void> =>
-  sendBytes(channel, Buffer.from(`${JSON.stringify(frame)}\n`))
+  sendBytes(channel, frameBytes(frame))
 
 export const isBrokenPipe = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'ECONNRESET')

@@ -76,10 +76,6 @@ function frameReader(stream) {
         await take(part)
       }
     },
-    async ended() {
-      let done = false
-      while (!done) done = (await chunks.next()).done
-    },
   }
 }
 
@@ -161,6 +157,46 @@ async function furnish(home, contents) {
     const file = join(home, path)
     await files.mkdir(dirname(file), { recursive: true, mode: 0o700 })
     await files.writeFile(file, content, { mode: 0o600 })
+  }
+}
+
+const tunnelled = new Map()
+/** The command is over: nothing may come between the parts of a file that is handed back. */
+let isOver = false
+
+/** A socket of the guest's own in place of one that is mounted: what comes to it travels as frames to the host. */
+function openTunnel(path) {
+  let last = 0
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, async (socket) => {
+    const id = last++
+    tunnelled.set(id, socket)
+    socket.on('error', () => {})
+    socket.once('close', () => tunnelled.delete(id))
+    if (isOver) return socket.destroy()
+    await say({ kind: 'connect', id })
+    try {
+      for await (const part of socket.iterator({ destroyOnReturn: false }))
+        if (!isOver) await write(Buffer.concat([headerOf({ kind: 'data', id, size: part.length }), part]))
+    } catch {
+      // It broke: for the other side that is its end.
+    }
+    if (!isOver) await say({ kind: 'closed', id })
+  })
+  return listen(server, path)
+}
+
+/** What the host says after its order, until it goes away. */
+async function hearHost(reader) {
+  for (;;) {
+    const frame = await reader.header().catch(() => undefined)
+    if (!frame) return
+    const socket = tunnelled.get(frame.id)
+    if (frame.kind === 'closed') socket?.end()
+    if (frame.kind === 'data')
+      await reader.body(frame.size, (part) => {
+        if (!socket?.writable || socket.write(part)) return
+        return new Promise((resolve) => socket.once('drain', resolve).once('close', resolve))
+      })
   }
 }
 
@@ -268,14 +304,16 @@ async function main() {
   const order = await reader.header()
   if (order.places) await makePlaces(order.places)
   await unpack(reader)
-  const ended = overStdio ? reader.ended() : undefined
+  const ended = overStdio ? hearHost(reader) : undefined
   // The server is gone, and nobody else ends a container.
   void ended?.then(() => process.exit(71))
   if (order.home) await furnish(order.env.HOME, order.home)
+  if (order.tunnel) await openTunnel(order.relay.socketPath)
   if (order.relay) await relay(order.relay)
   for (const way of order.relay?.ways ?? []) await lead(way, order.relay.socketPath)
   await say({ kind: 'started' })
   const { code, signal } = await run(order)
+  isOver = true
   await say({ kind: 'exited', code, signal, full: await isFull() })
   if (order.handBack) await pack(workspace, '')
   await say({ kind: 'end' })

@@ -28,7 +28,14 @@ type Needs = {
   account?: string
 }
 
-type Ready = { client: KubernetesClient; image: string; guest: string; label: string; address: Address }
+type Ready = {
+  client: KubernetesClient
+  image: string
+  guest: string
+  certificates: string
+  label: string
+  address: Address
+}
 type Address = { host: string; port: number }
 type Found = Ready | { reasons: readonly string[] }
 
@@ -57,7 +64,8 @@ export function createKubernetesDriver({
     const image = env['KEYWARD_SANDBOX_IMAGE'] ?? ''
     if (!/@sha256:[0-9a-f]{64}$/.test(image)) return { reasons: [imageAdvice] }
     const guest = await readFile(new URL('./guest.mjs', import.meta.url), 'utf8')
-    const ready = { ...here, image, guest, label: await labelOf(stateDir, random) }
+    const certificates = await readFile('/etc/ssl/certs/ca-certificates.crt', 'utf8').catch(() => '')
+    const ready = { ...here, image, guest, certificates, label: await labelOf(stateDir, random) }
     const refusal = await tryOut(ready)
     return refusal === undefined ? ready : { reasons: [refusal] }
   }
@@ -88,11 +96,6 @@ export function createKubernetesDriver({
   }
 
   async function runIn(state: Ready, spec: SandboxSpec, watch: SandboxWatch): Promise<SandboxResult> {
-    if (spec.egress)
-      throw new AppError(
-        'sandbox.failed',
-        'A sandbox on Kubernetes has no way to the egress proxy yet. Run tasks with destinations by another driver. Nothing was run.',
-      )
     if (spec.readOnly?.length)
       throw new AppError(
         'sandbox.failed',
@@ -110,7 +113,7 @@ export function createKubernetesDriver({
   }
 
   async function contain(
-    { client, image, guest, label }: Ready,
+    { client, image, guest, label, certificates }: Ready,
     name: string,
     spec: SandboxSpec,
     watch: SandboxWatch,
@@ -120,9 +123,12 @@ export function createKubernetesDriver({
       throw new AppError('sandbox.failed', `A sandbox with the id ${spec.id} is running already.`)
     const pod = await runningPod(client, name, watch.signal)
     const started = startedIn(client, name, await client.attach(pod))
-    const texts = [{ path: insidePaths.certificates, text: '' }]
-    const order = { ...guestOrder(spec), places: { root: insidePaths.own, folders: [], texts } }
-    return follow({ clock, order }, spec, watch, started)
+    return follow(
+      { clock, order: orderFor(spec, certificates), tunnelTo: spec.egress?.socketPath },
+      spec,
+      watch,
+      started,
+    )
   }
 
   return {
@@ -149,6 +155,17 @@ export function createKubernetesDriver({
       return Math.max(swept, left.length)
     },
   }
+}
+
+/** A socket without a file, which nobody outside of the pod's network namespace reaches. */
+const socketPath = '\0keyward-egress'
+
+function orderFor(spec: SandboxSpec, certificates: string) {
+  const { relay, ...order } = guestOrder(spec)
+  const text = spec.egress ? `${certificates}\n${spec.egress.caPem}` : ''
+  const texts = [{ path: insidePaths.certificates, text }]
+  const places = { root: insidePaths.own, folders: [], texts }
+  return { ...order, places, ...(relay ? { relay: { ...relay, socketPath }, tunnel: true as const } : {}) }
 }
 
 /** An id may hold what a name in Kubernetes may not. */

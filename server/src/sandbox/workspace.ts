@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { AppError } from '../core/index.ts'
 import { mostFiles } from './entry.ts'
 import { type FrameReader, type GuestFrame, sendBytes, sendFrame } from './frames.ts'
+import type { Tunnel, TunnelFrame } from './tunnel.ts'
 
 /**
  * Copies a host folder into the sandbox. Links travel as links, so they lead to whatever stands at that path inside.
@@ -85,6 +86,8 @@ type Receive = {
   onStarted: () => void
   /** Takes what the command printed, where the guest has no streams of its own for that. */
   onOutput?: ((stream: 'stdout' | 'stderr', part: Buffer) => void) | undefined
+  /** Where the sandbox's connections go, when it has no socket for them. */
+  tunnel?: Tunnel | undefined
 }
 
 /**
@@ -97,6 +100,7 @@ export async function receive({
   diskBytes,
   onStarted,
   onOutput,
+  tunnel,
 }: Receive): Promise<Received> {
   const received: Received = { exit: undefined, leftBehind: [], full: false }
   const unpack = target === undefined ? undefined : createUnpacker(target, frames, diskBytes, received)
@@ -111,8 +115,15 @@ export async function receive({
       received.full = frame.full
     } else if (frame.kind === 'output') {
       for await (const part of frames.body(frame.size)) onOutput?.(frame.stream, part)
-    } else return frame.kind !== 'end' && unpack !== undefined && (await unpack(frame))
+    } else if ('id' in frame) return tunnelled(frame)
+    else return frame.kind !== 'end' && unpack !== undefined && (await unpack(frame))
     return true
+  }
+
+  /** One that was not given a tunnel has no business with these. */
+  async function tunnelled(frame: TunnelFrame): Promise<boolean> {
+    await tunnel?.hear(frame)
+    return tunnel !== undefined
   }
 
   for (let frame = await frames.next(); frame; frame = await frames.next()) {
