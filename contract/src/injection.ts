@@ -144,10 +144,6 @@ export const injection = z.discriminatedUnion('kind', [
 ])
 export type Injection = z.output<typeof injection>
 
-/** Kinds whose connection is no HTTP: the login is made outside of the sandbox, and what follows is passed on. */
-export type RelayKind = Extract<Injection['kind'], 'postgres' | 'redis' | 'ssh'>
-export const relayKinds: readonly Injection['kind'][] = ['postgres', 'redis', 'ssh'] satisfies RelayKind[]
-
 /** What stands in front of the placeholder. */
 export const prefixOf = (how: Injection): string => ('prefix' in how ? (how.prefix ?? '') : '')
 

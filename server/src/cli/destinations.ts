@@ -38,12 +38,20 @@ export function injectionFrom(text: string): Injection {
   const short: Record<string, unknown> = {
     basic: { kind, part: name },
     body: { kind, pointer: name },
+    postgres: { kind, databases: name.split(',') },
+    ssh: { kind, ...sshFrom(name) },
     ...Object.fromEntries(['header', 'query', 'cookie'].map((one) => [one, { kind, name }])),
   }
   const written = text.startsWith('{') ? parsedJson(text) : (short[kind] ?? { kind: text })
   const read = injection.safeParse(written)
   if (!read.success) throw new InvalidArgumentError('It is none of the ways that the help names.')
   return read.data
+}
+
+/** `git ssh-ed25519 AAAA…`: users, then a key of the host as a known_hosts file has it. */
+function sshFrom(text: string): { users: string[]; hostKeys: string[] } {
+  const [users = '', ...key] = text.split(' ')
+  return { users: users.split(','), hostKeys: [key.join(' ')] }
 }
 
 function parsedJson(text: string): unknown {

@@ -115,3 +115,31 @@ test('LEND-1: grants are listed newest first, page by page, each with its state'
   assert.deepEqual((await lend.grants({ limit: 3, agentId: 'agt_other' })).items, [])
   assert.equal(await lend.readGrant('grt_none'), undefined)
 })
+
+test('LEND-2: logins of databases and SSH are explained by what speaks there, as the relay would judge them', async (t) => {
+  const world = await openLendWorld(t)
+  const at = (host: string, port: number) => ({ destinations: [{ host, port }] })
+  const database = at('db.example.com', 5432)
+  const postgres = {
+    kind: 'postgres',
+    databases: ['shop'],
+    tls: 'verify',
+    usernameField: 'username',
+    cleartext: false,
+  } as const
+  await lent(world, database, { ...database, injection: { ...postgres, databases: ['shop'] } })
+  const explain = (url: string) => world.lend.explain({ agentId: world.agent.id, url, method: 'GET' })
+  const words = async (url: string) => {
+    const { allowed, checks, candidates } = await explain(url)
+    return `${allowed} ${[...checks, ...candidates].map(({ text }) => text).join(' ')}`
+  }
+  assert.match(await words('postgres://keyward@db.example.com/shop'), /^true .*by PostgreSQL/)
+  assert.match(await words('postgresql://db.example.com:5432'), /^true /)
+  assert.match(await words('postgres://db.example.com/other'), /^false .*login of PostgreSQL for shop/)
+  assert.match(await words('redis://db.example.com:5432'), /^false .*not for redis/)
+  assert.match(await words('https://db.example.com:5432/'), /^false .*not for HTTPS/)
+  assert.match(await words('ssh://db.example.com'), /^false .*only port 5432/)
+  assert.match(await words('postgres://keyward:word@db.example.com/shop'), /^false .*with a user in it/)
+  assert.match(await words('ftp://db.example.com/'), /^false .*not ftp/)
+  assert.equal((await explain('ssh://git@example.com/')).port, 22)
+})

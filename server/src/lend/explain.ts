@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
 import { type EgressExplanation, injectionText } from '@keyward/contract'
 import { AppError, type Principal } from '../core/index.ts'
-import { type Request, shortfall } from './destinations.ts'
+import { shortfall } from './destinations.ts'
+import { type Explained, explainedRequest, otherwiseLent } from './explain-request.ts'
 import { connectDecision, useDecision } from './judging.ts'
 import type { Needs } from './lend.ts'
 import {
@@ -24,15 +24,16 @@ export function createExplain({ store, policy, identity, clock }: Needs) {
   return async ({ agentId, url, method }: EgressQuestion): Promise<EgressExplanation> => {
     const agent = await identity.agent(agentId)
     if (!agent) throw new AppError('agent.not_found', `No agent has the id ${agentId}.`)
-    const { request, address } = requestOf(url, method)
+    const asked = explainedRequest(url, method)
+    const { request, address } = asked
     const now = clock.now().getTime()
     const leases = await liveLeases(store, byAgent(agentId), now)
     const grants = await liveGrantsOf(store, agentId, now)
     const principal: Principal = { kind: 'agent', id: agent.id, name: agent.name, roles: [] }
     const connect = connectDecision(policy, principal, request)
     const mayUse = (row: LeaseRow) => useDecision(policy, principal, row, request)
-    const lent = leases.map((row) => leaseCandidate(row, request, now, mayUse(row)))
-    const granted = grants.map((row) => grantCandidate(row, request))
+    const lent = leases.map((row) => leaseCandidate(row, asked, now, mayUse(row)))
+    const granted = grants.map((row) => grantCandidate(row, asked))
     const checks: Check[] = [
       address,
       agent.state === 'active'
@@ -46,43 +47,27 @@ export function createExplain({ store, policy, identity, clock }: Needs) {
   }
 }
 
-function requestOf(written: string, method: string): { request: Request; address: Check } {
-  const url = URL.canParse(written) ? new URL(written) : undefined
-  const host = (url?.hostname ?? '').replace(/^\[|\]$|\.$/g, '')
-  const port = Number(url?.port || 443)
-  const request = { host, port, method, path: url?.pathname ?? '' }
-  const refused = addressProblem(url)
-  const literal = isIP(host) === 0 ? '' : ' It is an address: the task must list this very address.'
-  const text = refused ?? `${host}:${port} can be asked for by HTTPS; the task must list it.${literal}`
-  return { request, address: { what: 'address', holds: refused === undefined, text } }
-}
-
-function addressProblem(url: URL | undefined): string | undefined {
-  if (!url || url.hostname === '') return 'This is no address. Write it as https://host/path.'
-  if (url.protocol !== 'https:') return `Only HTTPS leaves a sandbox, not ${url.protocol.slice(0, -1)}.`
-  if (url.username !== '' || url.password !== '') return 'An address with a user in it is not taken.'
-  return undefined
-}
-
 function leaseCandidate(
   row: LeaseRow,
-  request: Request,
+  asked: Explained,
   now: number,
   decision: { allow: boolean; reason: string },
 ): Candidate {
-  const instead = shortfall(destinationsOf(row), request)
-  const refused =
-    (instead && `It allows ${instead}.`) ??
-    spentOf(row, now) ??
-    (decision.allow ? undefined : decision.reason)
+  const refused = lackOf(row, asked) ?? spentOf(row, now) ?? (decision.allow ? undefined : decision.reason)
   return candidate('lease', row, refused ?? `It allows this, ${injectionText(injectionOf(row))}.`, !refused)
 }
 
-function grantCandidate(row: GrantRow, request: Request): Candidate {
-  const instead = shortfall(destinationsOf(row), request)
+/** Of what is compared with the lease and the grant alike. */
+function lackOf(row: LeaseRow | GrantRow, asked: Explained): string | undefined {
+  const instead = shortfall(destinationsOf(row), asked.request)
+  return (instead && `It allows ${instead}.`) ?? otherwiseLent(injectionOf(row), asked)
+}
+
+function grantCandidate(row: GrantRow, asked: Explained): Candidate {
+  const lack = lackOf(row, asked)
   const bound = row.task_id === null ? '' : ` For the task ${row.task_id} of ${row.run_id} alone.`
-  const text = instead ? `It allows ${instead}.` : `A lease for this could be asked for.${bound}`
-  return candidate('grant', row, text, !instead)
+  const text = lack ?? `A lease for this could be asked for.${bound}`
+  return candidate('grant', row, text, lack === undefined)
 }
 
 const candidate = (
