@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { createDraws } from '../../test/support/draws.ts'
@@ -90,6 +90,26 @@ test('LEND-2: a long body is not taken faster than the destination reads it', as
   assert.equal(await digestOf(requests[0] ?? assert.fail()), digestOfBody())
   asked.on('error', () => {})
   tls.destroy()
+})
+
+test('LEND-2: the requests of a tunnel share one connection to the destination, with a secret and without', async (t) => {
+  const connections = new Set<Socket>()
+  const upstream = await openUpstream(t, (request, response) => {
+    connections.add(request.socket)
+    response.end('served')
+  })
+  const { channel, lend, recorded } = await openProxy(t)
+  const tls = await openTls(await channel({ ...rule, ...upstream }))
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  agent.createConnection = () => tls
+  for (const headers of [{}, { 'X-Key': lend().placeholder }, {}]) {
+    const asked = httpRequest({ agent, headers: { Host: apiHost, ...headers } }).end()
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    assert.equal(await digestOf(answer), createHash('sha256').update('served').digest('hex'))
+  }
+  assert.equal(connections.size, 1)
+  assert.equal((await recorded(3)).length, 3)
+  agent.destroy()
 })
 
 test('LEND-2: a placeholder in a long body is found however it is cut', () => {
