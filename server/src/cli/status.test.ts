@@ -11,7 +11,12 @@ const status: SystemStatus = {
   vault: { initialised: true, sealed: true, seal: 'shamir' },
   store: { dialect: 'sqlite', health: 'ok' },
   audit: { health: 'failing', seq: 41 },
-  sandbox: { level: 'no-cgroup', reasons: ['cgroups are not writable'], running: 0 },
+  sandbox: {
+    level: 'no-cgroup',
+    driver: 'podman',
+    reasons: ['cgroups are not writable'],
+    running: 0,
+  },
   proxy: { health: 'ok' },
   counts: {
     openFindings: 3,
@@ -56,7 +61,10 @@ test('CLI-1: doctor judges the parts of a server that answers, and exits 1 for o
   assert.equal(code, 1)
   assert.match(stdout, /^fail {2}vault +sealed\n +Unseal it: bao operator unseal\.$/m)
   assert.match(stdout, /^fail {2}audit +41 entries, failing$/m)
-  assert.match(stdout, /^warn {2}isolation +level no-cgroup on the server; cgroups are not writable$/m)
+  assert.match(
+    stdout,
+    /^warn {2}isolation +level no-cgroup on the server by podman; cgroups are not writable$/m,
+  )
   assert.match(stdout, /^ok {4}clock +agrees with the server's$/m)
 })
 
