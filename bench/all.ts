@@ -10,6 +10,7 @@ for (const name of [
   'runs',
   'leases',
   'egress',
+  'sandbox',
   'commits',
   'scan',
   'scan-quality',

@@ -260,16 +260,20 @@ async function usageOf(version: 1 | 2, groups: Groups): Promise<CgroupUsage> {
 const numberIn = (text: string): number | undefined => (text === '' ? undefined : Number(text))
 
 const attempts = 50
-const pauseMs = 20
+const longestPauseMs = 20
 
 /** Ends whoever is still inside, then removes the groups. One that does not empty is left for the next sweep. */
 export async function removeGroups(folders: readonly string[]): Promise<void> {
-  for (const folder of folders) {
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      if (await removed(folder)) break
-      await killMembers(folder)
-      await new Promise((resolve) => setTimeout(resolve, pauseMs))
-    }
+  await Promise.all(folders.map(removeGroup))
+}
+
+async function removeGroup(folder: string): Promise<void> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    if (await removed(folder)) return
+    await killMembers(folder)
+    // Most are empty a moment later.
+    const pauseMs = Math.min(2 ** attempt, longestPauseMs)
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 
