@@ -22,6 +22,20 @@ describe('UI-1, LEND-1: the page of an agent', () => {
     await assertClean(seen)
   })
 
+  test('LEND-2: certificates of other machines are shown, and one is revoked with a reason', async (t) => {
+    const seen = await open(t, '/agents?agent=agt_1', narrow)
+    const { page } = seen
+    await page.getByText('5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d…').waitFor()
+    await page.getByText('revoked: The laptop was lost').waitFor()
+    await page.getByRole('button', { name: /^Revoke….*certificate/ }).click()
+    await page.getByRole('textbox', { name: 'Reason' }).fill('The machine was sold')
+    await page.getByRole('button', { name: 'Revoke it' }).click()
+    await page.getByRole('dialog', { name: 'Revoke this certificate?' }).waitFor({ state: 'detached' })
+    const [asked] = callsOf('certificates.revoke')
+    assert.deepEqual(asked?.input, { certificateId: 'crt_1', reason: 'The machine was sold' })
+    await assertClean(seen)
+  })
+
   test('LEND-2: a placeholder that was sent elsewhere is an alert, for the agent that sent it', async (t) => {
     const [known] = auditChain(1)
     assert.ok(known)

@@ -6,6 +6,7 @@ const touches: Record<string, readonly string[]> = {
   secret: ['secrets'],
   agent: ['agents', 'reach', 'status'],
   lease: ['leases', 'grants', 'reach', 'agents', 'status'],
+  certificate: ['certificates'],
   scan: ['scans', 'findings', 'schedules', 'status'],
   finding: ['findings', 'status'],
   schedule: ['schedules'],

@@ -110,6 +110,14 @@ export const grantsQuery = (agentId: string) =>
     getNextPageParam: (last) => last.next ?? undefined,
   })
 
+export const certificatesQuery = (agentId: string) =>
+  infiniteQueryOptions({
+    queryKey: ['certificates', agentId],
+    queryFn: ({ signal, pageParam }) => call(api.certificates.list, { agentId, cursor: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+  })
+
 export const auditQuery = (type: string | undefined, correlation: string | undefined) =>
   infiniteQueryOptions({
     queryKey: ['audit', 'list', type ?? 'all', correlation ?? 'all'],

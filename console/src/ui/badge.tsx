@@ -1,6 +1,7 @@
 import type {
   AgentView,
   ApprovalView,
+  CertificateView,
   FindingView,
   GrantView,
   LeaseView,
@@ -100,6 +101,12 @@ export const grantLook: Record<GrantView['state'], Look> = {
   ended: { hue: 'calm', icon: Ban, text: 'Ended' },
   expired: { hue: 'calm', icon: Clock, text: 'Expired' },
   used_up: { hue: 'calm', icon: CircleCheck, text: 'Used up' },
+}
+
+export const certificateLook: Record<CertificateView['state'], Look> = {
+  valid: { hue: 'ok', icon: CircleCheck, text: 'Valid' },
+  expired: { hue: 'calm', icon: Clock, text: 'Expired' },
+  revoked: { hue: 'calm', icon: Ban, text: 'Revoked' },
 }
 
 export const agentLook: Record<AgentView['state'], Look> = {

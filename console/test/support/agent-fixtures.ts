@@ -1,5 +1,5 @@
 // Agents, what they may borrow and what they have borrowed.
-import type { AgentView, EgressExplanation, GrantView, LeaseView } from '@keyward/contract'
+import type { AgentView, CertificateView, EgressExplanation, GrantView, LeaseView } from '@keyward/contract'
 import { ago, run } from './fixtures.ts'
 
 export const agents: AgentView[] = [
@@ -82,6 +82,33 @@ const grant: GrantView = {
   endedAt: null,
   endReason: null,
 }
+
+export const certificates: CertificateView[] = [
+  {
+    id: 'crt_1',
+    agentId: 'agt_1',
+    fingerprint: '5d'.repeat(32),
+    issuedBy: 'agent:agt_1',
+    issuedAt: ago(60),
+    expiresAt: ago(-120),
+    state: 'valid',
+    lastSeenAt: ago(1),
+    revokedAt: null,
+    revokeReason: null,
+  },
+  {
+    id: 'crt_0',
+    agentId: 'agt_1',
+    fingerprint: '1a'.repeat(32),
+    issuedBy: 'person:per_1',
+    issuedAt: ago(120),
+    expiresAt: ago(-60),
+    state: 'revoked',
+    lastSeenAt: null,
+    revokedAt: ago(60),
+    revokeReason: 'The laptop was lost',
+  },
+]
 
 export const grants: GrantView[] = [
   grant,

@@ -56,6 +56,9 @@ export function fullHandlers(): Handlers {
     }),
     'leases.list': ({ agentId }) => pageOf(lent.leases.filter((lease) => lease.agentId === agentId)),
     'leases.revoke': () => ({ ...lent.leases[0], state: 'revoked' }),
+    'certificates.list': ({ agentId }) =>
+      pageOf(lent.certificates.filter((certificate) => certificate.agentId === agentId)),
+    'certificates.revoke': () => ({ ...lent.certificates[0], state: 'revoked' }),
     'grants.list': ({ agentId }) => pageOf(lent.grants.filter((grant) => grant.agentId === agentId)),
     'grants.end': () => ({ ...lent.grants[0], state: 'ended' }),
     'egress.explain': () => lent.egressExplanation,

@@ -13,6 +13,7 @@ import { Facts } from '../../ui/page.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
 import { ExactTime } from '../../ui/time.tsx'
 import { AgentAlerts } from './agent-alerts.tsx'
+import { AgentCertificates } from './agent-certificates.tsx'
 import { AgentGrants } from './agent-grants.tsx'
 import { AgentLeases } from './agent-leases.tsx'
 import { ExplainEgress } from './explain-egress.tsx'
@@ -49,6 +50,10 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
       <section className="border-t border-line pt-4">
         <h3 className="mb-2 font-medium">What it may borrow</h3>
         <AgentGrants agentId={agent.id} />
+      </section>
+      <section className="border-t border-line pt-4">
+        <h3 className="mb-2 font-medium">Certificates of its other machines</h3>
+        <AgentCertificates agentId={agent.id} />
       </section>
       <section className="border-t border-line pt-4">
         <h3 className="mb-2 font-medium">Would this request be let out?</h3>
