@@ -71,6 +71,8 @@ test('API-1: what an operation does not find, it says with the code that it anno
       digest: '0'.repeat(64),
       value: 'a test of the API',
       signingRequest: 'a test of the API',
+      agent: 'nobody',
+      purpose: 'a test of the API',
     }
     const given = Object.fromEntries(Object.entries(body).filter(([name]) => name in operation.body))
     const { name, method } = operation

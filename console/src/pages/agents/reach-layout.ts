@@ -23,8 +23,7 @@ export const cardHeight = 64
 const gap = 16
 
 const secretOf = ({ secretPath, field }: WayOut): string => `${secretPath}#${field ?? '*'}`
-const hostOf = ({ destination: { host, port } }: WayOut): string =>
-  port === 443 ? host : `${host}:${port}`
+const hostOf = ({ destination: { host, port } }: WayOut): string => (port === 443 ? host : `${host}:${port}`)
 
 /** Three columns, each centred: the agent, the secrets, the hosts. In pixels. */
 export function reachLayout(ways: readonly WayOut[]): ReachLayout {
