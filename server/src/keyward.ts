@@ -115,7 +115,7 @@ export async function createKeyward(needs: Needs) {
   })
   await vault.load()
   const { scanner, sources } = keepScanner(() => keys.fingerprint(vault.sealed), needs.searchPath)
-  const { version } = needs
+  const { version, agentsListen: listen } = needs
   const findings = createFindings({
     store,
     audit,
@@ -164,19 +164,7 @@ export async function createKeyward(needs: Needs) {
   })
   const proxyProbe = createProxyProbe({ proxy })
   const passages = createPassages({ store, audit, bus, clock, log, identity, lend, proxy })
-  const remote = createRemote({
-    store,
-    audit,
-    bus,
-    clock,
-    log,
-    identity,
-    lend,
-    proxy,
-    sealed: vault.sealed,
-    isSealed: () => vault.status().sealed,
-    listen: needs.agentsListen,
-  })
+  const remote = createRemote({ store, audit, bus, clock, log, identity, lend, proxy, vault, listen })
   // Workflow asks approvals, and approvals tell workflow: the gate closes the circle.
   const gate: ApprovalGate = {
     request: (tx, question) => approvals.request(tx, question),

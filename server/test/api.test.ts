@@ -63,6 +63,9 @@ test('API-1: every operation is served, knows its caller, and refuses what it do
   }
 })
 
+/** A person is refused before anything is looked for. */
+const forAgentsAlone = ['leases.delegate']
+
 test('API-1: what an operation does not find, it says with the code that it announces', async (t) => {
   const server = await startServer(t)
   for (const operation of operations.filter(({ params }) => Object.keys(params).length > 0)) {
@@ -87,6 +90,7 @@ test('API-1: what an operation does not find, it says with the code that it anno
       continue
     }
     assertProblem(reply, name)
+    if (forAgentsAlone.includes(name) && reply.body.code === 'policy.denied') continue
     assert.match(reply.body.code, /^\w+\.not_found$/, name)
     assert.ok(operation.fails.includes(reply.body.code), `${name} does not announce ${reply.body.code}`)
   }

@@ -1,7 +1,7 @@
 import { type Clock, Secret } from '../core/index.ts'
 import { createAuthority } from '../proxy/index.ts'
 import type { Store } from '../store/index.ts'
-import { type AgentAuthority, agentAuthority, type SealedStorage } from '../vault/index.ts'
+import { agentAuthority, type SealedStorage } from '../vault/index.ts'
 
 type Needs = { store: Pick<Store, 'write'>; clock: Pick<Clock, 'now'>; sealed: SealedStorage }
 
@@ -11,6 +11,7 @@ const renewAfterMs = 20 * 86_400_000
 /** The channel of an agent's machines. The proxy names the authority of a channel by it. */
 export const machineOf = (agentId: string): string => `remote-${agentId}`
 
+type AgentAuthority = Awaited<ReturnType<typeof agentAuthority.make>>
 type Kept = AgentAuthority & { readonly madeAt: number }
 
 /** Keyward's authorities for agents on other machines, kept in the vault: they throw `vault.sealed` while it is sealed. */

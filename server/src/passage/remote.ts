@@ -2,7 +2,7 @@ import type { Bus } from '../bus/index.ts'
 import { type Clock, type Log, reasonOf, repeat } from '../core/index.ts'
 import type { Lend } from '../lend/index.ts'
 import type { Proxy as EgressProxy, EgressRule, FrontOptions } from '../proxy/index.ts'
-import { agentAuthority } from '../vault/index.ts'
+import { agentAuthority, type SealedStorage } from '../vault/index.ts'
 import { createAuthorities, machineOf } from './authorities.ts'
 import { type CertificateNeeds, type Certificates, createCertificates } from './certificates.ts'
 
@@ -22,13 +22,13 @@ export type Remote = Certificates & {
   start(): Promise<() => Promise<void>>
 }
 
-type Needs = CertificateNeeds & {
+type Needs = Omit<CertificateNeeds, 'sealed'> & {
+  vault: { readonly sealed: SealedStorage; status(): { readonly sealed: boolean } }
   bus: Pick<Bus, 'publish' | 'subscribe'>
   clock: Clock
   log: Log
   lend: Pick<Lend, 'liveGrants' | 'page'>
   proxy: Pick<EgressProxy, 'open' | 'allow' | 'close' | 'listen'>
-  isSealed(): boolean
   /** Absent: nobody may come. */
   listen: Listen | undefined
   frontLimits?: FrontOptions['limits']
@@ -53,9 +53,10 @@ const dayMs = 86_400_000
 const retryMs = 2000
 
 export function createRemote(needs: Needs): Remote {
-  const { bus, clock, log, proxy, listen, frontLimits } = needs
-  const certificates = createCertificates(needs)
-  const authorities = createAuthorities(needs)
+  const { bus, clock, log, proxy, vault, listen, frontLimits } = needs
+  const { sealed } = vault
+  const certificates = createCertificates({ ...needs, sealed })
+  const authorities = createAuthorities({ ...needs, sealed })
   const rulesOf = needs.rulesOf ?? ((agentId) => lentPlaces(needs.lend, agentId))
   const channels = new Map<string, Channel>()
   /** A channel that is being closed: the next one of the same agent waits for that. */
@@ -125,7 +126,7 @@ export function createRemote(needs: Needs): Remote {
   }
 
   async function begin(at: Listen): Promise<void> {
-    if (front || needs.isSealed()) return
+    if (front || vault.status().sealed) return
     const { host, port } = at
     const identity = await identityOf(at)
     front = proxy.listen({ host, port, identity, limits: frontLimits, enter, left, lost })

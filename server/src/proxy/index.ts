@@ -4,4 +4,4 @@ export type { ChannelOwner, EgressClaim, EgressRecord, Gate, LoginGate } from '.
 export { createProxy, type Proxy, type ProxyHealth } from './proxy.ts'
 export { createRedaction, type Redaction, redactionMark } from './redact.ts'
 export { sshAgentAuthority } from './relay/ssh-agent.ts'
-export { type CertificateAuthority, createAuthority } from './x509.ts'
+export { createAuthority } from './x509.ts'

@@ -18,7 +18,7 @@ import { extendedKeyUsages } from './engines/pki/x509/oids.ts'
 import { parseSigningRequest } from './engines/pki/x509/signing-request.ts'
 
 /** An authority for the machines of agents: its certificate and its PKCS #8 key, PEM. */
-export type AgentAuthority = { readonly certificatePem: string; readonly keyPem: string }
+type AgentAuthority = { readonly certificatePem: string; readonly keyPem: string }
 
 const authorityDays = 3650
 const dayMs = 86_400_000

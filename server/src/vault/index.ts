@@ -1,4 +1,4 @@
-export { type AgentAuthority, agentAuthority } from './agent-authority.ts'
+export { agentAuthority } from './agent-authority.ts'
 export type { Engine } from './engine.ts'
 export { answerSshAgent } from './engines/ssh/agent.ts'
 export type { SealedStorage } from './keyward-storage.ts'
