@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path'
-import { approvalsMigrations, createApprovals, type MayApprove } from './approvals/index.ts'
+import { approvalsMigrations, createApprovals } from './approvals/index.ts'
 import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
 import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
 import { createCondition } from './condition.ts'
-import { type Clock, type Log, type Principal, repeat } from './core/index.ts'
+import { type Clock, type Log, repeat } from './core/index.ts'
 import { createFindings, findingsMigrations } from './findings/index.ts'
 import {
   agentTaskAction,
@@ -23,18 +23,12 @@ import { createLend, type Lend, lendMigrations, type Probe } from './lend/index.
 import { createPassages, createRemote, type Listen, passageMigrations } from './passage/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
+import { ceilingOf, mayApproveBy } from './rulings.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
 import type { Scanner, Sources } from './scan/index.ts'
 import { createSchedules, schedulesMigrations } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
-import {
-  answerSshAgent,
-  type Ceiling,
-  createVault,
-  type KeyWrapper,
-  type SealKind,
-  vaultMigrations,
-} from './vault/index.ts'
+import { createVault, type KeyWrapper, type SealKind, vaultMigrations } from './vault/index.ts'
 import { type ApprovalGate, createWorkflow, workflowMigrations } from './workflow/index.ts'
 
 export type Keyward = Awaited<ReturnType<typeof createKeyward>>
@@ -137,7 +131,7 @@ export async function createKeyward(needs: Needs) {
     log,
     policy,
     identity,
-    vault: { ...vault, sshAgent: answerSshAgent },
+    vault,
     probesFor,
   })
   const sandbox = createSandbox({
@@ -333,45 +327,6 @@ async function inOrder(steps: readonly Step[]): Promise<void> {
     }
   }
   if (failures.length > 0) throw failures[0]
-}
-
-/** On /v1 the token's own policies decide; Cedar can only refuse. */
-function ceilingOf(policy: ReturnType<typeof createPolicy>): Ceiling {
-  const actions = {
-    read: 'vault.read',
-    list: 'vault.list',
-    delete: 'vault.delete',
-    create: 'vault.update',
-    update: 'vault.update',
-    patch: 'vault.update',
-  } as const
-  return (principal, id, operation, path) => {
-    const action = actions[operation]
-    if (!policy.hasForbid(action)) return undefined
-    return policy.decide({
-      principal,
-      action,
-      resource: { type: 'Secret', id, attributes: { path } },
-    })
-  }
-}
-
-function mayApproveBy(
-  policy: ReturnType<typeof createPolicy>,
-  identity: ReturnType<typeof createIdentity>,
-): MayApprove {
-  return async (principal: Principal, approval) => {
-    const soloAccount = (await identity.countPeople()) === 1
-    const { id, requestedBy, action, risk, unattended } = approval
-    const decision = policy.decide({
-      principal,
-      action: 'approvals.approve',
-      resource: { type: 'Approval', id, attributes: { requestedBy, action, risk } },
-      context: { soloAccount, unattended, risk },
-    })
-    const mode = requestedBy === `${principal.kind}:${principal.id}` ? 'self' : 'person'
-    return { ...decision, mode }
-  }
 }
 
 /**

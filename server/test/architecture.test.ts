@@ -105,8 +105,10 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
   ],
+  'rulings.ts': ['approvals', 'core', 'identity', 'policy', 'vault'],
   'keyward.ts': [
     'keys.ts',
+    'rulings.ts',
     'condition.ts',
     'backup',
     'core',

@@ -1,10 +1,11 @@
 import type { Lend } from '../lend/index.ts'
-import type { LoginGate } from '../proxy/index.ts'
+import type { createProxy } from '../proxy/index.ts'
 
+type Logins = NonNullable<Parameters<typeof createProxy>[0]['logins']>
 type Needs = { lend: Pick<Lend, 'use' | 'sshAgent' | 'sshTunnel'> }
 
 /** Logins that the egress proxy makes outside of a sandbox: each is one use of its lease. */
-export function createEgressLogins({ lend }: Needs): LoginGate {
+export function createEgressLogins({ lend }: Needs): Logins {
   return {
     async signIn({ kind, user, database, ...claim }) {
       const { value, account, leaseId, bytesLeft, expiresAt } = await lend.use({

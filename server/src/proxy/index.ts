@@ -1,6 +1,6 @@
 export type { EgressRule } from './destination.ts'
 export type { FrontOptions } from './front.ts'
-export type { ChannelOwner, EgressClaim, EgressRecord, Gate, LoginGate } from './gate.ts'
+export type { ChannelOwner, EgressClaim, EgressRecord, Gate } from './gate.ts'
 export { createProxy, type Proxy, type ProxyHealth } from './proxy.ts'
 export { createRedaction, type Redaction, redactionMark } from './redact.ts'
 export { sshAgentAuthority } from './relay/ssh-agent.ts'

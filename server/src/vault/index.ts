@@ -1,6 +1,5 @@
 export { agentAuthority } from './agent-authority.ts'
 export type { Engine } from './engine.ts'
-export { answerSshAgent } from './engines/ssh/agent.ts'
 export type { SealedStorage } from './keyward-storage.ts'
 export type { CredentialLease } from './leases/lease-pages.ts'
 export { vaultMigrations } from './migrations.ts'

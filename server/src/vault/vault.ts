@@ -12,6 +12,7 @@ import type { Engine, RenewalTerms } from './engine.ts'
 import { createEngineMakers } from './engine-makers.ts'
 import { createDatabases, type FailingRotation } from './engines/database/databases.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
+import { answerSshAgent } from './engines/ssh/agent.ts'
 import { createServerSystem } from './engines/system/server-system.ts'
 import { createSystemEngine } from './engines/system/system.ts'
 import { createTokenEngine } from './engines/token.ts'
@@ -66,6 +67,8 @@ export type Vault = {
   /** A request in the name of somebody whom Keyward's own policies have allowed it. */
   act(principal: Principal, act: Act): Promise<Acted>
   accounts: DatabaseAccounts
+  /** Speaks the protocol of SSH agents with keys that it is given. */
+  sshAgent: typeof answerSshAgent
   /** What would happen to a request, and why. Nobody has been asked whether the caller may know. */
   explain: Explain
   /** Names and states for operators, which policy has allowed them. */
@@ -342,6 +345,7 @@ export function createVault(needs: Needs): Vault {
       return live !== undefined && (path === undefined || live.acl.allows(path, 'update'))
     },
     act,
+    sshAgent: answerSshAgent,
     accounts: createDatabaseAccounts({ mounts, act, now: clock.now }),
     overview: createOverview({ mounts, barrier, policies, tokens, isOpen: () => active }),
     async explain(subject, question, seesAll) {
