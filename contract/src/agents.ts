@@ -24,6 +24,8 @@ export const destination = z.object({
   pathPrefix: z.string().startsWith('/').optional(),
   /** `/repos/acme/*` and the like: a star is one segment, two stars at the end are one or more. */
   pathPattern: z.string().startsWith('/').max(500).regex(pathPatternShape).optional(),
+  /** TLS is passed on unopened, for hosts that pin certificates: nothing is seen, exchanged or redacted. Never of a lease. */
+  tls: z.literal('pass-through').optional(),
 })
 export type Destination = z.output<typeof destination>
 

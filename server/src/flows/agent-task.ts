@@ -1,4 +1,4 @@
-import { budget, destination, injection, type Json } from '@keyward/contract'
+import { budget, type Destination, destination, injection, type Json } from '@keyward/contract'
 import { z } from 'zod'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
@@ -25,7 +25,15 @@ export const agentTask = z.strictObject({
   /** A host folder, copied into the sandbox. */
   workspace: z.string().nullable(),
   environment: z.record(z.string(), z.string()),
-  destinations: z.array(destination).min(1),
+  /** The lease is for those that are not passed through. */
+  destinations: z
+    .array(destination)
+    .min(1)
+    .refine((places) => places.some(({ tls }) => tls === undefined), 'one must be a place to lend for')
+    .refine(
+      (places) => places.every((place) => place.tls === undefined || isWhole(place)),
+      'a place that is passed through has no methods or paths',
+    ),
   /** How the secret becomes part of a request; anywhere when absent. */
   injection: injection.optional(),
   /** How much of it; not limited when absent. */
@@ -34,6 +42,9 @@ export const agentTask = z.strictObject({
   route: z.object({ address: z.string(), caPem: z.string() }).nullable(),
 })
 export type AgentTask = z.output<typeof agentTask>
+
+const isWhole = ({ methods, pathPrefix, pathPattern }: Destination): boolean =>
+  methods === undefined && pathPrefix === undefined && pathPattern === undefined
 
 type Needs = {
   store: Pick<Store, 'write'>
@@ -155,7 +166,7 @@ async function runWithLease(
   const relays = relaysFor({ ...task, injection: task.injection, placeholder })
   const allow: EgressRule[] = task.destinations.map((place) => ({
     ...place,
-    ...relays.rule,
+    ...(place.tls === undefined ? relays.rule : {}),
     ...(task.route ?? {}),
   }))
   // Also what was never exchanged: the workspace may hold the value, or the command may have it from elsewhere.
@@ -195,9 +206,10 @@ const companionsOf = ({ injection }: AgentTask): { [name: string]: string } =>
 async function lendPlaceholder(
   { store, lend }: Needs,
   { runId, taskId }: TaskContext,
-  { secretPath, field, destinations, injection, budget, title }: AgentTask,
+  { secretPath, field, injection, budget, title, ...task }: AgentTask,
   agent: Principal,
 ): Promise<string> {
+  const destinations = task.destinations.filter(({ tls }) => tls === undefined)
   const bound = { secretPath, field, destinations, runId, taskId }
   const issued = await store.write(async (tx) => {
     // What an attempt that is lost had been lent: one approval is good for one lease at a time.

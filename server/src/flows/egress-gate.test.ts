@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { give, openLendWorld } from '../../test/support/lend-world.ts'
 import type { EntryInput } from '../audit/index.ts'
 import type { EgressRecord } from '../proxy/index.ts'
 import type { Tx } from '../store/index.ts'
@@ -48,6 +49,18 @@ test('APPR-3, LEND-2: what failed on its way is not recorded as refused by polic
   )
   assert.deepEqual(events, ['lease.misused destination:api.example:443'], 'misuse is an alert')
   assert.deepEqual(gate.counts(), { allowed: 1, failed: 1, denied: 1, misused: 1 })
+})
+
+test('SAND-2: no default policy lets a sandbox out unseen; one that names the host does', async (t) => {
+  const world = await openLendWorld(t)
+  const { policy } = world
+  const gate = createEgressGate({ ...world, policy })
+  const at = { ...record('allowed'), agentId: world.agent.id, host: 'pinned.example.com', port: 443 }
+  assert.equal((await gate.admit({ ...at, passThrough: false })).allow, true)
+  assert.equal((await gate.admit({ ...at, passThrough: true })).allow, false)
+  await assert.rejects(give(world, { destinations: [{ host: at.host, port: 443, tls: 'pass-through' }] }), {
+    code: 'request.invalid',
+  })
 })
 
 test('LEND-1: the bytes of a request are spent in the transaction that records it', async () => {

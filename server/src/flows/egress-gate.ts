@@ -23,20 +23,25 @@ type EgressGate = Gate & { counts(): Readonly<Record<EgressRecord['outcome'], nu
 
 /** What the egress proxy may ask of the server: policy before a name is looked up, a lease before a value, audit for all. */
 export function createEgressGate({ policy, identity, lend, audit, bus, store }: Needs): EgressGate {
-  const decide = ({ agentId, host, port }: Pick<EgressRecord, 'agentId' | 'host' | 'port'>) =>
+  const decide = (
+    { agentId, host, port }: Pick<EgressRecord, 'agentId' | 'host' | 'port'>,
+    action: 'egress.connect' | 'egress.pass_through' = 'egress.connect',
+  ) =>
     policy.decide({
       principal: agentOf(agentId),
-      action: 'egress.connect',
+      action,
       resource: { type: 'Destination', id: `${host}:${port}`, attributes: { host, port } },
       context: { host, port, listed: true },
     })
   const counts = { allowed: 0, denied: 0, misused: 0, failed: 0 }
   return {
     counts: () => ({ ...counts }),
-    async admit({ agentId, host, port }) {
+    async admit({ agentId, host, port, passThrough }) {
       if ((await identity.agent(agentId))?.state !== 'active')
         return { allow: false, reason: `the agent ${agentId} is quarantined` }
-      const { allow, reason } = decide({ agentId, host, port })
+      const connect = decide({ agentId, host, port })
+      const { allow, reason } =
+        passThrough && connect.allow ? decide({ agentId, host, port }, 'egress.pass_through') : connect
       return { allow, reason }
     },
     resolve: ({ runId, taskId, ...claim }) =>

@@ -23,6 +23,12 @@ export function normalDestination(destination: Destination): Destination {
   if (!/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$|^[0-9a-f:.]+$/.test(host)) {
     throw new AppError('request.invalid', `${JSON.stringify(destination.host)} is not the name of one host.`)
   }
+  if (destination.tls !== undefined) {
+    throw new AppError(
+      'request.invalid',
+      `Nothing is lent for ${host}: what passes through is not looked into.`,
+    )
+  }
   if (destination.pathPrefix !== undefined && normalPath(destination.pathPrefix) === undefined) {
     throw new AppError('request.invalid', `The path prefix of ${host} is not a plain path.`)
   }

@@ -10,9 +10,10 @@ import { createSender } from './http2-upstream.ts'
 import type { Tunnel } from './judge.ts'
 import { createLedger } from './ledger.ts'
 import type { Ask, AuthorityState, OpenChannel, Report } from './messages.ts'
+import { isPassedThrough, type PassedThrough, passThrough } from './pass-through.ts'
 import { createPatterns } from './redact.ts'
 import { createRelays } from './relay/relay.ts'
-import { type Lookup, machineLookup } from './route.ts'
+import { type Lookup, machineLookup, type Route } from './route.ts'
 import { createAdmit, terminate } from './tunnel.ts'
 import { createUnderway } from './underway.ts'
 import { asksForWebSocket } from './websocket-handshake.ts'
@@ -116,6 +117,30 @@ export function createChannel({ open, ask, now }: Needs): Channel {
 
   const relays = createRelays({ sandboxId, ask, ledger, patterns, limits, underway })
   const admit = createAdmit({ sandboxId, allow: () => allow, ask, ledger, lookup, limits })
+  const passUnseen = (socket: Duplex, route: Route): void => {
+    const what = { method: 'CONNECT', path: '', status: 200, leaseIds: [], placeholders: 0, redactions: 0 }
+    const told = (ended: PassedThrough): void =>
+      void ledger.report({ sandboxId, ...route.authority, ...what, ...ended })
+    passThrough(socket, route, { limits, underway, report: told })
+  }
+  const serveTunnel = (socket: Duplex, route: Route): void => {
+    if (relays.serve(socket, route)) return
+    if (isPassedThrough(route)) {
+      passUnseen(socket, route)
+      return
+    }
+    terminate(socket, route, {
+      authority,
+      limits,
+      onTunnel(tls, tunnel) {
+        tunnels.set(tls, tunnel)
+        if (tls.alpnProtocol === 'h2') serveStreams(tls, tunnel)
+        else inner.emit('connection', tls)
+      },
+      onFailure: (reason) =>
+        report(route.authority, { method: 'CONNECT', status: 200, outcome: 'denied', reason }),
+    })
+  }
   const connect = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     socket.on('error', () => socket.destroy())
     if (relays.isOwn(request.url ?? '')) {
@@ -132,18 +157,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     if (!socket.writable) return route.agent.destroy()
     socket.write(connected)
     if (head.length > 0) socket.unshift(head)
-    if (relays.serve(socket, route)) return
-    terminate(socket, route, {
-      authority,
-      limits,
-      onTunnel(tls, tunnel) {
-        tunnels.set(tls, tunnel)
-        if (tls.alpnProtocol === 'h2') serveStreams(tls, tunnel)
-        else inner.emit('connection', tls)
-      },
-      onFailure: (reason) =>
-        report(route.authority, { method: 'CONNECT', status: 200, outcome: 'denied', reason }),
-    })
+    serveTunnel(socket, route)
   }
 
   const outer = http.createServer(options)

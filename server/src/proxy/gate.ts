@@ -53,7 +53,9 @@ type Account = {
 /** What the proxy asks the rest of the system, for each use. A refusal is a thrown AppError. */
 export type Gate = {
   /** Policy, after the sandbox's own allow list and before any name is looked up. */
-  admit(question: ChannelOwner & { host: string; port: number }): Promise<{ allow: boolean; reason: string }>
+  admit(
+    question: ChannelOwner & { host: string; port: number; passThrough: boolean },
+  ): Promise<{ allow: boolean; reason: string }>
   /** Durably records the intent, then gives the value. */
   resolve(claim: EgressClaim): Promise<Lent>
   /** Durably records one request or refused attempt. While it fails, nothing more is let through. */
@@ -110,7 +112,7 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
     return loginGate
   }
   const answers: Answers = {
-    admit: ({ owner }, { host, port }) => gate.admit({ ...owner, host, port }),
+    admit: ({ owner }, { host, port, passThrough }) => gate.admit({ ...owner, host, port, passThrough }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
     async resolve({ owner, values, onLent }, claim) {
       const { value, leaseId, prefix, aws, bytesLeft, expiresAt } = await gate.resolve({ ...claim, ...owner })

@@ -105,7 +105,7 @@ export type Challenge =
 /** What the child may ask for, and the answers. */
 export type Questions = {
   admit: {
-    ask: { sandboxId: string; host: string; port: number }
+    ask: { sandboxId: string; host: string; port: number; passThrough: boolean }
     answer: { allow: boolean; reason: string }
   }
   lookup: { ask: { sandboxId: string; host: string }; answer: string[] }

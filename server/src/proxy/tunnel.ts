@@ -5,6 +5,7 @@ import { type Authority, type EgressRule, parseAuthority, rulesFor } from './des
 import type { Tunnel } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Limits, Refusal } from './messages.ts'
+import { isPassedThrough } from './pass-through.ts'
 import { createTrust, findRoute, type Lookup, type Route } from './route.ts'
 import type { CertificateAuthority } from './x509.ts'
 
@@ -39,7 +40,7 @@ export function createAdmit({ sandboxId, allow, ask, ledger, lookup, limits }: A
     if (!(await ledger.settle())) {
       return { code: 'audit.unavailable', reason: 'Earlier requests could not be recorded.', at }
     }
-    const reply = await ask('admit', { sandboxId, ...at })
+    const reply = await ask('admit', { sandboxId, ...at, passThrough: isPassedThrough({ rules }) })
     if ('refusal' in reply) return { ...reply.refusal, at }
     if (!reply.answer.allow) return { code: 'egress.denied', reason: reply.answer.reason, at }
     const route = await findRoute(at, rules, { lookup, limits, trust })
