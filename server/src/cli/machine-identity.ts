@@ -22,7 +22,7 @@ export type MachineIdentity = {
   readonly validUntil: Date
 }
 
-export const machineFiles = {
+const machineFiles = {
   key: 'key.pem',
   certificate: 'certificate.pem',
   authority: 'authority.pem',
