@@ -121,6 +121,8 @@ export const leasesApi = {
       ...paging,
       agentId: z.string().optional(),
       runId: z.string().optional(),
+      /** Parts of this lease. */
+      parentId: z.string().optional(),
       state: leaseView.shape.state.optional(),
     },
     result: page(leaseView),

@@ -7,6 +7,7 @@ const touches: Record<string, readonly string[]> = {
   agent: ['agents', 'reach', 'status'],
   lease: ['leases', 'grants', 'reach', 'agents', 'status'],
   certificate: ['certificates'],
+  ask: ['asks', 'status'],
   scan: ['scans', 'findings', 'schedules', 'status'],
   finding: ['findings', 'status'],
   schedule: ['schedules'],

@@ -102,6 +102,27 @@ export const leasesQuery = (agentId: string, state: LeaseView['state'] | undefin
     getNextPageParam: (last) => last.next ?? undefined,
   })
 
+/** What was lent in a run, or passed on of a lease. */
+export const relatedLeasesQuery = (related: { runId: string } | { parentId: string }) =>
+  queryOptions({
+    queryKey: ['leases', 'related', related],
+    queryFn: async ({ signal }) => (await call(api.leases.list, { ...related, limit: 100 }, signal)).items,
+  })
+
+/** Secrets that agents have asked for; of all agents when none is named. */
+export const asksQuery = (agentId: string | undefined) =>
+  queryOptions({
+    queryKey: ['asks', agentId ?? 'all'],
+    queryFn: async ({ signal }) =>
+      (
+        await call(
+          api.asks.list,
+          { agentId, ...(agentId ? {} : { state: 'open' as const }), limit: 50 },
+          signal,
+        )
+      ).items,
+  })
+
 export const grantsQuery = (agentId: string) =>
   infiniteQueryOptions({
     queryKey: ['grants', agentId],

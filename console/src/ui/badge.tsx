@@ -1,10 +1,12 @@
 import type {
   AgentView,
   ApprovalView,
+  AskView,
   CertificateView,
   FindingView,
   GrantView,
   LeaseView,
+  Receipt,
   Risk,
   RunState,
   TaskState,
@@ -94,6 +96,21 @@ export const leaseLook: Record<LeaseView['state'], Look> = {
   revoked: { hue: 'calm', icon: Ban, text: 'Revoked' },
   expired: { hue: 'calm', icon: Clock, text: 'Expired' },
   used_up: { hue: 'calm', icon: CircleCheck, text: 'Used up' },
+}
+
+export const receiptLook: Record<Receipt['state'], Look> = {
+  waiting: { hue: 'calm', icon: Clock, text: 'End not shown yet' },
+  proved: { hue: 'ok', icon: ShieldCheck, text: 'End proved' },
+  lives_on: { hue: 'wait', icon: TriangleAlert, text: 'Lives on at its server' },
+  unproved: { hue: 'bad', icon: ShieldAlert, text: 'End not proved' },
+}
+
+export const askLook: Record<AskView['state'], Look> = {
+  open: { hue: 'wait', icon: Hand, text: 'Waits for you' },
+  answered: { hue: 'ok', icon: CircleCheck, text: 'Answered' },
+  denied: { hue: 'bad', icon: Ban, text: 'Denied' },
+  expired: { hue: 'calm', icon: TimerOff, text: 'Expired' },
+  withdrawn: { hue: 'calm', icon: CircleSlash, text: 'Withdrawn' },
 }
 
 export const grantLook: Record<GrantView['state'], Look> = {

@@ -1,5 +1,12 @@
 // Agents, what they may borrow and what they have borrowed.
-import type { AgentView, CertificateView, EgressExplanation, GrantView, LeaseView } from '@keyward/contract'
+import type {
+  AgentView,
+  AskView,
+  CertificateView,
+  EgressExplanation,
+  GrantView,
+  LeaseView,
+} from '@keyward/contract'
 import { ago, run } from './fixtures.ts'
 
 export const agents: AgentView[] = [
@@ -183,5 +190,57 @@ export const leases: LeaseView[] = [
       ],
       digest: 'c0ffee'.padEnd(64, '0'),
     },
+  },
+]
+
+/** Passed on of the first lease, and of that again. */
+export const leaseParts: LeaseView[] = [
+  {
+    ...lease,
+    id: 'lse_3',
+    agentId: 'agt_2',
+    agentName: 'helper-bot',
+    purpose: 'Look up refunds',
+    destinations: [{ host: 'api.stripe.com', port: 443, methods: ['GET'], pathPattern: '/v1/*/refunds' }],
+    parentId: 'lse_1',
+    depth: 1,
+    delegable: false,
+  },
+]
+
+const ask: AskView = {
+  id: 'ask_1',
+  agentId: 'agt_1',
+  agentName: 'shop-agent',
+  name: 'mail',
+  secretPath: 'secret/agents/shop-agent/mail',
+  field: 'value',
+  destinations: [
+    { host: 'api.mail.example', port: 443, methods: ['POST'], pathPrefix: '/v3/send' },
+    { host: 'files.mail.example', port: 8443 },
+  ],
+  injection: { kind: 'bearer' },
+  reason: 'Send the receipt of order 17',
+  state: 'open',
+  createdAt: ago(2),
+  expiresAt: ago(-1438),
+  closedAt: null,
+  closedBy: null,
+  closeReason: null,
+  reference: null,
+  grantId: null,
+}
+
+export const asks: AskView[] = [
+  ask,
+  {
+    ...ask,
+    id: 'ask_0',
+    name: 'maps',
+    reason: 'Find the way to the shop',
+    state: 'denied',
+    closedAt: ago(50),
+    closedBy: 'person:per_01',
+    closeReason: 'Use the public tiles',
   },
 ]

@@ -54,7 +54,21 @@ export function fullHandlers(): Handlers {
       ...found(lent.agents, agentId, 'agent.not_found'),
       state: 'active',
     }),
-    'leases.list': ({ agentId }) => pageOf(lent.leases.filter((lease) => lease.agentId === agentId)),
+    'leases.list': ({ agentId, parentId, runId }) =>
+      pageOf(
+        [...lent.leases, ...lent.leaseParts].filter(
+          (lease) => lease.agentId === agentId || lease.parentId === parentId || lease.runId === runId,
+        ),
+      ),
+    'asks.list': (input) =>
+      pageOf(
+        byState(lent.asks, input).filter((ask) =>
+          [undefined, ask.agentId].includes(input['agentId'] as string),
+        ),
+      ),
+    'asks.answer': () => ({ ...lent.asks[0], state: 'answered' }),
+    'asks.deny': () => ({ ...lent.asks[0], state: 'denied' }),
+    'leases.grant': () => lent.grants[0],
     'leases.revoke': () => ({ ...lent.leases[0], state: 'revoked' }),
     'certificates.list': ({ agentId }) =>
       pageOf(lent.certificates.filter((certificate) => certificate.agentId === agentId)),
@@ -81,6 +95,7 @@ export function emptyHandlers(): Handlers {
     ...emptyVault(),
     'agents.list': () => pageOf([]),
     ...emptyEgressHandlers(),
+    'asks.list': () => pageOf([]),
     'audit.list': () => pageOf([]),
   }
 }

@@ -303,6 +303,7 @@ export type LeaseQuery = {
   readonly limit: number
   readonly agentId?: string | undefined
   readonly runId?: string | undefined
+  readonly parentId?: string | undefined
   readonly state?: LeaseView['state'] | undefined
 }
 
@@ -310,9 +311,10 @@ export type LeaseQuery = {
 export function leasesBefore(reader: Reader, query: LeaseQuery, now: number): Promise<LeaseRow[]> {
   const from = query.cursor ?? '~'
   const agent = query.agentId === undefined ? nothing : sql` and agent_id = ${query.agentId}`
+  const parent = query.parentId === undefined ? nothing : sql` and parent_id = ${query.parentId}`
   const run = query.runId === undefined ? nothing : sql` and run_id = ${query.runId}`
   return reader.all(sql`select ${leaseColumns} from leases
-    where id < ${from}${agent}${run}${stateIs(query.state, now)} order by id desc limit ${query.limit}`)
+    where id < ${from}${agent}${run}${parent}${stateIs(query.state, now)} order by id desc limit ${query.limit}`)
 }
 
 function stateIs(state: LeaseView['state'] | undefined, now: number): Sql {

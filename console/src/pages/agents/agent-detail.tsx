@@ -13,10 +13,12 @@ import { Facts } from '../../ui/page.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
 import { ExactTime } from '../../ui/time.tsx'
 import { AgentAlerts } from './agent-alerts.tsx'
+import { AgentAsks } from './agent-asks.tsx'
 import { AgentCertificates } from './agent-certificates.tsx'
 import { AgentGrants } from './agent-grants.tsx'
 import { AgentLeases } from './agent-leases.tsx'
 import { ExplainEgress } from './explain-egress.tsx'
+import { GrantButton } from './grant-button.tsx'
 
 export function AgentDetail({ agent }: { agent: AgentView }) {
   return (
@@ -43,12 +45,16 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
           What it asked of the outside
         </Link>
       </div>
+      <AgentAsks agentId={agent.id} />
       <section className="border-t border-line pt-4">
         <h3 className="mb-2 font-medium">Leases</h3>
         <AgentLeases agentId={agent.id} />
       </section>
       <section className="border-t border-line pt-4">
-        <h3 className="mb-2 font-medium">What it may borrow</h3>
+        <div className="mb-2 flex items-center justify-between gap-3">
+          <h3 className="font-medium">What it may borrow</h3>
+          {agent.state === 'active' ? <GrantButton agent={agent} /> : null}
+        </div>
         <AgentGrants agentId={agent.id} />
       </section>
       <section className="border-t border-line pt-4">

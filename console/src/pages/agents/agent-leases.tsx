@@ -11,7 +11,9 @@ import { destinationText } from '../../ui/destination.ts'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
+import { ReceiptView } from '../../ui/receipt.tsx'
 import { Countdown, Time } from '../../ui/time.tsx'
+import { LeaseParts } from './lease-parts.tsx'
 
 export function AgentLeases({ agentId }: { agentId: string }) {
   const list = useInfiniteQuery(leasesQuery(agentId, undefined))
@@ -66,6 +68,13 @@ function Lease({ lease }: { lease: LeaseView }) {
         )}
         {lease.endReason ? `: ${lease.endReason}` : ''}
       </p>
+      <ReceiptView receipt={lease.receipt} />
+      {lease.parentId ? (
+        <p className="text-xs text-muted">
+          Passed on to it: a part of <code>{lease.parentId}</code>
+        </p>
+      ) : null}
+      {lease.delegable ? <LeaseParts lease={lease} /> : null}
     </li>
   )
 }

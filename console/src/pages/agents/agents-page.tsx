@@ -14,6 +14,7 @@ import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { Time } from '../../ui/time.tsx'
+import { OpenAsks } from './agent-asks.tsx'
 import { AgentDetail } from './agent-detail.tsx'
 import { RegisterDialog } from './register-dialog.tsx'
 import { agentRooms } from './rooms.ts'
@@ -44,6 +45,7 @@ export function AgentsPage() {
       {list.error ? <Failure error={list.error} retry={() => void list.refetch()} /> : null}
       {list.isPending ? <Skeleton label="Loading agents" /> : null}
       {list.data && agents.length === 0 ? <Nothing /> : null}
+      <OpenAsks />
       {agents.length > 0 ? (
         <div className="flex gap-5">
           <div className="min-w-0 flex-1">

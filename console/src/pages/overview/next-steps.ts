@@ -15,7 +15,7 @@ const plural = (count: number, one: string, many: string): string => `${count} $
 
 /** What a person should do next, most pressing first. Empty when nothing waits. */
 export function nextSteps(status: Omit<SystemStatus, 'version' | 'startedAt'>): Step[] {
-  return [...broken(status), ...waiting(status.counts), ...beginning(status.counts)]
+  return [...broken(status), ...asking(status), ...waiting(status.counts), ...beginning(status.counts)]
 }
 
 function broken({
@@ -25,7 +25,8 @@ function broken({
   proxy,
   sandbox,
   egress,
-}: Pick<SystemStatus, 'vault' | 'audit' | 'store' | 'proxy' | 'sandbox' | 'egress'>): Step[] {
+  leaseProofs,
+}: Pick<SystemStatus, 'vault' | 'audit' | 'store' | 'proxy' | 'sandbox' | 'egress' | 'leaseProofs'>): Step[] {
   const steps: Step[] = []
   if (audit.health !== 'ok' || store.health !== 'ok') {
     steps.push({
@@ -72,6 +73,16 @@ function broken({
       link: 'Which agent',
     })
   }
+  if (leaseProofs && leaseProofs.unproved > 0) {
+    steps.push({
+      id: 'unproved',
+      title: `Look at ${plural(leaseProofs.unproved, 'lease', 'leases')} whose end is not proved`,
+      why: 'They were not refused, or nobody could be asked. It is tried again by itself.',
+      urgent: true,
+      to: '/agents',
+      link: 'Which agent',
+    })
+  }
   if (sandbox.level === 'none') {
     steps.push({
       id: 'sandbox',
@@ -82,6 +93,13 @@ function broken({
     })
   }
   return steps
+}
+
+function asking({ openAsks = 0 }: Pick<SystemStatus, 'openAsks'>): Step[] {
+  if (openAsks === 0) return []
+  const title = openAsks === 1 ? 'An agent asks for a secret' : `Agents ask for ${openAsks} secrets`
+  const why = 'Read where it would go, then enter it or say no. The agent gets a reference, never the value.'
+  return [{ id: 'ask', title, why, urgent: true, to: '/agents', link: 'Answer' }]
 }
 
 function waiting({ pendingApprovals, openFindings }: SystemStatus['counts']): Step[] {

@@ -7,6 +7,7 @@ import { JsonView } from '../../ui/json-view.tsx'
 import { type Fact, Facts } from '../../ui/page.tsx'
 import { readReason } from '../../ui/reason.ts'
 import { ExactTime } from '../../ui/time.tsx'
+import { TaskLeases } from './task-leases.tsx'
 import { TaskOutput } from './task-output.tsx'
 
 export function TaskDetail({ run, task }: { run: RunDetail; task: TaskView }) {
@@ -30,6 +31,7 @@ export function TaskDetail({ run, task }: { run: RunDetail; task: TaskView }) {
       <Facts facts={factsOf(run, task)} />
       {task.secrets.length > 0 ? <Secrets paths={task.secrets} /> : null}
       <TaskOutput key={task.id} runId={run.id} task={task} />
+      <TaskLeases run={run} taskId={task.id} />
       {task.output === null ? null : (
         <div>
           <h3 className="mb-1.5 text-xs text-muted">Outcome</h3>
