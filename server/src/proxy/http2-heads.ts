@@ -11,7 +11,10 @@ const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Visible ASCII, blanks inside, and bytes above: what is left when CR, LF, NUL and their like are out of question. */
 const fieldValue = /^(?:[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/
 const target = /^\/[\x21-\x7e]*$/
-const connectionOnly = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']
+const connectionOnly = [
+  ...['connection', 'keep-alive', 'proxy-connection'],
+  ...['transfer-encoding', 'upgrade', 'http2-settings'],
+]
 const pseudo = [':method', ':scheme', ':authority', ':path']
 
 const refused = (what: string): Refusal => ({ code: 'request.invalid', reason: `malformed HTTP/2: ${what}` })
@@ -91,15 +94,14 @@ function headProblem({ named, fields }: Sorted, endsWithHead: boolean): string |
 
 /** Fields for Node's HTTP/2: in lower case, without what HTTP/1.1 says about connections, none of them kept in its index. */
 export function headersFor2(headers: RawHeaders): OutgoingHttpHeaders {
-  const fields: Record<string, string[]> = {}
+  const fields = new Map<string, string[]>()
   for (const [written, value] of pairsOf(headers)) {
     const name = written.toLowerCase()
     if (connectionOnly.includes(name) || name === 'host') continue
-    fields[name] = [...(fields[name] ?? []), value]
+    const values = fields.get(name)
+    if (values) values.push(value)
+    else fields.set(name, [value])
   }
-  const single = Object.entries(fields).map(([name, values]) => [
-    name,
-    values.length === 1 ? values[0] : values,
-  ])
-  return { ...Object.fromEntries(single), [sensitiveHeaders]: Object.keys(fields) }
+  const single = [...fields].map(([name, values]) => [name, values.length === 1 ? values[0] : values])
+  return { ...Object.fromEntries(single), [sensitiveHeaders]: [...fields.keys()] }
 }

@@ -35,7 +35,14 @@ export function createHttp2Response(stream: ServerHttp2Stream): HttpResponse {
   })
   // Whoever writes has been told by the stream's end, which is recorded.
   body.on('error', () => {})
-  stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}))
+  stream.on('wantTrailers', () => {
+    try {
+      stream.sendTrailers(trailers ?? {})
+    } catch {
+      // What HTTP/1.1 may say and HTTP/2 may not; an answer without it would pass for whole.
+      body.destroy()
+    }
+  })
   stream.once('finish', () => {
     // The answer is whole. What is left of a refused request is not waited for; others may go on to their end.
     if (isLast && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)

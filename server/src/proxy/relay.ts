@@ -22,8 +22,22 @@ const unreadable: Refusal = {
     'The answer is compressed in a way that cannot be searched for secrets, though it was asked for uncompressed.',
 }
 
-/** Passes the answer on with every known value taken out; returns why not when it cannot be looked through. */
+const unwritable: Refusal = {
+  code: 'egress.unreachable',
+  reason: 'The destination answered with a status or header that cannot be passed on.',
+}
+
+/** Passes the answer on with every known value taken out; returns why not when it cannot be looked through, or not be written. */
 export function relay(answered: Answered): Refusal | undefined {
+  try {
+    return begin(answered)
+  } catch {
+    // Node writes less than it reads, HTTP/2 less than HTTP/1.1; an error here would end the process, and everybody's connections.
+    return unwritable
+  }
+}
+
+function begin(answered: Answered): Refusal | undefined {
   const { answer, request, response, patterns, tally } = answered
   const status = answer.statusCode ?? 502
   const hasBody = request.method !== 'HEAD' && status !== 204 && status !== 304
@@ -88,8 +102,12 @@ function pour(answered: Answered, { decoders, fixedLength }: Body): void {
   source.once('end', () => {
     send(redactor.end())
     if (response.destroyed) return
-    addTrailers(answered)
-    response.end()
+    try {
+      addTrailers(answered)
+      response.end()
+    } catch {
+      stop('failed', unwritable.reason)
+    }
   })
   source.once('error', () => stop('failed', 'The answer broke off, or could not be decompressed.'))
   // The client has left, which the end of the response tells.

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { apiHost, openProxy, openUpstream, talkInside } from '../../test/support/egress.ts'
+import { ask2, openSession } from '../../test/support/http2.ts'
+
+const rule = { host: apiHost, port: 443 }
+
+/** What a destination writes by hand, by the path that is asked for. */
+const heads: Record<string, string> = {
+  '/plain': 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+  '/names': 'HTTP/1.1 200 OK\r\nconstructor: a\r\n__proto__: b\r\ntoString: c\r\nContent-Length: 0\r\n\r\n',
+  '/settings': 'HTTP/1.1 200 OK\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 0\r\n\r\n',
+  '/twice': 'HTTP/1.1 200 OK\r\nETag: "a"\r\nETag: "b"\r\nContent-Length: 0\r\n\r\n',
+  '/status': 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n',
+  '/trailers':
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nHTTP2-Settings: a\r\nconstructor: b\r\nETag: c\r\nETag: d\r\n\r\n',
+}
+
+async function setup(t: TestContext) {
+  const upstream = await openUpstream(t, ({ url = '', socket }) => void socket.write(heads[url] ?? ''))
+  const { channel } = await openProxy(t)
+  return channel({ ...rule, ...upstream })
+}
+
+test('SAND-2: no head or trailer of a destination’s ends the proxy, which other sandboxes use too', async (t) => {
+  const way = await setup(t)
+  const session = await openSession(t, way)
+  for (const path of Object.keys(heads)) {
+    // An answer that cannot be written may be broken off; the connection, and the proxy, go on.
+    await ask2(session, { ':path': path }).catch(() => undefined)
+    assert.equal((await ask2(session, { ':path': '/plain' })).headers[':status'], 200, path)
+  }
+  const named = await ask2(session, { ':path': '/names' })
+  assert.equal(named.headers['constructor'], 'a')
+})
+
+test('SAND-2: nor does a status that HTTP/1.1 does not have', async (t) => {
+  const way = await setup(t)
+  const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${apiHost}\r\nConnection: close\r\n\r\n`
+  assert.match(await talkInside(way, request('/status')), /^HTTP\/1\.1 502 /)
+  assert.match(await talkInside(way, request('/plain')), /^HTTP\/1\.1 200 /)
+})
