@@ -34,7 +34,12 @@ const harmless: Readonly<Record<string, readonly string[]>> = {
 
 /** Parts of a command that must be known before it is judged; the rest of it passes as it comes. */
 function partsNeeded(name: string, count: number): number {
-  if (name === 'AUTH' || name === 'HELLO') return count
+  // Redis compares names up to a NUL, so what is told apart here could be the same there.
+  if (!/^[\x21-\x7e]+$/.test(name)) throw invalid('The name of a command has characters that none has.')
+  if (name === 'AUTH' || name === 'HELLO') {
+    if (count > mostBefore) throw invalid('A login has more parts than any has.')
+    return count
+  }
   return harmless[name] ? Math.min(2, count) : 1
 }
 
@@ -50,11 +55,14 @@ export function refusalOf(
   return `-NOPERM Keyward: ${called} is not lent with this account\r\n`
 }
 
-/** The user and password that HELLO carries, and HELLO without them. */
+/** The user and password that HELLO carries, and HELLO without them. Throws when it carries several: Redis heeds the last. */
 export function readHello(words: readonly string[]): { login: readonly string[]; rest: readonly string[] } {
-  const at = words.findIndex((word, index) => index > 1 && word.toUpperCase() === 'AUTH')
+  const isLogin = (word: string, index: number): boolean => index > 1 && word.toUpperCase() === 'AUTH'
+  const at = words.findIndex(isLogin)
   if (at < 0) return { login: [], rest: words }
-  return { login: words.slice(at + 1, at + 3), rest: [...words.slice(0, at), ...words.slice(at + 3)] }
+  const rest = [...words.slice(0, at), ...words.slice(at + 3)]
+  if (rest.some(isLogin)) throw invalid('HELLO carries more than one login.')
+  return { login: words.slice(at + 1, at + 3), rest }
 }
 
 export const encoded = (words: readonly string[]): Buffer =>

@@ -205,3 +205,49 @@ test('LEND-2: a connection ends with its lease', { skip }, async (t) => {
   await until(() => gate.records.length === 1)
   assert.equal(gate.records[0]?.reason, 'Its lease was revoked.')
 })
+
+/** Once so many connections are recorded: why the last of them ended. */
+async function lastReason({ gate }: Awaited<ReturnType<typeof opened>>, count: number): Promise<string> {
+  await until(() => gate.records.length === count)
+  return gate.records.at(-1)?.reason ?? ''
+}
+
+test('LEND-2: a login inside of a login signs in as nobody else', { skip }, async (t) => {
+  const world = await opened(t)
+  const { port, placeholder, server } = world
+  await askRedis(server, 'ACL', 'SETUSER', 'open', 'on', 'nopass', '+@all')
+  const twice = ['HELLO', '3', 'AUTH', 'keyward', placeholder, 'AUTH', 'open', 'anything']
+  const thrice = [...twice.slice(0, 5), ...twice.slice(2)]
+  const tries = [[twice], [['AUTH', placeholder], twice], [thrice]]
+  for (const [at, commands] of tries.entries()) {
+    const said = await talk(port, [...commands, ['ACL', 'WHOAMI']], (text) =>
+      /(?:open|keyward)\r\n$/.test(text),
+    )
+    assert.ok(!said.includes('open'), 'not signed in as somebody else')
+    assert.match(await lastReason(world, at + 1), /HELLO carries more than one login/)
+  }
+})
+
+test('LEND-2: a command’s name with a NUL in it, which Redis may read as another, is refused', {
+  skip,
+}, async (t) => {
+  const world = await opened(t)
+  const { port, placeholder } = world
+  for (const [at, name] of ['CONFIG\0x', 'FOO BAR', 'SH\u00fcTDOWN'].entries()) {
+    const said = await talk(port, [['AUTH', placeholder], [name, 'GET', '*'], ['PING']], untilEnd)
+    assert.equal(said, '+OK\r\n')
+    assert.match(await lastReason(world, at + 1), /name of a command has characters that none has/)
+  }
+})
+
+test('SAND-2: what a client makes the proxy hold for it has a limit', { skip }, async (t) => {
+  const world = await opened(t)
+  const { port, placeholder } = world
+  const auth = ['AUTH', placeholder]
+  const long = ['HELLO', ...new Array<string>(20).fill('x'.repeat(8000))]
+  assert.equal(await talk(port, [auth, long], untilEnd), '+OK\r\n')
+  assert.match(await lastReason(world, 1), /A login has more parts than any has/)
+  const refused = new Array<string[]>(2000).fill(['SYNC'])
+  assert.equal(await talk(port, [auth, ['BLPOP', 'never', '0'], ...refused], untilEnd), '+OK\r\n')
+  assert.match(await lastReason(world, 2), /SYNC is not lent/)
+})

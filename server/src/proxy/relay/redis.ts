@@ -19,6 +19,9 @@ const unknownBefore = '-NOAUTH Authentication required.\r\n'
 const ok = Buffer.from('+OK\r\n')
 /** Commands of a client that does not sign in. */
 const patience = 32
+/** Answers of ours that a client has not read yet, or that wait for the server's before them. */
+const mostWaiting = 256
+const mostUnreadBytes = 64 * 1024
 
 export function createRedisRelay(needs: RelayNeeds) {
   const { ask, sandboxId, limits, patterns } = needs
@@ -66,6 +69,8 @@ export function createRedisRelay(needs: RelayNeeds) {
     }
     const answerHere = (answer: string): void => {
       if (answer.startsWith('-')) tally.reason ??= answer.slice(1).trim()
+      if (turns.waiting() >= mostWaiting || inward.readableLength > mostUnreadBytes)
+        throw denied('The client goes on without hearing what it is answered.')
       if (isOrdered()) {
         turns.answer(answer, (bytes) => void inward.push(bytes))
         return
@@ -198,6 +203,7 @@ function createTurns() {
   const waiting: { after: number; readonly answer: Buffer }[] = []
   let owed = 0
   return {
+    waiting: (): number => waiting.length,
     ask(): void {
       owed++
     },
