@@ -185,7 +185,7 @@ describe('UI-1: secrets', () => {
   test('LEND-1: a lease is revoked with a reason', async (t) => {
     const { page } = await open(t, '/agents?agent=agt_1')
     await settle(page)
-    await page.getByRole('button', { name: /^Revoke…/ }).click()
+    await page.getByRole('button', { name: /^Revoke… the lease/ }).click()
     await page.getByLabel('Reason').fill('The charge is done')
     await page.getByRole('button', { name: 'Revoke', exact: true }).click()
     await page.getByText('The lease is revoked').waitFor()
