@@ -69,6 +69,7 @@ export const codes = {
   'lease.end_failed': { status: 400, message: 'The lease could not be ended; it is tried again by itself' },
   'lease.over_budget': { status: 429, message: 'The lease may not be used that much' },
   'lease.mint_failed': { status: 502, message: 'The token that would be lent could not be had' },
+  'lease.unusable': { status: 502, message: 'What would be lent is not fit for what it is lent for' },
   'egress.denied': { status: 403, message: 'This destination is not allowed' },
   'egress.misdirected': { status: 421, message: 'The request names another host than its tunnel' },
   'egress.unsupported': { status: 501, message: 'The egress proxy does not pass this kind of request' },

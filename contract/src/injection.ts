@@ -103,6 +103,12 @@ export const injection = z.discriminatedUnion('kind', [
     regions: z.array(scopePart).min(1).optional(),
     services: z.array(scopePart).min(1).optional(),
   }),
+  /** The field is a private key, PEM; the connection to the destination is made with it and its certificate (mutual TLS). */
+  z.strictObject({
+    kind: z.literal('client-certificate'),
+    /** Another field of the same secret: the certificate, PEM, followed by those that lead from it to its authority. */
+    certificateField: text.default('certificate'),
+  }),
   /** The field is the password of a PostgreSQL role; the login is done outside. */
   z.strictObject({
     kind: z.literal('postgres'),
@@ -169,6 +175,8 @@ export function injectionText(how: Injection): string {
       return `as an access token of ${hostOf(how.tokenUrl)}`
     case 'aws':
       return 'as a signature for AWS'
+    case 'client-certificate':
+      return 'as a client certificate, asked for by the header Keyward-Lease'
     case 'google-service-account':
       return 'as an access token of Google'
     case 'github-app':

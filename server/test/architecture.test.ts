@@ -304,6 +304,7 @@ describe('what is kept in few places', () => {
         'identity/sessions.ts', // hashed
         'lend/accounts.ts', // an account that was made for a lease, into encrypted storage; names of users
         'lend/aws-signing.ts', // a derivative of it, to the proxy
+        'lend/client-certificate.ts', // read, and the certificate to the proxy
         'lend/issue.ts', // a placeholder's token, hashed
         'lend/minting.ts', // hashed; a refresh token, compared with the stored one
         'lend/token-requests.ts', // to the authorization server that it belongs to

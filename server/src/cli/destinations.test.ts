@@ -20,3 +20,14 @@ test('LEND-2, CLI-1: --as takes logins of databases and SSH in a short form', ()
   for (const wrong of ['postgres', 'postgres:', 'ssh', 'ssh:git', 'ssh:git not a key', 'mysql:shop'])
     assert.throws(() => injectionFrom(wrong), /none of the ways/)
 })
+
+test('LEND-2: a client certificate is written by its kind, with another field where it stands in one', () => {
+  assert.deepEqual(injectionFrom('client-certificate'), {
+    kind: 'client-certificate',
+    certificateField: 'certificate',
+  })
+  assert.deepEqual(injectionFrom('client-certificate:chain'), {
+    kind: 'client-certificate',
+    certificateField: 'chain',
+  })
+})

@@ -38,6 +38,7 @@ export function injectionFrom(text: string): Injection {
   const short: Record<string, unknown> = {
     basic: { kind, part: name },
     body: { kind, pointer: name },
+    'client-certificate': { kind, certificateField: name === '' ? undefined : name },
     postgres: { kind, databases: name.split(',') },
     ssh: { kind, ...sshFrom(name) },
     ...Object.fromEntries(['header', 'query', 'cookie'].map((one) => [one, { kind, name }])),

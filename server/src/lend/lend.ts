@@ -121,6 +121,8 @@ export type Used = {
   readonly value: Secret
   readonly prefix: string
   readonly aws?: AwsSigning | undefined
+  /** With it, `value` is the private key to connect with, and never sent. The chain, PEM. */
+  readonly certificatePem?: string | undefined
   /** With it, `value` is the password of this user. */
   readonly account?: { readonly username: string; readonly mayShow: boolean } | undefined
   /** What this request and its answer may have. */

@@ -33,6 +33,8 @@ function placesFor(how: Injection): readonly string[] | undefined {
       return [`body:${how.pointer}`]
     case 'aws':
       return ['aws']
+    case 'client-certificate':
+      return ['header:keyward-lease']
     case 'postgres':
     case 'redis':
     case 'ssh':

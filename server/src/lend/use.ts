@@ -1,10 +1,11 @@
-import { type EventName, prefixOf } from '@keyward/contract'
+import { type EventName, type Injection, prefixOf } from '@keyward/contract'
 import { AppError, type Principal, reasonOf, type Secret } from '../core/index.ts'
 import { hashToken, sameHash } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
 import { type AccountKind, type createAccounts, isAccount, loginRefusal } from './accounts.ts'
 import { scopeRefusal, signingWith } from './aws-signing.ts'
 import { leasesAbove, takeChain } from './chain.ts'
+import { certificateWith } from './client-certificate.ts'
 import { placeOf, shortfall } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
 import { useDecision } from './judging.ts'
@@ -26,7 +27,8 @@ import { isMinting } from './token-requests.ts'
 /** How far the clock may go back before a lease is refused because nobody can say whether its time is over. */
 const skewMs = 60_000
 
-type Lent = Pick<Used, 'value' | 'aws' | 'account'>
+type Lent = Pick<Used, 'value' | 'aws' | 'certificatePem' | 'account'>
+type Fields = Readonly<Record<string, Secret>>
 type Accounts = Pick<ReturnType<typeof createAccounts>, 'isMade' | 'of'>
 
 type Refusal = {
@@ -158,6 +160,13 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     if (!value)
       throw new AppError('secret.not_found', `${row.secret_path} has no field ${row.field} any more.`)
     if (isMinting(how)) return { value: await mint(how, row, fields) }
+    return standing(how, claim, value, fields)
+  }
+
+  /** What stands in the vault, and what belongs to it. */
+  function standing(how: Injection, claim: Claim, value: Secret, fields: Fields): Lent {
+    if (how.kind === 'client-certificate')
+      return { value, certificatePem: certificateWith(how, value, fields, clock.now()) }
     if (how.kind !== 'aws') return { value }
     const { key, aws } = signingWith(how, claim, value, fields)
     return { value: key, aws }
@@ -166,7 +175,7 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
   async function accountOf(
     row: LeaseRow,
     how: AccountKind,
-    fields: Readonly<Record<string, Secret>> | undefined,
+    fields: Fields | undefined,
     { login }: Claim,
   ): Promise<Lent> {
     const { username, password } = await accounts.of(row, how, fields, login?.user ?? '')

@@ -23,6 +23,7 @@ const statuses: Partial<Record<Refusal['code'], number>> = {
   'egress.unsupported': 501,
   'egress.unreachable': 502,
   'lease.mint_failed': 502,
+  'lease.unusable': 502,
   'lease.over_budget': 429,
   'server.internal': 502,
 }

@@ -1,18 +1,21 @@
 import type { Code } from '@keyward/contract'
 import type { HttpRequest } from './either-http.ts'
+import { valuesOf } from './headers.ts'
 import { pathOf, type Tunnel, type Verdict } from './judge.ts'
 import type { Ask, Questions, ResolveClaim } from './messages.ts'
 import { exchange, fitsHeader, placeholdersIn, type RequestParts } from './placeholders.ts'
 import { type Place, placesIn } from './places.ts'
 import { type Patterns, shortestValue } from './redact.ts'
+import type { ClientCertificate } from './route.ts'
 import { type Signing, signatureIn } from './sigv4.ts'
 import type { Tally } from './tally.ts'
 
 type Needs = { readonly sandboxId: string; readonly ask: Ask; readonly patterns: Patterns }
 type Asked = { readonly request: HttpRequest; readonly tunnel: Tunnel; readonly tally: Tally }
-type Resolved = { readonly value: string; readonly prefix: string; readonly signing?: Signing }
-/** `signing`: with what it must be signed before it is sent. */
-export type Exchanged = RequestParts & { readonly signing?: Signing }
+/** With what a request must be signed, and the connection that it goes out by be made. */
+type Credentials = { readonly signing?: Signing; readonly certificate?: ClientCertificate }
+type Resolved = Credentials & { readonly value: string; readonly prefix: string }
+export type Exchanged = RequestParts & Credentials
 /** Exchanges every placeholder of a request for its value, or says which one may not be and why. */
 export type Exchange = (parts: RequestParts, asked: Asked) => Promise<Exchanged | Verdict>
 
@@ -44,7 +47,9 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): {
       return misuse.includes(reply.refusal.code) ? { ...reply.refusal, outcome: 'misused' } : reply.refusal
     }
     note(reply.answer, tally)
-    const { value, prefix, aws } = reply.answer
+    const { value, prefix, aws, certificatePem } = reply.answer
+    // Nothing takes the place of its placeholder: a key is written nowhere.
+    if (certificatePem !== null) return { value: '', prefix, certificate: { certificatePem, keyPem: value } }
     if (aws && claim.signing) {
       const signing = { ...aws, scope: claim.signing, key: value }
       return { value: aws.accessKeyId, prefix, signing }
@@ -80,9 +85,9 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): {
     async request(parts, asked) {
       const values = await resolveAll(placesIn(parts), parts, asked)
       if ('code' in values) return values
-      if (values.size === 0) return parts
-      const signing = [...values.values()].find((value) => value.signing)?.signing
-      return { ...exchange(parts, values), ...(signing ? { signing } : {}) }
+      const credentials = credentialsIn(parts, [...values.values()])
+      if ('code' in credentials || values.size === 0) return 'code' in credentials ? credentials : parts
+      return { ...exchange(parts, values), ...credentials }
     },
     async message(message, asked) {
       const found = new Map(placeholdersIn(message.toString('latin1')).map((each) => [each, ['message']]))
@@ -96,6 +101,20 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): {
       return 'code' in values ? values : (exchange(parts, values).body ?? message)
     },
   }
+}
+
+const oneCertificate: Verdict = {
+  code: 'request.invalid',
+  reason: 'The header Keyward-Lease takes one placeholder, of a client certificate, once in a request.',
+}
+
+function credentialsIn({ headers }: RequestParts, values: readonly Resolved[]): Credentials | Verdict {
+  const certificates = values.flatMap(({ certificate }) => certificate ?? [])
+  const [certificate] = certificates
+  const wanted = valuesOf(headers, 'keyward-lease').length
+  if (certificates.length !== wanted || wanted > 1) return oneCertificate
+  const signing = values.find((value) => value.signing)?.signing
+  return { ...(signing ? { signing } : {}), ...(certificate ? { certificate } : {}) }
 }
 
 /** A message has no type; what reads as JSON is taken for it, so that a value cannot end its string. */

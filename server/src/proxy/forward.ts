@@ -2,7 +2,7 @@ import { pipeline, type Writable } from 'node:stream'
 import type { HttpRequest, HttpResponse } from './either-http.ts'
 import { createExchange, type Exchanged } from './exchange.ts'
 import { framingOf, requestHeaders, wantsTrailers } from './headers.ts'
-import type { Sending } from './http2-upstream.ts'
+import { createSender, type Sending } from './http2-upstream.ts'
 import { pathOf, refusalOf, type Tunnel, tooLarge, type Verdict } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Limits, Refusal } from './messages.ts'
@@ -11,6 +11,7 @@ import { placeholderWatch } from './placeholders.ts'
 import { createPrepare, inUnreadBody } from './prepare.ts'
 import type { Patterns } from './redact.ts'
 import { relay } from './relay.ts'
+import { type ClientCertificate, showing } from './route.ts'
 import { sign } from './sigv4.ts'
 import { meter, newTally, overBudget } from './tally.ts'
 import type { Underway } from './underway.ts'
@@ -58,6 +59,18 @@ function stream(passing: Passing, upstream: Writable, limits: Limits): void {
   const watched = placeholderWatch(() => fail(passing, inUnreadBody(limits)))
   pipeline(request, counted, watched, upstream, () => {
     // Every error has been told where it arose: by the limit, the watch, the upstream request or the client's leaving.
+  })
+}
+
+/** Has the request go out by a connection of its own, which is made with the certificate and ends with the answer. */
+function show(passing: Passing, certificate: ClientCertificate, limits: Limits): void {
+  const { tunnel, response } = passing
+  const route = showing(tunnel.route, certificate, limits)
+  const sender = tunnel.sender && createSender(route, limits)
+  passing.tunnel = { ...tunnel, route, ...(sender ? { sender } : {}) }
+  response.once('close', () => {
+    sender?.close()
+    route.agent.destroy()
   })
 }
 
@@ -128,6 +141,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
     const parts = await judged(passing, onContinue)
     if ('code' in parts) return fail(passing, parts)
     if (response.destroyed) return
+    if (parts.certificate) show(passing, parts.certificate, limits)
     if (upgrade) passUpgraded(passing, upgrade, parts)
     else pass(passing, parts)
   }

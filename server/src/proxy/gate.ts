@@ -35,6 +35,8 @@ type Lent = {
   readonly prefix?: string
   /** With it, `value` is a key to sign with, and never sent. */
   readonly aws?: { readonly accessKeyId: string; readonly sessionToken: Secret | undefined } | undefined
+  /** With it, `value` is the private key to connect with, and never sent. */
+  readonly certificatePem?: string | undefined
 }
 
 export type SignInRequest = ChannelOwner & SignInClaim
@@ -115,7 +117,8 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
     admit: ({ owner }, { host, port, passThrough }) => gate.admit({ ...owner, host, port, passThrough }),
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
     async resolve({ owner, values, onLent }, claim) {
-      const { value, leaseId, prefix, aws, bytesLeft, expiresAt } = await gate.resolve({ ...claim, ...owner })
+      const lent = await gate.resolve({ ...claim, ...owner })
+      const { value, leaseId, prefix, aws, certificatePem, bytesLeft, expiresAt } = lent
       const sessionToken = aws?.sessionToken
       for (const [name, known] of Object.entries({ value, sessionToken })) {
         if (!known) continue
@@ -129,6 +132,7 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
         expiresAt: expiresAt ?? null,
         prefix: prefix ?? '',
         aws: aws ? { accessKeyId: aws.accessKeyId, sessionToken: sessionToken?.reveal() ?? null } : null,
+        certificatePem: certificatePem ?? null,
       }
     },
     async signIn({ owner, values, logins, onLent }, claim) {

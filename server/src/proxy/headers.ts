@@ -18,6 +18,7 @@ const hopByHop = [
 /** Sent by the proxy itself, or meant for it; answers are asked for uncompressed, messages of gRPC too. */
 const requestOnly = new Set([
   ...hopByHop,
+  'keyward-lease',
   'expect',
   'accept-encoding',
   'grpc-accept-encoding',

@@ -120,6 +120,8 @@ export type Questions = {
       expiresAt: Date | null
       prefix: string
       aws: Pick<Signing, 'accessKeyId' | 'sessionToken'> | null
+      /** With it, `value` is the private key to connect with. */
+      certificatePem: string | null
     }
   }
   signIn: {

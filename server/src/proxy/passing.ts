@@ -11,7 +11,8 @@ export type Passing = {
   readonly request: HttpRequest
   readonly response: HttpResponse
   readonly tally: Tally
-  readonly tunnel: Tunnel
+  /** Another one for a request that shows a certificate: its connections are its own. */
+  tunnel: Tunnel
   readonly passage: Passage
   /** The connection itself, when the request asks for another protocol on it. */
   readonly upgrade: Upgrade | undefined

@@ -22,6 +22,9 @@ export type Route = {
   readonly tls: ConnectionOptions
 }
 
+/** What the proxy shows of itself where that is asked for. */
+export type ClientCertificate = { readonly certificatePem: string; readonly keyPem: string }
+
 export type Lookup = (host: string) => Promise<string[]>
 
 export const machineLookup: Lookup = async (host) =>
@@ -74,8 +77,14 @@ export function pinned(addresses: readonly string[]): LookupFunction {
 /** What upstream certificates are checked against. Made once for each set: reading the well-known roots takes a while. */
 export type Trust = (extra: readonly string[]) => { secureContext?: SecureContext }
 
-const contextFor = (extra: readonly string[]): SecureContext =>
-  createSecureContext({ ca: [...getCACertificates('default'), ...extra], minVersion: 'TLSv1.2' })
+const contextFor = (extra: readonly string[], shown?: ClientCertificate): SecureContext =>
+  createSecureContext({
+    ...(extra.length > 0 ? { ca: [...getCACertificates('default'), ...extra] } : {}),
+    ...(shown ? { cert: shown.certificatePem, key: shown.keyPem } : {}),
+    minVersion: 'TLSv1.2',
+  })
+
+const authoritiesOf = (rules: readonly EgressRule[]): string[] => rules.flatMap(({ caPem }) => caPem ?? [])
 
 export function createTrust(): Trust {
   const known = new Map<string, SecureContext>()
@@ -96,20 +105,37 @@ export async function findRoute(
   const target = listedTarget(authority, rules) ?? (await resolvedTarget(authority, rules, lookup))
   if ('code' in target) return target
   const { host } = authority
-  const named = isIP(host) === 0
   const tls: ConnectionOptions = {
-    servername: named ? host : '',
+    servername: isIP(host) === 0 ? host : '',
     minVersion: 'TLSv1.2',
     checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
-    ...trust(rules.flatMap((rule) => rule.caPem ?? [])),
+    ...trust(authoritiesOf(rules)),
   }
+  const way = { authority, rules, target, tls }
+  return { ...way, agent: agentFor(way, limits, true) }
+}
+
+/**
+ * The same way with a certificate to show. Its connections serve one request each, so that what was shown for one is never there for
+ * another; nothing of the key is left when its agent is destroyed.
+ */
+export function showing(route: Route, shown: ClientCertificate, limits: Limits): Route {
+  const tls = { ...route.tls, secureContext: contextFor(authoritiesOf(route.rules), shown) }
+  return { ...route, tls, agent: agentFor({ ...route, tls }, limits, false) }
+}
+
+function agentFor(
+  { authority: { host }, target, tls }: Omit<Route, 'agent'>,
+  limits: Limits,
+  keepAlive: boolean,
+): Agent {
   const agent = new Agent({
     ...tls,
-    keepAlive: true,
+    keepAlive,
     maxSockets: 16,
     maxFreeSockets: 2,
     timeout: limits.idleSeconds * 1000,
-    host: named ? host : target.addresses[0],
+    host: isIP(host) === 0 ? host : target.addresses[0],
     port: target.port,
     lookup: pinned(target.addresses),
     autoSelectFamily: true,
@@ -117,5 +143,5 @@ export async function findRoute(
   })
   // All of its connections lead to the same place in the same way, so that none needs to be told from another.
   agent.getName = () => host
-  return { authority, rules, agent, target, tls }
+  return agent
 }

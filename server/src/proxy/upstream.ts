@@ -32,11 +32,18 @@ export function sendTo(
   return upstream
 }
 
+/** An alert comes from the destination (RFC 8446, 6.2). */
+function whatFailed(code: string): string {
+  if (/ALERT_.*CERT|ALERT_UNKNOWN_CA|ALERT_HANDSHAKE_FAILURE/.test(code))
+    return 'asks for a client certificate, or does not take the one that was shown'
+  return /CERT|SIGNATURE|ALTNAME|ISSUER/.test(code)
+    ? 'shows a certificate that is not trusted'
+    : 'cannot be reached'
+}
+
 /** The words for a failed connection: Node's error code, never its message, which may quote what was sent. */
 export function unreachable({ authority }: Route, error: Error): Refusal {
   const code = (error as NodeJS.ErrnoException).code ?? error.message
-  const what = /CERT|SIGNATURE|ALTNAME|ISSUER/.test(code)
-    ? 'shows a certificate that is not trusted'
-    : 'cannot be reached'
+  const what = whatFailed(code)
   return { code: 'egress.unreachable', reason: `${authority.host}:${authority.port} ${what} (${code}).` }
 }

@@ -62,6 +62,7 @@ export type TestGate = Gate & {
       ended?: boolean
       prefix?: string
       aws?: Aws
+      certificatePem?: string
       bytesLeft?: number
       expiresAt?: Date
     }
@@ -100,8 +101,8 @@ export function createTestGate(): TestGate {
       if (!lease) throw new AppError('lease.not_found')
       if (lease.host !== claim.host) throw new AppError('egress.denied', 'The lease is for another host.')
       if (lease.ended) throw new AppError('lease.ended')
-      const { prefix, bytesLeft, expiresAt } = lease
-      const more = { ...(prefix === undefined ? {} : { prefix }), bytesLeft, expiresAt }
+      const { prefix, bytesLeft, expiresAt, certificatePem } = lease
+      const more = { ...(prefix === undefined ? {} : { prefix }), bytesLeft, expiresAt, certificatePem }
       if (lease.aws && claim.signing)
         return { ...signingOf(lease.value, claim.signing, lease.aws), leaseId: 'lease_1' }
       return { value: new Secret(lease.value), leaseId: 'lease_1', ...more }

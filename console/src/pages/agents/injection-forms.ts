@@ -20,6 +20,7 @@ export const injectionKinds: readonly (readonly [InjectionKind, string])[] = [
   ['body', 'a field of the body'],
   ['anywhere', 'any place of a request'],
   ['aws', 'a signature for AWS'],
+  ['client-certificate', 'a client certificate, by its private key'],
   ['oauth-client', 'an OAuth token, bought with a client secret'],
   ['oauth-refresh', 'an OAuth token, bought with a refresh token'],
   ['google-service-account', 'a token of a Google service account'],
@@ -59,6 +60,14 @@ export const injectionFields: Readonly<Record<InjectionKind, readonly InjectionF
   aws: [
     { name: 'regions', label: 'Only these regions', as: 'list', isOptional: true },
     { name: 'services', label: 'Only these services', as: 'list', isOptional: true },
+  ],
+  'client-certificate': [
+    {
+      name: 'certificateField',
+      label: 'Field that has the certificate',
+      hint: 'certificate, unless said otherwise',
+      isOptional: true,
+    },
   ],
   'oauth-client': authorization,
   'oauth-refresh': authorization,

@@ -101,7 +101,7 @@ function grantCommand(needs: Needs): Command {
     summary: 'Let an agent borrow a secret',
     details:
       'Nothing is lent yet: the agent asks for leases, each of which keeps within the grant. --as takes bearer, basic:password, ' +
-      'header:X-Api-Key, query:key, cookie:session, body:/auth/key, postgres:shop, redis, "ssh:git ssh-ed25519 AAAA…", or an injection as JSON.',
+      'header:X-Api-Key, query:key, cookie:session, body:/auth/key, client-certificate, postgres:shop, redis, "ssh:git ssh-ed25519 AAAA…", or an injection as JSON.',
     examples: [
       'keyward egress grant database/creds/reader --field password --agent shop-bot --to db.example.com:5432 --as postgres:shop --reason "Reports"',
       'keyward egress grant secret/shop/stripe --agent shop-bot --to "POST api.stripe.com/v1/*/refunds" --as bearer --reason "Refunds"',
