@@ -25,8 +25,10 @@ export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: s
     await sendBytes(channel, part ? Buffer.concat([header, part]) : header).catch(() => undefined)
   }
 
-  function connect(id: number): void {
-    if (open.has(id)) return
+  async function connect(id: number): Promise<void> {
+    // A guest that asks and asks without reading what it is told waits, instead of filling the server's memory.
+    if (channel.writableNeedDrain) await drained(channel)
+    if (open.has(id) || channel.destroyed) return
     if (open.size >= mostConnections) {
       void send({ kind: 'closed', id })
       return
@@ -54,7 +56,7 @@ export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: s
 
   return {
     async hear(frame) {
-      if (frame.kind === 'connect') connect(frame.id)
+      if (frame.kind === 'connect') await connect(frame.id)
       else if (frame.kind === 'data') await pass(frame.id, frame.size)
       else open.get(frame.id)?.end()
     },
@@ -64,7 +66,7 @@ export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: s
   }
 }
 
-const drained = (socket: Socket): Promise<void> =>
+const drained = (socket: Duplex): Promise<void> =>
   new Promise((resolve) => {
     const settle = () => {
       socket.off('drain', settle)
