@@ -1,20 +1,29 @@
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 
 /** Exactly so many bytes of a paused stream; throws when it ends before. */
-export async function take(stream: Duplex, count: number): Promise<Buffer> {
-  for (;;) {
-    const bytes: Buffer | null = count === 0 ? Buffer.alloc(0) : stream.read(count)
-    if (bytes?.length === count) return bytes
-    if (bytes !== null || stream.readableEnded || stream.destroyed) throw new Error('it ended early')
-    const over = new AbortController()
-    const { signal } = over
-    try {
-      await Promise.race(['readable', 'end', 'close'].map((event) => once(stream, event, { signal })))
-    } finally {
-      over.abort()
+export function take(stream: Duplex, count: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    // One listener until it is settled: each new one is called at once when a part is there, and would keep the process busy.
+    const events = ['readable', 'end', 'close']
+    const settle = (): void => {
+      for (const event of events) stream.off(event, look)
+      stream.off('error', fail)
     }
-  }
+    const fail = (error: Error): void => {
+      settle()
+      reject(error)
+    }
+    const look = (): void => {
+      const bytes: Buffer | null = count === 0 ? Buffer.alloc(0) : stream.read(count)
+      if (bytes?.length === count) {
+        settle()
+        resolve(bytes)
+      } else if (bytes !== null || stream.readableEnded || stream.destroyed) fail(new Error('it ended early'))
+    }
+    for (const event of events) stream.on(event, look)
+    stream.on('error', fail)
+    look()
+  })
 }
 
 /** The work, or the end of the stream that it reads, when it takes too long. */
