@@ -35,7 +35,8 @@ export function createExchange({ sandboxId, ask, patterns }: Needs): {
   ): void => {
     patterns.add(value)
     if (aws?.sessionToken) patterns.add(aws.sessionToken)
-    if (leaseId !== null) tally.leaseIds.push(leaseId)
+    // Once each: a WebSocket may use a lease in every message for hours, and its one record must stay writable.
+    if (leaseId !== null && !tally.leaseIds.includes(leaseId)) tally.leaseIds.push(leaseId)
     tally.bytesAllowed = Math.min(tally.bytesAllowed, bytesLeft ?? Number.POSITIVE_INFINITY)
     if (expiresAt && !(tally.expiresAt && tally.expiresAt < expiresAt)) tally.expiresAt = expiresAt
   }

@@ -18,8 +18,8 @@ import {
   signedIn,
 } from './postgres-wire.ts'
 import { inSeconds } from './read.ts'
-import { denied, invalid, refused } from './refused.ts'
-import { answered, passOn, type Relayed, type RelayNeeds, serve, step } from './relayed.ts'
+import { denied, invalid, refused, unreachableFor } from './refused.ts'
+import { answered, maskerFor, passOn, type Relayed, type RelayNeeds, serve, step } from './relayed.ts'
 
 type Rule = Extract<RelayRule, { kind: 'postgres' }>
 type Startup = Extract<Start, { kind: 'startup' }>
@@ -28,6 +28,8 @@ type Cancels = Map<string, () => Promise<void>>
 
 /** As libpq's own limit for a message of the server. */
 const longestMessage = 1024 * 1024 * 1024
+/** Of all that a server says between the login and its being ready; PostgreSQL says about 500 bytes. */
+const longestGreeting = 256 * 1024
 
 export function createPostgresRelay(needs: RelayNeeds) {
   const { ask, sandboxId, limits, patterns } = needs
@@ -63,7 +65,8 @@ export function createPostgresRelay(needs: RelayNeeds) {
     )
     const name = key.toString('hex')
     if (server.key) cancels.set(name, () => cancelAt(route, rule, server.key ?? key, limits))
-    client.write(Buffer.concat([signedIn, ...server.messages]))
+    const said = maskerFor(relayed, patterns).push(Buffer.concat(server.messages), 0)
+    client.write(Buffer.concat([signedIn, said]))
     const follow = followMessages(longestMessage)
     const outward = framed()
     await passOn({ relayed, upstream: upstream.socket, patterns, follow, outward })
@@ -122,8 +125,11 @@ async function readPlaceholder(client: Duplex, { minor, parameters }: Startup): 
 async function greeting({ socket }: Upstream, key: Buffer): Promise<{ messages: Buffer[]; key?: Buffer }> {
   const messages: Buffer[] = []
   let own: Buffer | undefined
+  let heldBytes = 0
   for (;;) {
     const { type, body } = await readMessage(socket)
+    heldBytes += body.length + 5
+    if (heldBytes > longestGreeting) throw unreachableFor('The database greets without an end.')
     if (type === 'K') own = body
     messages.push(message(type, type === 'K' ? key : body))
     // The end of an error is the end of the connection, which the client hears from the server itself.

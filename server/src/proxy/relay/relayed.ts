@@ -3,7 +3,7 @@ import type { Verdict } from '../judge.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Ask, Limits, Questions } from '../messages.ts'
 import { placeholderWatch } from '../placeholders.ts'
-import type { Patterns } from '../redact.ts'
+import { type Patterns, redactText } from '../redact.ts'
 import type { Route } from '../route.ts'
 import { count, newTally, overBudget, type Tally } from '../tally.ts'
 import type { Underway } from '../underway.ts'
@@ -69,7 +69,7 @@ export async function serve(needs: RelayNeeds, { client, route, method, work, sa
   try {
     await work({ client, route, tally, about, own, borrow })
   } catch (error) {
-    client.end(say(noteFailure(tally, error)))
+    client.end(say(noteFailure(tally, withoutValues(error, needs.patterns))))
   } finally {
     passage.end()
     const { bytesAllowed: _, expiresAt: __, ...told } = tally
@@ -82,6 +82,15 @@ export async function serve(needs: RelayNeeds, { client, route, method, work, sa
     })
     end()
   }
+}
+
+/** A server that refuses may repeat what it was sent, and its words are told and recorded. */
+function withoutValues(error: unknown, patterns: Patterns): unknown {
+  const verdict = verdictIn(error)
+  if (!verdict) return error
+  const latin1 = Buffer.from(verdict.reason).toString('latin1')
+  const reason = Buffer.from(redactText(patterns, latin1, 'latin1'), 'latin1').toString()
+  return refused({ ...verdict, reason })
 }
 
 /** Writes down why a connection ended, unless that is known already; returns the words for the client. */

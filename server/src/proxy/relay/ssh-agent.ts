@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { take } from './read.ts'
 import type { RelayNeeds } from './relayed.ts'
@@ -46,7 +47,8 @@ export function createSshAgent({ sandboxId, ask, ledger }: RelayNeeds) {
       const length = (await take(client, 4)).readUInt32BE()
       if (length < 1 || length > longestMessage) return refused('A message has a length that is not valid.')
       const message = await take(client, length)
-      client.write(await answerTo(message, binds))
+      // Who does not read what it asked for is asked nothing more either.
+      if (!client.write(await answerTo(message, binds))) await once(client, 'drain')
       if (isBind(message) && binds.length < mostBinds) binds.push(message)
     }
   }
