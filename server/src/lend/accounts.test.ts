@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { entries, lent, openLendWorld } from '../../test/support/lend-world.ts'
+import { entries, give, lent as lentAt, openLendWorld } from '../../test/support/lend-world.ts'
 import type { Claim } from './lend.ts'
 
 const postgres = {
@@ -10,6 +10,17 @@ const postgres = {
   usernameField: 'username',
   cleartext: false,
 } as const
+
+const destinations = [{ host: 'db.example.com', port: 5432 }]
+
+async function lent(
+  world: Parameters<typeof lentAt>[0],
+  lease: Parameters<typeof lentAt>[1],
+  grant: Parameters<typeof lentAt>[2],
+) {
+  const { claim } = await lentAt(world, { destinations, ...lease }, { destinations, ...grant })
+  return { claim: { ...claim, host: 'db.example.com', port: 5432 } }
+}
 
 test('LEND-2: a password is lent for a login to its databases, as its user, and for nothing else', async (t) => {
   const world = await openLendWorld(t)
@@ -34,7 +45,7 @@ test('LEND-2: a password is lent for a login to its databases, as its user, and 
 
 test('LEND-2: what is lent for HTTP, in any place, signs in nowhere', async (t) => {
   const world = await openLendWorld(t)
-  const { claim } = await lent(world)
+  const { claim } = await lent(world, {}, {})
   const login = { kind: 'redis', user: '', database: '' } as const
   await assert.rejects(world.lend.use({ ...claim, places: ['redis'], login }), {
     detail: /something else than a login/,
@@ -57,4 +68,25 @@ test('LEND-2: a password or a user that is gone from the vault is said to be', a
   await assert.rejects(use(), { detail: /has no field username any more/ })
   world.vault.fields = { username: 'reader' }
   await assert.rejects(use(), { detail: /has no field value any more/ })
+})
+
+test('LEND-2: a place of the web is refused for what signs in to a database or to SSH', async (t) => {
+  const world = await openLendWorld(t)
+  const at = { host: 'db.example.com', port: 5432 }
+  const kinds = [{ ...postgres, databases: ['shop'] }, { kind: 'redis', tls: 'none' } as const]
+  const ssh = { kind: 'ssh' as const, users: ['git'], hostKeys: [`ssh-ed25519 ${'A'.repeat(68)}`] }
+  for (const injection of [...kinds, ssh]) {
+    for (const more of [{ methods: ['GET' as const] }, { pathPrefix: '/v1' }, { pathPattern: '/v1/*' }])
+      await assert.rejects(give(world, { injection, destinations: [{ ...at, ...more }] }), {
+        code: 'request.invalid',
+        detail: /has no methods or paths/,
+      })
+    await give(world, { injection, destinations: [at] })
+  }
+  for (const injection of kinds)
+    await assert.rejects(give(world, { injection, destinations: [{ ...at, port: 443 }] }), {
+      code: 'request.invalid',
+      detail: /Name the port of/,
+    })
+  await give(world, { injection: ssh, destinations: [{ ...at, port: 443 }] })
 })

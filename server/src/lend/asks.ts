@@ -19,7 +19,7 @@ import {
   dueAsks,
   insertAsk,
 } from './ask-store.ts'
-import { covers, describeDestination, normalDestination } from './destinations.ts'
+import { covers, describeDestination, normalDestination, placesToLend } from './destinations.ts'
 import type { Needs as LendNeeds, NewGrant } from './lend.ts'
 import { destinationsOf, injectionOf } from './lend-store.ts'
 
@@ -109,7 +109,7 @@ export function createAsks({ store, audit, bus, clock, identity, vault, grant }:
           'ask.too_many',
           `${mostOpen} questions of ${agent.name} are open; wait for an answer, or withdraw one.`,
         )
-      const places = destinations.map(normalDestination)
+      const places = placesToLend(destinations, injection)
       const row: AskRow = {
         id: newId('ask', now),
         agent_id: agent.id,

@@ -1,4 +1,4 @@
-import { type Destination, pathExpression } from '@keyward/contract'
+import { type Destination, type Injection, pathExpression } from '@keyward/contract'
 import { AppError } from '../core/index.ts'
 
 /** One request of an agent, as far as a lease cares. `path` may carry a query. */
@@ -33,6 +33,33 @@ export function normalDestination(destination: Destination): Destination {
     throw new AppError('request.invalid', `The path prefix of ${host} is not a plain path.`)
   }
   return { ...destination, host }
+}
+
+/** As requests are compared, for what is lent in this way. Refuses places that no connection of its protocol would ever meet. */
+export function placesToLend(
+  destinations: readonly Destination[],
+  how: Injection | undefined,
+): readonly Destination[] {
+  const places = destinations.map(normalDestination)
+  for (const place of places) {
+    const unmet = how && unmetBy(how, place)
+    if (unmet !== undefined) throw new AppError('request.invalid', `${describeDestination(place)}: ${unmet}`)
+  }
+  return places
+}
+
+const loginKinds: readonly Injection['kind'][] = ['postgres', 'redis', 'ssh']
+
+function unmetBy(
+  { kind }: Injection,
+  { methods, pathPrefix, pathPattern, port }: Destination,
+): string | undefined {
+  if (!loginKinds.includes(kind)) return undefined
+  if (methods ?? pathPrefix ?? pathPattern)
+    return `${kind} has no methods or paths. Name host and port alone.`
+  // SSH is offered there by some hosts, for networks that let nothing else out.
+  if (port !== 443 || kind === 'ssh') return undefined
+  return `443 is the port of HTTPS, and what is taken when none is named. Name the port of ${kind}.`
 }
 
 const normalHost = (host: string): string => host.toLowerCase().replace(/\.$/, '')

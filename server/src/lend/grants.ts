@@ -1,7 +1,7 @@
 import { type GrantView, injectionText, type Json } from '@keyward/contract'
 import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
 import type { Sql, Tx } from '../store/index.ts'
-import { describeDestination, normalDestination } from './destinations.ts'
+import { describeDestination, placesToLend } from './destinations.ts'
 import type { Needs, NewGrant } from './lend.ts'
 import {
   budgetOf,
@@ -24,7 +24,8 @@ export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
         resource: { type: 'Secret', id: grant.secretPath, attributes: { path: grant.secretPath } },
       })
       if (!decision.allow) throw new AppError('policy.denied', decision.reason)
-      const row = newRow({ ...grant, destinations: grant.destinations.map(normalDestination) }, clock.now())
+      const destinations = placesToLend(grant.destinations, grant.injection)
+      const row = newRow({ ...grant, destinations }, clock.now())
       await insertGrant(tx, row)
       await audit.record(tx, {
         type: 'lease.granted',
