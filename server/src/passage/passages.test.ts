@@ -13,8 +13,15 @@ const reference = 'keyward://secret/shop/payments#value'
 async function openPassageWorld(t: TestContext) {
   const world = await openLendWorld(t, {}, 'builder', passageMigrations)
   const proxy = { open: new Set<string>(), failing: false }
+  const disk = { full: false }
   const passages = createPassages({
     ...world,
+    store: {
+      all: (query) => world.store.all(query),
+      get: (query) => world.store.get(query),
+      write: (work) =>
+        disk.full ? Promise.reject(new AppError('store.unavailable', 'a test')) : world.store.write(work),
+    },
     log: silentLog,
     proxy: {
       async open({ sandboxId }) {
@@ -37,7 +44,7 @@ async function openPassageWorld(t: TestContext) {
       ...more,
     })
   const active = async () => (await world.lend.page({ limit: 100, state: 'active' })).items
-  return { ...world, world, proxy, passages, open, active }
+  return { ...world, world, proxy, disk, passages, open, active }
 }
 
 const code = (wanted: string) => (error: unknown) => error instanceof AppError && error.code === wanted
@@ -140,4 +147,22 @@ test('LEND-2: quarantine ends the passages of that agent, and a start those of t
   )
   await stop()
   assert.deepEqual([await active(), [...proxy.open]], [[], []])
+})
+
+test('LEND-1: what could not be ended when it was due has no way out, and is ended as soon as that can be written', async (t) => {
+  const { open, active, clock, proxy, disk, passages } = await openPassageWorld(t)
+  const to = [{ host: 'api.example.com', port: 443 }]
+  const stop = await passages.start()
+  const { passage } = await open({ to })
+  disk.full = true
+  await assert.rejects(passages.close(passage.id, person), code('store.unavailable'))
+  assert.deepEqual([...proxy.open], [])
+  assert.equal((await active()).length, 1)
+  disk.full = false
+  await eventually(async () => {
+    clock.advance(10_000)
+    return (await passages.read(passage.id))?.state === 'ended'
+  }, 'the passage to end')
+  assert.deepEqual(await active(), [])
+  await stop()
 })

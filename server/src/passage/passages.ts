@@ -141,8 +141,21 @@ export function createPassages(needs: Needs): Passages {
 
   /** The leases first: nothing that is still under way is answered with a value any more. */
   async function end(passageId: string, reason: string, by: Principal): Promise<void> {
+    const kept = keptAt.get(passageId)
     keptAt.delete(passageId)
-    await store.write(async (tx) => {
+    try {
+      await writeEnd(passageId, reason, by)
+    } catch (error) {
+      // Found by the next sweep, which tries again.
+      if (kept) keptAt.set(passageId, kept)
+      throw error
+    } finally {
+      await proxy.close(passageId)
+    }
+  }
+
+  function writeEnd(passageId: string, reason: string, by: Principal): Promise<void> {
+    return store.write(async (tx) => {
       const row = await endPassageRow(tx, passageId, clock.now().getTime(), reason)
       if (!row) return
       await lend.endForTask(tx, passageId, commandTask, reason)
@@ -151,14 +164,16 @@ export function createPassages(needs: Needs): Passages {
       await audit.record(tx, { ...entry, correlation: passageId, detail: { reason } })
       await bus.publish(tx, { type: 'passage.ended', subject: target })
     })
-    await proxy.close(passageId)
   }
 
   async function endWhere(
     which: (kept: { agentId: string; at: number }) => boolean,
     reason: string,
   ): Promise<void> {
-    for (const [id, kept] of [...keptAt]) if (which(kept)) await end(id, reason, keeper)
+    const due = [...keptAt].filter(([, kept]) => which(kept))
+    const ended = await Promise.allSettled(due.map(([id]) => end(id, reason, keeper)))
+    const failed = ended.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   async function rowOf(passageId: string): Promise<PassageRow> {
