@@ -87,6 +87,19 @@ test('LEND-2: a quarantined agent, a spent budget and a written policy are told'
   })
 })
 
+test('LEND-2: a place that policy lets through unopened is said to be one', async (t) => {
+  const world = await openLendWorld(t)
+  const policyText = async (url: string): Promise<string> =>
+    (await ask(world, url)).checks.find(({ what }) => what === 'policy')?.text ?? ''
+  assert.doesNotMatch(await policyText('https://pinned.example.com/'), /unopened/)
+  const text =
+    '@id("pinned") permit (principal is Agent, action == Action::"egress.pass_through", resource == Destination::"pinned.example.com:443");'
+  world.policy.prepare([world.policy.compile({ name: 'pinned.cedar', text })])()
+  assert.match(await policyText('https://pinned.example.com/'), /passed through unopened/)
+  assert.doesNotMatch(await policyText('https://api.example.com/'), /unopened/)
+  assert.doesNotMatch(await policyText('ssh://git@pinned.example.com:443/'), /unopened/)
+})
+
 test('LEND-1: grants are listed newest first, page by page, each with its state', async (t) => {
   const world = await openLendWorld(t)
   const { lend, store, clock, agent } = world

@@ -19,18 +19,23 @@ type Check = EgressExplanation['checks'][number]
 type Candidate = EgressExplanation['candidates'][number]
 export type EgressQuestion = { readonly agentId: string; readonly url: string; readonly method: string }
 
+const mayPassUnopened =
+  ' It may also be passed through unopened, where the task lists it so: no lease is used or needed there then.'
+
 /** The same rules that a request meets, in the same order, without a request: nothing is looked up, sent or counted. */
 export function createExplain({ store, policy, identity, clock }: Needs) {
   return async ({ agentId, url, method }: EgressQuestion): Promise<EgressExplanation> => {
     const agent = await identity.agent(agentId)
     if (!agent) throw new AppError('agent.not_found', `No agent has the id ${agentId}.`)
     const asked = explainedRequest(url, method)
-    const { request, address } = asked
+    const { request, address, spoken } = asked
     const now = clock.now().getTime()
     const leases = await liveLeases(store, byAgent(agentId), now)
     const grants = await liveGrantsOf(store, agentId, now)
     const principal: Principal = { kind: 'agent', id: agent.id, name: agent.name, roles: [] }
     const connect = connectDecision(policy, principal, request)
+    const pass = connectDecision(policy, principal, request, 'egress.pass_through')
+    const unopened = spoken === 'https' && connect.allow && pass.allow ? mayPassUnopened : ''
     const mayUse = (row: LeaseRow) => useDecision(policy, principal, row, request)
     const lent = leases.map((row) => leaseCandidate(row, asked, now, mayUse(row)))
     const granted = grants.map((row) => grantCandidate(row, asked))
@@ -39,7 +44,7 @@ export function createExplain({ store, policy, identity, clock }: Needs) {
       agent.state === 'active'
         ? { what: 'agent', holds: true, text: `${agent.name} is active.` }
         : { what: 'agent', holds: false, text: `${agent.name} is ${agent.state}.` },
-      { what: 'policy', holds: connect.allow, text: connect.reason },
+      { what: 'policy', holds: connect.allow, text: connect.reason + unopened },
       leaseCheck(lent, granted),
     ]
     const allowed = checks.every(({ holds }) => holds)

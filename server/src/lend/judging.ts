@@ -6,10 +6,15 @@ type Decides = Pick<Policy, 'decide'>
 type Place = { readonly host: string; readonly port: number }
 
 /** Whether policy lets the agent connect there, given that the destination is listed. */
-export const connectDecision = (policy: Decides, principal: Principal, { host, port }: Place): Decision =>
+export const connectDecision = (
+  policy: Decides,
+  principal: Principal,
+  { host, port }: Place,
+  action: 'egress.connect' | 'egress.pass_through' = 'egress.connect',
+): Decision =>
   policy.decide({
     principal,
-    action: 'egress.connect',
+    action,
     resource: { type: 'Destination', id: `${host}:${port}`, attributes: { host, port } },
     context: { host, port, listed: true },
   })

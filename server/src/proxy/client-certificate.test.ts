@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
@@ -127,6 +128,36 @@ test('LEND-2: a WebSocket is opened with a certificate', async (t) => {
   assert.match(String(answer), /^HTTP\/1\.1 101 /)
   assert.deepEqual([seen[0]?.name, seen[0]?.headers['keyward-lease']], ['shop', undefined])
   tls.destroy()
+})
+
+test('LEND-2: a destination of HTTP/2 is shown the certificate too, by one connection for each request', async (t) => {
+  const { certificatePem, keyPem, authority: caPem } = ownCertificate()
+  const asks = { requestCert: true, ca: [shop.certificatePem] }
+  const server = createSecureServer({ cert: certificatePem, key: keyPem, ...asks })
+  const sessions = new Set<ServerHttp2Session>()
+  server.on('session', (session) => sessions.add(session))
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const socket = stream.session?.socket as TLSSocket | undefined
+    const name = socket?.getPeerCertificate().subject?.CN
+    stream.respond({ ':status': 200 })
+    stream.end(`${name} ${headers['keyward-lease']}`)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanUp(t, () => {
+    for (const session of sessions) session.destroy()
+    server.close()
+  })
+  const world = await openProxy(t)
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const way = await world.channel({ host: apiHost, port: 443, address, caPem })
+  const placeholder = newPlaceholder()
+  const lease = { value: shop.keyPem, host: apiHost, certificatePem: shop.certificatePem }
+  world.gate.leases.set(placeholder, lease)
+  const session = await openSession(t, way)
+  for (let i = 0; i < 2; i++)
+    assert.equal((await ask2(session, { 'keyward-lease': placeholder })).body, 'shop undefined')
+  assert.equal(sessions.size, 2)
+  await until(() => [...sessions].every(({ destroyed }) => destroyed))
 })
 
 test('LEND-2: the header names one lease of a certificate, or the request is refused', async (t) => {
