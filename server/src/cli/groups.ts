@@ -103,7 +103,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'connect',
-    summary: "Run a command of an agent behind another machine's egress proxy",
+    summary: 'Run a command of an agent behind the proxy of another machine',
     heading: agents,
     load: async (needs) => (await import('./commands/connect.ts')).connectCommand(needs),
   },

@@ -20,7 +20,7 @@ export function connectCommand(needs: Needs): Command {
   const { terminal, env, cwd, answer } = needs
   return serverCommand({
     usage: 'connect <command> [arguments...]',
-    summary: "Run a command of an agent behind another machine's egress proxy",
+    summary: 'Run a command of an agent behind the proxy of another machine',
     details:
       'Opens a proxy on loopback with a password of its own, and hands on what passes by TLS with the certificate of --identity.\n' +
       'The command finds it, and the authority that signs for destinations, in the variables by which programs look for them. With the\n' +
