@@ -12,7 +12,7 @@ import type { Engine, RenewalTerms } from './engine.ts'
 import { createEngineMakers } from './engine-makers.ts'
 import { createDatabases, type FailingRotation } from './engines/database/databases.ts'
 import { createCubbyhole, cubbyholeOf } from './engines/kv1.ts'
-import { answerSshAgent } from './engines/ssh/agent.ts'
+import type { answerSshAgent } from './engines/ssh/agent.ts'
 import { createServerSystem } from './engines/system/server-system.ts'
 import { createSystemEngine } from './engines/system/system.ts'
 import { createTokenEngine } from './engines/token.ts'
@@ -345,7 +345,8 @@ export function createVault(needs: Needs): Vault {
       return live !== undefined && (path === undefined || live.acl.allows(path, 'update'))
     },
     act,
-    sshAgent: answerSshAgent,
+    // Loaded with the first request of a sandbox for a key.
+    sshAgent: async (...asked) => (await import('./engines/ssh/agent.ts')).answerSshAgent(...asked),
     accounts: createDatabaseAccounts({ mounts, act, now: clock.now }),
     overview: createOverview({ mounts, barrier, policies, tokens, isOpen: () => active }),
     async explain(subject, question, seesAll) {
