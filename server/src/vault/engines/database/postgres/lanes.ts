@@ -64,9 +64,8 @@ export function createLanes(sessions: Pick<Sessions, 'run'>, count: number): Lan
   async function drain(): Promise<void> {
     busy++
     while (waiting.length > 0) {
-      const share = Math.min(mostTogether, Math.ceil(waiting.length / count))
-      const batch = waiting.slice(0, share)
-      waiting = waiting.slice(share)
+      const batch = waiting.slice(0, mostTogether)
+      waiting = waiting.slice(mostTogether)
       await performBatch(batch)
     }
     busy--
