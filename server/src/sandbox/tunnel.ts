@@ -18,6 +18,7 @@ const mostConnections = 256
 /** `socketPath`: the proxy's. Whatever the guest asks for, it reaches this socket and nothing else. */
 export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: string): Tunnel {
   const open = new Map<number, Socket>()
+  let closed = false
 
   async function send(frame: Parameters<typeof frameBytes>[0], part?: Buffer): Promise<void> {
     const header = frameBytes(frame)
@@ -28,7 +29,7 @@ export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: s
   async function connect(id: number): Promise<void> {
     // A guest that asks and asks without reading what it is told waits, instead of filling the server's memory.
     if (channel.writableNeedDrain) await drained(channel)
-    if (open.has(id) || channel.destroyed) return
+    if (open.has(id) || closed || channel.destroyed) return
     if (open.size >= mostConnections) {
       void send({ kind: 'closed', id })
       return
@@ -61,6 +62,7 @@ export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: s
       else open.get(frame.id)?.end()
     },
     close() {
+      closed = true
       for (const socket of open.values()) socket.destroy()
     },
   }

@@ -40,7 +40,11 @@ export async function startKubernetes(folder: string): Promise<KubernetesServer>
     requests.push(`${request.method} ${request.url}`)
     answer(request, response).catch(() => response.destroy())
   })
+  // The server forgets those that were upgraded.
+  const upgraded = new Set<Duplex>()
   server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+    upgraded.add(socket)
+    socket.once('close', () => upgraded.delete(socket))
     requests.push(`${request.method} ${request.url}`)
     const name = /\/pods\/pod-([^/]+)\/attach/.exec(request.url ?? '')?.[1] ?? ''
     const one = jobs.get(name)
@@ -71,7 +75,7 @@ export async function startKubernetes(folder: string): Promise<KubernetesServer>
     if (request.method === 'GET') return say(200, { items: jobsOf(searchParams) })
     const one = jobs.get(name ?? '')
     if (!one) return failed(404, 'not found')
-    one.child.kill('SIGKILL')
+    endPod(one.child)
     jobs.delete(name ?? '')
     say(200, {})
   }
@@ -127,9 +131,10 @@ export async function startKubernetes(folder: string): Promise<KubernetesServer>
     requests,
     trouble,
     close() {
-      for (const { child } of jobs.values()) child.kill('SIGKILL')
+      for (const { child } of jobs.values()) endPod(child)
       server.close()
       server.closeAllConnections()
+      for (const socket of upgraded) socket.destroy()
     },
   }
 }
@@ -176,7 +181,19 @@ function startPod(job: Job, open: boolean): ChildProcess {
     ],
     ...[...(container?.command ?? []), ...(container?.args ?? [])],
   ]
-  return spawn('bwrap', words, { env: { PATH: process.env['PATH'] }, stdio: ['pipe', 'pipe', 'pipe'] })
+  // A process group of its own: bubblewrap that is killed while it starts leaves a child that would hold the streams for ever.
+  const options = { env: { PATH: process.env['PATH'] }, detached: true } as const
+  return spawn('bwrap', words, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
+}
+
+function endPod({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    // It has just ended by itself.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
 }
 
 /** RFC 6455 from the server's side, with `v4.channel.k8s.io`. */
