@@ -77,6 +77,6 @@ const harmless: [string, string][] = [
   ['a.c', '#define PASSWORD_MAX_LENGTH "64characters"\n'],
 ]
 for (const [file, text] of harmless) {
-  test(`DISC-2: nothing is given to a key in ${file}: ${text.trim()}`, () =>
+  test(`DISC-2: nothing is given to a key in ${file}: ${JSON.stringify(text)}`, () =>
     assert.deepEqual(found(file, text), []))
 }
