@@ -4,6 +4,7 @@ import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { createFrameReader, type HostFrame, isBrokenPipe, sendFrame } from './frames.ts'
 import { createOutput, type Output } from './output.ts'
 import type { SandboxLimit, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
+import { type FileTree, folderTaker, folderTree } from './tree.ts'
 import { createTunnel } from './tunnel.ts'
 import { type Received, receive, sendWorkspace } from './workspace.ts'
 
@@ -135,7 +136,7 @@ async function converse({ spec, order, sandbox, verdict, tunnelTo, onOutput }: T
   const tunnel = tunnelTo === undefined ? undefined : createTunnel(channel, frames, tunnelTo)
   const listening = receive({
     frames,
-    target: workspaceOut,
+    target: typeof workspaceOut === 'string' ? folderTaker(workspaceOut) : workspaceOut,
     diskBytes: limits.diskBytes,
     onStarted: () => {
       verdict.started = true
@@ -167,13 +168,18 @@ async function instruct(channel: Duplex, spec: SandboxSpec, order: Order): Promi
   const { command, workspace, workspaceOut, limits } = spec
   try {
     await sendFrame(channel, { kind: 'order', command, handBack: workspaceOut !== undefined, ...order })
-    if (workspace !== undefined) await sendWorkspace(channel, workspace, limits.diskBytes)
+    if (workspace !== undefined) await sendWorkspace(channel, namedTree(workspace), limits.diskBytes)
     await sendFrame(channel, { kind: 'end' })
   } catch (error) {
     // A guest that went away says why by its exit; everything else is ours to report.
     if (!channel.destroyed && !isBrokenPipe(error)) throw error
   }
 }
+
+const namedTree = (workspace: string | FileTree): { tree: FileTree; name: string } =>
+  typeof workspace === 'string'
+    ? { tree: folderTree(workspace), name: workspace }
+    : { tree: workspace, name: 'that the task was given' }
 
 type Facts = {
   received: Received

@@ -106,7 +106,7 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
   }
 
   async function runIn(state: Ready, spec: SandboxSpec, watch: SandboxWatch): Promise<SandboxResult> {
-    if (spec.workspaceOut !== undefined) await claimTarget(spec.workspaceOut)
+    await claimTarget(spec.workspaceOut)
     const server = (await markOf(process.pid)) ?? { pid: process.pid, startTime: '' }
     const record = { server, cgroupFolders: [] }
     await openRecord(records, spec.id, record)

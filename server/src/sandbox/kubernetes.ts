@@ -101,7 +101,7 @@ export function createKubernetesDriver({
         'sandbox.failed',
         'A sandbox on Kubernetes sees no path of the server. Nothing was run.',
       )
-    if (spec.workspaceOut !== undefined) await claimTarget(spec.workspaceOut)
+    await claimTarget(spec.workspaceOut)
     const server = (await markOf(process.pid)) ?? { pid: process.pid, startTime: '' }
     await openRecord(records, spec.id, { server, cgroupFolders: [] })
     const name = nameOf(state.label, spec.id)

@@ -5,6 +5,7 @@ import { isOwnPath } from '../store/index.ts'
 import { runCanaries } from './canaries.ts'
 import type { OutputFilter } from './output.ts'
 import { createRunning, type RunningSandbox } from './running.ts'
+import type { FileTree, TreeTaker } from './tree.ts'
 
 export type SandboxLimits = {
   wallSeconds: number
@@ -30,10 +31,10 @@ export type SandboxSpec = {
   command: readonly [string, ...string[]]
   /** The whole environment, besides PATH, HOME and what the proxy needs. Placeholders, never secrets. */
   env: Record<string, string>
-  /** A host folder, copied to /workspace. The original is never mounted. */
-  workspace?: string
-  /** An empty or absent host folder that takes what /workspace holds at the end. */
-  workspaceOut?: string
+  /** A host folder, or files from elsewhere, copied to /workspace. The original is never mounted. */
+  workspace?: string | FileTree
+  /** What takes what /workspace holds at the end: an empty or absent host folder, or somebody who keeps it elsewhere. */
+  workspaceOut?: string | TreeTaker
   /**
    * Without it there is no network at all. The socket lies alone in a folder: the driver gives that folder to the sandbox's
    * user and mounts it, so that a proxy which starts again is found again.
@@ -227,7 +228,7 @@ function checkSpec(spec: SandboxSpec, dataDir: string): void {
   for (const name of Object.keys(spec.env)) {
     if (!/^[A-Za-z_]\w*$/.test(name)) refuse(`"${name}" is not the name of an environment variable.`)
   }
-  if (spec.workspace !== undefined) checkWorkspace(spec.workspace, dataDir, refuse)
+  if (typeof spec.workspace === 'string') checkWorkspace(spec.workspace, dataDir, refuse)
   for (const path of spec.readOnly ?? []) checkMount(path, dataDir, refuse)
 }
 

@@ -33,7 +33,7 @@ export async function runSession(
   spec: SandboxSpec,
   watch: SandboxWatch,
 ): Promise<SandboxResult> {
-  if (spec.workspaceOut !== undefined) await claimTarget(spec.workspaceOut)
+  await claimTarget(spec.workspaceOut)
   const name = `keyward-${spec.id}`
   const server = (await markOf(process.pid)) ?? { pid: process.pid, startTime: '' }
   const record = { server, cgroupFolders: groupFolders(session.cgroups, name) }

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { temporaryFolder } from '../../test/support/sandbox/attacker.ts'
 import { createFrameReader } from './frames.ts'
+import { folderTaker } from './tree.ts'
 import { claimTarget, receive } from './workspace.ts'
 
 const frame = (value: object): string => `${JSON.stringify(value)}\n`
@@ -22,7 +23,11 @@ async function receiving(t: TestContext, sent: string, diskBytes = 1000) {
   // One byte at a time: no frame may depend on how the channel cuts it.
   const channel = Readable.from([...Buffer.from(sent)].map((byte) => Buffer.from([byte])))
   const frames = createFrameReader(channel)
-  return { folder, target, received: receive({ frames, target, diskBytes, onStarted: () => undefined }) }
+  return {
+    folder,
+    target,
+    received: receive({ frames, target: folderTaker(target), diskBytes, onStarted: () => undefined }),
+  }
 }
 
 test('SAND-1: folders, files and the exit arrive', async (t) => {

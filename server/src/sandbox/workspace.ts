@@ -1,71 +1,47 @@
-import { constants, type Dirent } from 'node:fs'
-import { mkdir, open, readdir, readlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 import { AppError } from '../core/index.ts'
 import { mostFiles } from './entry.ts'
 import { type FrameReader, type GuestFrame, sendBytes, sendFrame } from './frames.ts'
+import type { FileTree, TreeTaker } from './tree.ts'
 import type { Tunnel, TunnelFrame } from './tunnel.ts'
 
-/**
- * Copies a host folder into the sandbox. Links travel as links, so they lead to whatever stands at that path inside.
- * Sockets, pipes and devices stay behind.
- */
-export async function sendWorkspace(channel: Duplex, root: string, diskBytes: number): Promise<void> {
+/** Copies a tree of files into the sandbox; `name` is what a refusal calls it. */
+export async function sendWorkspace(
+  channel: Duplex,
+  { tree, name }: { tree: FileTree; name: string },
+  diskBytes: number,
+): Promise<void> {
   let sentBytes = 0
-
-  async function sendFile(path: string): Promise<void> {
-    const file = await open(
-      join(root, path),
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    )
-    try {
-      const { size, mode } = await file.stat()
-      sentBytes += size
-      if (sentBytes > diskBytes) {
-        throw new AppError(
-          'sandbox.failed',
-          `The workspace ${root} holds more than the ${diskBytes} bytes that the sandbox may write. Raise diskBytes or choose a smaller folder.`,
-        )
-      }
-      await sendFrame(channel, { kind: 'file', path, size, executable: (mode & 0o100) !== 0 })
-      await sendBody(channel, file.createReadStream({ start: 0, end: Math.max(0, size - 1) }), size, path)
-    } finally {
-      await file.close().catch(() => undefined)
+  for await (const entry of tree) {
+    if (entry.kind !== 'file') {
+      await sendFrame(channel, entry)
+      continue
     }
-  }
-
-  async function sendFolder(prefix: string): Promise<void> {
-    for (const entry of await readdir(join(root, prefix), { withFileTypes: true })) {
-      const path = prefix + entry.name
-      if (entry.isDirectory()) {
-        await sendFrame(channel, { kind: 'directory', path })
-        await sendFolder(`${path}/`)
-      } else await sendLeaf(entry, path)
+    const { kind, path, size, executable, body } = entry
+    sentBytes += size
+    if (sentBytes > diskBytes) {
+      throw new AppError(
+        'sandbox.failed',
+        `The workspace ${name} holds more than the ${diskBytes} bytes that the sandbox may write. Raise diskBytes or choose a smaller folder.`,
+      )
     }
+    await sendFrame(channel, { kind, path, size, executable })
+    await sendBody(channel, body, size, path)
   }
-
-  async function sendLeaf(entry: Dirent, path: string): Promise<void> {
-    if (entry.isFile()) await sendFile(path)
-    else if (entry.isSymbolicLink()) {
-      await sendFrame(channel, { kind: 'link', path, target: await readlink(join(root, path)) })
-    }
-  }
-
-  await sendFolder('')
 }
 
 /** Sends exactly `size` bytes: the frame has promised them. */
 async function sendBody(
   channel: Duplex,
-  parts: AsyncIterable<Buffer>,
+  parts: AsyncIterable<Uint8Array>,
   size: number,
   path: string,
 ): Promise<void> {
   let left = size
   if (left === 0) return
   for await (const part of parts) {
-    await sendBytes(channel, part)
+    await sendBytes(channel, Buffer.from(part.buffer, part.byteOffset, part.length))
     left -= part.length
   }
   if (left !== 0)
@@ -80,8 +56,8 @@ export type Received = {
 
 type Receive = {
   frames: FrameReader
-  /** Where files go; undefined when nothing is wanted back. */
-  target: string | undefined
+  /** Who takes the files; undefined when nothing is wanted back. */
+  target: TreeTaker | undefined
   diskBytes: number
   onStarted: () => void
   /** Takes what the command printed, where the guest has no streams of its own for that. */
@@ -91,8 +67,8 @@ type Receive = {
 }
 
 /**
- * Reads what the guest says until it ends. Files are written only below `target`, into folders that this call made, by
- * names that it has checked, and never through a link: links do not leave the sandbox.
+ * Reads what the guest says until it ends. The taker is given only names that were checked, in folders that it was given
+ * before, and no links: they do not leave the sandbox.
  */
 export async function receive({
   frames,
@@ -138,22 +114,13 @@ type Entry = Extract<GuestFrame, { path: string }>
 const mostNamed = 1000
 
 /** Answers false when the sandbox hands back more than it was allowed to write. */
-function createUnpacker(target: string, frames: FrameReader, diskBytes: number, received: Received) {
+function createUnpacker(target: TreeTaker, frames: FrameReader, diskBytes: number, received: Received) {
   const made = new Set([''])
   let entries = 0
   let bytes = 0
 
   function nameLeft(path: string): void {
     if (received.leftBehind.length < mostNamed) received.leftBehind.push(path.slice(0, 4096))
-  }
-
-  async function writeFile(entry: Extract<Entry, { kind: 'file' }>): Promise<void> {
-    const file = await open(join(target, entry.path), 'wx', entry.executable ? 0o700 : 0o600)
-    try {
-      for await (const part of frames.body(entry.size)) await file.writeFile(part)
-    } finally {
-      await file.close()
-    }
   }
 
   async function leave(entry: Entry): Promise<void> {
@@ -172,9 +139,9 @@ function createUnpacker(target: string, frames: FrameReader, diskBytes: number, 
     }
     if (entry.kind === 'left' || !isPortable(entry.path) || !made.has(parentOf(entry.path)))
       await leave(entry)
-    else if (entry.kind === 'file') await writeFile(entry)
+    else if (entry.kind === 'file') await target.file(entry, frames.body(entry.size))
     else {
-      await mkdir(join(target, entry.path), { mode: 0o700 })
+      await target.directory(entry.path)
       made.add(entry.path)
     }
     return true
@@ -191,8 +158,9 @@ function isPortable(path: string): boolean {
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part.length <= 255)
 }
 
-/** Makes the folder that takes the result; refuses one that holds something already. */
-export async function claimTarget(target: string): Promise<void> {
+/** Makes the folder that takes the result, where it is to be a folder; refuses one that holds something already. */
+export async function claimTarget(target: string | TreeTaker | undefined): Promise<void> {
+  if (typeof target !== 'string') return
   await mkdir(target, { recursive: true, mode: 0o700 })
   const present = await readdir(target)
   if (present.length === 0) return
