@@ -6,6 +6,7 @@ import { assertClean, picture, settle } from './support/browser.ts'
 import { Refusal } from './support/console-server.ts'
 import * as data from './support/fixtures.ts'
 import { goByKeys } from './support/keys.ts'
+import { run } from './support/run-fixtures.ts'
 import { narrow, openStage } from './support/stage.ts'
 
 const { server, open, callsOf } = openStage()
@@ -195,10 +196,10 @@ describe('UI-1: secrets', () => {
 
 describe('UI-1: findings and runs', () => {
   const finishedRun = {
-    ...data.run,
+    ...run,
     state: 'Succeeded',
-    tasks: data.run.tasks.map((task) => ({ ...task, action: 'findings.rewrite', state: 'Succeeded' })),
-    finishedAt: data.run.createdAt,
+    tasks: run.tasks.map((task) => ({ ...task, action: 'findings.rewrite', state: 'Succeeded' })),
+    finishedAt: run.createdAt,
   }
 
   test('DISC-5: chosen findings are reviewed and start one run', async (t) => {
@@ -211,7 +212,7 @@ describe('UI-1: findings and runs', () => {
     await page.getByRole('link', { name: 'Review import of 2 chosen' }).click()
     await page.getByRole('heading', { name: 'Review the import' }).waitFor()
     await page.getByRole('button', { name: 'Start the import' }).click()
-    await page.getByRole('heading', { name: data.run.title }).waitFor()
+    await page.getByRole('heading', { name: run.title }).waitFor()
     const { flow, input, idempotencyKey } = callsOf('runs.start')[0]?.input ?? {}
     assert.deepEqual([flow, input], ['leaked-key', { findingIds: ['fnd_0', 'fnd_2'] }])
     assert.match(String(idempotencyKey), /^console-[0-9a-f]{32}$/)
@@ -233,12 +234,12 @@ describe('UI-1: findings and runs', () => {
     await settle(page)
     await page.waitForFunction(
       (count) => document.querySelectorAll('[data-task]').length === count,
-      data.run.tasks.length,
+      run.tasks.length,
     )
     server.answer({ 'runs.read': () => finishedRun })
-    server.emit({ seq: 10, type: 'run.finished', subject: data.run.id, at: data.run.createdAt, data: {} })
+    server.emit({ seq: 10, type: 'run.finished', subject: run.id, at: run.createdAt, data: {} })
     await page.getByRole('button', { name: 'Put the files back…' }).waitFor()
-    server.answer({ 'runs.read': () => data.run })
+    server.answer({ 'runs.read': () => run })
     await page.reload()
     await page.getByRole('button', { name: 'Cancel the run…' }).click()
     await page.getByRole('button', { name: 'Cancel the run', exact: true }).click()

@@ -28,6 +28,7 @@ const pages: Record<string, string> = {
   run: '/runs/run_7f3a?task=approve',
   'run-mixed': '/runs/run_mixed',
   'run-steps': '/runs/run_mixed?view=steps',
+  'run-time': '/runs/run_deploy?view=time',
   approvals: '/approvals',
   approval: '/approvals/apr_1',
   'approval-hashed': '/approvals/apr_2?view=hashed',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { assertClean, settle } from './support/browser.ts'
 import { requests } from './support/egress-fixtures.ts'
-import { mixedRun } from './support/fixtures.ts'
+import { mixedRun } from './support/run-fixtures.ts'
 import { narrow, openStage } from './support/stage.ts'
 
 const { server, open, callsOf } = openStage()

@@ -12,11 +12,13 @@ import { cedarWords, describePolicy, rulesIn } from '../src/pages/policies/cedar
 import { arrowPath } from '../src/pages/runs/arrows.ts'
 import { frameFor } from '../src/pages/runs/graph-frame.ts'
 import { arrange, arrowId, layersOf } from '../src/pages/runs/layers.ts'
+import { axisOf, lanesOf, placeOf, ticksOf } from '../src/pages/runs/timeline.ts'
 import { codeIn, takeSignInCode } from '../src/pages/sign-in/sign-in-code.ts'
-import { bytesText, secondsText } from '../src/ui/amounts.ts'
+import { bytesText, spanText } from '../src/ui/amounts.ts'
 import { readReason } from '../src/ui/reason.ts'
 import { reach } from './support/egress-fixtures.ts'
 import * as data from './support/fixtures.ts'
+import { run } from './support/run-fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
 
 describe('API-1: requests are made from the contract', () => {
@@ -78,7 +80,64 @@ describe('LEND-1: the picture of what an agent can reach', () => {
 
   test('amounts are short and have their unit', () => {
     assert.deepEqual([0, 1023, 1536, 20 * 1024 ** 2].map(bytesText), ['0 B', '1023 B', '1.5 KiB', '20 MiB'])
-    assert.deepEqual([4.25, 3, 90, 300].map(secondsText), ['4.3 s', '3 s', '90 s', '5 min'])
+    assert.deepEqual([0, 0.34, 4.25, 3, 59.6, 90, 300, 7260, 187_200].map(spanText), [
+      '0 s',
+      '340 ms',
+      '4.3 s',
+      '3 s',
+      '1 min',
+      '1 min 30 s',
+      '5 min',
+      '2 h 1 min',
+      '2 d 4 h',
+    ])
+  })
+})
+
+describe('WORK-1: the time of a run', () => {
+  const second = 1000
+  const day = 86_400 * second
+  const [first, later] = run.tasks
+  assert.ok(first && later)
+  const iso = (moment: number): string => new Date(moment).toISOString()
+  const before = { ...first, startedAt: iso(0), finishedAt: iso(10 * second) }
+  const gated = { ...later, approvalId: 'apr', startedAt: iso(2 * day), finishedAt: null }
+  const asked = new Map([['apr', { requestedAt: iso(10 * second), decidedAt: iso(2 * day) }]])
+
+  test('a task that waited for a person has the wait before its work, and what goes on reaches to now', () => {
+    const lanes = lanesOf([before, gated], asked, 2 * day + 5 * second)
+    assert.deepEqual(
+      lanes.map(({ spans }) => spans),
+      [
+        [{ kind: 'ran', from: 0, to: 10 * second, open: false }],
+        [
+          { kind: 'waited', from: 10 * second, to: 2 * day, open: false },
+          { kind: 'ran', from: 2 * day, to: 2 * day + 5 * second, open: true },
+        ],
+      ],
+    )
+  })
+
+  test('days in which nothing ran take little room, and figures stand on the rest', () => {
+    const axis = axisOf(lanesOf([before, gated], asked, 2 * day + 5 * second))
+    assert.deepEqual(
+      axis.map(({ folded }) => folded),
+      [false, true, false],
+    )
+    assert.deepEqual([placeOf(0, axis), placeOf(2 * day + 5 * second, axis).toFixed(6)], [0, '1.000000'])
+    const [, wait] = axis
+    assert.ok(wait && wait.right - wait.left < 0.2)
+    const ticks = ticksOf(axis, 4)
+    assert.deepEqual(
+      ticks.slice(0, 3).map(({ seconds }) => seconds),
+      [0, 5, 10],
+    )
+    assert.ok(ticks.every(({ place }) => place <= wait.left || place >= wait.right))
+  })
+
+  test('a run that has not begun has no axis', () => {
+    assert.deepEqual(axisOf(lanesOf([{ ...first, startedAt: null }], new Map(), 0)), [])
+    assert.deepEqual([placeOf(5, []), ticksOf([], 3)], [0, []])
   })
 })
 
@@ -158,8 +217,8 @@ describe('WORK-1: the picture of a run', () => {
   })
 
   test('text stays readable: a long run turns downwards on a narrow screen', () => {
-    assert.equal(frameFor(data.run.tasks, 1800).direction, 'right')
-    assert.equal(frameFor(data.run.tasks, 360).direction, 'down')
+    assert.equal(frameFor(run.tasks, 1800).direction, 'right')
+    assert.equal(frameFor(run.tasks, 360).direction, 'down')
     const broad = Array.from({ length: 40 }, (_, at) => ({ id: String(at), needs: at === 0 ? [] : ['0'] }))
     assert.equal(frameFor(broad, 360).direction, 'right')
   })

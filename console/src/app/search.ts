@@ -47,7 +47,7 @@ export const runsSearch = (raw: Raw) => optional({ state: oneOf(raw['state'], ru
 export const runSearch = (raw: Raw) =>
   optional({
     task: text(raw['task']),
-    view: oneOf(raw['view'], ['graph', 'steps']),
+    view: oneOf(raw['view'], ['graph', 'steps', 'time']),
   })
 export const approvalsSearch = (raw: Raw) =>
   optional({ state: oneOf(raw['state'], [...approvalStates, 'all']) })

@@ -8,8 +8,20 @@ export function bytesText(bytes: number): string {
   return `${amount < 10 && unit > 0 ? amount.toFixed(1) : Math.round(amount)} ${units[unit] ?? ''}`
 }
 
-/** `4.2 s`, `12 min`. */
-export function secondsText(seconds: number): string {
-  if (seconds >= 120) return `${Math.round(seconds / 60)} min`
-  return `${seconds < 10 && !Number.isInteger(seconds) ? seconds.toFixed(1) : Math.round(seconds)} s`
+const longer = [
+  ['d', 86_400, 'h', 3600],
+  ['h', 3600, 'min', 60],
+  ['min', 60, 's', 1],
+] as const
+
+/** `340 ms`, `42 s`, `3 min 20 s`, `2 d 4 h`. */
+export function spanText(exact: number): string {
+  if (exact > 0 && exact < 1) return `${Math.round(exact * 1000)} ms`
+  const seconds = exact < 10 ? exact : Math.round(exact)
+  for (const [unit, size, part, partSize] of longer) {
+    if (seconds < size) continue
+    const rest = Math.floor((seconds % size) / partSize)
+    return `${Math.floor(seconds / size)} ${unit}${rest > 0 ? ` ${rest} ${part}` : ''}`
+  }
+  return `${Number.isInteger(seconds) ? seconds : seconds.toFixed(1)} s`
 }

@@ -17,7 +17,7 @@ function relativeText(milliseconds: number): string {
 }
 
 /** The present, read again every `everyMilliseconds` while the component is shown. */
-function useNow(everyMilliseconds: number): number {
+export function useNow(everyMilliseconds: number): number {
   const [now, setNow] = useState(() => Date.now())
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), everyMilliseconds)

@@ -7,7 +7,8 @@ import type {
   GrantView,
   LeaseView,
 } from '@keyward/contract'
-import { ago, run } from './fixtures.ts'
+import { ago } from './made-up.ts'
+import { run } from './run-fixtures.ts'
 
 export const agents: AgentView[] = [
   {

@@ -1,7 +1,8 @@
 // What left sandboxes, which sandboxes run, what an agent can reach and what a task prints.
 import type { EgressRequest, OutputChunk, Reach, SandboxView, WayOut } from '@keyward/contract'
 import type { Handlers, Input } from './console-server.ts'
-import { ago, run } from './fixtures.ts'
+import { ago } from './made-up.ts'
+import { run } from './run-fixtures.ts'
 
 const request: EgressRequest = {
   seq: 900,

@@ -1,24 +1,19 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type {
   ApprovalView,
   AuditEntry,
   FindingView,
   ImportPreview,
   Json,
-  RunDetail,
   ScanView,
   SessionView,
   SystemStatus,
-  TaskState,
-  TaskView,
 } from '@keyward/contract'
 import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
+import { ago, sha256 } from './made-up.ts'
+import { run } from './run-fixtures.ts'
 
 /** What the console shows in tests. Values that look like secrets are made here, anew each time. */
-const minute = 60_000
-export const ago = (minutes: number): string => new Date(Date.now() - minutes * minute).toISOString()
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-
 export const revealedValue = `sk_test_${randomBytes(12).toString('hex')}`
 export const agentKey = `kwa_${randomBytes(20).toString('hex')}`
 
@@ -242,98 +237,6 @@ export const importPreview: ImportPreview = {
   historyOnly: ['fnd_3'],
 }
 
-type Sketch = [id: string, title: string, state: TaskState, needs: string[], more?: Partial<TaskView>]
-
-const sketches: Sketch[] = [
-  ['read', 'Read the files again', 'Succeeded', [], { output: { files: 5, findings: 4 } }],
-  [
-    'approve',
-    'Move four secrets into the vault',
-    'AwaitingApproval',
-    ['read'],
-    {
-      risk: 'high',
-      approvalId: 'apr_1',
-      secrets: [
-        'secret/leaky-shop/stripe',
-        'secret/leaky-shop/aws',
-        'secret/leaky-shop/postgresql',
-        'secret/leaky-shop/github',
-      ],
-    },
-  ],
-  ['store', 'Store the values', 'Pending', ['approve']],
-  ['rewrite', 'Put references into the files', 'Pending', ['store'], { risk: 'medium' }],
-  ['agent', 'Lend the Stripe key to the shop agent', 'Pending', ['store']],
-  ['verify', 'Scan again', 'Pending', ['rewrite']],
-  ['call', 'Call the API from the sandbox', 'Pending', ['agent'], { risk: 'medium' }],
-  ['report', 'Report', 'Pending', ['verify', 'call']],
-]
-
-function task([id, title, state, needs, more]: Sketch): TaskView {
-  return {
-    id,
-    title,
-    action: `leaked-key.${id}`,
-    needs,
-    risk: 'low',
-    reversible: true,
-    secrets: [],
-    state,
-    attempt: state === 'Pending' ? 0 : 1,
-    reason: null,
-    output: null,
-    approvalId: null,
-    startedAt: state === 'Pending' ? null : ago(9),
-    finishedAt: state === 'Succeeded' ? ago(8) : null,
-    ...more,
-  }
-}
-
-export const run: RunDetail = {
-  id: 'run_7f3a',
-  flow: 'leaked-key',
-  title: 'Move leaked secrets of leaky-shop into the vault',
-  state: 'AwaitingApproval',
-  requestedBy: 'person:per_01',
-  unattended: false,
-  planDigest: sha256('plan'),
-  createdAt: ago(9),
-  finishedAt: null,
-  taskCount: sketches.length,
-  doneCount: 1,
-  tasks: sketches.map(task),
-}
-
-const everyState: TaskState[] = [
-  'Succeeded',
-  'Running',
-  'Failed',
-  'Skipped',
-  'Ambiguous',
-  'Cancelled',
-  'Succeeded',
-  'Pending',
-]
-
-/** A run that shows a task in every state. */
-export const mixedRun: RunDetail = {
-  ...run,
-  id: 'run_mixed',
-  title: 'Deploy the new checkout',
-  flow: 'deploy-feature',
-  state: 'Failed',
-  reason: 'sandbox.failed: the unit tests ended with code 1',
-  doneCount: 5,
-  finishedAt: ago(2),
-  tasks: run.tasks.map((kept, at) => ({
-    ...kept,
-    state: everyState[at] ?? 'Pending',
-    attempt: at === 2 ? 3 : 1,
-    reason: at === 2 ? 'The unit tests ended with code 1.' : null,
-  })),
-}
-
 export const approval: ApprovalView = {
   id: 'apr_1',
   runId: run.id,
@@ -375,6 +278,21 @@ export const approval: ApprovalView = {
   requestedAt: ago(8),
   decidedAt: null,
   expiresAt: ago(-52),
+}
+
+export const deployApproval: ApprovalView = {
+  ...approval,
+  id: 'apr_deploy',
+  runId: 'run_deploy',
+  taskId: 'merge',
+  action: 'github.merge-pull-request',
+  title: 'Merge pull request 123',
+  target: 'example/shop#123',
+  state: 'approved',
+  mode: 'person',
+  decidedBy: 'person:per_02',
+  requestedAt: ago(3 * 24 * 60 - 2.5),
+  decidedAt: ago(12.1),
 }
 
 export const graveApproval: ApprovalView = {

@@ -6,11 +6,14 @@ import { type Handlers, type Input, Refusal } from './console-server.ts'
 import { egressHandlers, emptyEgressHandlers } from './egress-fixtures.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
 import * as data from './fixtures.ts'
+import * as runs from './run-fixtures.ts'
 import { emptyVault, fullVault } from './vault-fixtures.ts'
 
 const pageOf = <T>(items: T[]): { items: T[]; next: null } => ({ items, next: null })
 const byState = <T extends { state: string }>(items: T[], { state }: Input): T[] =>
   state === undefined ? items : items.filter((item) => item.state === state)
+
+const allRuns = [runs.run, runs.deployRun, runs.mixedRun]
 
 /** An installation in the middle of its work. */
 export function fullHandlers(): Handlers {
@@ -25,17 +28,18 @@ export function fullHandlers(): Handlers {
     ...findingHandlers(data.findings),
     'findings.read': ({ findingId }) => found(data.findings, findingId, 'finding.not_found'),
     'findings.preview': () => data.importPreview,
-    'runs.start': () => data.run,
-    'runs.list': (input) => pageOf(byState([data.run, data.mixedRun], input)),
-    'runs.read': ({ runId }) => found([data.run, data.mixedRun], runId, 'run.not_found'),
-    'runs.cancel': () => ({ ...data.run, state: 'Cancelled' }),
-    'approvals.list': (input) => pageOf(byState([data.approval, data.graveApproval], input)),
+    'runs.start': () => runs.run,
+    'runs.list': (input) => pageOf(byState(allRuns, input)),
+    'runs.read': ({ runId }) => found(allRuns, runId, 'run.not_found'),
+    'runs.cancel': () => ({ ...runs.run, state: 'Cancelled' }),
+    'approvals.list': (input) =>
+      pageOf(byState([data.approval, data.graveApproval, data.deployApproval], input)),
     'approvals.read': ({ approvalId }) =>
-      found([data.approval, data.graveApproval], approvalId, 'approval.not_found'),
+      found([data.approval, data.graveApproval, data.deployApproval], approvalId, 'approval.not_found'),
     'secrets.read': ({ path }) => ({
       path,
       version: 3,
-      createdAt: data.run.createdAt,
+      createdAt: runs.run.createdAt,
       fields: ['value', 'webhook_secret'],
       references: [`keyward://${String(path)}#value`],
     }),

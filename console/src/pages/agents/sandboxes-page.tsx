@@ -6,7 +6,7 @@ import { useState } from 'react'
 import { sandboxesQuery } from '../../api/agent-queries.ts'
 import { call } from '../../api/index.ts'
 import { statusQuery } from '../../api/queries.ts'
-import { bytesText, secondsText } from '../../ui/amounts.ts'
+import { bytesText, spanText } from '../../ui/amounts.ts'
 import { announce } from '../../ui/announcer.tsx'
 import { Badge, type Look } from '../../ui/badge.tsx'
 import { Button, buttonStyle } from '../../ui/button.tsx'
@@ -114,12 +114,7 @@ function Card({ sandbox }: { sandbox: SandboxView }) {
         {sandbox.command.join(' ')}
       </code>
       <div className="grid grid-cols-1 gap-x-6 gap-y-3 sm:grid-cols-2">
-        <Meter
-          label="Processor"
-          value={usage?.cpuSeconds ?? null}
-          max={limits.cpuSeconds}
-          text={secondsText}
-        />
+        <Meter label="Processor" value={usage?.cpuSeconds ?? null} max={limits.cpuSeconds} text={spanText} />
         <Meter label="Memory" value={usage?.memoryBytes ?? null} max={limits.memoryBytes} text={bytesText} />
         <Meter label="Disk" value={usage?.diskBytes ?? null} max={limits.diskBytes} text={bytesText} />
         <Meter
@@ -130,8 +125,8 @@ function Card({ sandbox }: { sandbox: SandboxView }) {
         />
       </div>
       <p className="text-xs text-muted">
-        Ends by itself after {secondsText(limits.wallSeconds)}. Prints {bytesText(limits.outputBytes)} at
-        most, no file above {bytesText(limits.fileBytes)}, {limits.openFiles} open ones.
+        Ends by itself after {spanText(limits.wallSeconds)}. Prints {bytesText(limits.outputBytes)} at most,
+        no file above {bytesText(limits.fileBytes)}, {limits.openFiles} open ones.
       </p>
     </Sheet>
   )

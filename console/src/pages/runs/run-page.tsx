@@ -15,6 +15,7 @@ import { frameFor, readableScale } from './graph-frame.ts'
 import { RunActions } from './run-actions.tsx'
 import { RunGraph } from './run-graph.tsx'
 import { RunSteps } from './run-steps.tsx'
+import { RunTimeline } from './run-timeline.tsx'
 import { TaskDetail } from './task-detail.tsx'
 
 const route = getRouteApi('/runs/$runId')
@@ -61,9 +62,9 @@ function Loaded({ run }: { run: RunDetail }) {
             <Sheet className="overflow-hidden">
               <RunGraph tasks={run.tasks} selected={selected} onSelect={select} />
             </Sheet>
-          ) : (
-            <RunSteps tasks={run.tasks} selected={selected} onSelect={select} />
-          )}
+          ) : null}
+          {shown === 'steps' ? <RunSteps tasks={run.tasks} selected={selected} onSelect={select} /> : null}
+          {shown === 'time' ? <RunTimeline run={run} selected={selected} onSelect={select} /> : null}
         </div>
         {task ? (
           <DetailPanel title={task.title} onClose={() => select(undefined)}>
@@ -131,9 +132,10 @@ function RunFacts({ run }: { run: RunDetail }) {
 const views = [
   ['graph', 'Graph'],
   ['steps', 'Steps'],
+  ['time', 'Timeline'],
 ] as const
 
-function Views({ shown }: { shown: 'graph' | 'steps' }) {
+function Views({ shown }: { shown: (typeof views)[number][0] }) {
   const navigate = route.useNavigate()
   return (
     <fieldset className="mb-3 inline-flex gap-0.5 rounded-lg bg-sunken p-0.5">
