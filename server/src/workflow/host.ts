@@ -1,20 +1,12 @@
-import { AppError, type Clock, digestOf, type Log, reasonOf } from '../core/index.ts'
+import { AppError, type Clock, type Log, reasonOf } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
-import type { Action, TaskResult } from './action.ts'
-import {
-  type Abort,
-  type Attempt,
-  type Ending,
-  eventOf,
-  failureOf,
-  placesOf,
-  startAttempt,
-} from './attempt.ts'
+import type { Action } from './action.ts'
+import { placesOf } from './attempt.ts'
 import { createBeginning } from './beginning.ts'
+import { createExecution, graceSeconds } from './execution.ts'
 import type { ApprovalGate } from './gate.ts'
-import { contextOf, keyOf, plannedOf } from './inputs.ts'
+import { plannedOf } from './inputs.ts'
 import { createJobs, type Job } from './jobs.ts'
-import type { PlannedTask } from './plan.ts'
 import { recoverAttempts } from './recovery.ts'
 import { type Command, due, type RunEvent } from './reducer.ts'
 import type { Transition, Transitions, Work } from './transition.ts'
@@ -42,26 +34,27 @@ type Needs = {
   onFinished: (runId: string) => void
 }
 
-type Running = Attempt & { readonly idempotent: boolean; readonly over: Promise<void> }
-const defaultTimeoutSeconds = 900
-const graceSeconds = 10
 const storeRetrySeconds = 1
 /** Work is driven by events; this is for those that another process committed on a shared database. */
 const sweepSeconds = 5
-const largestOutputBytes = 1024 * 1024
 
 export function createHost(needs: Needs): Host {
   const { store, transitions, actions, clock, log, onBoundary } = needs
   let fence: number | undefined
   let stopping = false
   let cancelSweep = (): void => undefined
-  const running = new Map<string, Running>()
   const jobs = createJobs({ clock, concurrency: needs.concurrency, begin: (job) => track(perform(job)) })
   const pending = new Set<Promise<void>>()
+  const writer = { transact, insist, tell }
+  const execution = createExecution<Job>({
+    ...needs,
+    writer,
+    onReturned: jobs.done,
+  })
   const beginning = createBeginning({
     ...needs,
     jobs,
-    writer: { transact, insist, tell },
+    writer,
     wake,
     execute,
   })
@@ -117,7 +110,7 @@ export function createHost(needs: Needs): Host {
 
   function take(runId: string, command: Command): void {
     if (command.type === 'FinishRun') needs.onFinished(runId)
-    else if (command.type === 'CancelTask') running.get(keyOf(runId, command.taskId))?.abort('cancel')
+    else if (command.type === 'CancelTask') execution.abort({ runId, taskId: command.taskId }, 'cancel')
     else if (!stopping) plan(runId, command)
   }
 
@@ -171,7 +164,7 @@ export function createHost(needs: Needs): Host {
     if (stopping) return
     stopping = true
     jobs.clear()
-    for (const attempt of running.values()) attempt.abort('stop')
+    execution.stop('all')
     log.error({}, 'another process has become the workflow host; this one runs nothing more')
   }
 
@@ -179,109 +172,19 @@ export function createHost(needs: Needs): Host {
     try {
       await beginning[job.kind](job)
     } finally {
-      if (!running.has(keyOf(job.runId, job.taskId))) jobs.done(job)
+      if (!execution.has(job)) jobs.done(job)
     }
   }
 
   /** The attempt is on disk as running; only now does anything happen outside. */
   function execute(job: Job, run: RunRecord): void {
-    const { runId, taskId } = job
-    const planned = plannedOf(run, taskId)
-    const action = planned && actions.get(planned.action)
-    if (!planned || !action || fence === undefined) {
+    const over = fence === undefined ? undefined : execution.begin(job, run)
+    if (!over) {
       jobs.done(job)
       return
     }
-    const timeoutSeconds = planned.timeoutSeconds ?? defaultTimeoutSeconds
-    const attempt = startAttempt({
-      execute: (signal) => {
-        onBoundary(`${taskId}:started`)
-        return action.execute(contextOf(run, planned, signal))
-      },
-      timeoutSeconds,
-      graceSeconds,
-      clock,
-    })
-    const over = attempt.ended.then((ending) => {
-      onBoundary(`${taskId}:executed`)
-      return finish(job, run, planned, action, ending)
-    })
-    running.set(keyOf(runId, taskId), { ...attempt, idempotent: action.idempotent, over })
-    if (stopping && action.idempotent) attempt.abort('stop')
+    if (stopping) execution.stop('idempotent')
     track(over)
-  }
-
-  async function finish(
-    job: Job,
-    run: RunRecord,
-    planned: PlannedTask,
-    action: Action,
-    ending: Ending,
-  ): Promise<void> {
-    const { runId, taskId } = job
-    running.delete(keyOf(runId, taskId))
-    jobs.done(job)
-    const attempt = run.status.tasks.get(taskId)?.attempt ?? 0
-    const about = {
-      taskId,
-      attempt,
-      idempotent: action.idempotent,
-      timeoutSeconds: planned.timeoutSeconds ?? defaultTimeoutSeconds,
-      at: clock.now().getTime(),
-      jitter: jitterOf(`${runId}:${taskId}:${attempt}`),
-    }
-    if (ending.kind === 'succeeded') {
-      const failure = await complete(runId, { taskId, attempt }, ending.result)
-      if (failure) await tell(runId, eventOf(failedBy(failure.error), about))
-    } else {
-      if (ending.kind === 'failed' && !ending.aborted) reportFailure(runId, taskId, ending.error)
-      await tell(runId, eventOf(ending, about))
-      if (ending.kind === 'gone') endLate(runId, taskId, action, ending.returned)
-    }
-    onBoundary(`${taskId}:completed`)
-  }
-
-  const reportFailure = (runId: string, taskId: string, error: unknown): void =>
-    log.warn({ runId, taskId, reason: failureOf(error), at: placesOf(error) }, 'a task failed')
-
-  /** Completes the task and the action's own writes together. Returns the failure when those writes refused. */
-  async function complete(
-    runId: string,
-    { taskId, attempt }: { taskId: string; attempt: number },
-    result: TaskResult,
-  ): Promise<{ error: unknown } | undefined> {
-    const output = JSON.stringify(result.output ?? null)
-    if (output.length > largestOutputBytes) {
-      return { error: new AppError('request.too_large', `the task's output has ${output.length} bytes`) }
-    }
-    const refusals: { error: unknown }[] = []
-    await insist(runId, async () => {
-      refusals.length = 0
-      const write = transact(runId, async (tx, t) => {
-        if (!transitions.tell(t, { type: 'TaskSucceeded', taskId, attempt }, { output })) return
-        await result.commit?.(tx).catch((error: unknown) => {
-          if (!(error instanceof AppError && error.code.startsWith('store.'))) refusals.push({ error })
-          throw error
-        })
-      })
-      await write.catch((error: unknown) => {
-        if (refusals.length === 0) throw error
-        reportFailure(runId, taskId, error)
-      })
-    })
-    return refusals[0]
-  }
-
-  /** What an attempt that was given up left behind, once it is really over. */
-  function endLate(runId: string, taskId: string, action: Action, returned: Promise<void>): void {
-    log.warn({ runId, taskId }, 'a task did not heed its signal and was given up')
-    const { ended } = action
-    if (!ended) return
-    const end = async (): Promise<void> => {
-      await returned
-      await store.write((tx) => ended(tx, { runId, taskId, reason: 'returned after it was given up' }))
-    }
-    end().catch((error) => log.error({ runId, taskId, reason: reasonOf(error) }, 'a late task was not ended'))
   }
 
   function wake(runId: string): void {
@@ -323,14 +226,14 @@ export function createHost(needs: Needs): Host {
       if (fence !== undefined) return
       stopping = false
       fence = await store.write((tx) => takeHost(tx, clock.now().getTime()))
-      await recoverAttempts({ store, actions, log, tell, complete })
+      await recoverAttempts({ store, actions, log, tell, complete: execution.complete })
       await sweep()
     },
     async stop() {
       stopping = true
       cancelSweep()
       jobs.clear()
-      for (const attempt of running.values()) if (attempt.idempotent) attempt.abort('stop')
+      execution.stop('idempotent')
       while (pending.size > 0) {
         const before = [...pending]
         await waitFor((graceSeconds + 2) * 1000, before)
@@ -341,12 +244,3 @@ export function createHost(needs: Needs): Host {
     wake,
   }
 }
-
-const failedBy = (error: unknown): { kind: 'failed'; error: unknown; aborted: Abort | null } => ({
-  kind: 'failed',
-  error,
-  aborted: null,
-})
-
-/** In [0, 1), the same for the same attempt: it only has to differ between tasks. */
-const jitterOf = (key: string): number => Number.parseInt(digestOf(key).slice(0, 8), 16) / 2 ** 32

@@ -15,7 +15,7 @@ type Needs = {
   log: Log
   tell: (runId: string, event: RunEvent) => Promise<void>
   /** Completes the attempt; gives the failure when the action's own writes refused. */
-  complete: (runId: string, attempt: Attempted, result: TaskResult) => Promise<{ error: unknown } | undefined>
+  complete: (attempted: Attempted, result: TaskResult) => Promise<{ error: unknown } | undefined>
 }
 
 const reconcileMilliseconds = 10_000
@@ -33,7 +33,7 @@ export async function recoverAttempts({ store, actions, log, tell, complete }: N
     if (action.idempotent) return tell(runId, { ...lost, repeatable: true })
     const found = await reconciled(run, planned, action)
     if (found.effect === 'done') {
-      const failure = await complete(runId, { runId, taskId, attempt }, found.result)
+      const failure = await complete({ runId, taskId, attempt }, found.result)
       if (failure) await tell(runId, { ...lost, repeatable: false, reason: failureOf(failure.error) })
       return
     }
