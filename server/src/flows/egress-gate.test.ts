@@ -1,29 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { egressRecord } from '../../test/support/egress-record.ts'
 import { give, openLendWorld } from '../../test/support/lend-world.ts'
 import type { EntryInput } from '../audit/index.ts'
-import type { EgressRecord } from '../proxy/index.ts'
 import type { Tx } from '../store/index.ts'
 import { createEgressGate } from './egress-gate.ts'
-
-const record = (outcome: EgressRecord['outcome']): EgressRecord => ({
-  sandboxId: 'box',
-  agentId: 'agt_1',
-  runId: 'run_1',
-  taskId: 'agent',
-  host: 'api.example',
-  port: 443,
-  method: 'GET',
-  path: '/',
-  status: null,
-  outcome,
-  reason: null,
-  leaseIds: [],
-  placeholders: 0,
-  bytesOut: 0,
-  bytesIn: 0,
-  redactions: 0,
-})
 
 const unused = (): never => assert.fail('not asked')
 
@@ -42,7 +23,7 @@ test('APPR-3, LEND-2: what failed on its way is not recorded as refused by polic
     },
   })
   for (const outcome of ['allowed', 'failed', 'denied', 'misused'] as const)
-    await gate.record(record(outcome))
+    await gate.record(egressRecord({ outcome }))
   assert.deepEqual(
     entries.map(({ type, outcome }) => `${type} ${outcome}`),
     ['egress.allowed done', 'egress.allowed failed', 'egress.denied denied', 'lease.misused denied'],
@@ -55,7 +36,7 @@ test('SAND-2: no default policy lets a sandbox out unseen; one that names the ho
   const world = await openLendWorld(t)
   const { policy } = world
   const gate = createEgressGate({ ...world, policy })
-  const at = { ...record('allowed'), agentId: world.agent.id, host: 'pinned.example.com', port: 443 }
+  const at = egressRecord({ agentId: world.agent.id, host: 'pinned.example.com' })
   assert.equal((await gate.admit({ ...at, passThrough: false })).allow, true)
   assert.equal((await gate.admit({ ...at, passThrough: true })).allow, false)
   await assert.rejects(give(world, { destinations: [{ host: at.host, port: 443, tls: 'pass-through' }] }), {
@@ -81,6 +62,6 @@ test('LEND-1: the bytes of a request are spent in the transaction that records i
     },
     store: { write: (work) => work(tx) },
   })
-  await gate.record({ ...record('allowed'), leaseIds: ['lea_1', 'lea_2'], bytesIn: 30, bytesOut: 4 })
+  await gate.record(egressRecord({ leaseIds: ['lea_1', 'lea_2'] }))
   assert.deepEqual(told, ['true lea_2 34', 'true egress.allowed'])
 })

@@ -1,29 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { egressRecord } from '../../test/support/egress-record.ts'
 import { openWorld } from '../../test/support/world.ts'
-import type { EgressRecord } from '../proxy/index.ts'
 import { createEgressGate } from './egress-gate.ts'
 import { createEgressLog } from './egress-log.ts'
 
-const request: EgressRecord = {
-  sandboxId: 'box',
-  agentId: 'agt_1',
-  runId: 'run_1',
-  taskId: 'agent',
-  host: 'api.example',
-  port: 443,
-  method: 'GET',
-  path: '/v1',
-  status: 200,
-  outcome: 'allowed',
-  reason: null,
-  leaseIds: ['lea_1'],
-  placeholders: 1,
-  bytesOut: 4,
-  bytesIn: 30,
-  redactions: 1,
-}
-
+const request = egressRecord()
 const unused = (): never => assert.fail('not asked')
 
 test('LEND-2, OBS-1: requests are read back from the audit log with their decision, filtered and in pages', async (t) => {

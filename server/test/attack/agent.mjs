@@ -115,7 +115,9 @@ const ways = {
       try {
         readSync(memory, part, 0, part.length, BigInt(`0x${from}`))
         found.push(part.toString('latin1').replace(/[^ -~]+/g, '\n'))
-      } catch {}
+      } catch {
+        // Not every part that is mapped can be read.
+      }
       if (found.length > 40) break
     }
     return found.join('\n')
