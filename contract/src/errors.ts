@@ -10,6 +10,8 @@ export const codes = {
   'request.conflict': { status: 409, message: 'The request contradicts what is stored' },
   'session.required': { status: 401, message: 'Sign in first' },
   'session.code_invalid': { status: 401, message: 'The sign-in code is wrong, used or too old' },
+  'person.not_found': { status: 404, message: 'There is no such account' },
+  'person.last_owner': { status: 409, message: 'Somebody has to stay the owner' },
   'policy.denied': { status: 403, message: 'Policy does not allow this' },
   'policy.invalid': { status: 400, message: 'The policy is not valid' },
   'vault.sealed': { status: 503, message: 'Vault is sealed' },

@@ -105,6 +105,8 @@ export const eventNames = [
   'ask.denied',
   'ask.expired',
   'ask.withdrawn',
+  'person.roles_changed',
+  'person.groups_changed',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

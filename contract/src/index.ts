@@ -31,6 +31,7 @@ export { type Injection, injection, injectionText, prefixOf } from './injection.
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export { type PassageView, passagesApi, type Reachable, reachable } from './passages.ts'
 export { pathExpression } from './path-pattern.ts'
+export { type PersonView, peopleApi } from './people.ts'
 export type { EgressRequest, Reach, WayOut } from './reach.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export {
@@ -83,6 +84,7 @@ import { certificatesApi } from './certificates.ts'
 import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
 import { passagesApi } from './passages.ts'
+import { peopleApi } from './people.ts'
 import { runsApi } from './runs.ts'
 import { sandboxesApi } from './sandboxes.ts'
 import { schedulesApi } from './schedules.ts'
@@ -109,6 +111,7 @@ export const api = {
   leases: leasesApi,
   mounts: mountsApi,
   passages: passagesApi,
+  people: peopleApi,
   runs: runsApi,
   sandboxes: sandboxesApi,
   schedules: schedulesApi,

@@ -296,6 +296,7 @@ describe('what is kept in few places', () => {
         'findings/import.ts', // compared with what the file holds
         'guide/demonstration.ts', // given to the example API, which checks it
         'http/handlers/agents.ts', // an agent's key, once, to who registered it
+        'http/handlers/people.ts', // a sign-in code, once, to who made the account
         'http/handlers/schedules.ts', // the secret of a webhook, once, to who asked for it
         'http/handlers/secrets.ts', // to a person who asked, audited
         'http/handlers/session.ts', // a session's token, into the answer that starts it

@@ -150,6 +150,12 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/approvals.ts')).denyCommand(needs),
   },
   {
+    name: 'people',
+    summary: 'Accounts of people: make one, set roles and groups, close one',
+    heading: agents,
+    load: async (needs) => (await import('./commands/people.ts')).peopleCommand(needs),
+  },
+  {
     name: 'audit',
     summary: 'The audit log: read, export, verify',
     heading: proof,

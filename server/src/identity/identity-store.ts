@@ -24,12 +24,17 @@ export const identityMigrations: readonly Migration[] = [
       'create index agent_keys_agent on agent_keys (agent_id)',
     ],
   },
+  {
+    id: '0021-groups-of-people',
+    up: () => [`alter table people add column group_names text not null default '[]'`],
+  },
 ]
 
 export type PersonRow = {
   id: string
   name: string
   roles: string
+  group_names: string
   disabled_at: number | null
   created_at: number
 }
@@ -70,12 +75,13 @@ export type KeyRow = {
 
 // ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const personColumns = sql`id, name, roles, disabled_at, created_at`
+const personColumns = sql`id, name, roles, group_names, disabled_at, created_at`
 
 /** False when the name is taken. */
 export async function insertPerson(tx: Tx, row: PersonRow): Promise<boolean> {
-  const count = await tx.run(sql`insert into people (id, name, roles, disabled_at, created_at)
-    values (${row.id}, ${row.name}, ${row.roles}, ${row.disabled_at}, ${row.created_at}) on conflict (name) do nothing`)
+  const count = await tx.run(sql`insert into people (id, name, roles, group_names, disabled_at, created_at)
+    values (${row.id}, ${row.name}, ${row.roles}, ${row.group_names}, ${row.disabled_at}, ${row.created_at})
+    on conflict (name) do nothing`)
   return count === 1
 }
 
@@ -90,6 +96,28 @@ export async function countActivePeople(reader: Reader): Promise<number> {
     sql`select count(*) as count from people where disabled_at is null`,
   )
   return Number(row?.count ?? 0)
+}
+
+/** Newest first; ids sort by time. */
+export const peopleBefore = (
+  reader: Reader,
+  cursor: string | undefined,
+  limit: number,
+): Promise<PersonRow[]> =>
+  reader.all(
+    sql`select ${personColumns} from people where id < ${cursor ?? '~'} order by id desc limit ${limit}`,
+  )
+
+export const activePeople = (reader: Reader): Promise<PersonRow[]> =>
+  reader.all(sql`select ${personColumns} from people where disabled_at is null order by id`)
+
+export const setPersonRow = (
+  tx: Tx,
+  id: string,
+  set: { roles: string } | { groups: string },
+): Promise<PersonRow | undefined> => {
+  const change = 'roles' in set ? sql`roles = ${set.roles}` : sql`group_names = ${set.groups}`
+  return tx.get(sql`update people set ${change} where id = ${id} returning ${personColumns}`)
 }
 
 export const disablePersonRow = (tx: Tx, id: string, at: number): Promise<number> =>

@@ -139,9 +139,13 @@ test('IDENT-1: a session ends by its end, its expiry or its owner being disabled
 
   const third = await signIn(world)
   assert.equal(await who(third.token.reveal()), 'person')
-  await store.write((tx) => identity.disablePerson(tx, third.owner.id, system))
+  const disable = () =>
+    store.write((tx) => identity.disablePerson(tx, third.owner.id, system, 'left the company'))
+  await assert.rejects(disable(), { code: 'person.last_owner' })
+  await store.write((tx) => identity.createPerson(tx, { name: 'mary', roles: ['owner'], by: system }))
+  await disable()
   assert.equal(await who(third.token.reveal()), undefined)
-  assert.equal(await identity.countPeople(), 0)
+  assert.equal(await identity.countPeople(), 1)
   await assert.rejects(
     store.write((tx) => identity.createSignInCode(tx, third.owner.id)),
     { code: 'session.required' },

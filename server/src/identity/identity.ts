@@ -21,9 +21,22 @@ export type StartedSession = { readonly session: SessionView; readonly token: Se
 export type Identity = {
   /** The first person, an owner; made once, found again every other time. */
   bootstrapOwner(tx: Tx): Promise<Person>
-  createPerson(tx: Tx, person: { name: string; roles: readonly Role[]; by: Principal }): Promise<Person>
-  /** Ends the person's sessions too. */
-  disablePerson(tx: Tx, personId: string, by: Principal): Promise<void>
+  /** Throws `request.conflict` when the name is taken. */
+  createPerson(
+    tx: Tx,
+    person: { name: string; roles: readonly Role[]; groups?: readonly string[]; by: Principal },
+  ): Promise<Person>
+  person(personId: string, reader?: Reader): Promise<Person | undefined>
+  people(page: {
+    cursor?: string | undefined
+    limit: number
+  }): Promise<{ items: Person[]; next: string | null }>
+  /** Throws `person.not_found`, and `person.last_owner` when nobody else would be an owner. */
+  setRoles(tx: Tx, personId: string, roles: readonly Role[], by: Principal): Promise<Person>
+  /** Throws `person.not_found`. */
+  setGroups(tx: Tx, personId: string, groups: readonly string[], by: Principal): Promise<Person>
+  /** Ends the person's sessions too. Throws as `setRoles` does. */
+  disablePerson(tx: Tx, personId: string, by: Principal, reason: string): Promise<Person>
   /** People who can sign in. */
   countPeople(reader?: Reader): Promise<number>
 
@@ -103,10 +116,15 @@ export function createIdentity(needs: Needs): Identity {
     bootstrapOwner: people.bootstrapOwner,
     createPerson: people.create,
     countPeople: people.count,
-    async disablePerson(tx, personId, by) {
+    person: people.read,
+    people: people.page,
+    setRoles: (tx, personId, roles, by) => changing(tx, people.setRoles(tx, personId, roles, by)),
+    setGroups: people.setGroups,
+    async disablePerson(tx, personId, by, reason) {
       tx.afterCommit(cache.clear)
-      await people.disable(tx, personId, by)
+      const person = await people.disable(tx, personId, by, reason)
       await sessions.endAllOf(tx, personId, by)
+      return person
     },
 
     createSignInCode: sessions.createCode,

@@ -5,5 +5,6 @@ export {
   type Identity,
 } from './identity.ts'
 export { identityMigrations } from './identity-store.ts'
+export { type Person, personView } from './people.ts'
 export { createRefusalRecorder } from './refusals.ts'
 export { hashToken, randomToken, sameHash } from './token.ts'

@@ -21,6 +21,7 @@ export type ResourceType =
   | 'PolicySet'
   | 'Server'
   | 'Session'
+  | 'Account'
 
 /** Facts for the policies; `undefined` and null count as absent. */
 export type Facts = Readonly<Record<string, Value | null | undefined>>

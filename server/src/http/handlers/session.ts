@@ -5,13 +5,15 @@ import type { Identity } from '../../identity/index.ts'
 import type { Store } from '../../store/index.ts'
 import { sessionCookie } from '../credentials.ts'
 import { type Call, type Route, route } from '../route.ts'
+import { type PeopleIdentity, peopleRoutes } from './people.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
   identity: Pick<
     Identity,
     'exchange' | 'session' | 'endSession' | 'startSession' | 'createSignInCode' | 'bootstrapOwner'
-  >
+  > &
+    PeopleIdentity
   clock: Pick<Clock, 'now'>
   /** What the file `local.token` in the data folder holds. */
   localToken: Secret
@@ -59,6 +61,7 @@ export function sessionRoutes({ store, identity, clock, localToken, secure }: Ne
       call.setCookie(sessionCookie('', secure, 0))
       return { ended: await identity.endSession(call.token) }
     }),
+    ...peopleRoutes({ store, identity }),
   ]
 }
 
