@@ -76,6 +76,8 @@ test('API-1: what an operation does not find, it says with the code that it anno
       signingRequest: 'a test of the API',
       agent: 'nobody',
       purpose: 'a test of the API',
+      roles: ['auditor'],
+      groups: ['testers'],
     }
     const given = Object.fromEntries(Object.entries(body).filter(([name]) => name in operation.body))
     const { name, method } = operation
