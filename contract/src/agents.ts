@@ -78,6 +78,8 @@ export const agentsApi = {
     body: {
       name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
       description: z.string().max(500).default(''),
+      /** `leases`: it may borrow what was granted to it. `runs`: it may ask for runs, as far as its phase lets it. */
+      scopes: z.array(z.enum(['leases', 'runs'])).default(['leases']),
     },
     result: z.object({ agent: agentView, apiKey: z.string() }),
     fails: ['agent.exists'],

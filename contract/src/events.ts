@@ -107,6 +107,11 @@ export const eventNames = [
   'ask.withdrawn',
   'person.roles_changed',
   'person.groups_changed',
+  'agent.promoted',
+  'agent.demoted',
+  'agent.observed',
+  'agent.released',
+  'task.judged',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

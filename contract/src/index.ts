@@ -34,6 +34,7 @@ export { pathExpression } from './path-pattern.ts'
 export { type PersonView, peopleApi } from './people.ts'
 export type { EgressRequest, Reach, WayOut } from './reach.ts'
 export type { Proof, Receipt } from './receipts.ts'
+export { type Evidence, type Phase, phase, type RolloutView, rolloutApi } from './rollout.ts'
 export {
   type OutputChunk,
   type Risk,
@@ -85,6 +86,7 @@ import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
 import { passagesApi } from './passages.ts'
 import { peopleApi } from './people.ts'
+import { rolloutApi } from './rollout.ts'
 import { runsApi } from './runs.ts'
 import { sandboxesApi } from './sandboxes.ts'
 import { schedulesApi } from './schedules.ts'
@@ -112,6 +114,7 @@ export const api = {
   mounts: mountsApi,
   passages: passagesApi,
   people: peopleApi,
+  rollout: rolloutApi,
   runs: runsApi,
   sandboxes: sandboxesApi,
   schedules: schedulesApi,

@@ -23,6 +23,7 @@ import { createLend, type Lend, lendMigrations, type Probe } from './lend/index.
 import { createPassages, createRemote, type Listen, passageMigrations } from './passage/index.ts'
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
+import { createRollout, rolloutMigrations } from './rollout/index.ts'
 import { ceilingOf, mayApproveBy } from './rulings.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
 import type { Scanner, Sources } from './scan/index.ts'
@@ -70,6 +71,7 @@ export const migrations = [
   ...passageMigrations,
   ...workflowMigrations,
   ...approvalsMigrations,
+  ...rolloutMigrations,
   ...backupMigrations,
 ]
 
@@ -179,6 +181,7 @@ export async function createKeyward(needs: Needs) {
     gate,
     ...(needs.onBoundary ? { onBoundary: needs.onBoundary } : {}),
   })
+  const rollout = createRollout({ store, audit, bus, clock, log, identity, policy, workflow })
   const approvals = createApprovals({
     store,
     audit,
@@ -228,6 +231,7 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(await passages.start())
     stops.unshift(await remote.start())
     stops.unshift(await flows.watch())
+    stops.unshift(rollout.watch())
     await approvals.run()
     stops.unshift(() => approvals.stop())
     await workflow.run()
@@ -298,6 +302,7 @@ export async function createKeyward(needs: Needs) {
     proxy,
     workflow,
     approvals,
+    rollout,
     flows,
     taskOutput,
     backups,

@@ -243,7 +243,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...scheduleRoutes(schedules),
       ...runRoutes({ flows, workflow, taskOutput, sandbox, audit }),
       ...approvalRoutes({ approvals }),
-      ...agentRoutes({ store, identity, lend }),
+      ...agentRoutes({ store, identity, lend, rollout: keyward.rollout }),
       ...leaseRoutes({ store, identity, lend }),
       ...egressRoutes({
         store,

@@ -53,6 +53,7 @@ const may: Record<string, readonly string[]> = {
     'sandbox',
     'workflow',
   ],
+  rollout: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy', 'workflow'],
   guide: [
     'contract',
     'core',
@@ -83,6 +84,7 @@ const may: Record<string, readonly string[]> = {
     'passage',
     'workflow',
     'approvals',
+    'rollout',
     'flows',
     'schedules',
     'backup',
@@ -126,6 +128,7 @@ const may: Record<string, readonly string[]> = {
     'sandbox',
     'workflow',
     'approvals',
+    'rollout',
     'flows',
     'schedules',
   ],

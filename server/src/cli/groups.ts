@@ -97,7 +97,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'agents',
-    summary: 'Agents: register, quarantine, activate, certificates',
+    summary: 'Agents: register, quarantine, activate, certificates, how far they are let',
     heading: agents,
     load: async (needs) => (await import('./commands/agents.ts')).agentsCommand(needs),
   },

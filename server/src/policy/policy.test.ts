@@ -127,6 +127,8 @@ test('IDENT-1: what each role may do', () => {
     'passages.close',
     'passages.keep',
     'passages.open',
+    'rollout.observe',
+    'rollout.set_phase',
     'runs.cancel',
     'runs.start',
     'scans.start',

@@ -270,6 +270,29 @@ export async function readSummaries(
   }))
 }
 
+export type EndedRuns = {
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+  /** Of the cancelled ones, those that a person denied. */
+  readonly denials: number
+}
+
+/** Runs that somebody asked for and that have ended since. */
+export async function countEnded(reader: Reader, requestedBy: string, since: number): Promise<EndedRuns> {
+  const rows = await reader.all<{ state: RunState; denied: number; n: number }>(sql`
+    select state, case when reason like '%approval.denied%' then 1 else 0 end as denied, count(*) as n
+    from runs where requested_by = ${requestedBy} and finished_at >= ${since} group by state, denied`)
+  const count = (fits: (row: { state: RunState; denied: number }) => boolean): number =>
+    rows.filter(fits).reduce((sum, { n }) => sum + Number(n), 0)
+  return {
+    succeeded: count(({ state }) => state === 'Succeeded'),
+    failed: count(({ state }) => state === 'Failed'),
+    cancelled: count(({ state }) => state === 'Cancelled'),
+    denials: count(({ state, denied }) => state === 'Cancelled' && Number(denied) === 1),
+  }
+}
+
 export async function countRuns(reader: Reader, states: readonly RunState[]): Promise<number> {
   const row = await reader.get<{ n: number }>(
     sql`select count(*) as n from runs where state in (${sqlList(states)})`,

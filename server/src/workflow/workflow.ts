@@ -18,7 +18,15 @@ import { checkedPlan, type Plan, plainJson, planDigestOf, rulesOf } from './plan
 import { type ApprovalDecision, isRunEnded, newRun, next } from './reducer.ts'
 import { createTransitions } from './transition.ts'
 import { runDetail, runView } from './views.ts'
-import { insertRun, type RunRecord, readRun, readSummaries, runByKey } from './workflow-store.ts'
+import {
+  countEnded,
+  type EndedRuns,
+  insertRun,
+  type RunRecord,
+  readRun,
+  readSummaries,
+  runByKey,
+} from './workflow-store.ts'
 
 export type Workflow = {
   /**
@@ -34,6 +42,8 @@ export type Workflow = {
     limit: number
     state?: RunState | undefined
   }): Promise<{ items: RunView[]; next: string | null }>
+  /** What became of the runs that `<kind>:<id>` asked for and that have ended since. */
+  endedOf(requestedBy: string, since: Date): Promise<EndedRuns>
   /** Nothing that has not begun ever will; what runs is told to stop. */
   cancel(runId: string, by: Principal, reason?: string): Promise<RunDetail>
   /** An approval was answered, expired or voided; called in the transaction that says so. Told twice, it counts once. */
@@ -176,6 +186,7 @@ export function createWorkflow(needs: Needs): Workflow {
       const shown = items.slice(0, limit)
       return { items: shown.map(runView), next: items.length > limit ? (shown.at(-1)?.id ?? null) : null }
     },
+    endedOf: (requestedBy, since) => countEnded(store, requestedBy, since.getTime()),
     cancel: (runId, by, reason) =>
       store.write((tx) => cancel(tx, runId, by, `run.cancelled: ${reason ?? `by ${actorOf(by)}`}`)),
     async decide(tx, { runId, ...decision }) {

@@ -6,11 +6,12 @@ import { type ListOptions, shortTime, showList, withListOptions } from '../lists
 import type { CommandNeeds } from '../needs.ts'
 import type { Column } from '../table.ts'
 import { certificateCommand, certificatesCommand, revokeCertificateCommand } from './agent-certificates.ts'
+import { observeCommand, phaseCommand } from './agent-rollout.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'cwd'>
 
 export const agentsCommand = (needs: Needs): Command =>
-  commandGroup('agents', 'Agents: register, quarantine, activate, certificates', [
+  commandGroup('agents', 'Agents: register, quarantine, activate, certificates, how far they are let', [
     listCommand(needs),
     registerCommand(needs),
     quarantineCommand(needs),
@@ -18,6 +19,8 @@ export const agentsCommand = (needs: Needs): Command =>
     certificateCommand(needs),
     certificatesCommand(needs),
     revokeCertificateCommand(needs),
+    phaseCommand(needs),
+    observeCommand(needs),
   ])
 
 function listCommand(needs: Needs): Command {
@@ -57,12 +60,20 @@ function registerCommand(needs: Needs): Command {
     examples: [
       'keyward agents register shop-bot --description "Restocks the shop"',
       'keyward agents register shop-bot > shop-bot.key',
+      'keyward agents register deploy-bot --runs',
     ],
   })
     .option('--description <text>', 'what it does', '')
-    .action(async (name: string, options: CommonOptions & { description: string }) => {
+    .option('--runs', 'it may also ask for runs, as far as its phase lets it')
+    .action(async (name: string, options: CommonOptions & { description: string; runs?: boolean }) => {
       const client = await connect(needs, options)
-      const answer = await client.call(api.agents.register, { name, description: options.description })
+      const { description } = options
+      const scopes = options.runs ? (['leases', 'runs'] as const) : undefined
+      const answer = await client.call(api.agents.register, {
+        name,
+        description,
+        ...(scopes ? { scopes: [...scopes] } : {}),
+      })
       if (options.json) return terminal.json(answer)
       terminal.note(`Registered ${answer.agent.name} (${answer.agent.id}). Its API key is shown this once:`)
       terminal.write(`${answer.apiKey}\n`)

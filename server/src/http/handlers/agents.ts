@@ -5,6 +5,7 @@ import type { Lend } from '../../lend/index.ts'
 import type { Store, Tx } from '../../store/index.ts'
 import { type Call, type Resource, type Route, route } from '../route.ts'
 import { askRoutes } from './asks.ts'
+import { rolloutRoutes } from './rollout.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
@@ -15,7 +16,9 @@ type Needs = {
   >
 }
 
-export function agentRoutes({ store, identity, lend }: Needs): Route[] {
+type AgentNeeds = Needs & { rollout: Parameters<typeof rolloutRoutes>[0]['rollout'] }
+
+export function agentRoutes({ store, identity, lend, rollout }: AgentNeeds): Route[] {
   const setState = async (agentId: string, state: Agent['state'], reason: string, by: Principal) => {
     const agent = await store.write(async (tx) => {
       const changed = await identity.setAgentState(tx, agentId, state, by, reason)
@@ -29,9 +32,9 @@ export function agentRoutes({ store, identity, lend }: Needs): Route[] {
     return { type: 'RegisteredAgent', id: agentId, attributes: agent ? { owner: agent.owner } : {} }
   }
   return [
-    route(agentsApi.register, async ({ name, description }, { principal }) => {
+    route(agentsApi.register, async ({ name, description, scopes }, { principal }) => {
       const made = await store.write((tx: Tx) =>
-        identity.registerAgent(tx, { name, description, owner: principal }),
+        identity.registerAgent(tx, { name, description, scopes, owner: principal }),
       )
       return { agent: agentView(made.agent, 0), apiKey: made.apiKey.reveal() }
     }),
@@ -50,6 +53,7 @@ export function agentRoutes({ store, identity, lend }: Needs): Route[] {
       ({ agentId }, { principal }) => setState(agentId, 'active', 'activated', principal),
       ({ agentId }) => agentOf(agentId),
     ),
+    ...rolloutRoutes({ identity, rollout }),
   ]
 }
 
