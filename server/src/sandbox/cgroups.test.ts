@@ -6,7 +6,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { temporaryFolder } from '../../test/support/sandbox/attacker.ts'
-import { createCgroup, findCgroups } from './cgroups.ts'
+import { createCgroup, findCgroups, usageOfProcess } from './cgroups.ts'
 
 async function machine(t: TestContext, ownPath: string, groups: Record<string, Record<string, string>>) {
   const folder = await temporaryFolder(t)
@@ -79,4 +79,22 @@ test('SAND-1: limits and counters of version 2', async (t) => {
   for (const name of await readdir(own)) await rm(join(own, name))
   await group.remove()
   assert.ok(!existsSync(own))
+})
+
+test('SAND-1: a process that ends while its groups are read is not charged with what the whole machine used', async (t) => {
+  const folder = await temporaryFolder(t)
+  const names = ['memory', 'pids', 'cpuacct']
+  for (const name of names) await mkdir(join(folder, name, 'container-mark'), { recursive: true })
+  await mkdir(join(folder, 'self'))
+  await mkdir(join(folder, '7'))
+  const mounts = names.map((name) => `30 20 0:26 / ${join(folder, name)} rw - cgroup cgroup rw,${name}\n`)
+  await writeFile(join(folder, 'self/mountinfo'), mounts.join(''))
+  await writeFile(join(folder, '7/cgroup'), '3:memory:/container-mark\n2:pids:/container-mark\n1:cpuacct:/\n')
+  await writeFile(join(folder, 'memory/container-mark/cgroup.procs'), '7\n')
+  await writeFile(join(folder, 'cpuacct/cpuacct.usage'), '90000000000\n')
+  const usage = await usageOfProcess(7, 'mark', folder)
+  assert.ok(usage)
+  assert.equal((await usage())?.cpuSeconds, undefined)
+  await writeFile(join(folder, '7/cgroup'), '3:memory:/\n2:pids:/\n1:cpuacct:/container-mark\n')
+  assert.equal(await usageOfProcess(7, 'mark', folder), undefined)
 })

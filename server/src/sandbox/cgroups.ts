@@ -193,7 +193,8 @@ export async function usageOfProcess(
   const mounts = parseMounts(await read(join(procFolder, 'self/mountinfo')))
   const membership = await read(join(procFolder, String(pid), 'cgroup'))
   if (mark === '' || !membership.includes(mark)) return undefined
-  const paths = parseOwn(membership)
+  // Version 1 shows a process that is ending in the root of each hierarchy, also in the midst of this reading.
+  const paths = new Map([...parseOwn(membership)].filter(([, path]) => path.includes(mark)))
   const groups: Groups = {}
   for (const controller of controllers) {
     const mount = mounts.find(({ type, options }) => type === 'cgroup' && options.includes(controller))
