@@ -80,12 +80,11 @@ function frameReader(stream) {
 }
 
 const headerOf = (frame) => Buffer.from(`${JSON.stringify(frame)}\n`)
+const framed = (frame, part) => Buffer.concat([headerOf({ ...frame, size: part.length }), part])
+const writing = (stream) => (bytes) =>
+  new Promise((resolve, reject) => stream.write(bytes, (error) => (error ? reject(error) : resolve())))
+const write = writing(outgoing)
 const say = (frame) => write(headerOf(frame))
-function write(bytes) {
-  return new Promise((resolve, reject) =>
-    outgoing.write(bytes, (error) => (error ? reject(error) : resolve())),
-  )
-}
 
 async function unpack(reader) {
   for (;;) {
@@ -176,7 +175,7 @@ function openTunnel(path) {
     await say({ kind: 'connect', id })
     try {
       for await (const part of socket.iterator({ destroyOnReturn: false }))
-        if (!isOver) await write(Buffer.concat([headerOf({ kind: 'data', id, size: part.length }), part]))
+        if (!isOver) await write(framed({ kind: 'data', id }, part))
     } catch {
       // It broke: for the other side that is its end.
     }
@@ -225,10 +224,10 @@ function outlet(target, stream) {
   const reader = new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK) })
   const writer = openSync(path, constants.O_WRONLY)
   unlinkSync(path)
-  const drained = overStdio
-    ? forward(reader, stream)
-    : new Promise((resolve) => reader.once('close', resolve))
-  if (!overStdio) reader.pipe(target, { end: false })
+  const drained = forward(
+    reader,
+    overStdio ? (part) => write(framed({ kind: 'output', stream }, part)) : writing(target),
+  )
   return {
     writer,
     drained,
@@ -239,9 +238,9 @@ function outlet(target, stream) {
   }
 }
 
-async function forward(reader, stream) {
-  for await (const part of reader)
-    await write(Buffer.concat([headerOf({ kind: 'output', stream, size: part.length }), part]))
+/** Ends when the last part has left this process: the host ends the sandbox soon after it has heard of the exit. */
+async function forward(reader, send) {
+  for await (const part of reader) await send(part)
 }
 
 /** The shell closes the control channel, so that the command starts with the three standard streams only. */
