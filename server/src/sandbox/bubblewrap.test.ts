@@ -120,8 +120,9 @@ describe('other ways to start the server', {
       env,
     })
     const [code, report] = await finished(child)
-    const failures = report.split('\n').filter((line) => /not ok|error:|expected|actual/.test(line))
-    assert.equal(code, 0, failures.join('\n'))
+    // With what each of them says of itself: nobody can run them again as they were.
+    const failures = report.match(/^ *not ok .*\n( *---\n[\s\S]*?\n *\.\.\.$)?/gm) ?? [report.slice(-4000)]
+    assert.equal(code, 0, failures.join('\n').slice(0, 16_000))
     assert.match(report, /^# pass [1-9]/m)
   }
 
