@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
-import type { Duplex, Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { AppError, type Clock, reasonOf } from '../core/index.ts'
-import { createFrameReader, type HostFrame, isBrokenPipe, sendFrame } from './frames.ts'
+import { type Channel, createFrameReader, type HostFrame, isBrokenPipe, sendFrame } from './frames.ts'
 import { createOutput, type Output } from './output.ts'
 import type { SandboxLimit, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { type FileTree, folderTaker, folderTree } from './tree.ts'
@@ -10,8 +10,7 @@ import { type Received, receive, sendWorkspace } from './workspace.ts'
 
 /** A sandbox that its driver has started: its guest waits for the first frame. */
 export type Started = {
-  /** Frames go both ways. */
-  channel: Duplex
+  channel: Channel
   /** What the command prints; `frames` when the guest says it on the channel. */
   output: { stdout: Readable; stderr: Readable } | 'frames'
   /** What the program that holds the sandbox said of itself, where that is apart from the command's output. */
@@ -129,11 +128,12 @@ type Talk = {
 
 /** Tells the guest what to do, fills its workspace, and listens until it ends. */
 async function converse({ spec, order, sandbox, verdict, tunnelTo, onOutput }: Talk): Promise<Received> {
-  const { channel, end } = sandbox
-  channel.on('error', () => undefined)
+  const { end } = sandbox
+  const { incoming, outgoing } = sandbox.channel
+  for (const stream of [incoming, outgoing]) stream.on('error', () => undefined)
   const { workspaceOut, limits } = spec
-  const frames = createFrameReader(channel)
-  const tunnel = tunnelTo === undefined ? undefined : createTunnel(channel, frames, tunnelTo)
+  const frames = createFrameReader(incoming)
+  const tunnel = tunnelTo === undefined ? undefined : createTunnel(outgoing, frames, tunnelTo)
   const listening = receive({
     frames,
     target: typeof workspaceOut === 'string' ? folderTaker(workspaceOut) : workspaceOut,
@@ -145,7 +145,7 @@ async function converse({ spec, order, sandbox, verdict, tunnelTo, onOutput }: T
     tunnel,
   })
   try {
-    const [received] = await Promise.all([listening, instruct(channel, spec, order)])
+    const [received] = await Promise.all([listening, instruct(outgoing, spec, order)])
     const usage = await sandbox.usage()
     if (usage.outOfMemory) verdict.limit ??= 'memory'
     if (usage.outOfProcesses) verdict.limit ??= 'processes'
@@ -160,19 +160,19 @@ async function converse({ spec, order, sandbox, verdict, tunnelTo, onOutput }: T
       : new AppError('sandbox.failed', reasonOf(error), { cause: error })
   } finally {
     tunnel?.close()
-    channel.destroy()
+    for (const stream of [incoming, outgoing]) stream.destroy()
   }
 }
 
-async function instruct(channel: Duplex, spec: SandboxSpec, order: Order): Promise<void> {
+async function instruct(outgoing: Writable, spec: SandboxSpec, order: Order): Promise<void> {
   const { command, workspace, workspaceOut, limits } = spec
   try {
-    await sendFrame(channel, { kind: 'order', command, handBack: workspaceOut !== undefined, ...order })
-    if (workspace !== undefined) await sendWorkspace(channel, namedTree(workspace), limits.diskBytes)
-    await sendFrame(channel, { kind: 'end' })
+    await sendFrame(outgoing, { kind: 'order', command, handBack: workspaceOut !== undefined, ...order })
+    if (workspace !== undefined) await sendWorkspace(outgoing, namedTree(workspace), limits.diskBytes)
+    await sendFrame(outgoing, { kind: 'end' })
   } catch (error) {
     // A guest that went away says why by its exit; everything else is ours to report.
-    if (!channel.destroyed && !isBrokenPipe(error)) throw error
+    if (!outgoing.destroyed && !isBrokenPipe(error)) throw error
   }
 }
 

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../core/index.ts'
 import { type CgroupUsage, usageOfProcess } from './cgroups.ts'
@@ -40,7 +39,7 @@ export function startContainer({ client, clock, name, words, spec, watch }: Cont
   const groups = groupsOf(client, name, closed)
   return {
     child,
-    channel: Duplex.from({ readable: child.stdout, writable: child.stdin }),
+    channel: { incoming: child.stdout, outgoing: child.stdin },
     output: 'frames',
     said: () => said,
     gone: closed,

@@ -1,8 +1,14 @@
-import type { Duplex, Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { z } from 'zod'
 
 // The control channel between the host and guest.mjs: lines of JSON, some followed by `size` raw bytes. What comes from
 // the guest is as untrusted as the command that runs beside it.
+
+/**
+ * Two streams that break apart from each other: what has arrived is still read when nothing more can be sent. One that goes
+ * both ways is destroyed by a write that fails, and takes with it what nobody has read yet.
+ */
+export type Channel = { incoming: Readable; outgoing: Writable }
 
 export type HostFrame =
   | {
@@ -64,8 +70,8 @@ export type FrameReader = {
   body(size: number): AsyncGenerator<Buffer>
 }
 
-export function createFrameReader(channel: Readable): FrameReader {
-  const chunks: AsyncIterator<Buffer> = channel[Symbol.asyncIterator]()
+export function createFrameReader(incoming: Readable): FrameReader {
+  const chunks: AsyncIterator<Buffer> = incoming[Symbol.asyncIterator]()
   let held: Buffer = Buffer.alloc(0)
 
   async function more(): Promise<Buffer | undefined> {
@@ -109,16 +115,16 @@ export function createFrameReader(channel: Readable): FrameReader {
 }
 
 /** Resolves when the bytes are handed on, so that a large workspace is never held in memory whole. */
-export function sendBytes(channel: Duplex, bytes: Buffer): Promise<void> {
+export function sendBytes(outgoing: Writable, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    channel.write(bytes, (error) => (error ? reject(error) : resolve()))
+    outgoing.write(bytes, (error) => (error ? reject(error) : resolve()))
   })
 }
 
 export const frameBytes = (frame: HostFrame): Buffer => Buffer.from(`${JSON.stringify(frame)}\n`)
 
-export const sendFrame = (channel: Duplex, frame: HostFrame): Promise<void> =>
-  sendBytes(channel, frameBytes(frame))
+export const sendFrame = (outgoing: Writable, frame: HostFrame): Promise<void> =>
+  sendBytes(outgoing, frameBytes(frame))
 
 export const isBrokenPipe = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'ECONNRESET')

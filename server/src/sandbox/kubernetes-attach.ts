@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type RequestOptions, request } from 'node:https'
-import { Duplex } from 'node:stream'
+import { type Duplex, Readable, Writable } from 'node:stream'
 import { reasonOf } from '../core/index.ts'
+import type { Channel } from './frames.ts'
 
 // The streams of a container over a WebSocket (RFC 6455) as Kubernetes has them: the first byte of each message says which.
 // https://kubernetes.io/docs/reference/generated/kubernetes-api/ and the subprotocol v4.channel.k8s.io.
@@ -15,8 +16,8 @@ const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const longestMessageBytes = 16 * 1024 ** 2
 
 export type Attached = {
-  /** Standard output is read from it, standard input is written to it. */
-  channel: Duplex
+  /** Standard output and standard input. */
+  channel: Channel
   /** The end of standard error. */
   said(): string
   closed: Promise<void>
@@ -59,25 +60,27 @@ export function attach(options: RequestOptions): Promise<Attached> {
 
 function attachedTo(socket: Duplex): Attached {
   let stderr = ''
-  const channel = new Duplex({
+  const incoming = new Readable({
     read: () => void socket.resume(),
+    destroy(error, done) {
+      socket.destroy()
+      done(error)
+    },
+  })
+  const outgoing = new Writable({
     write: (chunk: Buffer, _, done) =>
       void socket.write(
         messageOf(opcodes.binary, Buffer.concat([Buffer.from([channels.stdin]), chunk])),
         done,
       ),
     final: (done) => void socket.end(messageOf(opcodes.close, Buffer.alloc(0)), done),
-    destroy(error, done) {
-      socket.destroy()
-      done(error)
-    },
   })
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-  const finish = () => void channel.push(null)
+  const finish = () => void incoming.push(null)
   const take = createReader({
     onData(name, part) {
       if (name === channels.stderr) stderr = (stderr + part.toString('utf8')).slice(-4096)
-      if (name === channels.stdout && part.length > 0 && !channel.push(part)) socket.pause()
+      if (name === channels.stdout && part.length > 0 && !incoming.push(part)) socket.pause()
     },
     onControl(opcode, payload) {
       if (opcode === opcodes.ping) socket.write(messageOf(opcodes.pong, payload))
@@ -88,12 +91,12 @@ function attachedTo(socket: Duplex): Attached {
     try {
       take(part)
     } catch (error) {
-      channel.destroy(new Error(reasonOf(error)))
+      incoming.destroy(new Error(reasonOf(error)))
     }
   })
   socket.on('error', () => undefined)
   socket.once('close', finish)
-  return { channel, said: () => stderr, closed }
+  return { channel: { incoming, outgoing }, said: () => stderr, closed }
 }
 
 /** What a client sends is masked (RFC 6455, section 5.3). */

@@ -255,7 +255,7 @@ function startedIn(client: KubernetesClient, job: string, { channel, said, close
     watch: () => () => undefined,
     async usage() {
       // While the guest waits to be ended there is nothing to see; when it was ended, there soon is.
-      if (channel.readableEnded && !ended) await lookAtEnd(8)
+      if (channel.incoming.readableEnded && !ended) await lookAtEnd(8)
       return { outOfMemory: terminationOf(last)?.reason === 'OOMKilled', outOfProcesses: false }
     },
   }

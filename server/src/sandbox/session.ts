@@ -54,8 +54,9 @@ async function runIn(
   record: NewRecord,
 ): Promise<SandboxResult> {
   const child = start(session, spec, cgroup)
+  const control = pipeOf(child, descriptors.control)
   const sandbox: Started = {
-    channel: pipeOf(child, descriptors.control),
+    channel: { incoming: control, outgoing: control },
     output: { stdout: child.stdout as Readable, stderr: child.stderr as Readable },
     gone: exitOf(child),
     end: () => killAll(child),

@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { type FrameReader, frameBytes, type GuestFrame, sendBytes } from './frames.ts'
 
 // The way to the egress proxy for a sandbox on another machine: its connections travel as frames between the others.
@@ -16,20 +16,20 @@ export type Tunnel = {
 const mostConnections = 256
 
 /** `socketPath`: the proxy's. Whatever the guest asks for, it reaches this socket and nothing else. */
-export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: string): Tunnel {
+export function createTunnel(outgoing: Writable, frames: FrameReader, socketPath: string): Tunnel {
   const open = new Map<number, Socket>()
   let closed = false
 
   async function send(frame: Parameters<typeof frameBytes>[0], part?: Buffer): Promise<void> {
     const header = frameBytes(frame)
     // A channel that broke ends the sandbox, and is reported there.
-    await sendBytes(channel, part ? Buffer.concat([header, part]) : header).catch(() => undefined)
+    await sendBytes(outgoing, part ? Buffer.concat([header, part]) : header).catch(() => undefined)
   }
 
   async function connect(id: number): Promise<void> {
     // A guest that asks and asks without reading what it is told waits, instead of filling the server's memory.
-    if (channel.writableNeedDrain) await drained(channel)
-    if (open.has(id) || closed || channel.destroyed) return
+    if (outgoing.writableNeedDrain) await drained(outgoing)
+    if (open.has(id) || closed || outgoing.destroyed) return
     if (open.size >= mostConnections) {
       void send({ kind: 'closed', id })
       return
@@ -68,7 +68,7 @@ export function createTunnel(channel: Duplex, frames: FrameReader, socketPath: s
   }
 }
 
-const drained = (socket: Duplex): Promise<void> =>
+const drained = (socket: Writable): Promise<void> =>
   new Promise((resolve) => {
     const settle = () => {
       socket.off('drain', settle)

@@ -1,5 +1,5 @@
 import { mkdir, readdir } from 'node:fs/promises'
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { AppError } from '../core/index.ts'
 import { mostFiles } from './entry.ts'
 import { type FrameReader, type GuestFrame, sendBytes, sendFrame } from './frames.ts'
@@ -8,14 +8,14 @@ import type { Tunnel, TunnelFrame } from './tunnel.ts'
 
 /** Copies a tree of files into the sandbox; `name` is what a refusal calls it. */
 export async function sendWorkspace(
-  channel: Duplex,
+  outgoing: Writable,
   { tree, name }: { tree: FileTree; name: string },
   diskBytes: number,
 ): Promise<void> {
   let sentBytes = 0
   for await (const entry of tree) {
     if (entry.kind !== 'file') {
-      await sendFrame(channel, entry)
+      await sendFrame(outgoing, entry)
       continue
     }
     const { kind, path, size, executable, body } = entry
@@ -26,14 +26,14 @@ export async function sendWorkspace(
         `The workspace ${name} holds more than the ${diskBytes} bytes that the sandbox may write. Raise diskBytes or choose a smaller folder.`,
       )
     }
-    await sendFrame(channel, { kind, path, size, executable })
-    await sendBody(channel, body, size, path)
+    await sendFrame(outgoing, { kind, path, size, executable })
+    await sendBody(outgoing, body, size, path)
   }
 }
 
 /** Sends exactly `size` bytes: the frame has promised them. */
 async function sendBody(
-  channel: Duplex,
+  outgoing: Writable,
   parts: AsyncIterable<Uint8Array>,
   size: number,
   path: string,
@@ -41,7 +41,7 @@ async function sendBody(
   let left = size
   if (left === 0) return
   for await (const part of parts) {
-    await sendBytes(channel, Buffer.from(part.buffer, part.byteOffset, part.length))
+    await sendBytes(outgoing, Buffer.from(part.buffer, part.byteOffset, part.length))
     left -= part.length
   }
   if (left !== 0)
