@@ -21,6 +21,13 @@ export const policiesQuery = queryOptions({
   queryFn: ({ signal }) => call(api.system.policies, {}, signal),
 })
 
+export const peopleQuery = infiniteQueryOptions({
+  queryKey: ['people'],
+  queryFn: ({ signal, pageParam }) => call(api.people.list, { cursor: pageParam }, signal),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (last) => last.next ?? undefined,
+})
+
 export const findingQuery = (findingId: string) =>
   queryOptions({
     queryKey: ['findings', 'one', findingId],

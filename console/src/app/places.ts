@@ -6,11 +6,21 @@ import {
   type LucideIcon,
   ScrollText,
   ShieldCheck,
+  UsersRound,
   Vault,
   Workflow,
 } from 'lucide-react'
 
-type PlacePath = '/' | '/findings' | '/vault' | '/runs' | '/approvals' | '/agents' | '/audit' | '/policies'
+type PlacePath =
+  | '/'
+  | '/findings'
+  | '/vault'
+  | '/runs'
+  | '/approvals'
+  | '/agents'
+  | '/audit'
+  | '/policies'
+  | '/people'
 export type Place = { path: PlacePath; name: string; icon: LucideIcon; letter: string; about: string }
 
 /** The rooms of the console, in the order of the story: found, kept, worked on, allowed, lent, recorded, ruled. */
@@ -29,4 +39,11 @@ export const places: readonly Place[] = [
   { path: '/agents', name: 'Agents', icon: Bot, letter: 'g', about: 'Who may borrow, and what they hold' },
   { path: '/audit', name: 'Audit', icon: ScrollText, letter: 'u', about: 'Everything that was done' },
   { path: '/policies', name: 'Policies', icon: ShieldCheck, letter: 'p', about: 'The rules in force' },
+  {
+    path: '/people',
+    name: 'People',
+    icon: UsersRound,
+    letter: 'e',
+    about: 'Who may sign in, and what they may do',
+  },
 ]

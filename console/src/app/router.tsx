@@ -17,6 +17,7 @@ import {
   egressSearch,
   findingsSearch,
   importSearch,
+  peopleSearch,
   policiesSearch,
   runSearch,
   runsSearch,
@@ -150,6 +151,12 @@ const policies = createRoute({
   validateSearch: policiesSearch,
   component: lazyRouteComponent(() => import('../pages/policies/index.ts'), 'PoliciesPage'),
 })
+const people = createRoute({
+  getParentRoute: () => root,
+  path: '/people',
+  validateSearch: peopleSearch,
+  component: lazyRouteComponent(() => import('../pages/people/index.ts'), 'PeoplePage'),
+})
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
@@ -183,6 +190,7 @@ const routeTree = root.addChildren([
   sandboxes,
   audit,
   policies,
+  people,
   signIn,
 ])
 

@@ -68,5 +68,6 @@ export const auditSearch = (raw: Raw) =>
     entry: text(raw['entry']),
   })
 export const policiesSearch = (raw: Raw) => optional({ policy: text(raw['policy']) })
+export const peopleSearch = (raw: Raw) => optional({ person: text(raw['person']) })
 export const aclPoliciesSearch = (raw: Raw) => optional({ policy: text(raw['policy']) })
 export const appRolesSearch = (raw: Raw) => optional({ role: text(raw['role']) })

@@ -126,6 +126,11 @@ export const certificateLook: Record<CertificateView['state'], Look> = {
   revoked: { hue: 'calm', icon: Ban, text: 'Revoked' },
 }
 
+export const personLook: Record<'active' | 'closed', Look> = {
+  active: { hue: 'ok', icon: CircleCheck, text: 'Active' },
+  closed: { hue: 'calm', icon: Ban, text: 'Closed' },
+}
+
 export const agentLook: Record<AgentView['state'], Look> = {
   active: { hue: 'ok', icon: CircleCheck, text: 'Active' },
   quarantined: { hue: 'bad', icon: ShieldOff, text: 'Quarantined' },

@@ -6,6 +6,7 @@ import { type Handlers, type Input, Refusal } from './console-server.ts'
 import { egressHandlers, emptyEgressHandlers } from './egress-fixtures.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
 import * as data from './fixtures.ts'
+import { people, peopleHandlers } from './people-fixtures.ts'
 import * as runs from './run-fixtures.ts'
 import { emptyVault, fullVault } from './vault-fixtures.ts'
 
@@ -23,6 +24,7 @@ export function fullHandlers(): Handlers {
     'session.end': () => ({ ended: true }),
     'system.status': () => data.fullStatus,
     'policies.list': () => data.policies,
+    ...peopleHandlers(),
     'scans.list': () => pageOf([data.scan]),
     'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
     ...findingHandlers(data.findings),
@@ -94,6 +96,7 @@ export function emptyHandlers(): Handlers {
     'policies.list': () => ({ schema: '', policies: [] }),
     'scans.list': () => pageOf([]),
     ...emptyFindingHandlers(),
+    'people.list': () => pageOf(people.slice(0, 1)),
     'runs.list': () => pageOf([]),
     'approvals.list': () => pageOf([]),
     ...emptyVault(),

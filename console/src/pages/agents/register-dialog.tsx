@@ -1,14 +1,13 @@
 import { api } from '@keyward/contract'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { TriangleAlert } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import { call } from '../../api/index.ts'
 import { announce } from '../../ui/announcer.tsx'
 import { Button } from '../../ui/button.tsx'
-import { CopyButton } from '../../ui/copy.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Input, TextArea } from '../../ui/field.tsx'
 import { Failure } from '../../ui/notice.tsx'
+import { ShownOnce } from '../../ui/shown-once.tsx'
 
 type Registered = { name: string; apiKey: string }
 
@@ -28,7 +27,10 @@ export function RegisterDialog({ open, onClose }: { open: boolean; onClose: () =
       description={registered ? null : 'You own it: you see what it does, and can stop it at any time.'}
     >
       {registered ? (
-        <KeyOnce registered={registered} onClose={close} />
+        <ShownOnce value={registered.apiKey} label="Copy the API key" onClose={close}>
+          This key is shown now and never again: Keyward keeps only its hash. Hand it to the agent through its
+          environment, not through a file in a project.
+        </ShownOnce>
       ) : (
         <Form onDone={setRegistered} onCancel={close} />
       )}
@@ -90,30 +92,5 @@ function Form({ onDone, onCancel }: { onDone: (registered: Registered) => void; 
         </Button>
       </div>
     </form>
-  )
-}
-
-function KeyOnce({ registered, onClose }: { registered: Registered; onClose: () => void }) {
-  return (
-    <>
-      <p className="flex items-start gap-2.5 rounded-lg bg-wait-wash px-3.5 py-3">
-        <TriangleAlert size={17} className="mt-0.5 shrink-0 text-wait" aria-hidden="true" />
-        <span className="text-pretty">
-          This key is shown now and never again: Keyward keeps only its hash. Hand it to the agent through its
-          environment, not through a file in a project.
-        </span>
-      </p>
-      <div className="mt-4 flex items-center gap-2 rounded-lg border border-edge bg-sunken py-2 pr-2 pl-3">
-        <code className="min-w-0 flex-1 break-all" data-revealed="">
-          {registered.apiKey}
-        </code>
-        <CopyButton text={registered.apiKey} label="Copy the API key" />
-      </div>
-      <div className="mt-5 flex justify-end">
-        <Button tone="solid" onClick={onClose}>
-          I have kept it
-        </Button>
-      </div>
-    </>
   )
 }
