@@ -89,6 +89,23 @@ export const codes = {
   'database.refused': { status: 500, message: 'The database refused what it was asked to do' },
   'database.sign_in': { status: 500, message: 'The database does not accept the account that Keyward uses' },
   'database.unreachable': { status: 500, message: 'The database cannot be reached' },
+  'connector.not_found': { status: 404, message: 'There is no such connector' },
+  'connector.unavailable': {
+    status: 503,
+    message: 'The service does not answer, and nothing was done there',
+  },
+  'connector.rate_limited': { status: 429, message: 'The service wants to be asked later' },
+  'connector.refused': { status: 422, message: 'The service refused what it was asked to do' },
+  'connector.unauthorized': {
+    status: 403,
+    message: 'The service does not accept the credentials of the connection',
+  },
+  'connector.ambiguous': {
+    status: 502,
+    message: 'Whether the service did what it was asked to do is not known',
+  },
+  'connection.not_found': { status: 404, message: 'There is no such connection' },
+  'connection.exists': { status: 409, message: 'A connection of this name exists already' },
   'server.unreachable': { status: 503, message: 'The Keyward server cannot be reached' },
   'server.cannot_listen': { status: 503, message: 'The server cannot listen at this address' },
   'server.internal': { status: 500, message: 'Something went wrong inside Keyward' },

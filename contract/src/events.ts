@@ -112,6 +112,11 @@ export const eventNames = [
   'agent.observed',
   'agent.released',
   'task.judged',
+  'connection.created',
+  'connection.changed',
+  'connection.removed',
+  'connection.checked',
+  'connection.used',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

@@ -13,6 +13,13 @@ export { type AskView, asksApi } from './asks.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
 export { type BackupStatus, backupsApi } from './backups.ts'
 export { type CertificateView, certificatesApi } from './certificates.ts'
+export {
+  type ConnectionHealth,
+  type ConnectionView,
+  type ConnectorView,
+  connectionsApi,
+  connectorsApi,
+} from './connectors.ts'
 export { type EgressExplanation, egressApi, type GrantView, grantsApi } from './egress.ts'
 export { type Code, codes } from './errors.ts'
 export { type EventName, eventNames } from './events.ts'
@@ -82,6 +89,7 @@ import { asksApi } from './asks.ts'
 import { auditApi } from './audit.ts'
 import { backupsApi } from './backups.ts'
 import { certificatesApi } from './certificates.ts'
+import { connectionsApi, connectorsApi } from './connectors.ts'
 import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
 import { passagesApi } from './passages.ts'
@@ -106,6 +114,8 @@ export const api = {
   audit: auditApi,
   backups: backupsApi,
   certificates: certificatesApi,
+  connections: connectionsApi,
+  connectors: connectorsApi,
   credentials: credentialsApi,
   egress: egressApi,
   findings: findingsApi,

@@ -4,7 +4,8 @@ import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from 
 import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
 import { createCondition } from './condition.ts'
-import { type Clock, type Log, repeat } from './core/index.ts'
+import { connectorsMigrations, createConnectors, shippedConnectors } from './connectors/index.ts'
+import { AppError, type Clock, type Log, repeat } from './core/index.ts'
 import { createFindings, findingsMigrations } from './findings/index.ts'
 import {
   agentTaskAction,
@@ -24,7 +25,7 @@ import { createPassages, createRemote, type Listen, passageMigrations } from './
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createRollout, rolloutMigrations } from './rollout/index.ts'
-import { ceilingOf, mayApproveBy } from './rulings.ts'
+import { assertMayLendBy, assertMayUseBy, ceilingOf, mayApproveBy } from './rulings.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
 import type { Scanner, Sources } from './scan/index.ts'
 import { createSchedules, schedulesMigrations } from './schedules/index.ts'
@@ -72,6 +73,7 @@ export const migrations = [
   ...workflowMigrations,
   ...approvalsMigrations,
   ...rolloutMigrations,
+  ...connectorsMigrations,
   ...backupMigrations,
 ]
 
@@ -167,7 +169,23 @@ export async function createKeyward(needs: Needs) {
     redeem: (tx, claim) => approvals.redeem(tx, claim),
     cancelForRun: (tx, runId, reason) => approvals.cancelForRun(tx, runId, reason),
   }
+  const connectors = createConnectors({
+    store,
+    audit,
+    bus,
+    clock,
+    log,
+    random: Math.random,
+    vault,
+    connectors: shippedConnectors,
+    assertMayLend: assertMayLendBy(policy),
+    assertMayUse: assertMayUseBy(policy, identity),
+    runSandboxed: async () => {
+      throw new AppError('sandbox.unavailable', 'this version runs no programs for connectors')
+    },
+  })
   const actions = [
+    ...connectors.actions,
     ...leakedKeyActions(findings),
     agentTaskAction({ store, audit, bus, identity, lend, proxy, sandbox, taskOutput }),
   ]
@@ -237,6 +255,8 @@ export async function createKeyward(needs: Needs) {
     await workflow.run()
     stops.unshift(() => workflow.stop())
     stops.unshift(await backups.run())
+    connectors.start()
+    stops.unshift(() => connectors.stop())
     await schedules.start()
     stops.unshift(() => schedules.stop())
     stops.unshift(
@@ -303,6 +323,7 @@ export async function createKeyward(needs: Needs) {
     workflow,
     approvals,
     rollout,
+    connectors,
     flows,
     taskOutput,
     backups,

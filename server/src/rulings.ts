@@ -1,6 +1,7 @@
 import type { MayApprove } from './approvals/index.ts'
-import type { Principal } from './core/index.ts'
-import type { Identity } from './identity/index.ts'
+import type { ServiceUse } from './connectors/index.ts'
+import { AppError, type Principal } from './core/index.ts'
+import { agentPrincipal, type Identity } from './identity/index.ts'
 import type { Policy } from './policy/index.ts'
 import type { Ceiling } from './vault/index.ts'
 
@@ -42,4 +43,47 @@ export function mayApproveBy(
     const mode = requestedBy === `${principal.kind}:${principal.id}` ? 'self' : 'person'
     return { ...decision, mode }
   }
+}
+
+/** Whoever connects a secret to a service lends it there. */
+export function assertMayLendBy(policy: Pick<Policy, 'decide'>) {
+  return (principal: Principal, path: string): void => {
+    const resource = { type: 'Secret', id: path, attributes: { path } } as const
+    const { allow, reason } = policy.decide({ principal, action: 'leases.grant', resource })
+    if (!allow) throw new AppError('policy.denied', reason)
+  }
+}
+
+/** Whether who asked for a run may work with a connected service, as they are known when the task runs. */
+export function assertMayUseBy(policy: Pick<Policy, 'decide'>, identity: Pick<Identity, 'person' | 'agent'>) {
+  return async ({ requestedBy, connection, action }: ServiceUse): Promise<void> => {
+    const { id, name, connector } = connection
+    const { allow, reason } = policy.decide({
+      principal: await principalOf(identity, requestedBy),
+      action: 'connectors.use',
+      resource: { type: 'ServiceConnection', id, attributes: { connector, name } },
+      context: { action: action.name, risk: action.risk, reversible: action.reversible },
+    })
+    if (!allow) throw new AppError('policy.denied', reason)
+  }
+}
+
+/** Roles are those of now: who has lost one since asking for the run has lost it for its tasks, too. */
+async function principalOf(
+  identity: Pick<Identity, 'person' | 'agent'>,
+  actor: string,
+): Promise<Principal & { readonly scopes?: readonly string[] }> {
+  const [kind = '', id = ''] = actor.split(/:(.*)/s)
+  if (kind === 'system') return { kind, id, name: id, roles: [] }
+  if (kind === 'agent') {
+    const agent = await identity.agent(id)
+    if (agent?.state === 'active') return agentPrincipal(agent)
+  }
+  if (kind === 'person') {
+    const person = await identity.person(id)
+    if (person && !person.disabled) return { kind, id, name: person.name, roles: person.roles }
+  }
+  // What a token of the vault may do is known while it is presented, and not afterwards.
+  if (kind === 'token') return { kind, id, name: id, roles: [] }
+  throw new AppError('policy.denied', `${actor}, who asked for the run, may do nothing any more`)
 }

@@ -38,6 +38,7 @@ const may: Record<string, readonly string[]> = {
   sandbox: ['core', 'store'],
   passage: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'vault', 'lend', 'proxy'],
   workflow: ['contract', 'core', 'store', 'audit', 'bus'],
+  connectors: ['contract', 'core', 'store', 'audit', 'bus', 'vault', 'workflow'],
   approvals: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
   flows: [
     'contract',
@@ -88,6 +89,7 @@ const may: Record<string, readonly string[]> = {
     'flows',
     'schedules',
     'backup',
+    'connectors',
   ],
   cli: ['contract', 'core', 'audit', 'scan'],
   'keys.ts': ['store', 'vault'],
@@ -107,7 +109,7 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
   ],
-  'rulings.ts': ['approvals', 'core', 'identity', 'policy', 'vault'],
+  'rulings.ts': ['approvals', 'connectors', 'core', 'identity', 'policy', 'vault'],
   'keyward.ts': [
     'keys.ts',
     'rulings.ts',
@@ -129,6 +131,7 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
     'rollout',
+    'connectors',
     'flows',
     'schedules',
   ],
@@ -295,6 +298,7 @@ describe('what is kept in few places', () => {
         'cli/machine-identity.ts', // into the environment of `keyward run`
         'cli/templates/render.ts', // values into the text of a template
         'cli/vault-import/api.ts', // tokens of two vaults, into their headers
+        'connectors/lent-secrets.ts', // looked for in what a connector says
         'core/secret.ts',
         'findings/import.ts', // compared with what the file holds
         'guide/demonstration.ts', // given to the example API, which checks it

@@ -126,6 +126,18 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/runs.ts')).runsCommand(needs),
   },
   {
+    name: 'connections',
+    summary: 'Services that runs work with: add, check, change, remove',
+    heading: agents,
+    load: async (needs) => (await import('./commands/connections.ts')).connectionsCommand(needs),
+  },
+  {
+    name: 'connectors',
+    summary: 'Kinds of services, and what runs can do there',
+    heading: agents,
+    load: async (needs) => (await import('./commands/connectors.ts')).connectorsCommand(needs),
+  },
+  {
     name: 'sandbox',
     summary: 'Sandboxes that run now: what they use, end one',
     heading: agents,

@@ -8,9 +8,16 @@ export class AppError extends Error {
   readonly status: number
   /** What happened, where, and what to do about it, in words for the caller. */
   readonly detail: string | undefined
+  /** When the other side wants to be asked again, if it said so. */
+  readonly retryAfterSeconds: number | undefined
 
-  constructor(code: Code, detail?: string, options?: ErrorOptions) {
+  constructor(
+    code: Code,
+    detail?: string,
+    options?: ErrorOptions & { retryAfterSeconds?: number | undefined },
+  ) {
     super(codes[code].message, options)
+    this.retryAfterSeconds = options?.retryAfterSeconds
     this.code = code
     this.status = codes[code].status
     this.detail = detail

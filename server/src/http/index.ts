@@ -1,5 +1,6 @@
-export { agentRoutes, leaseRoutes } from './handlers/agents.ts'
+export { agentRoutes } from './handlers/agents.ts'
 export { backupRoutes } from './handlers/backups.ts'
+export { connectorRoutes } from './handlers/connectors.ts'
 export { egressRoutes } from './handlers/egress.ts'
 export { findingRoutes } from './handlers/findings.ts'
 export { scheduleRoutes } from './handlers/schedules.ts'

@@ -119,6 +119,7 @@ test('IDENT-1: what each role may do', () => {
     'asks.deny',
     'certificates.issue',
     'certificates.revoke',
+    'connections.check',
     'findings.ignore',
     'findings.reopen',
     'findings.undo',

@@ -19,6 +19,7 @@ export type ResourceType =
   | 'Flow'
   | 'Goal'
   | 'Task'
+  | 'ServiceConnection'
   | 'AuditLog'
   | 'Vault'
   | 'PolicySet'

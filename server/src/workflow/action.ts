@@ -7,7 +7,7 @@ export type Action = {
   /** True when a second execution with the same idempotency key does no harm: then a lost attempt simply runs again. */
   readonly idempotent: boolean
   /** What an approver is shown, secrets masked. Taken again right before the execution: a difference voids the approval. */
-  preview?(args: Json): Promise<Json>
+  preview?(args: Json, about: PreviewContext): Promise<Json>
   execute(context: TaskContext): Promise<TaskResult>
   /**
    * Called in the transaction in which an attempt ends, however it ends, and once more when an attempt that was given up
@@ -22,6 +22,9 @@ export type Reconciled =
   | { readonly effect: 'done'; readonly result: TaskResult }
   | { readonly effect: 'none' }
   | { readonly effect: 'unknown'; readonly reason: string }
+
+/** For whom a preview is taken: what it reads outside is read for them. */
+export type PreviewContext = Pick<TaskContext, 'runId' | 'taskId' | 'requestedBy'>
 
 export type TaskContext = {
   readonly runId: string

@@ -85,18 +85,24 @@ export function eventOf(ending: Failing, about: About): RunEvent {
     }
     case null: {
       const { error } = ending.kind === 'failed' ? ending : { error: undefined }
-      const expected = error instanceof AppError
-      const passing = !expected || error.status >= 500
+      const unknown = !(error instanceof AppError) || error.code === 'connector.ambiguous'
+      const passing = unknown || error.status >= 500 || error.code === 'connector.rate_limited'
       return {
         ...failed,
         type: 'TaskFailed',
         reason: failureOf(error),
-        retryable: idempotent && passing,
-        uncertain: !idempotent && !expected,
+        retryable: passing && (idempotent || nothingWasDone(error)),
+        uncertain: !idempotent && unknown,
+        ...(error instanceof AppError ? { retryAfterSeconds: error.retryAfterSeconds } : {}),
       }
     }
   }
 }
+
+/** Connectors say so only when it is sure: then a retry is safe whatever the action is. */
+const nothingWasDone = (error: unknown): boolean =>
+  error instanceof AppError &&
+  (error.code === 'connector.unavailable' || error.code === 'connector.rate_limited')
 
 /** For the record: an unexpected error's own words stay out of it, because nobody has checked them for secrets. */
 export function failureOf(error: unknown): string {

@@ -38,8 +38,8 @@ export function createBeginning(needs: Needs): Beginning {
   async function ask({ runId, taskId }: Job): Promise<void> {
     const run = await readRun(store, runId)
     const planned = run && plannedOf(run, taskId)
-    if (!planned?.approval) return
-    const preview = await previewOf(runId, planned)
+    if (!run || !planned?.approval) return
+    const preview = await previewOf(run, planned)
     if (!preview) return
     onBoundary(`${taskId}:previewed`)
     await insist(runId, () =>
@@ -54,9 +54,10 @@ export function createBeginning(needs: Needs): Beginning {
   }
 
   /** The preview, or undefined when the task was refused or has to wait for what is unavailable. */
-  async function previewOf(runId: string, planned: PlannedTask): Promise<{ value: Json } | undefined> {
+  async function previewOf(run: RunRecord, planned: PlannedTask): Promise<{ value: Json } | undefined> {
+    const runId = run.id
     try {
-      return { value: await takePreview(actions.get(planned.action), planned) }
+      return { value: await takePreview(actions.get(planned.action), run, planned) }
     } catch (error) {
       if (error instanceof AppError && error.status === 503) {
         log.warn({ runId, taskId: planned.id, reason: reasonOf(error) }, 'a preview has to wait')
@@ -112,7 +113,7 @@ export function createBeginning(needs: Needs): Beginning {
     const status = run.status.tasks.get(planned.id)
     if (status && status.attempt > 0) return { value: JSON.parse(factsOf(run, planned.id).preview ?? 'null') }
     try {
-      return { value: await takePreview(actions.get(planned.action), planned) }
+      return { value: await takePreview(actions.get(planned.action), run, planned) }
     } catch (error) {
       if (!(error instanceof AppError && error.status === 503)) return { failure: failureOf(error) }
       jobs.later({ runId: run.id, taskId: planned.id }, previewRetryMilliseconds, () => wake(run.id))

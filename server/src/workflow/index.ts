@@ -1,4 +1,4 @@
-export type { Action, TaskContext } from './action.ts'
+export type { Action, PreviewContext, TaskContext, TaskResult } from './action.ts'
 export type { ApprovalClaim, ApprovalGate, ApprovalQuestion, Redemption } from './gate.ts'
 export type { Plan, PlannedTask } from './plan.ts'
 export { createWorkflow, type Workflow } from './workflow.ts'

@@ -9,8 +9,12 @@ export const keyOf = (runId: string, taskId: string): string => `${runId}:${task
 export const plannedOf = (run: RunRecord, taskId: string): PlannedTask | undefined =>
   run.plan.tasks.find((task) => task.id === taskId)
 
-export async function takePreview(action: Action | undefined, { args }: PlannedTask): Promise<Json> {
-  return plainJson<Json>((await action?.preview?.(args)) ?? null)
+export async function takePreview(
+  action: Action | undefined,
+  { id: runId, requestedBy }: Pick<RunRecord, 'id' | 'requestedBy'>,
+  { id: taskId, args }: PlannedTask,
+): Promise<Json> {
+  return plainJson<Json>((await action?.preview?.(args, { runId, taskId, requestedBy })) ?? null)
 }
 
 export function questionOf(run: RunRecord, planned: PlannedTask, preview: Json): ApprovalQuestion {

@@ -110,6 +110,14 @@ test('WORK-1: a retry waits twice as long each time, spread by the jitter, and e
   assert.equal(after(tasks, ...second, ...third)[0].state, 'Failed')
 })
 
+test('CONN-1: a retry waits as long as the other side said, and its own time on top, so that not all come at once', () => {
+  const tasks = { a: rules([], { maxAttempts: 3, backoffSeconds: 10 }) }
+  const told = (retryAfterSeconds: number) =>
+    after(tasks, started('a'), failed('a', { retryable: true, retryAfterSeconds }))[1]
+  assert.deepEqual(told(60), [{ type: 'SetTimer', taskId: 'a', attempt: 1, at: 66_000 }])
+  assert.deepEqual(told(1e9), [{ type: 'SetTimer', taskId: 'a', attempt: 1, at: 3_606_000 }])
+})
+
 test('APPR-1: a gated task asks, waits, and starts only when approved', () => {
   const tasks = { a: rules([], { gated: true }) }
   assert.deepEqual(after(tasks)[1], [{ type: 'RequestApproval', taskId: 'a' }])

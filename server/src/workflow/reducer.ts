@@ -50,6 +50,8 @@ type Failed = Attempted & {
   /** When it failed, and a number in [0, 1) that spreads retries: the reducer has no clock and no dice. */
   readonly at: number
   readonly jitter: number
+  /** When the other side wants to be asked again, if it said so. */
+  readonly retryAfterSeconds?: number | undefined
 }
 
 export type RunEvent =
@@ -180,9 +182,14 @@ function afterFailure(run: RunStatus, task: TaskStatus, event: Failed): Change {
 }
 
 /** Doubling, at most an hour, and of that between a half and the whole, so that runs which failed together do not return together. */
-function retryAt({ backoffSeconds }: TaskRules, failures: number, { at, jitter }: Failed): number {
+function retryAt(
+  { backoffSeconds }: TaskRules,
+  failures: number,
+  { at, jitter, retryAfterSeconds = 0 }: Failed,
+): number {
   const seconds = Math.min(backoffSeconds * 2 ** (failures - 1), longestBackoffSeconds)
-  return at + Math.ceil(seconds * 1000 * (0.5 + jitter / 2))
+  const least = Math.min(retryAfterSeconds, longestBackoffSeconds)
+  return at + Math.ceil(1000 * (least + seconds * (0.5 + jitter / 2)))
 }
 
 function afterDecision(task: TaskStatus, event: ApprovalDecision): Change | undefined {

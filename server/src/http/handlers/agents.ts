@@ -18,7 +18,10 @@ type Needs = {
 
 type AgentNeeds = Needs & { rollout: Parameters<typeof rolloutRoutes>[0]['rollout'] }
 
-export function agentRoutes({ store, identity, lend, rollout }: AgentNeeds): Route[] {
+/** Agents, and what is lent to them. */
+export const agentRoutes = (needs: AgentNeeds): Route[] => [...ownRoutes(needs), ...leaseRoutes(needs)]
+
+function ownRoutes({ store, identity, lend, rollout }: AgentNeeds): Route[] {
   const setState = async (agentId: string, state: Agent['state'], reason: string, by: Principal) => {
     const agent = await store.write(async (tx) => {
       const changed = await identity.setAgentState(tx, agentId, state, by, reason)
@@ -69,7 +72,7 @@ async function agentIdOf(identity: Needs['identity'], written: string): Promise<
   return written
 }
 
-export function leaseRoutes({ store, identity, lend }: Needs): Route[] {
+function leaseRoutes({ store, identity, lend }: Needs): Route[] {
   return [
     // An agent sees its own leases only, whatever it asks for.
     route(

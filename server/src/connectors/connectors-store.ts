@@ -1,0 +1,67 @@
+import type { ConnectionHealth } from '@keyward/contract'
+import { type Migration, type Reader, sql, type Tx } from '../store/index.ts'
+
+export const connectorsMigrations: readonly Migration[] = [
+  {
+    id: '0100-connections',
+    up: ({ int8 }) => [
+      `create table connections (
+        id text not null primary key, name text not null, connector text not null, settings text not null, secret_path text,
+        created_by text not null, created_at ${int8} not null, health_state text, health_detail text, health_latency_ms ${int8},
+        health_at ${int8}, unique (name))`,
+    ],
+  },
+]
+
+export type ConnectionRow = {
+  readonly id: string
+  readonly name: string
+  readonly connector: string
+  /** JSON. */
+  readonly settings: string
+  readonly secret_path: string | null
+  readonly created_by: string
+  readonly created_at: number
+  readonly health_state: ConnectionHealth['state'] | null
+  readonly health_detail: string | null
+  readonly health_latency_ms: number | null
+  readonly health_at: number | null
+}
+
+/** False when the name is taken. */
+export const insertConnection = async (tx: Tx, row: ConnectionRow): Promise<boolean> =>
+  (await tx.run(sql`insert into connections (id, name, connector, settings, secret_path, created_by, created_at)
+    values (${row.id}, ${row.name}, ${row.connector}, ${row.settings}, ${row.secret_path}, ${row.created_by}, ${row.created_at})
+    on conflict (name) do nothing`)) === 1
+
+export const readConnections = (reader: Reader): Promise<ConnectionRow[]> =>
+  reader.all<ConnectionRow>(sql`select * from connections order by name`)
+
+export const connectionById = (reader: Reader, id: string): Promise<ConnectionRow | undefined> =>
+  reader.get<ConnectionRow>(sql`select * from connections where id = ${id}`)
+
+export const connectionByName = (reader: Reader, name: string): Promise<ConnectionRow | undefined> =>
+  reader.get<ConnectionRow>(sql`select * from connections where name = ${name}`)
+
+/** What was known of its health was about the old settings. */
+export async function putConnection(
+  tx: Tx,
+  id: string,
+  { settings, secretPath }: { settings: string; secretPath: string | null },
+): Promise<void> {
+  await tx.run(sql`update connections set settings = ${settings}, secret_path = ${secretPath}, health_state = null,
+    health_detail = null, health_latency_ms = null, health_at = null where id = ${id}`)
+}
+
+/** Only for the settings that it was asked with: a change meanwhile counts more. False when they are others now. */
+export const putHealth = async (
+  tx: Tx,
+  { id, settings }: Pick<ConnectionRow, 'id' | 'settings'>,
+  { state, detail, latencyMs, checkedAt }: ConnectionHealth,
+): Promise<boolean> =>
+  (await tx.run(sql`update connections set health_state = ${state}, health_detail = ${detail}, health_latency_ms = ${latencyMs},
+    health_at = ${Date.parse(checkedAt)} where id = ${id} and settings = ${settings}`)) === 1
+
+export async function deleteConnection(tx: Tx, id: string): Promise<void> {
+  await tx.run(sql`delete from connections where id = ${id}`)
+}

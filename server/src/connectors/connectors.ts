@@ -1,0 +1,35 @@
+import type { ConnectorView } from '@keyward/contract'
+import type { Action } from '../workflow/index.ts'
+import { type Connections, createConnections } from './connections.ts'
+import type { ConnectorAction } from './connector.ts'
+import { createHealthChecks, type HealthChecks } from './health.ts'
+import type { ConnectorsNeeds } from './needs.ts'
+import { createRegistry } from './registry.ts'
+import { taskActions } from './task-actions.ts'
+
+export type Connectors = Connections &
+  Pick<HealthChecks, 'check' | 'start' | 'stop'> & {
+    /** The kinds of services. */
+    kinds(): ConnectorView[]
+    /** What an action is, for who plans with it. */
+    action(name: string): ConnectorAction | undefined
+    /** What runs can do with connected services. */
+    readonly actions: readonly Action[]
+  }
+
+export function createConnectors(needs: ConnectorsNeeds): Connectors {
+  const registry = createRegistry(needs.connectors)
+  const { check, start, stop } = createHealthChecks({ ...needs, registry })
+  const byName = new Map(
+    registry.all().flatMap(({ actions }) => actions.map((action) => [action.name, action] as const)),
+  )
+  return {
+    ...createConnections({ ...needs, registry }),
+    check,
+    start,
+    stop,
+    kinds: registry.views,
+    action: (name) => byName.get(name),
+    actions: taskActions({ ...needs, registry }),
+  }
+}

@@ -1,0 +1,44 @@
+import type { Audit } from '../audit/index.ts'
+import type { Bus } from '../bus/index.ts'
+import type { Clock, Log, Principal } from '../core/index.ts'
+import type { Store } from '../store/index.ts'
+import type { Vault } from '../vault/index.ts'
+import type { Connector, ConnectorAction } from './connector.ts'
+import type { ConnectionRow } from './connectors-store.ts'
+import type { SandboxedCommand, SandboxedResult } from './sandboxed.ts'
+
+export type ConnectorsNeeds = {
+  store: Store
+  audit: Pick<Audit, 'record' | 'recordNow'>
+  bus: Pick<Bus, 'publish'>
+  clock: Clock
+  log: Log
+  /** In [0, 1): spreads what is asked again and again. */
+  random: () => number
+  vault: { kv: Pick<Vault['kv'], 'read'>; status: Vault['status'] }
+  connectors: readonly Connector[]
+  /** Whether somebody may let the service of a connection have the secret at this path; throws when not. */
+  assertMayLend: (principal: Principal, secretPath: string) => void
+  /** Whether who asked for a run may work with a connection in this way; throws `policy.denied` when not. */
+  assertMayUse: (use: ServiceUse) => Promise<void>
+  runSandboxed: RunSandboxed
+}
+
+/** `requestedBy` is an actor, `<kind>:<id>`. */
+export type ServiceUse = {
+  readonly requestedBy: string
+  readonly connection: Pick<ConnectionRow, 'id' | 'name' | 'connector'>
+  readonly action: Pick<ConnectorAction, 'name' | 'risk' | 'reversible'>
+}
+
+export type RunSandboxed = (
+  about: {
+    readonly runId: string
+    readonly taskId: string
+    readonly attempt: number
+    readonly requestedBy: string
+    readonly secretPath: string | null
+    readonly signal: AbortSignal
+  },
+  command: SandboxedCommand,
+) => Promise<SandboxedResult>

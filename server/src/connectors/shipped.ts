@@ -1,0 +1,4 @@
+import type { Connector } from './connector.ts'
+
+/** The connectors that come with Keyward, in the order in which they are shown. */
+export const shippedConnectors: readonly Connector[] = []

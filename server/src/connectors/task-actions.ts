@@ -1,0 +1,169 @@
+import type { Json } from '@keyward/contract'
+import { z } from 'zod'
+import { AppError } from '../core/index.ts'
+import type { Action, PreviewContext, TaskContext, TaskResult } from '../workflow/index.ts'
+import { foundByName } from './connections.ts'
+import type { ActionContext, Connector, ConnectorAction, Reconciled } from './connector.ts'
+import type { ConnectionRow } from './connectors-store.ts'
+import { type LentSecrets, lendSecrets } from './lent-secrets.ts'
+import type { ConnectorsNeeds } from './needs.ts'
+import { misfits, type Registry } from './registry.ts'
+
+type Needs = Pick<
+  ConnectorsNeeds,
+  'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'runSandboxed'
+> & {
+  registry: Registry
+}
+type Attempt = Pick<
+  TaskContext,
+  'runId' | 'taskId' | 'attempt' | 'idempotencyKey' | 'requestedBy' | 'signal'
+> & { readonly args: Json }
+type Work<T> = (context: ActionContext, lent: LentSecrets, connection: ConnectionRow) => Promise<T>
+
+/** Every action of every connector, as runs know actions. A task names the connection beside the action's own arguments. */
+export function taskActions(needs: Needs): Action[] {
+  return needs.registry
+    .all()
+    .flatMap((connector) => connector.actions.map((action) => taskAction(needs, connector, action)))
+}
+
+function taskAction(needs: Needs, connector: Connector, action: ConnectorAction): Action {
+  const { name, idempotent, preview, execute, reconcile } = action
+  const within = <T>(attempt: Attempt, purpose: string, work: Work<T>): Promise<T> =>
+    withConnection(needs, { connector, action, purpose }, attempt, work)
+  return {
+    name,
+    idempotent,
+    preview: (args, about) =>
+      within(previewing(args, about), 'preview', async (context, lent, { settings, ...connection }) => {
+        const change = preview ? lent.withoutSecrets(await preview.call(action, context)) : null
+        return {
+          connection: connection.name,
+          // A service that is another one by the time that it runs voids the approval.
+          service: { connector: connector.name, settings: JSON.parse(settings) as Json },
+          change,
+        }
+      }).catch(later),
+    execute: (attempt) =>
+      within(attempt, 'execution', async (context, lent) =>
+        resultOf(action, lent, await execute.call(action, context)),
+      ),
+    ...(reconcile
+      ? {
+          reconcile: (attempt: TaskContext) =>
+            within(attempt, 'reconciliation', async (context, lent) =>
+              reconciledOf(action, lent, await reconcile.call(action, context)),
+            ),
+        }
+      : {}),
+  }
+}
+
+const previewing = (args: Json, { runId, taskId, requestedBy }: PreviewContext): Attempt => ({
+  runId,
+  taskId,
+  requestedBy,
+  args,
+  attempt: 0,
+  idempotencyKey: `${runId}:${taskId}`,
+  signal: AbortSignal.timeout(previewMilliseconds),
+})
+const previewMilliseconds = 60_000
+
+/** A preview waits for what is unavailable; for who wants to be asked later, too. */
+function later(error: unknown): never {
+  if (error instanceof AppError && error.code === 'connector.rate_limited')
+    throw new AppError('connector.unavailable', error.detail, { retryAfterSeconds: error.retryAfterSeconds })
+  throw error
+}
+
+type About = { readonly connector: Connector; readonly action: ConnectorAction; readonly purpose: string }
+
+/** Parses, decides, opens the connection for this one attempt, and closes it whatever happens. */
+async function withConnection<T>(
+  needs: Needs,
+  { connector, action, purpose }: About,
+  attempt: Attempt,
+  work: Work<T>,
+): Promise<T> {
+  const { connection: name, input } = argumentsOf(action, attempt.args)
+  const row = await foundByName(needs.store, name)
+  if (row.connector !== connector.name)
+    throw new AppError(
+      'connector.refused',
+      `the connection ${name} is to ${row.connector}, not ${connector.name}`,
+    )
+  await needs.assertMayUse({ requestedBy: attempt.requestedBy, connection: row, action })
+  const { runId, taskId, requestedBy, signal } = attempt
+  const lent = lendSecrets(needs, {
+    connection: row,
+    fields: connector.secretFields.filter((field) => action.secretFields.includes(field.name)),
+    correlation: runId,
+    purpose: { purpose, action: action.name, taskId, attempt: attempt.attempt, requestedBy },
+    signal,
+  })
+  const context: ActionContext = {
+    ...attemptOf(attempt),
+    input,
+    name,
+    settings: settingsOf(connector, row),
+    secret: lent.secret,
+    now: () => needs.clock.now(),
+    run: (command) => needs.runSandboxed({ ...attemptOf(attempt), secretPath: row.secret_path }, command),
+  }
+  try {
+    signal.throwIfAborted()
+    return await work(context, lent, row)
+  } catch (error) {
+    throw lent.cleared(error)
+  } finally {
+    lent.close()
+  }
+}
+
+const attemptOf = ({ runId, taskId, attempt, idempotencyKey, requestedBy, signal }: Attempt) => ({
+  runId,
+  taskId,
+  attempt,
+  idempotencyKey,
+  requestedBy,
+  signal,
+})
+
+const args = z.looseObject({ connection: z.string() })
+
+/** Throws before anything is sent. */
+function argumentsOf(action: ConnectorAction, given: Json): { connection: string; input: unknown } {
+  const outer = args.safeParse(given)
+  if (!outer.success) throw new AppError('connector.refused', `${action.name}: ${misfits(outer.error)}`)
+  const { connection, ...rest } = outer.data
+  const inner = action.input.safeParse(rest)
+  if (!inner.success) throw new AppError('connector.refused', `${action.name}: ${misfits(inner.error)}`)
+  return { connection, input: inner.data }
+}
+
+/** Checked again, because another version of Keyward may have stored them. */
+export function settingsOf(connector: Connector, { name, settings }: ConnectionRow): unknown {
+  const parsed = connector.settings.safeParse(JSON.parse(settings))
+  if (parsed.success) return parsed.data
+  throw new AppError('connector.refused', `the settings of ${name} do not fit: ${misfits(parsed.error)}`)
+}
+
+function resultOf(action: ConnectorAction, lent: LentSecrets, output: unknown): TaskResult {
+  const parsed = action.output.safeParse(output)
+  // The effect may have happened, so this is no plain failure.
+  if (!parsed.success)
+    throw new AppError(
+      'connector.ambiguous',
+      `${action.name}: its result does not fit: ${misfits(parsed.error)}`,
+    )
+  const json = JSON.parse(JSON.stringify(parsed.data ?? null)) as Json
+  return { output: lent.withoutSecrets(json) }
+}
+
+function reconciledOf(action: ConnectorAction, lent: LentSecrets, found: Reconciled) {
+  return found.effect === 'done'
+    ? { effect: found.effect, result: resultOf(action, lent, found.output) }
+    : found
+}
