@@ -9,6 +9,7 @@ export {
   leasesApi,
 } from './agents.ts'
 export { type ApprovalState, type ApprovalView, approvalsApi } from './approvals.ts'
+export { type ArtifactRef, artifactRef } from './artifacts.ts'
 export { type AskView, asksApi } from './asks.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
 export { type BackupStatus, backupsApi } from './backups.ts'

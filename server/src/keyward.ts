@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { approvalsMigrations, createApprovals } from './approvals/index.ts'
+import { artifactsMigrations, createArtifacts } from './artifacts/index.ts'
 import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
 import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
@@ -9,11 +10,13 @@ import { AppError, type Clock, type Log, repeat } from './core/index.ts'
 import { createFindings, findingsMigrations } from './findings/index.ts'
 import {
   agentTaskAction,
+  createConnectorCommands,
   createEgressGate,
   createEgressLog,
   createEgressLogins,
   createFlows,
   createProxyProbe,
+  createSandboxedCommands,
   createTaskOutput,
   leakedKeyActions,
   watchEgressEnds,
@@ -74,6 +77,7 @@ export const migrations = [
   ...approvalsMigrations,
   ...rolloutMigrations,
   ...connectorsMigrations,
+  ...artifactsMigrations,
   ...backupMigrations,
 ]
 
@@ -152,6 +156,15 @@ export async function createKeyward(needs: Needs) {
     dataDir,
   })
   const taskOutput = createTaskOutput(clock)
+  const artifacts = createArtifacts({
+    store,
+    bus,
+    clock,
+    log,
+    sealed: vault.sealed,
+    folder: join(dataDir, 'artifacts'),
+    isRunOver: async (runId) => hasEnded(await workflow.read(runId)),
+  })
   const egressGate = createEgressGate({ policy, identity, lend, audit, bus, store })
   const proxy = createProxy({
     gate: egressGate,
@@ -169,6 +182,17 @@ export async function createKeyward(needs: Needs) {
     redeem: (tx, claim) => approvals.redeem(tx, claim),
     cancelForRun: (tx, runId, reason) => approvals.cancelForRun(tx, runId, reason),
   }
+  const commands = createSandboxedCommands({
+    store,
+    audit,
+    bus,
+    identity,
+    lend,
+    proxy,
+    sandbox,
+    taskOutput,
+    artifacts,
+  })
   const connectors = createConnectors({
     store,
     audit,
@@ -180,15 +204,9 @@ export async function createKeyward(needs: Needs) {
     connectors: shippedConnectors,
     assertMayLend: assertMayLendBy(policy),
     assertMayUse: assertMayUseBy(policy, identity),
-    runSandboxed: async () => {
-      throw new AppError('sandbox.unavailable', 'this version runs no programs for connectors')
-    },
+    sandboxed: createConnectorCommands({ store, identity, commands }),
   })
-  const actions = [
-    ...connectors.actions,
-    ...leakedKeyActions(findings),
-    agentTaskAction({ store, audit, bus, identity, lend, proxy, sandbox, taskOutput }),
-  ]
+  const actions = [...connectors.actions, ...leakedKeyActions(findings), agentTaskAction(commands)]
   const workflow = createWorkflow({
     store,
     audit,
@@ -250,6 +268,7 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(await remote.start())
     stops.unshift(await flows.watch())
     stops.unshift(rollout.watch())
+    stops.unshift(await artifacts.start())
     await approvals.run()
     stops.unshift(() => approvals.stop())
     await workflow.run()
@@ -267,6 +286,9 @@ export async function createKeyward(needs: Needs) {
     )
     stops.unshift(
       repeat({ clock, log }, { name: 'lease expiry', milliseconds: 2000, work: () => expireLent(lend) }),
+    )
+    stops.unshift(
+      repeat({ clock, log }, { name: 'artifacts', milliseconds: 60_000, work: () => artifacts.expireDue() }),
     )
     const stopProving = repeat(
       { clock, log },
@@ -326,6 +348,7 @@ export async function createKeyward(needs: Needs) {
     connectors,
     flows,
     taskOutput,
+    artifacts,
     backups,
     store,
     status,
@@ -334,6 +357,8 @@ export async function createKeyward(needs: Needs) {
     stop,
   }
 }
+
+const hasEnded = ({ finishedAt }: { finishedAt: string | null }): boolean => finishedAt !== null
 
 async function expireLent({ expireDue, asks }: Lend): Promise<void> {
   await expireDue()

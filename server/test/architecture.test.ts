@@ -36,9 +36,10 @@ const may: Record<string, readonly string[]> = {
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
   proxy: ['contract', 'core'],
   sandbox: ['core', 'store'],
+  artifacts: ['contract', 'core', 'store', 'bus'],
   passage: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'vault', 'lend', 'proxy'],
   workflow: ['contract', 'core', 'store', 'audit', 'bus'],
-  connectors: ['contract', 'core', 'store', 'audit', 'bus', 'vault', 'workflow'],
+  connectors: ['contract', 'core', 'store', 'audit', 'bus', 'vault', 'sandbox', 'workflow'],
   approvals: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
   flows: [
     'contract',
@@ -52,6 +53,8 @@ const may: Record<string, readonly string[]> = {
     'lend',
     'proxy',
     'sandbox',
+    'artifacts',
+    'connectors',
     'workflow',
   ],
   rollout: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy', 'workflow'],
@@ -128,6 +131,7 @@ const may: Record<string, readonly string[]> = {
     'proxy',
     'passage',
     'sandbox',
+    'artifacts',
     'workflow',
     'approvals',
     'rollout',
@@ -301,6 +305,7 @@ describe('what is kept in few places', () => {
         'connectors/lent-secrets.ts', // looked for in what a connector says
         'core/secret.ts',
         'findings/import.ts', // compared with what the file holds
+        'flows/sandboxed-commands.ts', // a passphrase, into a file of the sandbox whose program needs it
         'guide/demonstration.ts', // given to the example API, which checks it
         'http/handlers/agents.ts', // an agent's key, once, to who registered it
         'http/handlers/people.ts', // a sign-in code, once, to who made the account

@@ -1,7 +1,7 @@
 import type { ConnectionHealth, Json, Risk } from '@keyward/contract'
 import type { z } from 'zod'
 import type { Secret } from '../core/index.ts'
-import type { SandboxedCommand, SandboxedResult } from './sandboxed.ts'
+import type { SandboxedCommand, SandboxedResult } from './sandboxed-command.ts'
 
 /** A kind of service that runs can work with, as data and code. docs/how-to/write-a-connector.md shows how to write one. */
 export type Connector = {
@@ -74,7 +74,7 @@ export type ActionContext<I = unknown> = OpenConnection & {
   /** Aborted by the task's timeout, a cancel, or the end of the server. */
   readonly signal: AbortSignal
   readonly input: I
-  /** A program in a fresh sandbox. It gets placeholders, never values. */
+  /** A program in a fresh sandbox. It gets placeholders for what goes over the network. */
   run(command: SandboxedCommand): Promise<SandboxedResult>
 }
 

@@ -8,6 +8,6 @@ export {
 } from './connector.ts'
 export { type Connectors, createConnectors } from './connectors.ts'
 export { connectorsMigrations } from './connectors-store.ts'
-export type { RunSandboxed, ServiceUse } from './needs.ts'
-export type { SandboxedCommand, SandboxedResult } from './sandboxed.ts'
+export type { SandboxedForConnectors, ServiceUse } from './needs.ts'
+export type { CommandSecret, SandboxedCommand, SandboxedResult } from './sandboxed-command.ts'
 export { shippedConnectors } from './shipped.ts'

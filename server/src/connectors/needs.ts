@@ -1,11 +1,11 @@
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import type { Clock, Log, Principal } from '../core/index.ts'
-import type { Store } from '../store/index.ts'
+import type { Store, Tx } from '../store/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Connector, ConnectorAction } from './connector.ts'
 import type { ConnectionRow } from './connectors-store.ts'
-import type { SandboxedCommand, SandboxedResult } from './sandboxed.ts'
+import type { SandboxedCommand, SandboxedResult } from './sandboxed-command.ts'
 
 export type ConnectorsNeeds = {
   store: Store
@@ -21,7 +21,7 @@ export type ConnectorsNeeds = {
   assertMayLend: (principal: Principal, secretPath: string) => void
   /** Whether who asked for a run may work with a connection in this way; throws `policy.denied` when not. */
   assertMayUse: (use: ServiceUse) => Promise<void>
-  runSandboxed: RunSandboxed
+  sandboxed: SandboxedForConnectors
 }
 
 /** `requestedBy` is an actor, `<kind>:<id>`. */
@@ -31,14 +31,19 @@ export type ServiceUse = {
   readonly action: Pick<ConnectorAction, 'name' | 'risk' | 'reversible'>
 }
 
-export type RunSandboxed = (
-  about: {
-    readonly runId: string
-    readonly taskId: string
-    readonly attempt: number
-    readonly requestedBy: string
-    readonly secretPath: string | null
-    readonly signal: AbortSignal
-  },
-  command: SandboxedCommand,
-) => Promise<SandboxedResult>
+/** Programs of connectors in sandboxes. */
+export type SandboxedForConnectors = {
+  /** With placeholders for fields of the secret at `secretPath`. */
+  run(
+    about: {
+      readonly runId: string
+      readonly taskId: string
+      readonly attempt: number
+      readonly secretPath: string | null
+      readonly signal: AbortSignal
+    },
+    command: SandboxedCommand,
+  ): Promise<SandboxedResult>
+  /** Ends what was lent to the task, in the transaction that ends its attempt. */
+  ended(tx: Tx, attempt: { runId: string; taskId: string; reason: string }): Promise<void>
+}

@@ -9,10 +9,7 @@ import { type LentSecrets, lendSecrets } from './lent-secrets.ts'
 import type { ConnectorsNeeds } from './needs.ts'
 import { misfits, type Registry } from './registry.ts'
 
-type Needs = Pick<
-  ConnectorsNeeds,
-  'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'runSandboxed'
-> & {
+type Needs = Pick<ConnectorsNeeds, 'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'sandboxed'> & {
   registry: Registry
 }
 type Attempt = Pick<
@@ -49,6 +46,7 @@ function taskAction(needs: Needs, connector: Connector, action: ConnectorAction)
       within(attempt, 'execution', async (context, lent) =>
         resultOf(action, lent, await execute.call(action, context)),
       ),
+    ended: needs.sandboxed.ended,
     ...(reconcile
       ? {
           reconcile: (attempt: TaskContext) =>
@@ -110,7 +108,7 @@ async function withConnection<T>(
     settings: settingsOf(connector, row),
     secret: lent.secret,
     now: () => needs.clock.now(),
-    run: (command) => needs.runSandboxed({ ...attemptOf(attempt), secretPath: row.secret_path }, command),
+    run: (command) => needs.sandboxed.run({ ...attemptOf(attempt), secretPath: row.secret_path }, command),
   }
   try {
     signal.throwIfAborted()

@@ -3,11 +3,12 @@ import { test } from 'node:test'
 import { openLendWorld } from '../../test/support/lend-world.ts'
 import type { Tx } from '../store/index.ts'
 import { agentTaskAction } from './agent-task.ts'
+import { createSandboxedCommands } from './sandboxed-commands.ts'
 
 test('LEND-1: what ends a lease with its task is said in words', async () => {
   const unused = (): never => assert.fail('ending a task needs nothing else')
   const told: string[] = []
-  const action = agentTaskAction({
+  const commands = createSandboxedCommands({
     store: { write: unused },
     audit: { record: unused, recordNow: unused },
     bus: { subscribe: unused, publish: unused },
@@ -21,7 +22,9 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
     proxy: { open: unused, close: unused },
     sandbox: { run: unused },
     taskOutput: { open: unused },
+    artifacts: { create: unused, open: unused },
   })
+  const action = agentTaskAction(commands)
   const tx = {} as Tx
   await action.ended?.(tx, { runId: 'run_1', taskId: 'agent', reason: 'Succeeded' })
   await action.ended?.(tx, { runId: 'run_1', taskId: 'agent', reason: 'run.cancelled: by person:ada' })
@@ -48,7 +51,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
     budget: { uses: 2 },
     route: null,
   }
-  const action = agentTaskAction({
+  const commands = createSandboxedCommands({
     ...world,
     proxy: { open: async () => ({ socketPath: '', caPem: '' }), close: async () => undefined },
     sandbox: {
@@ -60,7 +63,12 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
     taskOutput: {
       open: () => Object.assign(Object.create(null), { onOutput: () => undefined, close: () => undefined }),
     },
+    artifacts: {
+      create: () => assert.fail('nothing is kept'),
+      open: () => assert.fail('nothing was left'),
+    },
   })
+  const action = agentTaskAction(commands)
   const attempt = (number: number) =>
     action.execute({
       runId: 'run_1',

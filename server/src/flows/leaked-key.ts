@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { AppError } from '../core/index.ts'
 import { type FileChange, type Findings, previewJson } from '../findings/index.ts'
 import type { Action, Plan, PlannedTask } from '../workflow/index.ts'
-import { agentTask } from './agent-task.ts'
+import { type AgentTask, agentTask, secretsOf } from './agent-task.ts'
 
 /** What starts the flow. With an `agentTask` an agent uses one of the stored secrets at the end, without ever seeing it. */
 const leakedKeyInput = z.strictObject({
@@ -41,7 +41,7 @@ export async function planLeakedKey(
       `input: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
     )
   const input = parsed.data
-  if (input.agentTask) assertMayLend(input.agentTask.secretPath)
+  for (const path of pathsOf(input.agentTask)) assertMayLend(path)
   const preview = await findings.preview(input.findingIds)
   const { digest: _, ...shown } = preview
   const stores = preview.secrets.map((secret, i) => storeTask(secret, i))
@@ -83,10 +83,7 @@ function approveTask(
     risk: 'medium',
     // Files can be put back; what an agent does with a secret cannot.
     reversible: agentTask === undefined,
-    secrets: [
-      ...shown.secrets.map((secret) => secret.reference),
-      ...(agentTask ? [agentTask.secretPath] : []),
-    ],
+    secrets: [...shown.secrets.map((secret) => secret.reference), ...pathsOf(agentTask)],
     approval: { target: `project:${shown.project}`, expiresInSeconds: approvalSeconds },
   }
 }
@@ -136,7 +133,11 @@ const finishTask = (before: readonly PlannedTask[]): PlannedTask => ({
   retry,
 })
 
-const useTask = (task: z.output<typeof agentTask>): PlannedTask => ({
+/** In the vault, of what the task is lent. */
+const pathsOf = (task: AgentTask | undefined): string[] =>
+  task ? [...new Set(secretsOf(task).map(({ secretPath }) => secretPath))] : []
+
+const useTask = (task: AgentTask): PlannedTask => ({
   id: 'agent',
   title: task.title,
   action: 'agent.task',
@@ -144,7 +145,7 @@ const useTask = (task: z.output<typeof agentTask>): PlannedTask => ({
   needs: ['finish'],
   risk: 'medium',
   reversible: false,
-  secrets: [task.secretPath],
+  secrets: pathsOf(task),
   timeoutSeconds: 180,
 })
 

@@ -5,6 +5,7 @@ import type { AgentPrincipal, Identity, Needs } from './identity.ts'
 import {
   type AgentRow,
   agentById,
+  agentByName,
   agentsBefore,
   countAgentRows,
   expireKeys,
@@ -124,6 +125,11 @@ export function createAgents({ store, audit, bus, clock, refuse }: Needs & { ref
       const apiKey = await addKey(tx, agentId, scopes)
       await tell(tx, 'agent.key_rotated', agentId, by, { othersEndAt: new Date(endsAt).toISOString() })
       return apiKey
+    },
+
+    async named(name: string, reader: Reader = store): Promise<Agent | undefined> {
+      const row = await agentByName(reader, name)
+      return row && agentOf(row)
     },
 
     async read(agentId: string, reader: Reader = store): Promise<Agent | undefined> {

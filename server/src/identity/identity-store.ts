@@ -185,6 +185,9 @@ export async function insertAgent(tx: Tx, row: AgentRow): Promise<boolean> {
   return count === 1
 }
 
+export const agentByName = (reader: Reader, name: string): Promise<AgentRow | undefined> =>
+  reader.get(sql`select ${agentColumns} from agents where name = ${name}`)
+
 export const agentById = (reader: Reader, id: string): Promise<AgentRow | undefined> =>
   reader.get(sql`select ${agentColumns} from agents where id = ${id}`)
 

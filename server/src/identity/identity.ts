@@ -70,6 +70,7 @@ export type Identity = {
   /** A new key; the ones before end after `overlapSeconds`. */
   rotateAgentKey(tx: Tx, agentId: string, by: Principal, overlapSeconds: number): Promise<Secret>
   agent(agentId: string, reader?: Reader): Promise<Agent | undefined>
+  agentNamed(name: string, reader?: Reader): Promise<Agent | undefined>
   agents(page: {
     cursor?: string | undefined
     limit: number
@@ -157,6 +158,7 @@ export function createIdentity(needs: Needs): Identity {
     rotateAgentKey: (tx, agentId, by, overlapSeconds) =>
       changing(tx, agents.rotateKey(tx, agentId, by, overlapSeconds)),
     agent: agents.read,
+    agentNamed: agents.named,
     agents: agents.page,
     countAgents: agents.count,
     setAgentState: (tx, agentId, state, by, reason) =>

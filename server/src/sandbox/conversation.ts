@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
-import { AppError, type Clock, reasonOf } from '../core/index.ts'
+import { AppError, type Clock, type FileTree, reasonOf } from '../core/index.ts'
 import { type Channel, createFrameReader, type HostFrame, isBrokenPipe, sendFrame } from './frames.ts'
 import { createOutput, type Output } from './output.ts'
 import type { SandboxLimit, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
-import { type FileTree, folderTaker, folderTree } from './tree.ts'
+import { folderTaker, folderTree, withFiles } from './tree.ts'
 import { createTunnel } from './tunnel.ts'
 import { type Received, receive, sendWorkspace } from './workspace.ts'
 
@@ -165,10 +165,11 @@ async function converse({ spec, order, sandbox, verdict, tunnelTo, onOutput }: T
 }
 
 async function instruct(outgoing: Writable, spec: SandboxSpec, order: Order): Promise<void> {
-  const { command, workspace, workspaceOut, limits } = spec
+  const { command, workspaceOut, limits } = spec
+  const files = filesFor(spec)
   try {
     await sendFrame(outgoing, { kind: 'order', command, handBack: workspaceOut !== undefined, ...order })
-    if (workspace !== undefined) await sendWorkspace(outgoing, namedTree(workspace), limits.diskBytes)
+    if (files) await sendWorkspace(outgoing, files, limits.diskBytes)
     await sendFrame(outgoing, { kind: 'end' })
   } catch (error) {
     // A guest that went away says why by its exit; everything else is ours to report.
@@ -176,10 +177,12 @@ async function instruct(outgoing: Writable, spec: SandboxSpec, order: Order): Pr
   }
 }
 
-const namedTree = (workspace: string | FileTree): { tree: FileTree; name: string } =>
-  typeof workspace === 'string'
-    ? { tree: folderTree(workspace), name: workspace }
-    : { tree: workspace, name: 'that the task was given' }
+function filesFor({ workspace, files }: SandboxSpec): { tree: FileTree; name: string } | undefined {
+  const tree = typeof workspace === 'string' ? folderTree(workspace) : workspace
+  const name = typeof workspace === 'string' ? workspace : 'that the task was given'
+  if (files) return { tree: withFiles(tree, files), name }
+  return tree && { tree, name }
+}
 
 type Facts = {
   received: Received

@@ -1,11 +1,11 @@
 import { realpathSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { AppError, type Clock, type Log, reasonOf } from '../core/index.ts'
+import { AppError, type Clock, type FileTree, type Log, reasonOf, type TreeTaker } from '../core/index.ts'
 import { isOwnPath } from '../store/index.ts'
 import { runCanaries } from './canaries.ts'
 import type { OutputFilter } from './output.ts'
 import { createRunning, type RunningSandbox } from './running.ts'
-import type { FileTree, TreeTaker } from './tree.ts'
+import { isPortable } from './tree.ts'
 
 export type SandboxLimits = {
   wallSeconds: number
@@ -33,6 +33,8 @@ export type SandboxSpec = {
   env: Record<string, string>
   /** A host folder, or files from elsewhere, copied to /workspace. The original is never mounted. */
   workspace?: string | FileTree
+  /** Small files of /workspace by their path, in place of those of the same path. No secrets. */
+  files?: Readonly<Record<string, string>>
   /** What takes what /workspace holds at the end: an empty or absent host folder, or somebody who keeps it elsewhere. */
   workspaceOut?: string | TreeTaker
   /**
@@ -229,6 +231,8 @@ function checkSpec(spec: SandboxSpec, dataDir: string): void {
     if (!/^[A-Za-z_]\w*$/.test(name)) refuse(`"${name}" is not the name of an environment variable.`)
   }
   if (typeof spec.workspace === 'string') checkWorkspace(spec.workspace, dataDir, refuse)
+  const stray = Object.keys(spec.files ?? {}).find((path) => !isPortable(path))
+  if (stray !== undefined) refuse(`"${stray}" is not a path in the workspace.`)
   for (const path of spec.readOnly ?? []) checkMount(path, dataDir, refuse)
 }
 

@@ -1,24 +1,7 @@
 import { constants, type Dirent } from 'node:fs'
 import { mkdir, open, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
-
-/** A folder, a link or a file with its bytes. Paths are relative, with `/`. */
-type TreeEntry =
-  | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 'link'; readonly path: string; readonly target: string }
-  | (FileHead & { readonly kind: 'file'; readonly body: AsyncIterable<Uint8Array> })
-
-export type FileHead = { readonly path: string; readonly size: number; readonly executable: boolean }
-
-/** What goes into a sandbox: each folder before what is in it, each body read before the next entry is asked for. */
-export type FileTree = AsyncIterable<TreeEntry>
-
-/** Takes what comes out of a sandbox, by names that were checked: each folder before what is in it. */
-export type TreeTaker = {
-  directory(path: string): Promise<void>
-  /** Must read the body whole. */
-  file(head: FileHead, body: AsyncIterable<Uint8Array>): Promise<void>
-}
+import type { FileTree, TreeEntry, TreeTaker } from '../core/index.ts'
 
 /** A host folder. Links travel as links, so they lead to whatever stands at that path inside; sockets, pipes and devices stay behind. */
 export async function* folderTree(root: string, prefix = ''): AsyncGenerator<TreeEntry> {
@@ -44,6 +27,38 @@ async function* leafOf(root: string, entry: Dirent, path: string): AsyncGenerato
   }
 }
 
+/** The tree with small files in it, in place of those of the same path, and with the folders that they need. */
+export async function* withFiles(
+  tree: FileTree | undefined,
+  files: Readonly<Record<string, string>>,
+): AsyncGenerator<TreeEntry> {
+  const folders = new Set<string>()
+  for await (const entry of tree ?? []) {
+    if (Object.hasOwn(files, entry.path)) continue
+    if (entry.kind === 'directory') folders.add(entry.path)
+    yield entry
+  }
+  for (const [path, content] of Object.entries(files)) {
+    const parts = path.split('/')
+    for (let depth = 1; depth < parts.length; depth++) {
+      const folder = parts.slice(0, depth).join('/')
+      if (!folders.has(folder)) yield { kind: 'directory', path: folder }
+      folders.add(folder)
+    }
+    yield fileOf(path, Buffer.from(content))
+  }
+}
+
+const fileOf = (path: string, bytes: Buffer): TreeEntry => ({
+  kind: 'file',
+  path,
+  size: bytes.length,
+  executable: false,
+  body: (async function* () {
+    yield bytes
+  })(),
+})
+
 /** Writes below `target`, never over anything. */
 export const folderTaker = (target: string): TreeTaker => ({
   async directory(path) {
@@ -58,3 +73,11 @@ export const folderTaker = (target: string): TreeTaker => ({
     }
   },
 })
+
+/** A relative path of plain names: no `..`, no empty part, no control characters. */
+export function isPortable(path: string): boolean {
+  if (path.length === 0 || path.length > 4096) return false
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  if (/[\u0000-\u001f\u007f\\]/.test(path)) return false
+  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part.length <= 255)
+}

@@ -1,9 +1,9 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
-import { AppError } from '../core/index.ts'
+import { AppError, type FileTree, type TreeTaker } from '../core/index.ts'
 import { mostFiles } from './entry.ts'
 import { type FrameReader, type GuestFrame, sendBytes, sendFrame } from './frames.ts'
-import type { FileTree, TreeTaker } from './tree.ts'
+import { isPortable } from './tree.ts'
 import type { Tunnel, TunnelFrame } from './tunnel.ts'
 
 /** Copies a tree of files into the sandbox; `name` is what a refusal calls it. */
@@ -149,14 +149,6 @@ function createUnpacker(target: TreeTaker, frames: FrameReader, diskBytes: numbe
 }
 
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
-
-/** A relative path of plain names: no `..`, no empty part, no control characters. */
-function isPortable(path: string): boolean {
-  if (path.length === 0 || path.length > 4096) return false
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  if (/[\u0000-\u001f\u007f\\]/.test(path)) return false
-  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part.length <= 255)
-}
 
 /** Makes the folder that takes the result, where it is to be a folder; refuses one that holds something already. */
 export async function claimTarget(target: string | TreeTaker | undefined): Promise<void> {

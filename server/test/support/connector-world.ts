@@ -5,7 +5,7 @@ import {
   type Connectors,
   connectorsMigrations,
   createConnectors,
-  type RunSandboxed,
+  type SandboxedForConnectors,
   type ServiceUse,
 } from '../../src/connectors/index.ts'
 import { AppError, type Principal, Secret, silentLog } from '../../src/core/index.ts'
@@ -36,7 +36,7 @@ export const secretPath = 'secret/service/bot'
 export async function openConnectorWorld(
   t: TestContext,
   connectors: readonly Connector[],
-  { runSandboxed = noSandbox }: { runSandboxed?: RunSandboxed } = {},
+  { sandboxed = noSandbox }: { sandboxed?: SandboxedForConnectors } = {},
 ): Promise<ConnectorWorld> {
   const world = await openWorld(t, connectorsMigrations)
   const secrets = new Map<string, Record<string, string>>()
@@ -69,7 +69,7 @@ export async function openConnectorWorld(
       uses.push(use)
       if (forbidden.has(use.action.name)) throw new AppError('policy.denied', 'the policy of the test')
     },
-    runSandboxed,
+    sandboxed,
   })
   const action = (name: string): Action => {
     const found = opened.actions.find((one) => one.name === name)
@@ -97,8 +97,11 @@ export async function openConnectorWorld(
   }
 }
 
-const noSandbox: RunSandboxed = async () => {
-  throw new AppError('sandbox.unavailable', 'the test has none')
+const noSandbox: SandboxedForConnectors = {
+  run: async () => {
+    throw new AppError('sandbox.unavailable', 'there is none in this test')
+  },
+  ended: async () => undefined,
 }
 
 export const firstAttempt = (args: Json): TaskContext => ({

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { AuditEntry } from '@keyward/contract'
 import { Secret, silentLog, systemClock, systemPrincipal } from '../../src/core/index.ts'
-import { type AgentTask, agentTaskAction } from '../../src/flows/index.ts'
+import { type AgentTask, agentTaskAction, createSandboxedCommands } from '../../src/flows/index.ts'
 import { createKeyward, type Keyward } from '../../src/keyward.ts'
 import { openDataFolder, openStore } from '../../src/store/index.ts'
 import { cleanUp } from './clean-up.ts'
@@ -19,6 +19,8 @@ export type TaskWorld = {
   keep(name: string, fields: Record<string, string>): Promise<string>
   /** What the command printed; rejects when it failed. */
   run(task: Partial<AgentTask> & Pick<AgentTask, 'command'>): Promise<string>
+  /** Runs the commands of an attempt in the agent's name. */
+  readonly runnerOf: () => ReturnType<ReturnType<typeof createSandboxedCommands>['runnerOf']>
   /** Ends the task of the last run, as its run would. */
   end(): Promise<void>
   entries(type: string): Promise<AuditEntry[]>
@@ -51,7 +53,8 @@ export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
     identity.registerAgent(tx, { name: 'shop-bot', description: '', owner: by }),
   )
   const shown = { write: () => undefined, close: () => undefined }
-  const action = agentTaskAction({ ...keyward, taskOutput: { open: () => shown } })
+  const commands = createSandboxedCommands({ ...keyward, taskOutput: { open: () => shown } })
+  const action = agentTaskAction(commands)
   let attempt = 0
   const taskId = 'agent'
   const runId = (): string => `run_${attempt}`
@@ -92,6 +95,11 @@ export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
         requestedBy: 'person:test',
       })
       return String(Object(output).output)
+    },
+    runnerOf() {
+      attempt++
+      const signal = new AbortController().signal
+      return commands.runnerOf({ runId: runId(), taskId, attempt, signal, agentId: agent.id })
     },
     async end() {
       await store.write((tx) => lend.endForTask(tx, runId(), taskId, 'its task succeeded'))
