@@ -6,7 +6,7 @@ import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
 import { createCondition } from './condition.ts'
 import { connectorsMigrations, createConnectors, shippedConnectors } from './connectors/index.ts'
-import { AppError, type Clock, type Log, repeat } from './core/index.ts'
+import { type Clock, type Log, repeat } from './core/index.ts'
 import { createFindings, findingsMigrations } from './findings/index.ts'
 import {
   agentTaskAction,
@@ -30,7 +30,7 @@ import { createProxy } from './proxy/index.ts'
 import { createRollout, rolloutMigrations } from './rollout/index.ts'
 import { assertMayLendBy, assertMayUseBy, ceilingOf, mayApproveBy } from './rulings.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
-import type { Scanner, Sources } from './scan/index.ts'
+import { keepScanner } from './scanner.ts'
 import { createSchedules, schedulesMigrations } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
 import { createVault, type KeyWrapper, type SealKind, vaultMigrations } from './vault/index.ts'
@@ -378,25 +378,4 @@ async function inOrder(steps: readonly Step[]): Promise<void> {
     }
   }
   if (failures.length > 0) throw failures[0]
-}
-
-/**
- * The scanner for the key as it is now. Building one takes longer than scanning a file; `fingerprintKey` throws while sealed. Its
- * code comes with the first scan: a server that scans nothing keeps twelve megabytes.
- */
-function keepScanner(fingerprintKey: () => Promise<Buffer>, searchPath: string) {
-  let kept: { key: Buffer; scanner: Scanner; sources: Sources } | undefined
-  const current = async () => {
-    const key = await fingerprintKey()
-    const { createScanner, createSources } = await import('./scan/index.ts')
-    if (!kept?.key.equals(key)) {
-      const scanner = createScanner({ fingerprintKey: key, threads: 'always', searchPath })
-      kept = { key, scanner, sources: createSources({ scanner, searchPath }) }
-    }
-    return kept
-  }
-  return {
-    scanner: async () => (await current()).scanner,
-    sources: async () => (await current()).sources,
-  }
 }

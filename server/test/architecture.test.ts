@@ -113,7 +113,9 @@ const may: Record<string, readonly string[]> = {
     'approvals',
   ],
   'rulings.ts': ['approvals', 'connectors', 'core', 'identity', 'policy', 'vault'],
+  'scanner.ts': ['scan'],
   'keyward.ts': [
+    'scanner.ts',
     'keys.ts',
     'rulings.ts',
     'condition.ts',
@@ -125,7 +127,6 @@ const may: Record<string, readonly string[]> = {
     'identity',
     'policy',
     'vault',
-    'scan',
     'findings',
     'lend',
     'proxy',
