@@ -117,6 +117,14 @@ export const eventNames = [
   'connection.removed',
   'connection.checked',
   'connection.used',
+  'channel.created',
+  'channel.changed',
+  'channel.removed',
+  'channel.notified',
+  'channel.gave_up',
+  'channel.linked',
+  'channel.unlinked',
+  'channel.answer_refused',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

@@ -15,6 +15,15 @@ export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from
 export { type BackupStatus, backupsApi } from './backups.ts'
 export { type CertificateView, certificatesApi } from './certificates.ts'
 export {
+  type ChannelAccountView,
+  type ChannelKind,
+  type ChannelRoute,
+  type ChannelView,
+  channelSettings,
+  channelsApi,
+  type DeliveryView,
+} from './channels.ts'
+export {
   type ConnectionHealth,
   type ConnectionView,
   type ConnectorView,
@@ -90,6 +99,7 @@ import { asksApi } from './asks.ts'
 import { auditApi } from './audit.ts'
 import { backupsApi } from './backups.ts'
 import { certificatesApi } from './certificates.ts'
+import { channelsApi } from './channels.ts'
 import { connectionsApi, connectorsApi } from './connectors.ts'
 import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
@@ -117,6 +127,7 @@ export const api = {
   certificates: certificatesApi,
   connections: connectionsApi,
   connectors: connectorsApi,
+  channels: channelsApi,
   credentials: credentialsApi,
   egress: egressApi,
   findings: findingsApi,

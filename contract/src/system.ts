@@ -67,6 +67,8 @@ export const systemStatus = z.object({
       lastSeconds: z.number().nullable(),
     })
     .optional(),
+  /** Messages to people: waiting to be sent, sent in the last month, and given up. */
+  channels: z.object({ count: z.int(), waiting: z.int(), sent: z.int(), dead: z.int() }).optional(),
   backup: z
     .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
     .optional(),

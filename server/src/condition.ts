@@ -2,6 +2,7 @@ import type { SystemStatus } from '@keyward/contract'
 import { countPendingApprovals } from './approvals/index.ts'
 import type { Audit } from './audit/index.ts'
 import type { Backups } from './backup/index.ts'
+import type { Channels } from './channels/index.ts'
 import { type Clock, reasonOf } from './core/index.ts'
 import type { Findings } from './findings/index.ts'
 import type { Identity } from './identity/index.ts'
@@ -15,6 +16,7 @@ import { countRuns } from './workflow/index.ts'
 
 type Needs = {
   backups: Pick<Backups, 'status'>
+  channels: Pick<Channels, 'counts'>
   store: Store
   clock: Pick<Clock, 'now'>
   audit: Pick<Audit, 'health'>
@@ -41,6 +43,7 @@ export type Health = {
 /** How the server and its parts are: `health` for whoever watches it, `status` for people. */
 export function createCondition({
   backups,
+  channels,
   store,
   clock,
   audit,
@@ -128,6 +131,7 @@ export function createCondition({
       failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),
       schedules: await scheduleCondition(),
+      channels: await channels.counts(),
       egress: egress.counts(),
       front: remote.state(),
     }
@@ -148,6 +152,8 @@ export function createCondition({
     if (unproved > 0)
       problems['lease receipts'] =
         `the end of ${unproved} leases could not be shown, or does not hold, the oldest since ${since}`
+    const { dead } = await channels.counts()
+    if (dead > 0) problems['channels'] = `${dead} messages to people were given up`
     const [rotation, ...others] = vault.failingRotations()
     if (rotation)
       problems['rotations'] =

@@ -4,6 +4,7 @@ import { artifactsMigrations, createArtifacts } from './artifacts/index.ts'
 import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
 import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
+import { channelsMigrations, createChannels } from './channels/index.ts'
 import { createCondition } from './condition.ts'
 import { connectorsMigrations, createConnectors, shippedConnectors } from './connectors/index.ts'
 import { type Clock, type Log, repeat } from './core/index.ts'
@@ -58,6 +59,8 @@ type Needs = {
   wantedSeal?: SealKind | undefined
   /** Where agents on other machines come. */
   agentsListen?: Listen | undefined
+  /** Where people reach this server, without a slash at its end. */
+  publicAddress?: (() => string) | undefined
   /** Ends the process at a step of a run; given by tests alone. */
   onBoundary?: ((name: string) => void) | undefined
 }
@@ -79,6 +82,7 @@ export const migrations = [
   ...connectorsMigrations,
   ...artifactsMigrations,
   ...backupMigrations,
+  ...channelsMigrations,
 ]
 
 /** Puts the domains together. Nothing runs yet: `start` does that, `stop` ends it. */
@@ -99,6 +103,7 @@ export async function createKeyward(needs: Needs) {
   })
   await audit.start()
   const bus = createBus({ store, clock, log })
+  const shared = { store, audit, bus, clock, log }
   const policy = createPolicy({ clock })
   const policies = createCustomPolicies({ store, audit, clock, policy })
   await policies.load()
@@ -119,11 +124,7 @@ export async function createKeyward(needs: Needs) {
   const { scanner, sources } = keepScanner(() => keys.fingerprint(vault.sealed), needs.searchPath)
   const { version, agentsListen: listen } = needs
   const findings = createFindings({
-    store,
-    audit,
-    bus,
-    clock,
-    log,
+    ...shared,
     dataDir,
     vault,
     scanner,
@@ -132,11 +133,7 @@ export async function createKeyward(needs: Needs) {
   })
   const probesFor = (): readonly Probe[] => [proxyProbe]
   const lend = createLend({
-    store,
-    audit,
-    bus,
-    clock,
-    log,
+    ...shared,
     policy,
     identity,
     vault,
@@ -194,11 +191,7 @@ export async function createKeyward(needs: Needs) {
     artifacts,
   })
   const connectors = createConnectors({
-    store,
-    audit,
-    bus,
-    clock,
-    log,
+    ...shared,
     random: Math.random,
     vault,
     connectors: shippedConnectors,
@@ -208,27 +201,28 @@ export async function createKeyward(needs: Needs) {
   })
   const actions = [...connectors.actions, ...leakedKeyActions(findings), agentTaskAction(commands)]
   const workflow = createWorkflow({
-    store,
-    audit,
-    bus,
-    clock,
-    log,
+    ...shared,
     actions,
     gate,
     ...(needs.onBoundary ? { onBoundary: needs.onBoundary } : {}),
   })
   const rollout = createRollout({ store, audit, bus, clock, log, identity, policy, workflow })
   const approvals = createApprovals({
-    store,
-    audit,
-    bus,
-    clock,
-    log,
+    ...shared,
     workflow,
     mayApprove: mayApproveBy(policy, identity),
   })
   const flows = createFlows({ store, bus, policy, log, findings, workflow })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
+  const channels = createChannels({
+    ...shared,
+    random: Math.random,
+    identity,
+    vault,
+    approvals,
+    workflow,
+    publicAddress: needs.publicAddress ?? (() => ''),
+  })
   const backups = createBackups({
     store,
     audit,
@@ -240,6 +234,7 @@ export async function createKeyward(needs: Needs) {
   })
   const { status, health } = createCondition({
     backups,
+    channels,
     store,
     clock,
     audit,
@@ -273,6 +268,8 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(() => approvals.stop())
     await workflow.run()
     stops.unshift(() => workflow.stop())
+    await channels.start()
+    stops.unshift(() => channels.stop())
     stops.unshift(await backups.run())
     connectors.start()
     stops.unshift(() => connectors.stop())
@@ -350,6 +347,7 @@ export async function createKeyward(needs: Needs) {
     taskOutput,
     artifacts,
     backups,
+    channels,
     store,
     status,
     health,

@@ -22,10 +22,10 @@ import {
   agentRoutes,
   approvalRoutes,
   backupRoutes,
+  channelRoutes,
   connectorRoutes,
   egressRoutes,
   findingRoutes,
-  type HttpServer,
   renderMetrics,
   runRoutes,
   scheduleRoutes,
@@ -43,9 +43,11 @@ const { version }: { version: string } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 )
 
+type Http = Awaited<ReturnType<typeof startHttpServer>>
+
 type Running = {
   readonly keyward: Keyward
-  readonly http: HttpServer
+  readonly http: Http
   /** A link that signs the owner in once. */
   signInLink(): Promise<string>
   stop(): Promise<void>
@@ -124,6 +126,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
     assertNotHalfRestored(options.dataDir)
     const store = await openStore({ dataDir: options.dataDir, databaseUrl: options.databaseUrl })
     cleanUp.unshift(() => store.close())
+    let address = process.env['KEYWARD_PUBLIC_ADDRESS']?.replace(/\/+$/, '')
     const keyward = await createKeyward({
       store,
       clock: systemClock,
@@ -132,6 +135,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
       version,
       searchPath: process.env['PATH'] ?? '',
       sandboxEnv: process.env,
+      publicAddress: () => address ?? '',
       auditFolder: process.env['KEYWARD_AUDIT_FOLDER'],
       auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',
       wrappers: sealWrappers(options.seal, process.env, { clock: systemClock, log }),
@@ -145,6 +149,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
     await keyward.start()
     cleanUp.unshift(() => keyward.stop())
     const http = await serve(keyward, options, log)
+    address ??= http.address
     cleanUp.unshift(() => http.close())
     cleanUp.unshift(systemClock.after(trimAfterMs, () => trim(log)))
     return { keyward, http, stop, signInLink: () => signInLink(keyward, http.address) }
@@ -186,7 +191,7 @@ async function openVault(
     )
 }
 
-async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promise<HttpServer> {
+async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promise<Http> {
   const {
     store,
     identity,
@@ -231,6 +236,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     circumstances: async () => ({ soloAccount: (await identity.countPeople()) === 1 }),
     consoleDir: consoleFolder(),
     receivePush: schedules.receive,
+    receiveFromChannel: keyward.channels.receive,
     taskOutput,
     workflow,
     metrics: async () => renderMetrics(await keyward.status(), process.memoryUsage.rss()),
@@ -245,6 +251,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...runRoutes({ flows, workflow, taskOutput, sandbox, audit }),
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend, rollout: keyward.rollout }),
+      ...channelRoutes(keyward.channels),
       ...egressRoutes({
         store,
         clock: systemClock,

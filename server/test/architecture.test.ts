@@ -41,6 +41,18 @@ const may: Record<string, readonly string[]> = {
   workflow: ['contract', 'core', 'store', 'audit', 'bus'],
   connectors: ['contract', 'core', 'store', 'audit', 'bus', 'vault', 'sandbox', 'workflow'],
   approvals: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
+  channels: [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'bus',
+    'identity',
+    'vault',
+    'proxy',
+    'workflow',
+    'approvals',
+  ],
   flows: [
     'contract',
     'core',
@@ -89,6 +101,7 @@ const may: Record<string, readonly string[]> = {
     'workflow',
     'approvals',
     'rollout',
+    'channels',
     'flows',
     'schedules',
     'backup',
@@ -111,6 +124,7 @@ const may: Record<string, readonly string[]> = {
     'sandbox',
     'workflow',
     'approvals',
+    'channels',
   ],
   'rulings.ts': ['approvals', 'connectors', 'core', 'identity', 'policy', 'vault'],
   'scanner.ts': ['scan'],
@@ -137,6 +151,7 @@ const may: Record<string, readonly string[]> = {
     'approvals',
     'rollout',
     'connectors',
+    'channels',
     'flows',
     'schedules',
   ],
@@ -290,6 +305,13 @@ describe('what is kept in few places', () => {
       [...new Set(places)],
       [
         'backup/encryption.ts', // the identity of a restore, to the cipher
+        'channels/accounts.ts', // hashed
+        'channels/email/email-channel.ts', // to the mail server that it belongs to
+        'channels/pagerduty/pagerduty-channel.ts', // into the event that it routes
+        'channels/slack/signature.ts', // compared with what Slack has signed
+        'channels/slack/slack-channel.ts', // into the Authorization header
+        'channels/teams/teams-channel.ts', // to the token endpoint of the bot; the address of a workflow
+        'channels/webhook/webhook-channel.ts', // signs what is sent
         'cli/client.ts', // into the Authorization header
         'cli/commands/asks.ts', // what a person entered, to the server
         'cli/commands/backup.ts',
@@ -309,6 +331,7 @@ describe('what is kept in few places', () => {
         'flows/sandboxed-commands.ts', // a passphrase, into a file of the sandbox whose program needs it
         'guide/demonstration.ts', // given to the example API, which checks it
         'http/handlers/agents.ts', // an agent's key, once, to who registered it
+        'http/handlers/channels.ts', // the code that links an account, once, to who asked for it
         'http/handlers/people.ts', // a sign-in code, once, to who made the account
         'http/handlers/schedules.ts', // the secret of a webhook, once, to who asked for it
         'http/handlers/secrets.ts', // to a person who asked, audited

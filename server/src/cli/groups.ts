@@ -97,7 +97,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'agents',
-    summary: 'Agents: register, quarantine, activate, certificates, how far they are let',
+    summary: 'Agents: register, quarantine, activate, certificates, phases',
     heading: agents,
     load: async (needs) => (await import('./commands/agents.ts')).agentsCommand(needs),
   },
@@ -166,6 +166,12 @@ export const groups: readonly Group[] = [
     summary: 'Accounts of people: make one, set roles and groups, close one',
     heading: agents,
     load: async (needs) => (await import('./commands/people.ts')).peopleCommand(needs),
+  },
+  {
+    name: 'channels',
+    summary: 'Where people are told what happens, and may answer',
+    heading: agents,
+    load: async (needs) => (await import('./commands/channels.ts')).channelsCommand(needs),
   },
   {
     name: 'audit',

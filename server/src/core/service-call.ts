@@ -1,13 +1,21 @@
+import type { LookupFunction } from 'node:net'
 import { reasonOf } from './errors.ts'
 
-export type ServiceAnswer = { readonly status: number; readonly text: string }
+export type ServiceAnswer = {
+  readonly status: number
+  readonly text: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+}
 export type ServiceCall = {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   /** Certificates of authorities to trust instead of the usual ones, PEM. */
   readonly caPem?: string | undefined
-  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Finds the address of its name, and may refuse it; not asked about an address that the URL gives itself. */
+  readonly lookup?: LookupFunction | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 const timeoutMilliseconds = 10_000
@@ -20,6 +28,8 @@ export async function callService({
   body,
   caPem,
   method = 'POST',
+  lookup,
+  signal,
 }: ServiceCall): Promise<ServiceAnswer> {
   const { protocol, host } = new URL(url)
   // Loaded by who needs it: the command line does not, and starts sooner.
@@ -33,6 +43,8 @@ export async function callService({
         headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) },
         timeout: timeoutMilliseconds,
         ...(caPem === undefined ? {} : { ca: caPem }),
+        ...(lookup === undefined ? {} : { lookup }),
+        ...(signal === undefined ? {} : { signal }),
       },
       (answer) => {
         let text = ''
@@ -41,7 +53,7 @@ export async function callService({
           text += part
           if (text.length > longestAnswer) outgoing.destroy(new Error('its answer is too long'))
         })
-        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text, headers: answer.headers }))
         answer.on('error', fail)
       },
     )

@@ -36,7 +36,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       'When the last backup began.',
       Date.parse(status.backup.lastDoneAt) / 1000,
     )
-  lines.push(...egressLines(status.egress), ...frontLines(status.front))
+  lines.push(...egressLines(status.egress), ...frontLines(status.front), ...channelLines(status.channels))
   if (status.schedules) {
     const { count, failing, runs, failures, lastFinishedAt, lastSeconds } = status.schedules
     gauge('scan_schedules', 'Folders that are scanned again and again.', count)
@@ -82,6 +82,18 @@ function frontLines(front: SystemStatus['front']): string[] {
     '# TYPE keyward_front_refused_total counter',
     ...Object.entries(front.refused).map(
       ([why, value]) => `keyward_front_refused_total{why="${why}"} ${value}`,
+    ),
+  ]
+}
+
+function channelLines(channels: SystemStatus['channels']): string[] {
+  if (!channels) return []
+  const { waiting, sent, dead } = channels
+  return [
+    '# HELP keyward_channel_messages Messages to people, by what became of them; sent ones of the last month.',
+    '# TYPE keyward_channel_messages gauge',
+    ...Object.entries({ waiting, sent, dead }).map(
+      ([state, value]) => `keyward_channel_messages{state="${state}"} ${value}`,
     ),
   ]
 }

@@ -6,6 +6,7 @@ import { AppError, type Clock, newUuid, parseListen, reasonOf, systemClock } fro
 import type { TaskOutput } from '../flows/index.ts'
 import type { Workflow } from '../workflow/index.ts'
 import { type ApiNeeds, answerProblem, mountApi } from './api.ts'
+import { mountChannelHooks, type ReceiveFromChannel } from './channel-hooks.ts'
 import { consoleHandler } from './console.ts'
 import { openApiDocument } from './openapi.ts'
 import { mountPushHook, type ReceivePush } from './push-hook.ts'
@@ -17,7 +18,7 @@ import { createVaultFront } from './vault/index.ts'
 const http = process.getBuiltinModule('node:http')
 const https = process.getBuiltinModule('node:https')
 
-export type HttpServer = {
+type HttpServer = {
   /** `http://127.0.0.1:8200`. */
   readonly address: string
   close(): Promise<void>
@@ -35,6 +36,7 @@ type Needs = Omit<ApiNeeds, 'secure'> & {
   consoleDir: string
   version: string
   receivePush: ReceivePush
+  receiveFromChannel: ReceiveFromChannel
   /** Prometheus text. */
   metrics: () => Promise<string>
   health: () => Promise<{ state: 'ok' | 'degraded' | 'failing'; [part: string]: unknown }>
@@ -162,6 +164,7 @@ function mount(
   const routes = needs.routes(secure)
   mountApi(app, routes, apiNeeds)
   mountPushHook(app, needs.receivePush)
+  mountChannelHooks(app, needs.receiveFromChannel)
   app.get('/api/v1/openapi.json', async () =>
     openApiDocument(
       routes.map((route) => route.operation),

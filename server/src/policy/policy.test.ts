@@ -104,13 +104,18 @@ test('IDENT-1: what each role may do', () => {
       )
       .filter(
         (name) =>
-          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|reach|requests|output|summary|trend|folders)$/.test(
+          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|reach|accounts|deliveries|requests|output|summary|trend|folders)$/.test(
             name,
           ),
       )
       .sort()
   assert.deepEqual(may('auditor'), [])
-  assert.deepEqual(may('approver'), ['approvals.approve', 'approvals.deny'])
+  assert.deepEqual(may('approver'), [
+    'approvals.approve',
+    'approvals.deny',
+    'channels.link',
+    'channels.unlink',
+  ])
   assert.deepEqual(may('operator'), [
     'agents.activate',
     'agents.quarantine',
@@ -119,6 +124,8 @@ test('IDENT-1: what each role may do', () => {
     'asks.deny',
     'certificates.issue',
     'certificates.revoke',
+    'channels.check',
+    'channels.retry',
     'connections.check',
     'findings.ignore',
     'findings.reopen',

@@ -1,3 +1,4 @@
+export { addressRefusal } from './address.ts'
 export type { EgressRule } from './destination.ts'
 export type { FrontOptions } from './front.ts'
 export type { ChannelOwner, EgressClaim, EgressRecord, Gate } from './gate.ts'

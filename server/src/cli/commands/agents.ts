@@ -11,7 +11,7 @@ import { observeCommand, phaseCommand } from './agent-rollout.ts'
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'cwd'>
 
 export const agentsCommand = (needs: Needs): Command =>
-  commandGroup('agents', 'Agents: register, quarantine, activate, certificates, how far they are let', [
+  commandGroup('agents', 'Agents: register, quarantine, activate, certificates, phases', [
     listCommand(needs),
     registerCommand(needs),
     quarantineCommand(needs),

@@ -1,0 +1,67 @@
+import { createTransport } from 'nodemailer'
+import { reasonOf } from '../../core/index.ts'
+import type { Channel, ChannelParts, Notice, Outcome } from '../channel.ts'
+import type { Settings } from '../settings.ts'
+
+const timeoutMs = 20_000
+
+/** Links only: nothing is answered by mail. Mails about one subject form a thread; its reference is the id of the first. */
+export function emailChannel({ settings, secret, resolve }: ChannelParts<Settings['email']>): Channel {
+  const { host, port, tls, user, from, to, caPem } = settings
+
+  async function connect() {
+    // The address that was judged is the one that is used; the certificate has to be the name's.
+    const address = await resolve(host)
+    return createTransport({
+      host: address,
+      port,
+      secure: tls === 'implicit',
+      requireTLS: tls === 'starttls',
+      tls: { servername: host, minVersion: 'TLSv1.2', ...(caPem === undefined ? {} : { ca: caPem }) },
+      ...(user === undefined ? {} : { auth: { user, pass: secret('password').reveal() } }),
+      connectionTimeout: timeoutMs,
+      greetingTimeout: timeoutMs,
+      socketTimeout: timeoutMs,
+      disableFileAccess: true,
+      disableUrlAccess: true,
+    })
+  }
+
+  return {
+    async deliver(notice, { id, reference }) {
+      const messageId = `<${id}@${from.split('@').at(-1) ?? host}>`
+      try {
+        const transport = await connect()
+        await transport.sendMail({
+          from,
+          to,
+          subject: `[Keyward] ${notice.title}`.replace(/\s+/g, ' ').slice(0, 200),
+          text: textOf(notice),
+          messageId,
+          headers: { 'Auto-Submitted': 'auto-generated' },
+          ...(reference === null ? {} : { inReplyTo: reference, references: reference }),
+        })
+        return { state: 'sent', reference: reference ?? messageId }
+      } catch (error) {
+        return outcomeOf(error)
+      }
+    },
+    async probe() {
+      await (await connect()).verify()
+    },
+  }
+}
+
+function textOf({ title, facts, preview, link, stage }: Notice): string {
+  const lines = facts.map(([label, value]) => `${label}: ${value}`)
+  const what = preview === null ? [] : ['', 'What would run:', preview]
+  const next = stage === 'open' ? 'Look at it here; nothing is answered by mail:' : 'More of it:'
+  return [title, '', ...lines, ...what, '', next, link, ''].join('\n')
+}
+
+/** A server's 5xx is final, save where it is about signing in, which somebody may mend: RFC 5321, 4.2.1. */
+function outcomeOf(error: unknown): Outcome {
+  const code = error instanceof Error && 'responseCode' in error ? Number(error.responseCode) : 0
+  const problem = code === 0 ? reasonOf(error) : `the mail server answered ${code}`
+  return code >= 500 && code < 600 ? { state: 'never', problem } : { state: 'later', problem }
+}

@@ -1,0 +1,3 @@
+export { type Channels, createChannels } from './channels.ts'
+export { channelsMigrations } from './channels-store.ts'
+export type { Inbound, Reply } from './inbound.ts'

@@ -1,0 +1,59 @@
+import type { Clock, Secret } from '../core/index.ts'
+import { AppError } from '../core/index.ts'
+import type { Vault } from '../vault/index.ts'
+import { type Channel, type ChannelParts, secretFields } from './channel.ts'
+import { createGuardedCall } from './guarded-call.ts'
+import type { OpenChannel } from './settings.ts'
+
+type Needs = { vault: { kv: Pick<Vault['kv'], 'read'> }; clock: Pick<Clock, 'now'> }
+
+/** The fields of a channel's secret. Who asks has recorded that they are read. Throws `vault.sealed`, `channel.refused`. */
+export async function readSecret(
+  { vault }: Pick<Needs, 'vault'>,
+  { kind, secretPath, name }: Pick<OpenChannel, 'kind' | 'secretPath' | 'name'>,
+): Promise<(field: string) => Secret> {
+  const version = secretPath === null ? undefined : await vault.kv.read(secretPath)
+  const data = version?.data ?? {}
+  const wanted = secretFields[kind].filter((field) => !field.endsWith('?'))
+  const missing = wanted.find((field) => !Object.hasOwn(data, field))
+  const refuse = (field: string): AppError =>
+    new AppError(
+      'channel.refused',
+      `${name}: ${secretPath ?? 'no secret path'} has no field ${field}. Write it there`,
+    )
+  if (missing !== undefined) throw refuse(missing)
+  return (field) => {
+    const value = Object.hasOwn(data, field) ? data[field] : undefined
+    if (!value) throw refuse(field)
+    return value
+  }
+}
+
+/** Each kind's code comes with its first use: a server without channels loads none of it. */
+export async function openChannel(channel: OpenChannel, needs: Needs): Promise<Channel> {
+  const { allowPrivate, settings } = channel
+  const guarded = createGuardedCall({ allowPrivate, caPem: settings.caPem })
+  const parts: Omit<ChannelParts<unknown>, 'settings'> = {
+    ...guarded,
+    secret: await readSecret(needs, channel),
+    now: () => needs.clock.now(),
+  }
+  switch (channel.kind) {
+    case 'slack':
+      return (await import('./slack/slack-channel.ts')).slackChannel({ ...parts, settings: channel.settings })
+    case 'teams':
+      return (await import('./teams/teams-channel.ts')).teamsChannel({ ...parts, settings: channel.settings })
+    case 'email':
+      return (await import('./email/email-channel.ts')).emailChannel({ ...parts, settings: channel.settings })
+    case 'webhook':
+      return (await import('./webhook/webhook-channel.ts')).webhookChannel({
+        ...parts,
+        settings: channel.settings,
+      })
+    case 'pagerduty':
+      return (await import('./pagerduty/pagerduty-channel.ts')).pagerdutyChannel({
+        ...parts,
+        settings: channel.settings,
+      })
+  }
+}
