@@ -8,7 +8,15 @@ export {
   type LeaseView,
   leasesApi,
 } from './agents.ts'
-export { type ApprovalState, type ApprovalView, approvalsApi } from './approvals.ts'
+export {
+  type ApprovalAnswer,
+  type ApprovalChannel,
+  type ApprovalRule,
+  type ApprovalState,
+  type ApprovalView,
+  approvalRule,
+  approvalsApi,
+} from './approvals.ts'
 export { type ArtifactRef, artifactRef } from './artifacts.ts'
 export { type AskView, asksApi } from './asks.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'

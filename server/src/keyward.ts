@@ -29,7 +29,14 @@ import { createPassages, createRemote, type Listen, passageMigrations } from './
 import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
 import { createRollout, rolloutMigrations } from './rollout/index.ts'
-import { assertMayLendBy, assertMayUseBy, ceilingOf, mayApproveBy } from './rulings.ts'
+import {
+  assertMayLendBy,
+  assertMayUseBy,
+  ceilingOf,
+  directoryOf,
+  mayApproveBy,
+  policyVersionOf,
+} from './rulings.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
 import { keepScanner } from './scanner.ts'
 import { createSchedules, schedulesMigrations } from './schedules/index.ts'
@@ -210,7 +217,9 @@ export async function createKeyward(needs: Needs) {
   const approvals = createApprovals({
     ...shared,
     workflow,
+    directory: directoryOf(identity),
     mayApprove: mayApproveBy(policy, identity),
+    policyVersion: () => policyVersionOf(policy),
   })
   const flows = createFlows({ store, bus, policy, log, findings, workflow })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })

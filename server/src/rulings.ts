@@ -1,6 +1,6 @@
-import type { MayApprove } from './approvals/index.ts'
+import type { Directory, MayApprove } from './approvals/index.ts'
 import type { ServiceUse } from './connectors/index.ts'
-import { AppError, type Principal } from './core/index.ts'
+import { AppError, actorOf, digestOf, type Principal } from './core/index.ts'
 import { agentPrincipal, type Identity } from './identity/index.ts'
 import type { Policy } from './policy/index.ts'
 import type { Ceiling } from './vault/index.ts'
@@ -33,14 +33,14 @@ export function mayApproveBy(
 ): MayApprove {
   return async (principal: Principal, approval) => {
     const soloAccount = (await identity.countPeople()) === 1
-    const { id, requestedBy, action, risk, unattended } = approval
+    const { id, requestedBy, requesters, action, risk, unattended } = approval
     const decision = policy.decide({
       principal,
       action: 'approvals.approve',
-      resource: { type: 'Approval', id, attributes: { requestedBy, action, risk } },
+      resource: { type: 'Approval', id, attributes: { requestedBy, requesters, action, risk } },
       context: { soloAccount, unattended, risk },
     })
-    const mode = requestedBy === `${principal.kind}:${principal.id}` ? 'self' : 'person'
+    const mode = requesters.includes(actorOf(principal)) ? 'self' : 'person'
     return { ...decision, mode }
   }
 }
@@ -86,4 +86,22 @@ async function principalOf(
   // What a token of the vault may do is known while it is presented, and not afterwards.
   if (kind === 'token') return { kind, id, name: id, roles: [] }
   throw new AppError('policy.denied', `${actor}, who asked for the run, may do nothing any more`)
+}
+
+/** What approvals know of people and agents. */
+export const directoryOf = (identity: Pick<Identity, 'person' | 'agent'>): Directory => ({
+  async person(reader, actor) {
+    const person = actor.startsWith('person:') ? await identity.person(idOf(actor), reader) : undefined
+    return person && !person.disabled ? person : undefined
+  },
+  ownerOf: async (reader, actor) =>
+    actor.startsWith('agent:') ? (await identity.agent(idOf(actor), reader))?.owner : undefined,
+})
+
+const idOf = (actor: string): string => actor.slice(actor.indexOf(':') + 1)
+
+/** SHA-256 over the schema and every policy in force. */
+export const policyVersionOf = (policy: Pick<Policy, 'files'>): string => {
+  const { schema, policies } = policy.files()
+  return digestOf([schema, ...policies.map(({ name, text }) => [name, text])])
 }

@@ -89,6 +89,7 @@ export const approvalLook: Record<ApprovalView['state'], Look> = {
   expired: { hue: 'calm', icon: TimerOff, text: 'Expired' },
   cancelled: { hue: 'calm', icon: CircleSlash, text: 'Cancelled' },
   voided: { hue: 'odd', icon: ShieldAlert, text: 'Void: the plan changed' },
+  superseded: { hue: 'calm', icon: RotateCcw, text: 'Replaced by another question' },
 }
 
 export const leaseLook: Record<LeaseView['state'], Look> = {

@@ -1,5 +1,7 @@
-import type { ApprovalState, ApprovalView, Risk } from '@keyward/contract'
+import type { ApprovalChannel, ApprovalState, ApprovalView, Risk } from '@keyward/contract'
 import { type Migration, type Reader, type Sql, sql, type Tx } from '../store/index.ts'
+import { delegationsMigration } from './delegations-store.ts'
+import { rulesMigration } from './rules-store.ts'
 
 export const approvalsMigrations: readonly Migration[] = [
   {
@@ -15,6 +17,36 @@ export const approvalsMigrations: readonly Migration[] = [
       'create index approvals_run on approvals (run_id)',
     ],
   },
+  {
+    id: '0071-approvals-of-many',
+    up: ({ int8 }) => [
+      // What was asked before this had no bytes kept beside its digest: an empty subject.
+      ...[
+        `subject text not null default ''`,
+        `policy_version text not null default ''`,
+        `nonce text not null default ''`,
+        'blast_radius text',
+        'rollback text',
+        'quorum integer not null default 1',
+        `group_names text not null default '[]'`,
+        'second_factor integer not null default 0',
+        `escalate_to text not null default '[]'`,
+        `remind_at ${int8}`,
+        `escalate_at ${int8}`,
+        `reminded_at ${int8}`,
+        `escalated_at ${int8}`,
+        'superseded_by text',
+        'grant_id text',
+        'channel text',
+      ].map((column) => `alter table approvals add column ${column}`),
+      `create table approval_answers (
+        approval_id text not null, answered_by text not null, on_behalf_of text, decision text not null,
+        answered_at ${int8} not null, channel text not null, reason text, digest text not null,
+        second_factor_at ${int8}, primary key (approval_id, answered_by))`,
+    ],
+  },
+  rulesMigration,
+  delegationsMigration,
 ]
 
 export type ApprovalMode = NonNullable<ApprovalView['mode']>
@@ -32,10 +64,26 @@ export type Approval = {
   readonly unattended: boolean
   /** JSON as it was stored. */
   readonly preview: string
+  readonly subject: string
   readonly digest: string
   readonly planDigest: string
+  readonly policyVersion: string
+  readonly nonce: string
+  readonly blastRadius: string | null
+  readonly rollback: string | null
+  readonly quorum: number
+  readonly groups: readonly string[]
+  readonly needsSecondFactor: boolean
+  readonly escalateTo: readonly string[]
+  readonly remindAt: number | null
+  readonly escalateAt: number | null
+  readonly remindedAt: number | null
+  readonly escalatedAt: number | null
+  readonly supersededBy: string | null
+  readonly grantId: string | null
   readonly state: ApprovalState
   readonly mode: ApprovalMode | null
+  readonly channel: ApprovalChannel | null
   readonly decidedBy: string | null
   readonly reason: string | null
   readonly requestedAt: number
@@ -56,10 +104,26 @@ type Row = {
   reversible: number
   unattended: number
   preview: string
+  subject: string
   digest: string
   plan_digest: string
+  policy_version: string
+  nonce: string
+  blast_radius: string | null
+  rollback: string | null
+  quorum: number
+  group_names: string
+  second_factor: number
+  escalate_to: string
+  remind_at: number | null
+  escalate_at: number | null
+  reminded_at: number | null
+  escalated_at: number | null
+  superseded_by: string | null
+  grant_id: string | null
   state: ApprovalState
   mode: ApprovalMode | null
+  channel: ApprovalChannel | null
   decided_by: string | null
   reason: string | null
   requested_at: number
@@ -80,10 +144,26 @@ const approvalOf = (row: Row): Approval => ({
   reversible: row.reversible === 1,
   unattended: row.unattended === 1,
   preview: row.preview,
+  subject: row.subject,
   digest: row.digest,
   planDigest: row.plan_digest,
+  policyVersion: row.policy_version,
+  nonce: row.nonce,
+  blastRadius: row.blast_radius,
+  rollback: row.rollback,
+  quorum: row.quorum,
+  groups: JSON.parse(row.group_names),
+  needsSecondFactor: row.second_factor === 1,
+  escalateTo: JSON.parse(row.escalate_to),
+  remindAt: row.remind_at,
+  escalateAt: row.escalate_at,
+  remindedAt: row.reminded_at,
+  escalatedAt: row.escalated_at,
+  supersededBy: row.superseded_by,
+  grantId: row.grant_id,
   state: row.state,
   mode: row.mode,
+  channel: row.channel,
   decidedBy: row.decided_by,
   reason: row.reason,
   requestedAt: row.requested_at,
@@ -94,10 +174,13 @@ const approvalOf = (row: Row): Approval => ({
 
 export async function insertApproval(tx: Tx, a: Approval): Promise<void> {
   await tx.run(sql`insert into approvals (id, run_id, task_id, action, title, target, requested_by, risk, reversible,
-      unattended, preview, digest, plan_digest, state, requested_at, expires_at)
+      unattended, preview, subject, digest, plan_digest, policy_version, nonce, blast_radius, rollback, quorum,
+      group_names, second_factor, escalate_to, remind_at, escalate_at, grant_id, state, requested_at, expires_at)
     values (${a.id}, ${a.runId}, ${a.taskId}, ${a.action}, ${a.title}, ${a.target}, ${a.requestedBy}, ${a.risk},
-      ${a.reversible ? 1 : 0}, ${a.unattended ? 1 : 0}, ${a.preview}, ${a.digest}, ${a.planDigest}, ${a.state},
-      ${a.requestedAt}, ${a.expiresAt})`)
+      ${a.reversible ? 1 : 0}, ${a.unattended ? 1 : 0}, ${a.preview}, ${a.subject}, ${a.digest}, ${a.planDigest},
+      ${a.policyVersion}, ${a.nonce}, ${a.blastRadius}, ${a.rollback}, ${a.quorum}, ${JSON.stringify(a.groups)},
+      ${a.needsSecondFactor ? 1 : 0}, ${JSON.stringify(a.escalateTo)}, ${a.remindAt}, ${a.escalateAt}, ${a.grantId},
+      ${a.state}, ${a.requestedAt}, ${a.expiresAt})`)
 }
 
 export async function readApproval(reader: Reader, id: string): Promise<Approval | undefined> {
@@ -108,15 +191,18 @@ export async function readApproval(reader: Reader, id: string): Promise<Approval
 export type End = {
   readonly state: Exclude<ApprovalState, 'pending'>
   readonly mode: ApprovalMode | null
+  readonly channel: ApprovalChannel | null
   readonly decidedBy: string
   readonly reason: string | null
   readonly decidedAt: number
+  readonly supersededBy?: string
 }
 
 /** Ends what is pending; undefined when somebody else was first. */
 export async function endPending(tx: Tx, id: string, end: End): Promise<Approval | undefined> {
   const row = await tx.get<Row>(sql`update approvals set state = ${end.state}, mode = ${end.mode},
-      decided_by = ${end.decidedBy}, reason = ${end.reason}, decided_at = ${end.decidedAt}
+      channel = ${end.channel}, decided_by = ${end.decidedBy}, reason = ${end.reason}, decided_at = ${end.decidedAt},
+      superseded_by = ${end.supersededBy ?? null}
     where id = ${id} and state = 'pending' returning *`)
   return row && approvalOf(row)
 }
@@ -130,6 +216,25 @@ export async function markRedeemed(tx: Tx, id: string, at: number): Promise<void
   await tx.run(sql`update approvals set redeemed_at = ${at} where id = ${id} and redeemed_at is null`)
 }
 
+export async function noteReminded(tx: Tx, id: string, at: number): Promise<Approval | undefined> {
+  const row = await tx.get<Row>(sql`update approvals set reminded_at = ${at}
+    where id = ${id} and state = 'pending' and reminded_at is null returning *`)
+  return row && approvalOf(row)
+}
+
+/** From now on the people of other groups may answer, too. */
+export async function noteEscalated(
+  tx: Tx,
+  id: string,
+  groups: readonly string[],
+  at: number,
+): Promise<Approval | undefined> {
+  const row =
+    await tx.get<Row>(sql`update approvals set escalated_at = ${at}, group_names = ${JSON.stringify(groups)}
+    where id = ${id} and state = 'pending' and escalated_at is null returning *`)
+  return row && approvalOf(row)
+}
+
 export async function pendingOfRun(reader: Reader, runId: string): Promise<Approval[]> {
   const rows = await reader.all<Row>(
     sql`select * from approvals where run_id = ${runId} and state = 'pending' order by id`,
@@ -137,17 +242,37 @@ export async function pendingOfRun(reader: Reader, runId: string): Promise<Appro
   return rows.map(approvalOf)
 }
 
-export type Pending = Pick<Approval, 'id' | 'unattended' | 'requestedAt' | 'expiresAt'>
+export type Pending = Pick<
+  Approval,
+  | 'id'
+  | 'digest'
+  | 'unattended'
+  | 'grantId'
+  | 'requestedAt'
+  | 'expiresAt'
+  | 'remindAt'
+  | 'escalateAt'
+  | 'remindedAt'
+  | 'escalatedAt'
+>
 
 export async function readPending(reader: Reader): Promise<Pending[]> {
-  const rows = await reader.all<Pick<Row, 'id' | 'unattended' | 'requested_at' | 'expires_at'>>(
-    sql`select id, unattended, requested_at, expires_at from approvals where state = 'pending' order by id`,
+  const rows = await reader.all<Row>(
+    sql`select id, digest, unattended, grant_id, requested_at, expires_at, remind_at, escalate_at, reminded_at,
+        escalated_at
+      from approvals where state = 'pending' order by id`,
   )
   return rows.map((row) => ({
     id: row.id,
+    digest: row.digest,
     unattended: row.unattended === 1,
+    grantId: row.grant_id,
     requestedAt: row.requested_at,
     expiresAt: row.expires_at,
+    remindAt: row.remind_at,
+    escalateAt: row.escalate_at,
+    remindedAt: row.reminded_at,
+    escalatedAt: row.escalated_at,
   }))
 }
 

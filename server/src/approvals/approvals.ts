@@ -1,13 +1,13 @@
-import type { ApprovalState, ApprovalView, Json } from '@keyward/contract'
+import type { ApprovalChannel, ApprovalRule, ApprovalState, ApprovalView, Risk } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import {
   AppError,
   actorOf,
   type Clock,
-  digestOf,
   type Log,
   newId,
+  newUuid,
   type Principal,
   reasonOf,
   systemPrincipal,
@@ -20,33 +20,40 @@ import type {
   Redemption,
   Workflow,
 } from '../workflow/index.ts'
+import { createAnswering } from './answering.ts'
 import {
   type Approval,
-  type ApprovalMode,
   type End,
   endPending,
   insertApproval,
   markRedeemed,
+  type Pending,
   pendingOfRun,
   readApproval,
   readApprovals,
   readPending,
   voidApproval,
 } from './approvals-store.ts'
+import type { Directory } from './directory.ts'
 import { createExpiry } from './expiry.ts'
-import { type Answer, type MayApprove, type Refusal, type Ruling, refusalOf, unattendedId } from './ruling.ts'
+import { createRecorder } from './record.ts'
+import { createReminders } from './reminders.ts'
+import { defaultRules, termsOf } from './rules.ts'
+import { readRule, writeRule } from './rules-store.ts'
+import { type Answer, type MayApprove, unattendedId } from './ruling.ts'
+import { viewsOf } from './views.ts'
+
+type Given = { digest: string; reason?: string | undefined; channel?: ApprovalChannel | undefined }
 
 export type Approvals = ApprovalGate & {
-  /** Allows exactly what the digest names, once. */
-  approve(
+  /** Allows exactly what the digest names, once. Still pending afterwards when more people have to. */
+  approve(principal: Principal, id: string, answer: Given): Promise<ApprovalView>
+  deny(principal: Principal, id: string, answer: Given): Promise<ApprovalView>
+  /** The same, for channels: the principal is the person to whom the channel's account was linked. */
+  answer(
     principal: Principal,
     id: string,
-    answer: { digest: string; reason?: string | undefined },
-  ): Promise<ApprovalView>
-  deny(
-    principal: Principal,
-    id: string,
-    answer: { digest: string; reason?: string | undefined },
+    answer: Given & { decision: 'approved' | 'denied' },
   ): Promise<ApprovalView>
   read(id: string): Promise<ApprovalView>
   page(query: {
@@ -54,6 +61,8 @@ export type Approvals = ApprovalGate & {
     limit: number
     state?: ApprovalState | undefined
   }): Promise<{ items: ApprovalView[]; next: string | null }>
+  rules(): Promise<ApprovalRule[]>
+  setRule(rule: ApprovalRule, by: Principal): Promise<ApprovalRule>
   /** Ends what nobody answered in time, by the clock; returns how many. */
   expireDue(): Promise<number>
   /** Takes up what waits in the store: timers, and answers for unattended runs. */
@@ -68,64 +77,43 @@ type Needs = {
   clock: Clock
   log: Log
   workflow: Pick<Workflow, 'decide'>
+  directory: Directory
   mayApprove: MayApprove
+  /** A hash of the policies in force. */
+  policyVersion: () => string
 }
 
 const unattended = systemPrincipal(unattendedId)
 const clockActor = actorOf(systemPrincipal('clock'))
 const workflowActor = actorOf(systemPrincipal('workflow'))
+const risks: readonly Risk[] = ['low', 'medium', 'high', 'critical']
 
 export function createApprovals(needs: Needs): Approvals {
-  const { store, audit, bus, clock, log, workflow, mayApprove } = needs
+  const { store, audit, bus, clock, log, workflow, directory, mayApprove } = needs
   const background = new Set<Promise<void>>()
+  const recorder = createRecorder({ audit, bus })
   const expiry = createExpiry(clock, (id) => inBackground(() => expire(id)))
+  const reminders = createReminders({ store, clock, recorder, inBackground })
   const nowMilliseconds = (): number => clock.now().getTime()
+  const { answer } = createAnswering({
+    store,
+    clock,
+    directory,
+    recorder,
+    mayApprove,
+    found,
+    end,
+    expired,
+  })
 
   function inBackground(work: () => Promise<unknown>): void {
     const done = work()
       .then(
         () => undefined,
-        (error) => log.error({ reason: reasonOf(error) }, 'an approval could not be ended'),
+        (error) => log.error({ reason: reasonOf(error) }, 'an approval could not be taken further'),
       )
       .finally(() => background.delete(done))
     background.add(done)
-  }
-
-  /** What every entry about an approval says: all of it, and of the preview its hash. */
-  const contentOf = (approval: Approval): { [key: string]: Json } => ({
-    runId: approval.runId,
-    taskId: approval.taskId,
-    action: approval.action,
-    title: approval.title,
-    target: approval.target,
-    requestedBy: approval.requestedBy,
-    risk: approval.risk,
-    reversible: approval.reversible,
-    digest: approval.digest,
-    planDigest: approval.planDigest,
-    previewDigest: digestOf(JSON.parse(approval.preview)),
-    requestedAt: new Date(approval.requestedAt).toISOString(),
-    expiresAt: new Date(approval.expiresAt).toISOString(),
-  })
-
-  async function record(
-    tx: Tx,
-    what: 'requested' | Exclude<ApprovalState, 'pending'>,
-    approval: Approval,
-    by: { actor: string; detail?: { [key: string]: Json } },
-  ): Promise<void> {
-    const { id, runId, taskId } = approval
-    const type = `approval.${what}` as const
-    await audit.record(tx, {
-      type,
-      outcome: what === 'requested' ? 'intent' : what === 'approved' ? 'done' : 'denied',
-      actor: by.actor,
-      target: `approval:${id}`,
-      correlation: runId,
-      detail: { ...contentOf(approval), ...by.detail },
-    })
-    const { state } = approval
-    await bus.publish(tx, { type, subject: `approval:${id}`, data: { approvalId: id, runId, taskId, state } })
   }
 
   /** Ends a pending approval and says so to audit, bus and workflow, all in the caller's transaction. */
@@ -137,25 +125,44 @@ export function createApprovals(needs: Needs): Approvals {
   ): Promise<Approval | undefined> {
     const ended = await endPending(tx, id, ending)
     if (!ended) return undefined
-    const { state, decidedBy, mode, reason } = ending
+    const { state, decidedBy, mode, reason, channel } = ending
     const decidedAt = new Date(ending.decidedAt).toISOString()
-    const detail = { decision: state, operator: decidedBy, mode, reason, decidedAt, policies: [...policies] }
-    await record(tx, state, ended, { actor: decidedBy, detail })
+    const [view] = await viewsOf(tx, [ended])
+    await recorder.tell(tx, state, ended, {
+      actor: decidedBy,
+      detail: {
+        decision: state,
+        operator: decidedBy,
+        mode,
+        reason,
+        channel,
+        decidedAt,
+        policies: [...policies],
+        approvals: view?.approvals ?? [],
+        supersededBy: ended.supersededBy,
+      },
+    })
     if (state === 'approved' || state === 'denied' || state === 'expired') {
       const { runId, taskId } = ended
       await workflow.decide(tx, { runId, taskId, approvalId: id, decision: state, reason })
     }
-    tx.afterCommit(() => expiry.disarm(id))
+    tx.afterCommit(() => {
+      expiry.disarm(id)
+      reminders.disarm(id)
+    })
     return ended
   }
 
-  const expired = (): End => ({
-    state: 'expired',
-    mode: null,
-    decidedBy: clockActor,
-    reason: 'nobody answered in time',
-    decidedAt: nowMilliseconds(),
-  })
+  function expired(): End {
+    return {
+      state: 'expired',
+      mode: null,
+      channel: null,
+      decidedBy: clockActor,
+      reason: 'nobody answered in time',
+      decidedAt: nowMilliseconds(),
+    }
+  }
 
   const expire = (id: string): Promise<boolean> =>
     store.write(async (tx) => (await end(tx, id, expired())) !== undefined)
@@ -166,100 +173,72 @@ export function createApprovals(needs: Needs): Approvals {
     return approval
   }
 
-  /** One transaction decides, whoever else answers meanwhile. A refusal is audited and committed too, then thrown. */
-  async function answer(id: string, given: Answer): Promise<ApprovalView> {
-    const asked = await found(id)
-    const ruling = await mayApprove(given.principal, { ...viewOf(asked), unattended: asked.unattended })
-    const verdict = await store.write(async (tx): Promise<Approval | Refusal> => {
-      const approval = (await readApproval(tx, id)) ?? asked
-      const refusal = refusalOf(approval, given, ruling, nowMilliseconds())
-      if (!refusal) {
-        const decided = await end(tx, id, endOf(approval, given), ruling.policies)
-        if (decided) return decided
-      }
-      if (refusal?.code === 'approval.expired') await end(tx, id, expired())
-      return refuse(
-        tx,
-        approval,
-        given,
-        ruling,
-        refusal ?? { code: 'approval.answered', detail: `${id} just was` },
-      )
-    })
-    if ('code' in verdict) throw new AppError(verdict.code, verdict.detail)
-    return viewOf(verdict)
-  }
-
-  function endOf(approval: Approval, { principal, decision, reason }: Answer): End {
-    const self: ApprovalMode = actorOf(principal) === approval.requestedBy ? 'self' : 'person'
-    const mode = principal.kind === 'system' ? 'unattended' : self
-    return { state: decision, mode, decidedBy: actorOf(principal), reason, decidedAt: nowMilliseconds() }
-  }
-
-  async function refuse(
-    tx: Tx,
-    approval: Approval,
-    given: Answer,
-    ruling: Ruling,
-    refusal: Refusal,
-  ): Promise<Refusal> {
-    const { decision, digest, reason } = given
-    await audit.record(tx, {
-      type: 'approval.refused',
-      outcome: 'denied',
-      actor: actorOf(given.principal),
-      target: `approval:${approval.id}`,
-      correlation: approval.runId,
-      detail: {
-        ...contentOf(approval),
-        decision,
-        answeredDigest: digest,
-        reason,
-        code: refusal.code,
-        policies: [...ruling.policies],
-      },
-    })
-    return refusal
-  }
-
   async function answerUnattended(id: string, digest: string): Promise<void> {
     const given: Answer = {
       principal: unattended,
       decision: 'approved',
       digest,
       reason: 'started without a person at the terminal',
+      channel: 'none',
     }
     await answer(id, given).catch((error) => {
       log.warn({ approvalId: id, reason: reasonOf(error) }, 'an unattended run has to wait for a person')
     })
   }
 
+  const ruleOf = async (reader: Pick<Store, 'all' | 'get'> | Tx, risk: Risk): Promise<ApprovalRule> =>
+    (await readRule(reader, risk)) ?? defaultRules[risk]
+
   async function request(tx: Tx, question: ApprovalQuestion): Promise<string> {
     const now = clock.now()
-    const { args: _, preview, expiresInSeconds, ...asked } = question
+    const { args: _, preview, rules, ...asked } = question
     const approval: Approval = {
       ...asked,
+      ...termsOf(await ruleOf(tx, question.risk), rules, now.getTime()),
       id: newId('apr', now),
+      nonce: newUuid(now),
+      policyVersion: needs.policyVersion(),
+      target: rules.target,
+      blastRadius: rules.blastRadius ?? null,
+      rollback: rules.rollback ?? null,
       preview: JSON.stringify(preview),
       state: 'pending',
       mode: null,
+      channel: null,
       decidedBy: null,
       reason: null,
       requestedAt: now.getTime(),
       decidedAt: null,
-      expiresAt: now.getTime() + expiresInSeconds * 1000,
       redeemedAt: null,
+      remindedAt: null,
+      escalatedAt: null,
+      supersededBy: null,
+      grantId: null,
     }
+    await supersede(tx, approval)
     await insertApproval(tx, approval)
-    await record(tx, 'requested', approval, {
+    await recorder.tell(tx, 'requested', approval, {
       actor: approval.requestedBy,
       detail: { unattended: approval.unattended },
     })
-    tx.afterCommit(() => {
-      expiry.arm(approval)
-      if (approval.unattended) inBackground(() => answerUnattended(approval.id, approval.digest))
-    })
+    tx.afterCommit(() => takeUp(approval))
     return approval.id
+  }
+
+  /** A task has one open question: a new one takes the place of the one before. */
+  async function supersede(tx: Tx, { id, runId, taskId }: Approval): Promise<void> {
+    for (const old of await pendingOfRun(tx, runId)) {
+      if (old.taskId !== taskId) continue
+      const reason = 'the task was asked for anew'
+      const ending: End = { ...expired(), state: 'superseded', decidedBy: workflowActor, reason }
+      await end(tx, old.id, { ...ending, supersededBy: id })
+    }
+  }
+
+  function takeUp(approval: Pending): void {
+    expiry.arm(approval)
+    reminders.arm(approval)
+    if (approval.unattended) inBackground(() => answerUnattended(approval.id, approval.digest))
   }
 
   async function redeem(tx: Tx, claim: ApprovalClaim): Promise<Redemption> {
@@ -273,7 +252,7 @@ export function createApprovals(needs: Needs): Approvals {
       const reason = 'what would run is not what was approved'
       await voidApproval(tx, approval.id, reason)
       const voided: Approval = { ...approval, state: 'voided', reason }
-      await record(tx, 'voided', voided, {
+      await recorder.tell(tx, 'voided', voided, {
         actor: workflowActor,
         detail: { reason, foundDigest: claim.digest },
       })
@@ -291,8 +270,8 @@ export function createApprovals(needs: Needs): Approvals {
   }
 
   const answered = (decision: Answer['decision']) => {
-    return (principal: Principal, id: string, given: { digest: string; reason?: string | undefined }) =>
-      answer(id, { principal, decision, digest: given.digest, reason: given.reason ?? null })
+    return (principal: Principal, id: string, { digest, reason = undefined, channel = 'api' }: Given) =>
+      answer(id, { principal, decision, digest, reason: reason ?? null, channel })
   }
 
   return {
@@ -304,36 +283,41 @@ export function createApprovals(needs: Needs): Approvals {
     },
     approve: answered('approved'),
     deny: answered('denied'),
-    read: async (id) => viewOf(await found(id)),
+    answer: (principal, id, { decision, ...given }) => answered(decision)(principal, id, given),
+    async read(id) {
+      const [view] = await viewsOf(store, [await found(id)])
+      if (!view) throw new AppError('approval.not_found', id)
+      return view
+    },
     async page({ cursor, limit, state }) {
       const items = await readApprovals(store, { cursor, limit: limit + 1, state })
       const shown = items.slice(0, limit)
-      return { items: shown.map(viewOf), next: items.length > limit ? (shown.at(-1)?.id ?? null) : null }
+      const next = items.length > limit ? (shown.at(-1)?.id ?? null) : null
+      return { items: await viewsOf(store, shown), next }
     },
+    rules: () => Promise.all(risks.map((risk) => ruleOf(store, risk))),
+    setRule: (rule, by) =>
+      store.write(async (tx) => {
+        const before = await ruleOf(tx, rule.risk)
+        await writeRule(tx, rule)
+        await audit.record(tx, {
+          type: 'approval.rule_changed',
+          outcome: 'done',
+          actor: actorOf(by),
+          target: `approval-rule:${rule.risk}`,
+          detail: { before, rule },
+        })
+        return rule
+      }),
     expireDue,
     async run() {
       await expireDue()
-      for (const pending of await readPending(store)) {
-        expiry.arm(pending)
-        if (pending.unattended) {
-          inBackground(async () => answerUnattended(pending.id, (await found(pending.id)).digest))
-        }
-      }
+      for (const pending of await readPending(store)) takeUp(pending)
     },
     async stop() {
       expiry.clear()
+      reminders.clear()
       while (background.size > 0) await Promise.all(background)
     },
-  }
-}
-
-function viewOf(approval: Approval): ApprovalView {
-  const { unattended: _u, redeemedAt: _r, preview, requestedAt, decidedAt, expiresAt, ...same } = approval
-  return {
-    ...same,
-    preview: JSON.parse(preview),
-    requestedAt: new Date(requestedAt).toISOString(),
-    decidedAt: decidedAt === null ? null : new Date(decidedAt).toISOString(),
-    expiresAt: new Date(expiresAt).toISOString(),
   }
 }

@@ -5,7 +5,11 @@ import type { Pending } from './approvals-store.ts'
  * One timer for each approval that waits. A timer counts the time that really passes, so an approval ends after its own span
  * at the latest, even when the clock is set back.
  */
-export type Expiry = { arm(approval: Pending): void; disarm(id: string): void; clear(): void }
+export type Expiry = {
+  arm(approval: Pick<Pending, 'id' | 'requestedAt' | 'expiresAt'>): void
+  disarm(id: string): void
+  clear(): void
+}
 
 /** Well below what a timer can hold. */
 const longestWaitMilliseconds = 24 * 3600 * 1000

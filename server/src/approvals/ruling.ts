@@ -1,5 +1,6 @@
-import type { ApprovalView, Code } from '@keyward/contract'
+import type { ApprovalChannel, ApprovalView, Code } from '@keyward/contract'
 import { actorOf, type Principal } from '../core/index.ts'
+import type { Counted } from './answers-store.ts'
 import type { Approval } from './approvals-store.ts'
 
 /** What policy says about one person answering one approval. */
@@ -13,11 +14,14 @@ export type Ruling = {
 
 /**
  * Asked before each answer. The principal `system:unattended` is asked about for a run that was started without a person;
- * `unattended` says that this is one.
+ * `unattended` says that this is one. `requesters` are all who stand behind the request: an agent, and whose agent it is.
  */
 export type MayApprove = (
   principal: Principal,
-  approval: ApprovalView & { readonly unattended: boolean },
+  approval: ApprovalView & {
+    readonly unattended: boolean
+    readonly requesters: readonly string[]
+  },
 ) => Ruling | Promise<Ruling>
 
 export type Answer = {
@@ -26,46 +30,90 @@ export type Answer = {
   /** What the answerer saw. */
   readonly digest: string
   readonly reason: string | null
+  readonly channel: ApprovalChannel
+}
+
+/** In whose right an answer may count: one's own, or that of somebody who delegated it. */
+export type Authority = {
+  readonly actor: string
+  /** The account is open, and a delegation still in force. */
+  readonly live: boolean
+  readonly groups: readonly string[]
+  readonly ruling: Ruling
 }
 
 export type Refusal = { readonly code: Code; readonly detail: string }
 
-export const unattendedId = 'unattended'
+export type Case = {
+  readonly approval: Approval
+  readonly answer: Answer
+  readonly requesters: readonly string[]
+  /** One's own first. */
+  readonly authorities: readonly Authority[]
+  readonly answers: readonly Counted[]
+  readonly now: number
+}
 
-/** Why this answer does not count, or undefined when it does. Who may not answer learns nothing about the state. */
-export function refusalOf(
-  approval: Approval,
-  answer: Answer,
-  ruling: Ruling,
-  now: number,
-): Refusal | undefined {
+export const unattendedId = 'unattended'
+/** How long a second factor is fresh. */
+const freshMs = 5 * 60_000
+/** A clock that went back further than this cannot tell what is fresh. */
+const skewMs = 60_000
+
+const ownChannels: readonly ApprovalChannel[] = ['console', 'cli', 'api', 'none']
+
+/** In whose right this answer counts, or why it does not. Who may not answer learns nothing about the state. */
+export function judge(about: Case): Authority | Refusal {
+  const { approval, answer, now } = about
+  const authority = byAuthority(about)
+  if ('code' in authority) return authority
   return (
-    byAuthority(approval, answer, ruling) ??
     byState(approval) ??
     byTime(approval, now) ??
-    byDigest(approval, answer)
+    byDigest(approval, answer) ??
+    byChannel(approval, answer) ??
+    bySecondFactor(approval, answer, now) ??
+    byVoice(about, authority)
   )
 }
 
-function byAuthority(
-  approval: Approval,
-  { principal, decision }: Answer,
-  ruling: Ruling,
-): Refusal | undefined {
-  const { kind, id } = principal
-  if (kind === 'agent') return { code: 'policy.denied', detail: 'an agent never answers an approval' }
-  if (kind === 'system' && !(id === unattendedId && approval.unattended)) {
-    return { code: 'policy.denied', detail: 'Keyward answers only for runs that were started unattended' }
+export const isRefusal = (judged: Authority | Refusal): judged is Refusal => 'code' in judged
+
+function byAuthority({ approval, answer, requesters, authorities }: Case): Authority | Refusal {
+  const { principal, decision } = answer
+  const [own] = authorities
+  if (!own) return denied('nobody is known to answer')
+  if (principal.kind === 'agent') return denied('an agent never answers an approval')
+  if (principal.kind === 'system') return bySystem(approval, principal, own)
+  if (requesters.includes(own.actor)) {
+    if (decision === 'denied' || (own.ruling.allow && own.ruling.mode === 'self')) return own
+    return { code: 'approval.self', detail: `${own.actor} asked for it: ${own.ruling.reason}` }
   }
-  const own = actorOf(principal) === approval.requestedBy
-  if (own && decision === 'denied') return undefined
-  if (own && !(ruling.allow && ruling.mode === 'self')) {
-    return { code: 'approval.self', detail: `${actorOf(principal)} asked for it: ${ruling.reason}` }
-  }
-  return ruling.allow ? undefined : { code: 'policy.denied', detail: ruling.reason }
+  const allowed = authorities.filter(({ ruling, live }) => live && ruling.allow)
+  if (allowed.length === 0) return denied(own.live ? own.ruling.reason : 'the account is closed')
+  const strangers = allowed.filter(({ actor }) => !requesters.includes(actor))
+  if (strangers.length === 0)
+    return { code: 'approval.self', detail: 'who delegated the right to answer asked for it' }
+  const asked = strangers.find(({ groups }) => isAsked(approval, groups))
+  return (
+    asked ?? { code: 'approval.not_asked', detail: `it is for people in ${approval.groups.join(' or ')}` }
+  )
 }
 
-function byState({ id, state, decidedBy }: Approval): Refusal | undefined {
+const denied = (detail: string): Refusal => ({ code: 'policy.denied', detail })
+
+export const isAsked = (approval: Pick<Approval, 'groups'>, groups: readonly string[]): boolean =>
+  approval.groups.length === 0 || approval.groups.some((group) => groups.includes(group))
+
+function bySystem(approval: Approval, { id }: Principal, own: Authority): Authority | Refusal {
+  if (id !== unattendedId || !approval.unattended)
+    return denied('Keyward answers only for runs that were started unattended')
+  if (approval.quorum > 1 || approval.needsSecondFactor || approval.groups.length > 0)
+    return denied('this needs people, however its run was started')
+  return own.ruling.allow ? own : denied(own.ruling.reason)
+}
+
+function byState({ id, state, decidedBy, supersededBy }: Approval): Refusal | undefined {
   switch (state) {
     case 'pending':
       return undefined
@@ -73,6 +121,8 @@ function byState({ id, state, decidedBy }: Approval): Refusal | undefined {
       return { code: 'approval.expired', detail: `nobody answered ${id} in time` }
     case 'voided':
       return { code: 'approval.void', detail: `${id} was voided: what would run changed` }
+    case 'superseded':
+      return { code: 'approval.void', detail: `${id} was replaced by ${supersededBy ?? 'another'}` }
     case 'approved':
     case 'denied':
     case 'cancelled':
@@ -89,3 +139,38 @@ const byDigest = ({ id, digest }: Approval, answer: Answer): Refusal | undefined
   digest === answer.digest
     ? undefined
     : { code: 'approval.void', detail: `the answer is to another digest than ${id} has; read it again` }
+
+const byChannel = ({ id, risk }: Approval, { channel }: Answer): Refusal | undefined =>
+  risk === 'low' || ownChannels.includes(channel)
+    ? undefined
+    : {
+        code: 'approval.channel',
+        detail: `${id} is of ${risk} risk; ${channel} decides what is of low risk. Answer it on Keyward's own page`,
+      }
+
+function bySecondFactor(
+  { id, needsSecondFactor }: Approval,
+  { decision, principal }: Answer,
+  now: number,
+): Refusal | undefined {
+  if (!needsSecondFactor || decision === 'denied' || isFresh(principal, now)) return undefined
+  return {
+    code: 'approval.second_factor',
+    detail: `${id} needs a second factor within the last five minutes: keyward second-factor confirm, or the page of your account`,
+  }
+}
+
+function isFresh({ secondFactorAt }: Principal, now: number): boolean {
+  if (!secondFactorAt) return false
+  const age = now - secondFactorAt.getTime()
+  return age < freshMs && age > -skewMs
+}
+
+/** Nobody has two voices: neither who answers, nor in whose right it is answered. */
+function byVoice({ approval, answer, answers }: Case, authority: Authority): Authority | Refusal {
+  if (answer.decision === 'denied') return authority
+  const voices = answers.flatMap(({ by, onBehalfOf }) => [by, onBehalfOf ?? by])
+  const used = [actorOf(answer.principal), authority.actor].find((actor) => voices.includes(actor))
+  if (used === undefined) return authority
+  return { code: 'approval.answered', detail: `${used} has allowed ${approval.id} already; it needs others` }
+}

@@ -6,6 +6,8 @@ export type Principal = {
   readonly roles: readonly Role[]
   /** When a person last proved who they are. */
   readonly signedInAt?: Date
+  /** When this session last showed a second factor. */
+  readonly secondFactorAt?: Date
 }
 export type Role = 'owner' | 'approver' | 'operator' | 'auditor'
 

@@ -80,6 +80,7 @@ async function callOf(
     token: presented?.token ?? '',
     setCookie: (value: string) => void reply.header('set-cookie', value),
     isGone: () => request.raw.socket.destroyed,
+    channel: channelOf(presented?.by, request.headers['user-agent']),
   }
   if (access === 'public') return { ...base, principal: nobody }
   const principal = presented ? await authenticate(presented.token) : undefined
@@ -89,6 +90,11 @@ async function callOf(
       'sign in with the link that the server printed, or run: keyward login',
     )
   return { ...base, principal }
+}
+
+function channelOf(by: 'cookie' | 'header' | undefined, program = ''): Call['channel'] {
+  if (by === 'cookie') return 'console'
+  return program.startsWith('keyward-cli/') ? 'cli' : 'api'
 }
 
 type Shapes = Readonly<Record<'params' | 'query' | 'body', z.ZodType<Record<string, unknown>>>>

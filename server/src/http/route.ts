@@ -10,6 +10,8 @@ export type Call = {
   /** The presented session or API token; only the session operations need it. */
   readonly token: string
   readonly setCookie: (value: string) => void
+  /** The console comes with its cookie, the command line says its name. */
+  readonly channel: 'console' | 'cli' | 'api'
   /** The caller has hung up: nobody waits for the answer any more. */
   readonly isGone: () => boolean
 }

@@ -83,7 +83,14 @@ test('VAULT-2: a search ends at its limit and says so; when nobody waits any mor
   const route = routes.find(({ operation }) => operation.name === 'secrets.search')
   let asked = 0
   const isGone = (): boolean => ++asked > 2
-  const call = { principal: auditor, requestId: '', token: '', setCookie: () => undefined, isGone }
+  const call = {
+    principal: auditor,
+    requestId: '',
+    token: '',
+    setCookie: () => undefined,
+    isGone,
+    channel: 'api' as const,
+  }
   const left = await route?.handle({ words: 'x', limit: 50 } as never, call)
   assert.deepEqual(left, {
     items: [{ name: 'x', path: 'secret/folder-0/x', folder: false }],

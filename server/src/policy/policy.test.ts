@@ -104,7 +104,7 @@ test('IDENT-1: what each role may do', () => {
       )
       .filter(
         (name) =>
-          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|reach|accounts|deliveries|requests|output|summary|trend|folders)$/.test(
+          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|reach|accounts|deliveries|requests|output|summary|trend|folders|rules)$/.test(
             name,
           ),
       )

@@ -155,11 +155,18 @@ function principalOf(principal: DecisionRequest['principal']): Entity {
 
 function contextOf(shape: ActionShape, { principal, context = {} }: DecisionRequest, now: Date) {
   const facts = present(context)
-  const takesSignIn = shape.context.kind === 'record' && shape.context.fields.has('secondsSinceSignIn')
-  if (!takesSignIn || !principal.signedInAt) return facts
-  const seconds = Math.floor((now.getTime() - principal.signedInAt.getTime()) / 1000)
-  // A sign-in in the future means that the clock went back: then nobody can say how fresh it is.
-  return seconds < 0 ? facts : { ...facts, secondsSinceSignIn: seconds }
+  const fields = shape.context.kind === 'record' ? shape.context.fields : undefined
+  const ages = [
+    ['secondsSinceSignIn', principal.signedInAt],
+    ['secondsSinceSecondFactor', principal.secondFactorAt],
+  ] as const
+  for (const [name, since] of ages) {
+    if (!since || !fields?.has(name)) continue
+    const seconds = Math.floor((now.getTime() - since.getTime()) / 1000)
+    // A proof in the future means that the clock went back: then nobody can say how fresh it is.
+    if (seconds >= 0) facts[name] = seconds
+  }
+  return facts
 }
 
 function present(facts: Facts): Record<string, Value> {

@@ -1,7 +1,7 @@
 import type { Json, Risk } from '@keyward/contract'
 import { digestOf } from '../core/index.ts'
 import type { Tx } from '../store/index.ts'
-import type { PlannedTask } from './plan.ts'
+import type { GateRules, PlannedTask } from './plan.ts'
 
 /** Who is asked before a gated task runs. `main` gives the approvals. */
 export type ApprovalGate = {
@@ -21,15 +21,16 @@ export type ApprovalQuestion = {
   readonly taskId: string
   readonly action: string
   readonly title: string
-  readonly target: string
+  readonly rules: GateRules
   readonly requestedBy: string
   readonly risk: Risk
   readonly reversible: boolean
   readonly args: Json
   readonly preview: Json
   readonly planDigest: string
+  /** The canonical JSON whose SHA-256 is `digest`. */
+  readonly subject: string
   readonly digest: string
-  readonly expiresInSeconds: number
   readonly unattended: boolean
 }
 
@@ -43,6 +44,12 @@ export type ApprovalClaim = {
 export type Redemption = { readonly valid: true } | { readonly valid: false; readonly reason: string }
 
 /** What an approval is bound to: the action, its arguments, the plan around it, and the world as the preview shows it. */
-export function approvalDigest(planned: PlannedTask, planDigest: string, preview: Json): string {
-  return digestOf({ action: planned.action, args: planned.args, planDigest, preview })
-}
+export const approvalSubject = (planned: PlannedTask, planDigest: string, preview: Json): Json => ({
+  action: planned.action,
+  args: planned.args,
+  planDigest,
+  preview,
+})
+
+export const approvalDigest = (planned: PlannedTask, planDigest: string, preview: Json): string =>
+  digestOf(approvalSubject(planned, planDigest, preview))

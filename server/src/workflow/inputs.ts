@@ -1,6 +1,7 @@
 import type { Json } from '@keyward/contract'
+import { canonicalJson, digestOf } from '../core/index.ts'
 import type { Action, TaskContext } from './action.ts'
-import { type ApprovalQuestion, approvalDigest } from './gate.ts'
+import { type ApprovalQuestion, approvalSubject } from './gate.ts'
 import { type PlannedTask, plainJson } from './plan.ts'
 import { factsOf, type RunRecord } from './workflow-store.ts'
 
@@ -18,20 +19,21 @@ export async function takePreview(
 }
 
 export function questionOf(run: RunRecord, planned: PlannedTask, preview: Json): ApprovalQuestion {
+  const subject = approvalSubject(planned, run.planDigest, preview)
   return {
     runId: run.id,
     taskId: planned.id,
     action: planned.action,
     title: planned.title,
-    target: planned.approval?.target ?? planned.action,
+    rules: planned.approval ?? { target: planned.action, expiresInSeconds: 0 },
     requestedBy: run.requestedBy,
     risk: planned.risk,
     reversible: planned.reversible,
     args: planned.args,
     preview,
     planDigest: run.planDigest,
-    digest: approvalDigest(planned, run.planDigest, preview),
-    expiresInSeconds: planned.approval?.expiresInSeconds ?? 0,
+    subject: canonicalJson(subject),
+    digest: digestOf(subject),
     unattended: run.unattended,
   }
 }

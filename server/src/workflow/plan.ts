@@ -22,9 +22,23 @@ export type PlannedTask = {
   readonly reversible: boolean
   /** Paths in the vault; never values. */
   readonly secrets: readonly string[]
-  readonly approval?: { readonly target: string; readonly expiresInSeconds: number }
+  readonly approval?: GateRules
   readonly retry?: { readonly maxAttempts: number; readonly backoffSeconds: number }
   readonly timeoutSeconds?: number
+}
+
+/** How a gated task is asked for. A rule of the server may ask for more than the plan does, never for less. */
+export type GateRules = {
+  readonly target: string
+  readonly expiresInSeconds: number
+  /** How many people have to allow it. */
+  readonly quorum?: number
+  /** Who may answer: people in one of these groups. */
+  readonly groups?: readonly string[]
+  readonly secondFactor?: boolean
+  /** For the approver, in words: what is hit when it goes wrong, and how it is taken back. */
+  readonly blastRadius?: string
+  readonly rollback?: string
 }
 
 const mostTasks = 1000
@@ -77,6 +91,7 @@ function checkTask(task: PlannedTask, place: string, hasAction: (name: string) =
   if (new Set(task.needs).size < task.needs.length) throw invalid(`${place}.needs`, 'names a task twice')
   checkNumber(task.timeoutSeconds, 1, longestSeconds, `${place}.timeoutSeconds`)
   checkNumber(task.approval?.expiresInSeconds, 1, longestSeconds, `${place}.approval.expiresInSeconds`)
+  checkNumber(task.approval?.quorum, 1, 20, `${place}.approval.quorum`)
   checkNumber(task.retry?.maxAttempts, 1, 1000, `${place}.retry.maxAttempts`)
   checkNumber(task.retry?.backoffSeconds, 0, 3600, `${place}.retry.backoffSeconds`)
 }

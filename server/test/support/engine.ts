@@ -3,6 +3,7 @@ import {
   type Approvals,
   approvalsMigrations,
   createApprovals,
+  type Directory,
   type MayApprove,
 } from '../../src/approvals/index.ts'
 import { type Clock, type Principal, silentLog } from '../../src/core/index.ts'
@@ -31,11 +32,21 @@ export const openPolicy: MayApprove = () => ({
   mode: 'person',
 })
 
+/** Everybody has an account, in no group, and no agent has an owner. */
+const everybody: Directory = {
+  async person(_, actor) {
+    const id = actor.replace('person:', '')
+    return { id, name: id, roles: ['owner'], groups: [] }
+  },
+  ownerOf: async () => undefined,
+}
+
 export type Engine = { workflow: Workflow; approvals: Approvals; stop(): Promise<void> }
 
 type Options = {
   actions: readonly Action[]
   mayApprove?: MayApprove
+  directory?: Directory
   concurrency?: number
   onBoundary?: (name: string) => void
 }
@@ -47,7 +58,7 @@ export function createEngine(
 ): Engine {
   const { store, audit, bus, clock } = world
   const shared = { store, audit, bus, clock, log: silentLog }
-  const { mayApprove = openPolicy, ...own } = options
+  const { mayApprove = openPolicy, directory = everybody, ...own } = options
   const workflow: Workflow = createWorkflow({
     ...shared,
     ...own,
@@ -57,7 +68,13 @@ export function createEngine(
       cancelForRun: (tx, runId, reason) => approvals.cancelForRun(tx, runId, reason),
     },
   })
-  const approvals: Approvals = createApprovals({ ...shared, workflow, mayApprove })
+  const approvals: Approvals = createApprovals({
+    ...shared,
+    workflow,
+    directory,
+    mayApprove,
+    policyVersion: () => 'test',
+  })
   return {
     workflow,
     approvals,

@@ -20,6 +20,7 @@ const states = [
   ['expired', 'Expired'],
   ['cancelled', 'Cancelled'],
   ['voided', 'Void'],
+  ['superseded', 'Replaced'],
   ['all', 'All'],
 ] as const
 

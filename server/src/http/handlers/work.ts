@@ -16,7 +16,7 @@ type Needs = {
   taskOutput: Pick<TaskOutput, 'read' | 'follow'>
   sandbox: Pick<Sandbox, 'running' | 'end'>
   audit: Pick<Audit, 'recordNow'>
-  approvals: Pick<Approvals, 'page' | 'read' | 'approve' | 'deny'>
+  approvals: Pick<Approvals, 'page' | 'read' | 'approve' | 'deny' | 'rules' | 'setRule'>
 }
 
 export function runRoutes({
@@ -56,17 +56,19 @@ export function runRoutes({
 export function approvalRoutes({ approvals }: Pick<Needs, 'approvals'>): Route[] {
   return [
     route(approvalsApi.list, (query) => approvals.page(query)),
+    route(approvalsApi.rules, async () => ({ items: await approvals.rules() })),
+    route(approvalsApi.setRule, (rule, { principal }) => approvals.setRule(rule, principal)),
     route(approvalsApi.read, ({ approvalId }) => approvals.read(approvalId)),
     // Decided in the domain, which knows who asked, and records a refusal beside the approval.
     {
-      ...route(approvalsApi.approve, ({ approvalId, digest, reason }, { principal }) =>
-        approvals.approve(principal, approvalId, { digest, reason }),
+      ...route(approvalsApi.approve, ({ approvalId, digest, reason }, { principal, channel }) =>
+        approvals.approve(principal, approvalId, { digest, reason, channel }),
       ),
       decidedByDomain: true,
     },
     {
-      ...route(approvalsApi.deny, ({ approvalId, digest, reason }, { principal }) =>
-        approvals.deny(principal, approvalId, { digest, reason }),
+      ...route(approvalsApi.deny, ({ approvalId, digest, reason }, { principal, channel }) =>
+        approvals.deny(principal, approvalId, { digest, reason, channel }),
       ),
       decidedByDomain: true,
     },

@@ -1,0 +1,173 @@
+import type { ApprovalView } from '@keyward/contract'
+import { AppError, actorOf, type Clock, type Principal } from '../core/index.ts'
+import type { Reader, Store, Tx } from '../store/index.ts'
+import { answersOf, type Counted, insertAnswer } from './answers-store.ts'
+import { type Approval, type ApprovalMode, type End, readApproval } from './approvals-store.ts'
+import { delegatorsOf } from './delegations-store.ts'
+import { type Directory, requestersOf } from './directory.ts'
+import type { Recorder } from './record.ts'
+import {
+  type Answer,
+  type Authority,
+  isAsked,
+  isRefusal,
+  judge,
+  type MayApprove,
+  type Refusal,
+  type Ruling,
+} from './ruling.ts'
+import { viewsOf } from './views.ts'
+
+type Needs = {
+  store: Pick<Store, 'write' | 'all' | 'get'>
+  clock: Pick<Clock, 'now'>
+  directory: Directory
+  recorder: Recorder
+  mayApprove: MayApprove
+  found(id: string): Promise<Approval>
+  /** Ends a pending approval and says so to everybody; undefined when somebody else was first. */
+  end(tx: Tx, id: string, ending: End, policies: readonly string[]): Promise<Approval | undefined>
+  expired(): End
+}
+
+type Facts = Parameters<MayApprove>[1]
+/** What policy says, asked before the transaction: of each right that could be used, and of those who answered before. */
+type Rulings = {
+  readonly requesters: readonly string[]
+  readonly own: readonly { readonly actor: string; readonly ruling: Ruling }[]
+  readonly earlier: ReadonlyMap<string, boolean>
+}
+
+/** One transaction decides, whoever else answers meanwhile. A refusal is audited and committed too, then thrown. */
+export function createAnswering(needs: Needs) {
+  const { store, clock, directory, recorder, mayApprove, found, end } = needs
+
+  async function rulingsFor(asked: Approval, { principal }: Answer): Promise<Rulings> {
+    const [view] = await viewsOf(store, [asked])
+    if (!view) throw new AppError('approval.not_found', asked.id)
+    const requesters = await requestersOf(directory, store, asked.requestedBy)
+    const facts: Facts = { ...view, unattended: asked.unattended, requesters }
+    const rights = await rightsOf(principal)
+    const own = await Promise.all(
+      rights.map(async (as) => ({ actor: actorOf(as), ruling: await mayApprove(as, facts) })),
+    )
+    const earlier = await Promise.all(
+      (await answersOf(store, [asked.id])).map(
+        async ({ by, onBehalfOf }) => [by, await stillMay(onBehalfOf ?? by, facts)] as const,
+      ),
+    )
+    return { requesters, own, earlier: new Map(earlier) }
+  }
+
+  /** The answerer, and in turn everybody who delegated the right to them, with the answerer's own freshness. */
+  async function rightsOf(principal: Principal): Promise<Principal[]> {
+    if (principal.kind !== 'person') return [principal]
+    const from = await delegatorsOf(store, actorOf(principal), clock.now().getTime())
+    const known = await Promise.all(from.map((actor) => directory.person(store, actor)))
+    return [
+      principal,
+      ...known
+        .filter((person) => person !== undefined)
+        .map(({ id, name, roles }): Principal => ({ ...principal, id, name, roles })),
+    ]
+  }
+
+  async function stillMay(actor: string, facts: Facts): Promise<boolean> {
+    const person = await directory.person(store, actor)
+    if (!person) return false
+    const { id, name, roles } = person
+    return (await mayApprove({ kind: 'person', id, name, roles }, facts)).allow
+  }
+
+  async function authoritiesOf(tx: Tx, { principal }: Answer, { own }: Rulings): Promise<Authority[]> {
+    const delegators = await delegatorsOf(tx, actorOf(principal), clock.now().getTime())
+    return Promise.all(
+      own.map(async ({ actor, ruling }): Promise<Authority> => {
+        if (principal.kind !== 'person') return { actor, live: true, groups: [], ruling }
+        const known = await directory.person(tx, actor)
+        const live = known !== undefined && (actor === actorOf(principal) || delegators.includes(actor))
+        return { actor, live, groups: known?.groups ?? [], ruling }
+      }),
+    )
+  }
+
+  /** Answers whose givers may still give them: who left a group or lost an account is not counted any more. */
+  async function standing(tx: Tx, approval: Approval, rulings: Rulings): Promise<Counted[]> {
+    const kept: Counted[] = []
+    for (const answer of await answersOf(tx, [approval.id])) {
+      const giver = await directory.person(tx, answer.by)
+      const right = await directory.person(tx, answer.onBehalfOf ?? answer.by)
+      const asked = right !== undefined && isAsked(approval, right.groups)
+      if (giver && asked && rulings.earlier.get(answer.by) !== false) kept.push(answer)
+    }
+    return kept
+  }
+
+  async function answer(id: string, given: Answer): Promise<ApprovalView> {
+    const asked = await found(id)
+    const rulings = await rulingsFor(asked, given)
+    const verdict = await store.write(async (tx): Promise<Approval | Refusal> => {
+      const approval = (await readApproval(tx, id)) ?? asked
+      const authorities = await authoritiesOf(tx, given, rulings)
+      const answers = await answersOf(tx, [id])
+      const { requesters } = rulings
+      const now = clock.now().getTime()
+      const judged = judge({ approval, answer: given, requesters, authorities, answers, now })
+      if (!isRefusal(judged)) return count(tx, approval, given, judged, rulings)
+      if (judged.code === 'approval.expired') await end(tx, id, needs.expired(), [])
+      await recorder.refused(tx, approval, given, judged, authorities[0]?.ruling)
+      return judged
+    })
+    if ('code' in verdict) throw new AppError(verdict.code, verdict.detail)
+    return viewOf(store, verdict)
+  }
+
+  /** Keeps the answer, and ends the approval when it was the last that lacked, or said no. */
+  async function count(
+    tx: Tx,
+    approval: Approval,
+    given: Answer,
+    { actor, ruling }: Authority,
+    rulings: Rulings,
+  ): Promise<Approval> {
+    const by = actorOf(given.principal)
+    const now = clock.now().getTime()
+    const before = await standing(tx, approval, rulings)
+    await insertAnswer(tx, {
+      approvalId: approval.id,
+      by,
+      onBehalfOf: actor === by ? null : actor,
+      decision: given.decision,
+      at: now,
+      channel: given.channel,
+      reason: given.reason,
+      digest: given.digest,
+      secondFactorAt: approval.needsSecondFactor ? (given.principal.secondFactorAt?.getTime() ?? null) : null,
+    })
+    if (given.decision === 'approved' && before.length + 1 < approval.quorum) {
+      const detail = { operator: by, onBehalfOf: actor, reason: given.reason, channel: given.channel }
+      const allowedBy = [...before.map((one) => one.by), by]
+      await recorder.tell(tx, 'counted', approval, { actor: by, detail: { ...detail, allowedBy } })
+      return approval
+    }
+    const self = rulings.requesters.includes(actor)
+    const person: ApprovalMode = self ? 'self' : 'person'
+    const ending: End = {
+      state: given.decision,
+      mode: given.principal.kind === 'system' ? 'unattended' : person,
+      channel: given.channel,
+      decidedBy: by,
+      reason: given.reason,
+      decidedAt: now,
+    }
+    return (await end(tx, approval.id, ending, ruling.policies)) ?? approval
+  }
+
+  return { answer }
+}
+
+async function viewOf(reader: Reader, approval: Approval): Promise<ApprovalView> {
+  const [view] = await viewsOf(reader, [approval])
+  if (!view) throw new AppError('approval.not_found', approval.id)
+  return view
+}
