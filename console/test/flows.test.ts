@@ -116,6 +116,33 @@ describe('UI-1: approving', () => {
     await seen.page.waitForFunction(() => document.activeElement?.textContent === 'Approve…')
   })
 
+  test('APPR-2: with two people needed, one answer counts and the page says who is missing', async (t) => {
+    const { page, ...seen } = await open(t, '/approvals/apr_2')
+    await page.getByText('2 people have to allow it; 1 did').waitFor()
+    await page.getByText('Read every change').waitFor()
+    await page.getByText('Of release or on-call').waitFor()
+    await page.getByText('The checkout of all shops').waitFor()
+    server.answer({
+      'approvals.approve': () => ({ ...data.graveApproval, quorum: 3 }),
+      'approvals.read': () => ({ ...data.graveApproval, quorum: 3 }),
+    })
+    await page.getByRole('button', { name: 'Approve…' }).click()
+    await page.getByRole('button', { name: 'Approve it' }).click()
+    await page.getByText('Your answer counts; others still have to answer').waitFor()
+    await page.getByText('3 people have to allow it; 1 did').waitFor()
+    await assertClean({ page, ...seen })
+  })
+
+  test('APPR-2: on a phone the way to the answer stays below the thumb until the answer is in sight', async (t) => {
+    const { page, ...seen } = await open(t, '/approvals/apr_1', narrow)
+    const way = page.getByRole('button', { name: 'To your answer' })
+    await way.waitFor()
+    await assertClean({ page, ...seen })
+    await way.click()
+    await way.waitFor({ state: 'detached' })
+    await page.waitForFunction(() => document.activeElement?.tagName === 'TEXTAREA')
+  })
+
   test('APPR-1: an answer that is refused shows why, and what is true now', async (t) => {
     const { page } = await open(t, '/approvals/apr_1')
     await settle(page)

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { rollout } from './support/agent-fixtures.ts'
 import { assertClean } from './support/browser.ts'
+import { Refusal } from './support/console-server.ts'
 import { fullHandlers } from './support/scenarios.ts'
 import { narrow, openStage, wide } from './support/stage.ts'
 
@@ -124,5 +126,47 @@ describe('UI-1, LEND-3: what is lent, and its end', () => {
     await seen.page.getByText('Lent for it').waitFor()
     await seen.page.getByText('End proved').first().waitFor()
     await assertClean(seen)
+  })
+})
+
+describe('UI-1, POL-3: how far an agent is let', () => {
+  test('POL-3: it is promoted with a reason on what is shown, and what speaks against it keeps it where it is', async (t) => {
+    const seen = await open(t, '/agents?agent=agt_1', wide)
+    const { page } = seen
+    await page.getByText('Forty good runs in staging').waitFor()
+    await page.getByRole('button', { name: 'Promote…' }).click()
+    await page.getByRole('button', { name: 'Promote', exact: true }).click()
+    await page.getByText('three characters or more').waitFor()
+    assert.equal(callsOf('rollout.set_phase').length, 0)
+    await page.getByRole('textbox', { name: 'Reason' }).fill('Two weeks without a fault')
+    await page.getByRole('button', { name: 'Promote', exact: true }).click()
+    await page.getByText('shop-agent is production').waitFor()
+    assert.deepEqual(callsOf('rollout.set_phase')[0]?.input, {
+      agentId: 'agt_1',
+      phase: 'production',
+      reason: 'Two weeks without a fault',
+    })
+    server.answer({ 'rollout.read': () => ({ ...rollout, hindrance: 'it met a violation yesterday' }) })
+    await page.reload()
+    await page.getByText('Not yet ready for production: it met a violation yesterday').waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Promote…' }).isDisabled(), true)
+    await assertClean(seen)
+  })
+
+  test('POL-3: it is demoted and only observed, each with a reason; a refusal is shown', async (t) => {
+    const { page } = await open(t, '/agents?agent=agt_1', narrow)
+    await page.getByRole('button', { name: 'Only observe…' }).click()
+    await page.getByRole('textbox', { name: 'Reason' }).fill('Its first days')
+    await page.getByRole('button', { name: 'Only observe', exact: true }).click()
+    await page.getByText('nothing of it is executed').first().waitFor()
+    server.answer({
+      'rollout.set_phase': () => {
+        throw new Refusal('policy.denied', 'Only an owner may.')
+      },
+    })
+    await page.getByRole('button', { name: 'Demote…' }).click()
+    await page.getByRole('textbox', { name: 'Reason' }).fill('To be safe')
+    await page.getByRole('button', { name: 'Demote', exact: true }).click()
+    await page.getByText('Only an owner may.').waitFor()
   })
 })

@@ -33,3 +33,9 @@ export const reachQuery = (agentId: string) =>
     queryKey: ['reach', agentId],
     queryFn: ({ signal }) => call(api.egress.reach, { agentId }, signal),
   })
+
+export const rolloutQuery = (agentId: string) =>
+  queryOptions({
+    queryKey: ['agents', 'rollout', agentId],
+    queryFn: ({ signal }) => call(api.rollout.read, { agentId }, signal),
+  })

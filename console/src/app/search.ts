@@ -8,7 +8,15 @@ const optional = <T>(search: T): Optional<T> => search
 
 const findingStates = ['open', 'importing', 'imported', 'ignored', 'restored', 'fixed'] as const
 const runStates = ['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled'] as const
-const approvalStates = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'voided', 'superseded'] as const
+const approvalStates = [
+  'pending',
+  'approved',
+  'denied',
+  'expired',
+  'cancelled',
+  'voided',
+  'superseded',
+] as const
 const requestOutcomes = ['allowed', 'denied', 'misused', 'failed'] as const
 
 const text = (raw: unknown): string | undefined =>

@@ -6,6 +6,7 @@ import type {
   EgressExplanation,
   GrantView,
   LeaseView,
+  RolloutView,
 } from '@keyward/contract'
 import { ago } from './made-up.ts'
 import { run } from './run-fixtures.ts'
@@ -245,3 +246,25 @@ export const asks: AskView[] = [
     closeReason: 'Use the public tiles',
   },
 ]
+
+export const rollout: RolloutView = {
+  agentId: 'agt_1',
+  agentName: 'shop-agent',
+  phase: 'non-critical',
+  observed: false,
+  since: ago(4000),
+  by: 'person:per_01',
+  reason: 'Forty good runs in staging',
+  evidence: {
+    days: 14,
+    since: ago(14 * 24 * 60),
+    succeeded: 41,
+    failed: 1,
+    cancelled: 0,
+    observed: 0,
+    denials: 2,
+    violations: 0,
+  },
+  next: 'production',
+  hindrance: null,
+}

@@ -319,6 +319,23 @@ export const graveApproval: ApprovalView = {
   risk: 'critical',
   reversible: false,
   digest: sha256('grave'),
+  blastRadius: 'The checkout of all shops',
+  rollback: 'Update shop/production back to its last revision',
+  quorum: 2,
+  groups: ['release', 'on-call'],
+  needsSecondFactor: true,
+  approvals: [
+    {
+      by: 'person:per_02',
+      onBehalfOf: null,
+      decision: 'approved',
+      at: ago(4),
+      channel: 'cli',
+      reason: 'Read every change',
+      digest: sha256('grave'),
+      secondFactorAt: ago(5),
+    },
+  ],
   preview: {
     stack: 'shop/production',
     creates: 1,

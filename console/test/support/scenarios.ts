@@ -48,6 +48,9 @@ export function fullHandlers(): Handlers {
     'secrets.reveal': () => ({ value: data.revealedValue }),
     ...fullVault(),
     'agents.list': () => pageOf(lent.agents),
+    'rollout.read': () => lent.rollout,
+    'rollout.set_phase': ({ phase }) => ({ ...lent.rollout, phase }),
+    'rollout.observe': ({ observed }) => ({ ...lent.rollout, observed }),
     'agents.register': ({ name, description }) => ({
       agent: { ...lent.agents[1], id: 'agt_9', name, description },
       apiKey: data.agentKey,

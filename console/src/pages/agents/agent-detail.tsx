@@ -17,6 +17,7 @@ import { AgentAsks } from './agent-asks.tsx'
 import { AgentCertificates } from './agent-certificates.tsx'
 import { AgentGrants } from './agent-grants.tsx'
 import { AgentLeases } from './agent-leases.tsx'
+import { AgentRollout } from './agent-rollout.tsx'
 import { ExplainEgress } from './explain-egress.tsx'
 import { GrantButton } from './grant-button.tsx'
 
@@ -56,6 +57,10 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
           {agent.state === 'active' ? <GrantButton agent={agent} /> : null}
         </div>
         <AgentGrants agentId={agent.id} />
+      </section>
+      <section className="border-t border-line pt-4">
+        <h3 className="mb-3 font-medium">How far it is let with runs</h3>
+        <AgentRollout agentId={agent.id} />
       </section>
       <section className="border-t border-line pt-4">
         <h3 className="mb-2 font-medium">Certificates of its other machines</h3>

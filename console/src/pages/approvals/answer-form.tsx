@@ -93,6 +93,11 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
   )
 }
 
+const said: Partial<Record<ApprovalView['state'], string>> = {
+  approved: 'Approved: the run goes on',
+  denied: 'Denied: it will not run',
+}
+
 function useAnswer({ id, digest }: ApprovalView, reason: string) {
   const client = useQueryClient()
   const given = reason.trim() === '' ? {} : { reason: reason.trim() }
@@ -100,7 +105,7 @@ function useAnswer({ id, digest }: ApprovalView, reason: string) {
     mutationFn: (answer: Answer) => call(api.approvals[answer], { approvalId: id, digest, ...given }),
     onSuccess: (decided) => {
       client.setQueryData(approvalQuery(id).queryKey, decided)
-      announce(decided.state === 'approved' ? 'Approved: the run goes on' : 'Denied: it will not run')
+      announce(said[decided.state] ?? 'Your answer counts; others still have to answer')
       document.querySelector<HTMLElement>('main h1')?.focus()
     },
     // Whatever was refused, the page shows what is true now.

@@ -5,12 +5,15 @@ import { CircleCheck, OctagonAlert, RotateCcw } from 'lucide-react'
 import { approvalQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
 import { approvalLook, Badge, type Look, riskLook } from '../../ui/badge.tsx'
+import { buttonStyle } from '../../ui/button.tsx'
 import { Digest } from '../../ui/copy.tsx'
 import { JsonView } from '../../ui/json-view.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { Facts, PageHeader, Section, Sheet } from '../../ui/page.tsx'
 import { Countdown, ExactTime, Time } from '../../ui/time.tsx'
+import { AnswerBar } from './answer-bar.tsx'
 import { AnswerForm } from './answer-form.tsx'
+import { ApprovalTerms } from './approval-terms.tsx'
 import { PreviewView } from './preview-view.tsx'
 
 const route = getRouteApi('/approvals/$approvalId')
@@ -47,10 +50,13 @@ function Loaded({ approval }: { approval: ApprovalView }) {
         </div>
         <div className="min-w-0 xl:sticky xl:top-20 xl:self-start">
           {approval.state === 'pending' ? (
-            <AnswerForm key={approval.digest} approval={approval} />
+            <AnswerBar approval={approval}>
+              <AnswerForm key={approval.digest} approval={approval} />
+            </AnswerBar>
           ) : (
             <Answered approval={approval} />
           )}
+          <ApprovalTerms approval={approval} />
           <Sheet className="mt-5 p-5">
             <Facts facts={factsOf(approval)} />
           </Sheet>
@@ -97,11 +103,19 @@ function Hashed({ approval }: { approval: ApprovalView }) {
   return (
     <Section title="The preview, as data">
       <p className="mb-3 max-w-[44rem] text-pretty text-muted">
-        The digest is the SHA-256 of the canonical JSON of the action, its arguments, the digest of the plan
-        and this preview. Right before the task runs, all four are read again and hashed again; a difference
-        voids the approval.
+        The digest is the SHA-256 of the text below: the action, its arguments, the digest of the plan and the
+        preview. Right before the task runs, all four are read again and hashed again; a difference voids the
+        approval.
       </p>
       <JsonView value={approval.preview} label="The preview that is hashed" />
+      <details className="mt-3">
+        <summary className="text-[0.8125rem] text-muted hover:text-ink">
+          The very bytes that are hashed
+        </summary>
+        <pre className="mt-1.5 overflow-x-auto rounded-lg bg-sunken px-3 py-2 text-xs whitespace-pre-wrap">
+          <code className="break-all">{approval.subject}</code>
+        </pre>
+      </details>
       <div className="mt-4 flex flex-col gap-2">
         <p className="break-all">
           <span className="text-muted">Digest</span> <code>{approval.digest}</code>
@@ -117,6 +131,8 @@ function Hashed({ approval }: { approval: ApprovalView }) {
 function factsOf(approval: ApprovalView) {
   return [
     ['Target', approval.target],
+    ...(approval.blastRadius ? ([['What it reaches', approval.blastRadius]] as const) : []),
+    ...(approval.rollback ? ([['Taken back by', approval.rollback]] as const) : []),
     ['Action', <code key="action">{approval.action}</code>],
     [
       'Asked by',
@@ -177,6 +193,15 @@ function Answered({ approval }: { approval: ApprovalView }) {
         ) : null}
         .{approval.mode ? ` ${modes[approval.mode]}` : ''}
       </p>
+      {approval.supersededBy ? (
+        <Link
+          to="/approvals/$approvalId"
+          params={{ approvalId: approval.supersededBy }}
+          className={`${buttonStyle('solid')} mt-4`}
+        >
+          To the question that replaced it
+        </Link>
+      ) : null}
       {approval.reason ? (
         <blockquote className="mt-3 border-l-2 border-brass-mark pl-3">{approval.reason}</blockquote>
       ) : null}

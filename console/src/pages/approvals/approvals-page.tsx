@@ -1,7 +1,7 @@
 import type { ApprovalView } from '@keyward/contract'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { CircleCheck, Hourglass } from 'lucide-react'
+import { CircleCheck, Hourglass, UsersRound } from 'lucide-react'
 import { approvalsQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
 import { approvalLook, Badge, riskLook } from '../../ui/badge.tsx'
@@ -80,6 +80,12 @@ function ApprovalRow({ approval }: { approval: ApprovalView }) {
         </p>
       </div>
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
+        {approval.quorum > 1 ? (
+          <span className="inline-flex items-center gap-1.5 text-xs text-muted">
+            <UsersRound size={13} aria-hidden="true" />
+            {allowedBy(approval)} of {approval.quorum} people
+          </span>
+        ) : null}
         <Badge look={riskLook[approval.risk]} bare />
         {pending ? (
           <span className="inline-flex items-center gap-1.5 text-xs text-muted">
@@ -92,6 +98,9 @@ function ApprovalRow({ approval }: { approval: ApprovalView }) {
     </li>
   )
 }
+
+const allowedBy = ({ approvals }: ApprovalView): number =>
+  approvals.filter(({ decision }) => decision === 'approved').length
 
 function Nothing({ waiting }: { waiting: boolean }) {
   if (!waiting) {
