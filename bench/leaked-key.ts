@@ -101,7 +101,7 @@ try {
     clock: systemClock,
     log: silentLog,
     searchPath: process.env['PATH'] ?? '',
-    sandboxEnv: process.env,
+    env: process.env,
     dataDir,
     version: '0.0.0',
     auditDurability: 'disk',

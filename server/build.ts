@@ -1,6 +1,7 @@
 // Makes dist/, what the published package runs: Node strips no types below node_modules. npm runs it before `npm pack`.
 //   dist/            server/src compiled, file by file, with the files beside the code that are no TypeScript
 //   dist/contract/   @keyward/contract compiled; it is not published itself
+//   dist/workflow/temporal/workflow-bundle.cjs   the workflow of Temporal with all that it imports
 //   dist/console/    the built console
 //   dist/examples/   what the guided first run works on
 import { execFileSync } from 'node:child_process'
@@ -17,6 +18,7 @@ import {
 } from 'node:fs'
 import { join, posix, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundleWorkflow } from './src/workflow/temporal/bundle.ts'
 
 const server = fileURLToPath(new URL('.', import.meta.url))
 const repository = join(server, '..')
@@ -26,9 +28,9 @@ const lent = ['README.md', 'LICENSE', 'NOTICE']
 
 if (process.argv.includes('--lend')) lend()
 else if (process.argv.includes('--take-back')) takeBack()
-else build()
+else await build()
 
-function build(): void {
+async function build(): Promise<void> {
   // Made aside and renamed, so that nobody runs half of it.
   const work = mkdtempSync(join(server, 'dist.new-'))
   try {
@@ -37,6 +39,7 @@ function build(): void {
     renameSync(join(work, 'contract', 'src'), join(dist, 'contract'))
     for (const file of globSync('**/*.js', { cwd: dist })) pointAtContract(dist, file)
     copyBesideCode(dist)
+    await bundleWorkflow(join(dist, 'workflow', 'temporal', 'workflow-bundle.cjs'))
     copyConsole(dist)
     cpSync(join(repository, 'examples'), join(dist, 'examples'), { recursive: true })
     rmSync(join(server, 'dist'), { recursive: true, force: true })

@@ -56,8 +56,8 @@ type Needs = {
   auditDurability: Durability
   /** Where git is looked for. */
   searchPath: string
-  /** The environment: `KEYWARD_SANDBOX`, where programs of container engines are, and what tells them where their engines are. */
-  sandboxEnv: Readonly<Record<string, string | undefined>>
+  /** The environment: `KEYWARD_SANDBOX`, `KEYWARD_TEMPORAL_ADDRESS`, where programs of container engines are, and what tells them where their engines are. */
+  env: Readonly<Record<string, string | undefined>>
   /** Where else the file devices of the vault's audit may write. */
   auditFolder?: string | undefined
   /** What can open the vault by itself, beside the key file. */
@@ -148,8 +148,8 @@ export async function createKeyward(needs: Needs) {
   })
   const sandbox = createSandbox({
     driver: createSandboxDriver({
-      kind: sandboxKindOf(needs.sandboxEnv['KEYWARD_SANDBOX']),
-      env: needs.sandboxEnv,
+      kind: sandboxKindOf(needs.env['KEYWARD_SANDBOX']),
+      env: needs.env,
       clock,
       random: Math.random,
       stateDir: join(dataDir, 'sandbox'),
@@ -211,6 +211,7 @@ export async function createKeyward(needs: Needs) {
     ...shared,
     actions,
     gate,
+    temporal: { env: needs.env, key: () => keys.temporal(vault) },
     ...(needs.onBoundary ? { onBoundary: needs.onBoundary } : {}),
   })
   const rollout = createRollout({ store, audit, bus, clock, log, identity, policy, workflow })

@@ -134,7 +134,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
       dataDir: options.dataDir,
       version,
       searchPath: process.env['PATH'] ?? '',
-      sandboxEnv: process.env,
+      env: process.env,
       publicAddress: () => address ?? '',
       auditFolder: process.env['KEYWARD_AUDIT_FOLDER'],
       auditDurability: process.env['KEYWARD_AUDIT_READS'] === 'kernel' ? 'kernel' : 'disk',

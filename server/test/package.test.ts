@@ -31,6 +31,7 @@ test('OPS-1: the published package', async (t) => {
       'dist/proxy/child.js',
       'dist/proxy/front-child.js',
       'dist/sandbox/guest.mjs',
+      'dist/workflow/temporal/workflow-bundle.cjs',
       'dist/policy/defaults/compiled.json',
       'dist/policy/defaults/roles.cedar',
       'dist/console/index.html',

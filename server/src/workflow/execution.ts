@@ -23,6 +23,7 @@ export type Execution<T extends Task> = {
   /** Runs the attempt that `run` says has begun. Resolves when its end is on disk; undefined when there is nothing to run. */
   begin(task: T, run: RunRecord): Promise<void> | undefined
   has(task: Task): boolean
+  /** Tells one attempt to stop; `stop` is heeded only by what may run again. */
   abort(task: Task, why: Abort): void
   /** Tells everything to stop, or only what may run again. */
   stop(which: 'all' | 'idempotent'): void
@@ -143,7 +144,10 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
   return {
     begin,
     has: ({ runId, taskId }) => running.has(keyOf(runId, taskId)),
-    abort: ({ runId, taskId }, why) => running.get(keyOf(runId, taskId))?.abort(why),
+    abort({ runId, taskId }, why) {
+      const attempt = running.get(keyOf(runId, taskId))
+      if (why !== 'stop' || attempt?.idempotent) attempt?.abort(why)
+    },
     stop(which) {
       for (const attempt of running.values()) if (which === 'all' || attempt.idempotent) attempt.abort('stop')
     },

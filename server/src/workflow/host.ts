@@ -203,7 +203,7 @@ export function createHost(needs: Needs): Host {
   /** Wakes the runs that have something to do and nothing in hand, and those that are told to stop. */
   async function sweep(): Promise<void> {
     if (fence === undefined || stopping) return
-    const busy = await busyRuns(store).catch((error) => {
+    const busy = await busyRuns(store, 'embedded').catch((error) => {
       log.error({ reason: reasonOf(error) }, 'the runs could not be read; trying again')
       return []
     })

@@ -12,7 +12,6 @@ type Attempted = { readonly runId: string; readonly taskId: string; readonly att
 type Needs = {
   store: Reader
   actions: ReadonlyMap<string, Action>
-  log: Log
   tell: (runId: string, event: RunEvent) => Promise<void>
   /** Completes the attempt; gives the failure when the action's own writes refused. */
   complete: (attempted: Attempted, result: TaskResult) => Promise<{ error: unknown } | undefined>
@@ -21,9 +20,15 @@ type Needs = {
 const reconcileMilliseconds = 10_000
 
 /** Takes up every task that a dead host left running. */
-export async function recoverAttempts({ store, actions, log, tell, complete }: Needs): Promise<void> {
-  /** A task that a dead host left running: asked about where its action can tell, then run again or given to a person. */
-  async function recover({ runId, taskId, attempt }: Attempted): Promise<void> {
+export async function recoverAttempts(needs: Needs & { log: Log }): Promise<void> {
+  const left = await runningAttempts(needs.store, 'embedded')
+  if (left.length > 0) needs.log.info({ tasks: left.length }, 'taking up tasks that were running')
+  await Promise.all(left.map(createRecovery(needs)))
+}
+
+/** A task that a dead host left running: asked about where its action can tell, then run again or given to a person. */
+export function createRecovery({ store, actions, tell, complete }: Needs) {
+  return async ({ runId, taskId, attempt }: Attempted): Promise<void> => {
     const run = await readRun(store, runId)
     const planned = run && plannedOf(run, taskId)
     const action = planned && actions.get(planned.action)
@@ -40,10 +45,6 @@ export async function recoverAttempts({ store, actions, log, tell, complete }: N
     const why = found.effect === 'unknown' ? `${reason}; ${found.reason}` : reason
     return tell(runId, { ...lost, repeatable: found.effect === 'none', reason: why })
   }
-
-  const left = await runningAttempts(store)
-  if (left.length > 0) log.info({ tasks: left.length }, 'taking up tasks that were running')
-  await Promise.all(left.map(recover))
 }
 
 async function reconciled(run: RunRecord, planned: PlannedTask, action: Action): Promise<Reconciled> {

@@ -3,6 +3,7 @@ import { AppError } from '../core/index.ts'
 import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
 import { type Plan, rulesOf } from './plan.ts'
 import type { RunStatus, TaskStatus } from './reducer.ts'
+import { temporalMigrations } from './temporal/temporal-store.ts'
 
 export const workflowMigrations: readonly Migration[] = [
   {
@@ -23,6 +24,14 @@ export const workflowMigrations: readonly Migration[] = [
       `create table workflow_hosts (name text primary key, fence ${int8} not null, taken_at ${int8} not null, seen_at ${int8} not null)`,
     ],
   },
+  {
+    id: '0064-run-hosts',
+    up: () => [
+      "alter table runs add column host text not null default 'embedded'",
+      "create index runs_of_host on runs (host, state) where state in ('Running', 'AwaitingApproval')",
+    ],
+  },
+  ...temporalMigrations,
 ]
 
 /** A task's row beside its status. Texts are parsed only where they are used. */
@@ -32,8 +41,11 @@ export type TaskFacts = {
   readonly startedAt: number | null
   readonly finishedAt: number | null
 }
+/** What carries a run from its start to its end. */
+export type HostName = 'embedded' | 'temporal'
 export type RunHead = {
   readonly id: string
+  readonly host: HostName
   readonly flow: string
   readonly title: string
   readonly requestedBy: string
@@ -51,6 +63,7 @@ export type RunRecord = RunHead & {
 
 type RunRow = {
   id: string
+  host: HostName
   flow: string
   title: string
   state: RunState
@@ -119,6 +132,7 @@ function recordOf(row: RunRow, rows: readonly TaskRow[]): RunRecord {
   }
   return {
     id: row.id,
+    host: row.host,
     flow: row.flow,
     title: row.title,
     requestedBy: row.requested_by,
@@ -141,9 +155,9 @@ export async function insertRun(
 ): Promise<boolean> {
   const { status } = run
   const inserted =
-    await tx.run(sql`insert into runs (id, flow, title, state, reason, cancel_reason, requested_by, unattended,
+    await tx.run(sql`insert into runs (id, host, flow, title, state, reason, cancel_reason, requested_by, unattended,
       idempotency_key, plan, plan_digest, revision, task_count, done_count, created_at, finished_at)
-    values (${run.id}, ${run.flow}, ${run.title}, ${status.state}, ${null}, ${null}, ${run.requestedBy},
+    values (${run.id}, ${run.host}, ${run.flow}, ${run.title}, ${status.state}, ${null}, ${null}, ${run.requestedBy},
       ${run.unattended ? 1 : 0}, ${idempotencyKey ?? null}, ${JSON.stringify(run.plan)}, ${run.planDigest}, ${run.revision},
       ${status.tasks.size}, ${0}, ${run.createdAt}, ${null}) on conflict do nothing`)
   if (inserted === 0) return false
@@ -214,17 +228,22 @@ export async function holdHost(tx: Tx, fence: number, now: number): Promise<bool
 
 export async function runningAttempts(
   reader: Reader,
+  host: HostName,
 ): Promise<{ runId: string; taskId: string; attempt: number }[]> {
   const rows = await reader.all<{ run_id: string; task_id: string; attempt: number }>(
-    sql`select run_id, task_id, attempt from run_tasks where state = 'Running' order by run_id, task_id`,
+    sql`select run_id, task_id, attempt from run_tasks
+      where state = 'Running' and run_id in (select id from runs where host = ${host}) order by run_id, task_id`,
   )
   return rows.map((row) => ({ runId: row.run_id, taskId: row.task_id, attempt: row.attempt }))
 }
 
 /** Runs that have something to do without anybody's answer. */
-export async function busyRuns(reader: Reader): Promise<{ id: string; cancelled: boolean }[]> {
+export async function busyRuns(
+  reader: Reader,
+  host: HostName,
+): Promise<{ id: string; cancelled: boolean }[]> {
   const rows = await reader.all<{ id: string; cancel_reason: string | null }>(
-    sql`select id, cancel_reason from runs where state = 'Running' order by id`,
+    sql`select id, cancel_reason from runs where state = 'Running' and host = ${host} order by id`,
   )
   return rows.map((row) => ({ id: row.id, cancelled: row.cancel_reason !== null }))
 }
@@ -251,11 +270,12 @@ export async function readSummaries(
   )
   const rows = await reader.all<
     Omit<RunRow, 'plan'>
-  >(sql`select id, flow, title, state, reason, cancel_reason, requested_by,
+  >(sql`select id, host, flow, title, state, reason, cancel_reason, requested_by,
     unattended, plan_digest, revision, task_count, done_count, created_at, finished_at
     from runs${where} order by id desc limit ${query.limit}`)
   return rows.map((row) => ({
     id: row.id,
+    host: row.host,
     flow: row.flow,
     title: row.title,
     state: row.state,
@@ -298,4 +318,12 @@ export async function countRuns(reader: Reader, states: readonly RunState[]): Pr
     sql`select count(*) as n from runs where state in (${sqlList(states)})`,
   )
   return Number(row?.n ?? 0)
+}
+
+/** Runs that have not ended. */
+export async function activeRunsByHost(reader: Reader): Promise<Record<HostName, number>> {
+  const rows = await reader.all<{ host: HostName; n: number }>(sql`select host, count(*) as n from runs
+    where state in ('Running', 'AwaitingApproval') group by host`)
+  const of = (host: HostName): number => Number(rows.find((row) => row.host === host)?.n ?? 0)
+  return { embedded: of('embedded'), temporal: of('temporal') }
 }

@@ -14,13 +14,16 @@ import type { Reader, Store, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import type { ApprovalGate } from './gate.ts'
 import { createHost } from './host.ts'
+import { createHosts, type HostsCondition } from './hosts.ts'
 import { checkedPlan, type Plan, plainJson, planDigestOf, rulesOf } from './plan.ts'
 import { type ApprovalDecision, isRunEnded, newRun, next } from './reducer.ts'
+import { createTemporalHost, type TemporalNeeds } from './temporal/index.ts'
 import { createTransitions } from './transition.ts'
 import { runDetail, runView } from './views.ts'
 import {
   countEnded,
   type EndedRuns,
+  type HostName,
   insertRun,
   type RunRecord,
   readRun,
@@ -50,6 +53,8 @@ export type Workflow = {
   decide(tx: Tx, decision: ApprovalDecision & { runId: string }): Promise<void>
   /** Resolves when the run has ended, at once if it has. */
   whenEnded(runId: string): Promise<RunDetail>
+  /** How what carries the runs is. */
+  hosts(): Promise<HostsCondition>
   run(): Promise<void>
   stop(): Promise<void>
 }
@@ -77,6 +82,8 @@ type Needs = {
   log: Log
   actions: readonly Action[]
   gate: ApprovalGate
+  /** Where its environment names a Temporal, new runs are Temporal's; those of the embedded host go on there to their end. */
+  temporal?: TemporalNeeds | undefined
   /** Tasks at once; 32 unless told. */
   concurrency?: number
   /** Called as each step of a task is reached, so that a test can end the process exactly there. */
@@ -88,7 +95,7 @@ export function createWorkflow(needs: Needs): Workflow {
   const actions = byName(needs.actions)
   const transitions = createTransitions({ audit, bus, clock, actions })
   const waiting = new Map<string, (() => void)[]>()
-  const host = createHost({
+  const shared = {
     store,
     transitions,
     gate,
@@ -98,6 +105,11 @@ export function createWorkflow(needs: Needs): Workflow {
     concurrency: needs.concurrency ?? 32,
     onBoundary: needs.onBoundary ?? (() => undefined),
     onFinished: announceEnd,
+  }
+  const hosts = createHosts({
+    store,
+    embedded: createHost(shared),
+    temporal: createTemporalHost({ ...shared, temporal: needs.temporal }),
   })
 
   function announceEnd(runId: string): void {
@@ -114,7 +126,7 @@ export function createWorkflow(needs: Needs): Workflow {
 
   async function start(tx: Tx, request: StartRequest): Promise<RunDetail> {
     const plan = checkedPlan(request.plan, (name) => actions.has(name))
-    const run = newRecord(plan, request, clock.now())
+    const run = newRecord(plan, request, clock.now(), hosts.forNewRuns)
     const inserted = await insertRun(tx, run, request.idempotencyKey)
     if (!inserted) return runDetail(await existing(tx, plan, run.requestedBy, request.idempotencyKey ?? ''))
     const { id, title, flow, planDigest, unattended } = run
@@ -127,7 +139,7 @@ export function createWorkflow(needs: Needs): Workflow {
       detail: { flow, title, planDigest, unattended, tasks: plan.tasks.map((task) => task.id) },
     })
     await bus.publish(tx, { type: 'run.started', subject: `run:${id}`, data: { runId: id, flow, title } })
-    tx.afterCommit(() => host.wake(id))
+    await hosts.tell(tx, run)
     return runDetail(run)
   }
 
@@ -164,7 +176,7 @@ export function createWorkflow(needs: Needs): Workflow {
       await bus.publish(tx, { type: 'run.cancelled', subject: `run:${runId}`, data: { runId } })
       await transitions.save(tx, transition)
     }
-    tx.afterCommit(() => host.wake(runId))
+    await hosts.tell(tx, transition.run)
     afterEnd(tx, transition.run)
     return runDetail(transition.run)
   }
@@ -193,7 +205,7 @@ export function createWorkflow(needs: Needs): Workflow {
       const transition = await transitions.open(tx, runId)
       if (!transition || !transitions.tell(transition, { type: 'ApprovalDecided', ...decision })) return
       await transitions.save(tx, transition)
-      tx.afterCommit(() => host.wake(runId))
+      await hosts.tell(tx, transition.run)
       afterEnd(tx, transition.run)
     },
     async whenEnded(runId) {
@@ -205,8 +217,9 @@ export function createWorkflow(needs: Needs): Workflow {
       await ended
       return runDetail(await found(store, runId))
     },
-    run: () => host.run(),
-    stop: () => host.stop(),
+    hosts: () => hosts.condition(),
+    run: () => hosts.run(),
+    stop: () => hosts.stop(),
   }
 }
 
@@ -216,11 +229,12 @@ function byName(actions: readonly Action[]): ReadonlyMap<string, Action> {
   return map
 }
 
-function newRecord(plan: Plan, request: StartRequest, now: Date): RunRecord {
+function newRecord(plan: Plan, request: StartRequest, now: Date, host: HostName): RunRecord {
   const tasks = new Map(plan.tasks.map((task) => [task.id, rulesOf(task)]))
   const [status] = next(newRun, { type: 'RunStarted', tasks })
   return {
     id: newId('run', now),
+    host,
     flow: plan.flow,
     title: plan.title,
     requestedBy: actorOf(request.requestedBy),

@@ -49,6 +49,7 @@ type Options = {
   directory?: Directory
   concurrency?: number
   onBoundary?: (name: string) => void
+  temporal?: Parameters<typeof createWorkflow>[0]['temporal']
 }
 
 /** Workflow and approvals composed as main composes them, not yet running. */

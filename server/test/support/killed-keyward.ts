@@ -68,7 +68,7 @@ const keyward = await createKeyward({
   dataDir,
   version: '0.0.0',
   searchPath: process.env['PATH'] ?? '',
-  sandboxEnv: process.env,
+  env: process.env,
   auditDurability: 'disk',
   onBoundary: boundary,
 })

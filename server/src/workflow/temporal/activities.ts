@@ -1,0 +1,202 @@
+import { AppError, type Clock, type Log, reasonOf } from '../../core/index.ts'
+import type { Store } from '../../store/index.ts'
+import type { Action } from '../action.ts'
+import { placesOf } from '../attempt.ts'
+import { createBeginning } from '../beginning.ts'
+import { createExecution } from '../execution.ts'
+import type { ApprovalGate } from '../gate.ts'
+import { keyOf } from '../inputs.ts'
+import type { Job } from '../jobs.ts'
+import { createRecovery } from '../recovery.ts'
+import { due, isRunEnded, type RunEvent } from '../reducer.ts'
+import type { Transitions, Work } from '../transition.ts'
+import { readRun } from '../workflow-store.ts'
+import type { Activities, Attempted, Seen, TaskCommand } from './shapes.ts'
+
+/** Temporal's hold on one activity: told that it lives, and telling when it is to stop. */
+export type Lifeline = {
+  heartbeat(): void
+  readonly signal: AbortSignal
+  /** Whether the signal came because the run asked for it, and not because a worker ends. */
+  wasCancelled(): boolean
+}
+
+/** The tasks of Temporal's runs that this process carries out. */
+export type Carrier = {
+  activities(lifeline: () => Lifeline): Activities
+  /** Tells at once what runs here and is to stop; elsewhere it is told with the next heartbeat. */
+  heedCancel(runId: string): Promise<void>
+  /** How many attempts run here. */
+  running(): number
+  start(): void
+  stop(): void
+}
+
+type Needs = {
+  store: Pick<Store, 'write' | 'all' | 'get'>
+  transitions: Transitions
+  gate: Pick<ApprovalGate, 'request' | 'redeem'>
+  actions: ReadonlyMap<string, Action>
+  clock: Clock
+  log: Log
+  heartbeatSeconds: number
+  onBoundary: (name: string) => void
+  onFinished: (runId: string) => void
+}
+
+const storeRetryMs = 1000
+/** Two workers wrote the same run at once. */
+const conflictRetryMs = 20
+
+export function createCarrier(needs: Needs): Carrier {
+  const { store, transitions, clock, log, onBoundary } = needs
+  let stopping = false
+  const again = new Map<string, number>()
+  const running = new Map<string, { job: Job; over: Promise<void> }>()
+  const writer = { transact, insist, tell }
+  const execution = createExecution<Job>({ ...needs, writer, onReturned: () => undefined })
+  const beginning = createBeginning({
+    ...needs,
+    writer,
+    jobs: { later: ({ runId, taskId }, milliseconds) => void again.set(keyOf(runId, taskId), milliseconds) },
+    wake: () => undefined,
+    execute(job, run) {
+      const key = keyOf(job.runId, job.taskId)
+      const over = execution.begin(job, run)?.finally(() => running.delete(key))
+      if (over) running.set(key, { job, over })
+      if (stopping) execution.stop('idempotent')
+    },
+  })
+  const recover = createRecovery({ ...needs, tell, complete: execution.complete })
+
+  async function transact(runId: string, work: Work): Promise<void> {
+    let ended = false
+    await store.write(async (tx) => {
+      const transition = await transitions.open(tx, runId)
+      if (!transition) return
+      await work(tx, transition)
+      await transitions.save(tx, transition)
+      ended = transition.commands.some(({ type }) => type === 'FinishRun')
+      onBoundary('committing')
+    })
+    onBoundary('committed')
+    if (ended) needs.onFinished(runId)
+  }
+
+  async function insist(runId: string, write: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await write()
+      } catch (error) {
+        const conflict = error instanceof AppError && error.code === 'request.conflict'
+        if (!conflict)
+          log.error(
+            { runId, reason: reasonOf(error), at: placesOf(error) },
+            'a run could not be written; trying again',
+          )
+        if (stopping && !conflict) return
+        await new Promise<void>((resolve) => {
+          clock.after(conflict ? conflictRetryMs : storeRetryMs, resolve)
+        })
+      }
+    }
+  }
+
+  function tell(runId: string, event: RunEvent): Promise<void> {
+    return insist(runId, () => transact(runId, async (_tx, t) => void transitions.tell(t, event)))
+  }
+
+  async function look(runId: string): Promise<Seen> {
+    const run = await readRun(store, runId)
+    if (!run || isRunEnded(run.status.state)) return { ended: true, commands: [], running: [], againMs: null }
+    const attempts = [...run.status.tasks]
+      .filter(([, { state }]) => state === 'Running')
+      .map(([taskId, { attempt }]) => ({ taskId, attempt }))
+    return { ended: false, commands: due(run.status), running: attempts, againMs: null }
+  }
+
+  async function carryOut(runId: string, command: TaskCommand, lifeline: Lifeline): Promise<Seen> {
+    const { taskId } = command
+    const job: Job = { kind: command.type === 'StartTask' ? 'start' : 'ask', runId, taskId }
+    const key = keyOf(runId, taskId)
+    again.delete(key)
+    await beginning[job.kind](job)
+    await followed(running.get(key), lifeline)
+    return { ...(await look(runId)), againMs: again.get(key) ?? null }
+  }
+
+  async function takeUp(runId: string, attempted: Attempted, lifeline: Lifeline): Promise<Seen> {
+    // Temporal may have lost sight of what still runs here, after it was out of reach for a while.
+    const here = running.get(keyOf(runId, attempted.taskId))
+    if (here) await followed(here, lifeline)
+    else await recover({ runId, ...attempted })
+    return look(runId)
+  }
+
+  /** Resolves when the attempt has ended; passes on that it is to stop. */
+  async function followed(
+    attempt: { job: Job; over: Promise<void> } | undefined,
+    { signal, wasCancelled }: Lifeline,
+  ): Promise<void> {
+    if (!attempt) return
+    const stop = (): void => execution.abort(attempt.job, wasCancelled() ? 'cancel' : 'stop')
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop)
+    try {
+      await attempt.over
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async function alive<T>(lifeline: Lifeline, work: () => Promise<T>): Promise<T> {
+    let cancel = (): void => undefined
+    const beat = (): void => {
+      lifeline.heartbeat()
+      cancel = clock.after((needs.heartbeatSeconds * 1000) / 4, beat)
+    }
+    beat()
+    try {
+      return await work()
+    } finally {
+      cancel()
+    }
+  }
+
+  return {
+    activities(lifelineNow) {
+      return {
+        look,
+        carryOut(runId, command) {
+          const lifeline = lifelineNow()
+          return alive(lifeline, () => carryOut(runId, command, lifeline))
+        },
+        takeUp(runId, attempted) {
+          const lifeline = lifelineNow()
+          return alive(lifeline, () => takeUp(runId, attempted, lifeline))
+        },
+        async retryDue(runId, { taskId, attempt }) {
+          await tell(runId, { type: 'RetryDue', taskId, attempt })
+          return look(runId)
+        },
+      }
+    },
+    async heedCancel(runId) {
+      const here = [...running.values()].filter(({ job }) => job.runId === runId)
+      if (here.length === 0) return
+      const run = await readRun(store, runId)
+      const cancelled = new Set(
+        (run ? due(run.status) : []).flatMap((c) => (c.type === 'CancelTask' ? [c.taskId] : [])),
+      )
+      for (const { job } of here) if (cancelled.has(job.taskId)) execution.abort(job, 'cancel')
+    },
+    running: () => running.size,
+    start() {
+      stopping = false
+    },
+    stop() {
+      stopping = true
+      execution.stop('idempotent')
+    },
+  }
+}

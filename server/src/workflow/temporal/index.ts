@@ -1,0 +1,6 @@
+export {
+  createTemporalHost,
+  type TemporalCondition,
+  type TemporalHost,
+  type TemporalNeeds,
+} from './temporal-host.ts'

@@ -1,0 +1,90 @@
+// The workflow of Temporal: what runs in its sandbox, bundled ahead. It decides nothing: the reducer is applied in the transaction
+// that writes the run's rows, and this carries out what that said is due. So a newer reducer finds no history that it must
+// repeat. A change of this file must replay the histories of server/test/support/temporal-histories, or use `patched`.
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineSignal,
+  proxyActivities,
+  proxyLocalActivities,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { Activities, Attempted, RunSettings, Seen, TaskCommand } from './shapes.ts'
+
+/** Above the longest timeout of a task; the attempt's own timeout is the worker's. */
+const longestAttempt = '32 days'
+const troubledMs = 1000
+
+export async function keywardRun(runId: string, settings: RunSettings): Promise<void> {
+  // Temporal's own cancel is not heeded: a run is cancelled in Keyward, where it is judged and recorded.
+  await CancellationScope.nonCancellable(() => follow(runId, settings))
+}
+
+async function follow(runId: string, settings: RunSettings): Promise<void> {
+  const { look, retryDue } = proxyLocalActivities<Activities>({
+    startToCloseTimeout: '1 minute',
+    retry: { initialInterval: '200 milliseconds', maximumInterval: '10 seconds' },
+  })
+  const { carryOut, takeUp } = proxyActivities<Activities>({
+    startToCloseTimeout: longestAttempt,
+    heartbeatTimeout: `${settings.heartbeatSeconds} seconds`,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { maximumAttempts: 1 },
+  })
+  const inHand = new Map<string, CancellationScope>()
+  let news = true
+  let ended = false
+  setHandler(defineSignal('woken'), () => {
+    news = true
+  })
+
+  /** One thing at a time for a task; what comes of it says what is due next. */
+  function take(taskId: string, work: () => Promise<Seen>): void {
+    if (inHand.has(taskId)) return
+    const scope = new CancellationScope()
+    inHand.set(taskId, scope)
+    const done = async (): Promise<void> => {
+      const seen = await scope.run(work).catch(() => undefined)
+      // Its worker is gone, or could not say what happened. The rows know.
+      if (!seen) await sleep(troubledMs)
+      else if (seen.againMs !== null) await sleep(seen.againMs)
+      inHand.delete(taskId)
+      if (seen?.againMs === null) heed(seen)
+      else news = true
+    }
+    void done()
+  }
+
+  async function waitAndRetry({ taskId, attempt }: Attempted, at: number): Promise<Seen> {
+    await sleep(Math.max(0, at - Date.now()))
+    return retryDue(runId, { taskId, attempt })
+  }
+
+  function heed(seen: Seen): void {
+    ended ||= seen.ended
+    for (const command of seen.commands) if ('taskId' in command) begin(command)
+    for (const attempted of seen.running) take(attempted.taskId, () => takeUp(runId, attempted))
+  }
+
+  function begin(command: TaskCommand): void {
+    const { taskId } = command
+    if (command.type === 'CancelTask') inHand.get(taskId)?.cancel()
+    else if (command.type === 'SetTimer') take(taskId, () => waitAndRetry(command, command.at))
+    else take(taskId, () => carryOut(runId, command))
+  }
+
+  while (!ended) {
+    if (news) {
+      news = false
+      heed(await look(runId))
+      continue
+    }
+    const isLong = workflowInfo().continueAsNewSuggested && inHand.size === 0
+    if (isLong) await continueAsNew<typeof keywardRun>(runId, settings)
+    await condition(() => news || ended || (workflowInfo().continueAsNewSuggested && inHand.size === 0))
+  }
+}

@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto'
+import type { TestContext } from 'node:test'
+import { Secret, systemClock } from '../../src/core/index.ts'
+import type { Action } from '../../src/workflow/index.ts'
+import { cleanUp } from './clean-up.ts'
+import { createEngine, type Engine, engineMigrations } from './engine.ts'
+import { eventually } from './eventually.ts'
+import type { HostStage } from './host-suite.ts'
+import { startTemporal, type TemporalServer } from './temporal.ts'
+import { openWorld } from './world.ts'
+
+export type TemporalStage = HostStage & {
+  readonly temporal: TemporalServer
+  /** Whether the vault is sealed. */
+  readonly vault: { sealed: boolean }
+  /** Resolves when the engine's worker is connected, or is in another state. */
+  until(engine: Engine, state: string): Promise<void>
+}
+
+/** Engines whose runs are carried by a Temporal of the test's own; time is the machine's. */
+export async function openTemporalStage(t: TestContext): Promise<TemporalStage | undefined> {
+  const temporal = await startTemporal(t)
+  if (!temporal) return undefined
+  const clock = { ...systemClock, advance: () => undefined, set: () => undefined }
+  const world = await openWorld(t, engineMigrations, { clock })
+  const vault = { sealed: false }
+  const key = new Secret(randomBytes(32).toString('base64'))
+  const env = {
+    KEYWARD_TEMPORAL_ADDRESS: temporal.address,
+    KEYWARD_TEMPORAL_NAMESPACE: temporal.namespace,
+  }
+  const until = (engine: Engine, state: string) =>
+    eventually(
+      async () => (await engine.workflow.hosts()).temporal?.state === state,
+      `the Temporal host to be ${state}`,
+    ).then(() => undefined)
+  return {
+    world,
+    temporal,
+    vault,
+    elapse: () => undefined,
+    until,
+    async start(actions: readonly Action[]) {
+      const engine = createEngine(world, {
+        actions,
+        temporal: { env, key: async () => (vault.sealed ? undefined : key), heartbeatSeconds: 2 },
+      })
+      cleanUp(t, () => engine.stop())
+      await engine.workflow.run()
+      await engine.approvals.run()
+      await until(engine, 'up')
+      return engine
+    },
+  }
+}
