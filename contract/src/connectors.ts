@@ -45,6 +45,8 @@ export const connectorAction = z.object({
   reversible: z.boolean(),
   /** A second execution of the same task does no harm. */
   idempotent: z.boolean(),
+  /** `read` changes nothing at the service. */
+  effect: z.enum(['read', 'write']),
   /** Whether an approver is shown what would happen. */
   previews: z.boolean(),
   /** Whether it can find out if an attempt that was lost had its effect. */

@@ -130,6 +130,8 @@ export const eventNames = [
   'channel.linked',
   'channel.unlinked',
   'channel.answer_refused',
+  'connection.token_minted',
+  'connection.token_ended',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

@@ -281,7 +281,7 @@ export async function createKeyward(needs: Needs) {
     await channels.start()
     stops.unshift(() => channels.stop())
     stops.unshift(await backups.run())
-    connectors.start()
+    await connectors.start()
     stops.unshift(() => connectors.stop())
     await schedules.start()
     stops.unshift(() => schedules.stop())

@@ -39,7 +39,7 @@ const may: Record<string, readonly string[]> = {
   artifacts: ['contract', 'core', 'store', 'bus'],
   passage: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'vault', 'lend', 'proxy'],
   workflow: ['contract', 'core', 'store', 'audit', 'bus'],
-  connectors: ['contract', 'core', 'store', 'audit', 'bus', 'vault', 'sandbox', 'workflow'],
+  connectors: ['contract', 'core', 'store', 'audit', 'bus', 'vault', 'lend', 'sandbox', 'workflow'],
   approvals: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
   channels: [
     'contract',
@@ -325,7 +325,9 @@ describe('what is kept in few places', () => {
         'cli/machine-identity.ts', // into the environment of `keyward run`
         'cli/templates/render.ts', // values into the text of a template
         'cli/vault-import/api.ts', // tokens of two vaults, into their headers
+        'connectors/github/client.ts', // a token that ends with its task, into the Authorization header
         'connectors/lent-secrets.ts', // looked for in what a connector says
+        'connectors/task-tokens.ts', // into encrypted storage
         'core/secret.ts',
         'findings/import.ts', // compared with what the file holds
         'flows/sandboxed-commands.ts', // a passphrase, into a file of the sandbox whose program needs it

@@ -33,6 +33,7 @@ const connector: ConnectorView = {
       risk: 'high',
       reversible: false,
       idempotent: false,
+      effect: 'write',
       previews: true,
       reconciles: true,
       permissions: ['contents:write'],

@@ -1,6 +1,7 @@
 import type { ConnectionHealth, Json, Risk } from '@keyward/contract'
 import type { z } from 'zod'
 import type { Secret } from '../core/index.ts'
+import type { Minting } from '../lend/index.ts'
 import type { SandboxedCommand, SandboxedResult } from './sandboxed-command.ts'
 
 /** A kind of service that runs can work with, as data and code. docs/how-to/write-a-connector.md shows how to write one. */
@@ -36,6 +37,8 @@ export type ConnectorAction<I = unknown, O = unknown> = {
   readonly reversible: boolean
   /** True when a second execution with the same idempotency key does no harm. Without it, `reconcile` is needed. */
   readonly idempotent: boolean
+  /** It changes nothing at the service. A change when absent. */
+  readonly effect?: 'read'
   /** What the credentials must allow, as the service names it: `contents:write`. */
   readonly permissions: readonly string[]
   /** Fields of the connection's secret that it uses; it gets no others. */
@@ -74,6 +77,13 @@ export type ActionContext<I = unknown> = OpenConnection & {
   /** Aborted by the task's timeout, a cancel, or the end of the server. */
   readonly signal: AbortSignal
   readonly input: I
+  /**
+   * An access token that is asked for with a field of the secret, for this attempt alone: it is ended at its server when the attempt
+   * ends, also when this process is not there any more.
+   */
+  mint(field: string, how: Minting): Promise<Secret>
+  /** Resolves after a while; rejects when the task is to stop. */
+  pause(milliseconds: number): Promise<void>
   /** A program in a fresh sandbox. It gets placeholders for what goes over the network. */
   run(command: SandboxedCommand): Promise<SandboxedResult>
 }

@@ -11,6 +11,14 @@ export const connectorsMigrations: readonly Migration[] = [
         health_at ${int8}, unique (name))`,
     ],
   },
+  {
+    id: '0101-connection-tokens',
+    up: ({ int8 }) => [
+      `create table connection_tokens (
+        id text not null primary key, connection_id text not null, run_id text not null, task_id text not null, how text not null,
+        revoke_url text, minted_at ${int8} not null, expires_at ${int8}, ending_at ${int8})`,
+    ],
+  },
 ]
 
 export type ConnectionRow = {
@@ -65,3 +73,47 @@ export const putHealth = async (
 export async function deleteConnection(tx: Tx, id: string): Promise<void> {
   await tx.run(sql`delete from connections where id = ${id}`)
 }
+
+/** An access token of a task that has not been ended at its server yet. The token itself is kept encrypted. */
+export type TaskTokenRow = {
+  readonly id: string
+  readonly connection_id: string
+  readonly run_id: string
+  readonly task_id: string
+  /** The way in which it was asked for, JSON. */
+  readonly how: string
+  readonly revoke_url: string | null
+  readonly minted_at: number
+  /** Null when its server did not say. */
+  readonly expires_at: number | null
+  /** Since when its task needs it no more; null while it works. */
+  readonly ending_at: number | null
+}
+
+export async function insertTaskToken(tx: Tx, row: TaskTokenRow): Promise<void> {
+  await tx.run(sql`insert into connection_tokens (id, connection_id, run_id, task_id, how, revoke_url, minted_at, expires_at)
+    values (${row.id}, ${row.connection_id}, ${row.run_id}, ${row.task_id}, ${row.how}, ${row.revoke_url}, ${row.minted_at},
+      ${row.expires_at})`)
+}
+
+export async function markTaskToken(tx: Tx, id: string, now: number): Promise<void> {
+  await tx.run(sql`update connection_tokens set ending_at = ${now} where id = ${id} and ending_at is null`)
+}
+
+/** Those of a task, however its attempt ended. */
+export async function markTaskTokensOf(tx: Tx, runId: string, taskId: string, now: number): Promise<void> {
+  await tx.run(sql`update connection_tokens set ending_at = ${now}
+    where run_id = ${runId} and task_id = ${taskId} and ending_at is null`)
+}
+
+/** A process that begins has no attempts yet: what is not ended belonged to one that is gone. */
+export async function markAllTaskTokens(tx: Tx, now: number): Promise<void> {
+  await tx.run(sql`update connection_tokens set ending_at = ${now} where ending_at is null`)
+}
+
+export const endingTaskTokens = (reader: Reader): Promise<TaskTokenRow[]> =>
+  reader.all<TaskTokenRow>(sql`select * from connection_tokens where ending_at is not null order by id`)
+
+/** False when somebody else has ended it meanwhile. */
+export const deleteTaskToken = async (tx: Tx, id: string): Promise<boolean> =>
+  (await tx.run(sql`delete from connection_tokens where id = ${id}`)) === 1

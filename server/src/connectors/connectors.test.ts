@@ -230,7 +230,7 @@ test('CONN-1: health is measured, told when it changes, and down with words when
 test('CONN-1: connections are asked again and again, and not while the vault is sealed', async (t) => {
   const { world, seen } = await connected(t)
   const health = async () => (await world.connectors.list())[0]?.health
-  world.connectors.start()
+  await world.connectors.start()
   t.after(() => world.connectors.stop())
   world.clock.advance(60_000)
   await eventually(async () => (await health())?.state === 'up', 'a check of health')

@@ -6,9 +6,12 @@ import { createHealthChecks, type HealthChecks } from './health.ts'
 import type { ConnectorsNeeds } from './needs.ts'
 import { createRegistry } from './registry.ts'
 import { taskActions } from './task-actions.ts'
+import { createTaskTokens } from './task-tokens.ts'
 
 export type Connectors = Connections &
-  Pick<HealthChecks, 'check' | 'start' | 'stop'> & {
+  Pick<HealthChecks, 'check'> & {
+    start(): Promise<void>
+    stop(): void
     /** The kinds of services. */
     kinds(): ConnectorView[]
     /** What an action is, for who plans with it. */
@@ -19,17 +22,24 @@ export type Connectors = Connections &
 
 export function createConnectors(needs: ConnectorsNeeds): Connectors {
   const registry = createRegistry(needs.connectors)
-  const { check, start, stop } = createHealthChecks({ ...needs, registry })
+  const health = createHealthChecks({ ...needs, registry })
+  const tokens = createTaskTokens(needs)
   const byName = new Map(
     registry.all().flatMap(({ actions }) => actions.map((action) => [action.name, action] as const)),
   )
   return {
     ...createConnections({ ...needs, registry }),
-    check,
-    start,
-    stop,
+    check: health.check,
+    async start() {
+      await tokens.start()
+      health.start()
+    },
+    stop() {
+      health.stop()
+      tokens.stop()
+    },
     kinds: registry.views,
     action: (name) => byName.get(name),
-    actions: taskActions({ ...needs, registry }),
+    actions: taskActions({ ...needs, registry, tokens }),
   }
 }

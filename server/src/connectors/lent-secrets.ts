@@ -1,5 +1,5 @@
 import type { Json } from '@keyward/contract'
-import { AppError, Secret } from '../core/index.ts'
+import { AppError, type Secret } from '../core/index.ts'
 import type { SecretField } from './connector.ts'
 import type { ConnectionRow } from './connectors-store.ts'
 import type { ConnectorsNeeds } from './needs.ts'
@@ -8,6 +8,8 @@ import type { ConnectorsNeeds } from './needs.ts'
 export type LentSecrets = {
   /** Refused once the work is over, and for a field that it did not declare. */
   secret(field: string): Promise<Secret>
+  /** Keeps a value that was had with the secret out of texts, too. */
+  hide(value: Secret): void
   /** The same value with all that was lent taken out, wherever it stands in a text. */
   withoutSecrets<T extends Json>(value: T): T
   /** An error in whose words nothing that was lent stands. */
@@ -51,6 +53,10 @@ export function lendSecrets(
       throw new AppError('connector.refused', 'the work that the secret is for has ended')
   }
 
+  function hide(value: Secret): void {
+    if (value.length >= shortestSought) lent.add(value.reveal())
+  }
+
   function sought(): string[] {
     const forms = [...lent].flatMap((value) => [
       value,
@@ -80,10 +86,10 @@ export function lendSecrets(
         detail: { ...purpose, connection: connection.name, secretPath: path, field },
       })
       assertGoesOn()
-      const plain = value.reveal()
-      if (plain.length >= shortestSought) lent.add(plain)
-      return new Secret(plain)
+      hide(value)
+      return value
     },
+    hide,
     withoutSecrets: (value) => (lent.size === 0 ? value : mapTexts(value, clean)),
     cleared(error) {
       if (!(error instanceof AppError) || error.detail === undefined || lent.size === 0) return error

@@ -15,7 +15,11 @@ export type ConnectorsNeeds = {
   log: Log
   /** In [0, 1): spreads what is asked again and again. */
   random: () => number
-  vault: { kv: Pick<Vault['kv'], 'read'>; status: Vault['status'] }
+  vault: {
+    kv: Pick<Vault['kv'], 'read'>
+    sealed: Pick<Vault['sealed'], 'get' | 'put' | 'delete'>
+    status: Vault['status']
+  }
   connectors: readonly Connector[]
   /** Whether somebody may let the service of a connection have the secret at this path; throws when not. */
   assertMayLend: (principal: Principal, secretPath: string) => void

@@ -52,6 +52,7 @@ const actionView = (action: ConnectorAction): ConnectorView['actions'][number] =
   risk: action.risk,
   reversible: action.reversible,
   idempotent: action.idempotent,
+  effect: action.effect ?? 'write',
   previews: action.preview !== undefined,
   reconciles: action.reconcile !== undefined,
   permissions: [...action.permissions],

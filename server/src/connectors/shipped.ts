@@ -1,4 +1,5 @@
 import type { Connector } from './connector.ts'
+import { github } from './github/github.ts'
 
 /** The connectors that come with Keyward, in the order in which they are shown. */
-export const shippedConnectors: readonly Connector[] = []
+export const shippedConnectors: readonly Connector[] = [github]

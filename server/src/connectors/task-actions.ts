@@ -1,6 +1,6 @@
 import type { Json } from '@keyward/contract'
 import { z } from 'zod'
-import { AppError } from '../core/index.ts'
+import { AppError, type Clock } from '../core/index.ts'
 import type { Action, PreviewContext, TaskContext, TaskResult } from '../workflow/index.ts'
 import { foundByName } from './connections.ts'
 import type { ActionContext, Connector, ConnectorAction, Reconciled } from './connector.ts'
@@ -8,9 +8,11 @@ import type { ConnectionRow } from './connectors-store.ts'
 import { type LentSecrets, lendSecrets } from './lent-secrets.ts'
 import type { ConnectorsNeeds } from './needs.ts'
 import { misfits, type Registry } from './registry.ts'
+import type { TaskTokens } from './task-tokens.ts'
 
 type Needs = Pick<ConnectorsNeeds, 'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'sandboxed'> & {
   registry: Registry
+  tokens: Pick<TaskTokens, 'mint' | 'end' | 'release'>
 }
 type Attempt = Pick<
   TaskContext,
@@ -46,7 +48,10 @@ function taskAction(needs: Needs, connector: Connector, action: ConnectorAction)
       within(attempt, 'execution', async (context, lent) =>
         resultOf(action, lent, await execute.call(action, context)),
       ),
-    ended: needs.sandboxed.ended,
+    async ended(tx, attempt) {
+      await needs.tokens.release(tx, attempt.runId, attempt.taskId)
+      await needs.sandboxed.ended(tx, attempt)
+    },
     ...(reconcile
       ? {
           reconcile: (attempt: TaskContext) =>
@@ -101,13 +106,21 @@ async function withConnection<T>(
     purpose: { purpose, action: action.name, taskId, attempt: attempt.attempt, requestedBy },
     signal,
   })
+  const minted: string[] = []
   const context: ActionContext = {
     ...attemptOf(attempt),
     input,
     name,
     settings: settingsOf(connector, row),
     secret: lent.secret,
+    async mint(field, how) {
+      const made = await needs.tokens.mint({ runId, taskId, connection: row }, await lent.secret(field), how)
+      minted.push(made.id)
+      lent.hide(made.token)
+      return made.token
+    },
     now: () => needs.clock.now(),
+    pause: (milliseconds) => paused(needs.clock, milliseconds, signal),
     run: (command) => needs.sandboxed.run({ ...attemptOf(attempt), secretPath: row.secret_path }, command),
   }
   try {
@@ -117,7 +130,23 @@ async function withConnection<T>(
     throw lent.cleared(error)
   } finally {
     lent.close()
+    await needs.tokens.end(minted)
   }
+}
+
+function paused(clock: Pick<Clock, 'after'>, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const stop = (): void => {
+      cancel()
+      reject(signal.reason)
+    }
+    const cancel = clock.after(milliseconds, () => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    })
+    signal.addEventListener('abort', stop, { once: true })
+  })
 }
 
 const attemptOf = ({ runId, taskId, attempt, idempotencyKey, requestedBy, signal }: Attempt) => ({

@@ -8,3 +8,4 @@ export {
 } from './lend.ts'
 export { lendMigrations } from './lend-store.ts'
 export { type Probe, type ProbedLease, unanswered } from './receipts.ts'
+export { accessTokens, type Minting } from './token-requests.ts'

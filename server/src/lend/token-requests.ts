@@ -202,16 +202,18 @@ function gitHubRequest(
   }: Extract<Minting, { kind: 'github-app' }>,
   { value, now }: Material,
 ): TokenRequest {
+  const headers = { ...gitHubAppHeaders(appId, value, now), 'content-type': 'application/json' }
+  const url = `${apiUrl.replace(/\/+$/, '')}/app/installations/${installationId}/access_tokens`
+  return { url, caPem, headers, body: JSON.stringify({ repositories, permissions }) }
+}
+
+/** What an App shows to speak for itself, good for five minutes. */
+function gitHubAppHeaders(appId: string, privateKey: Secret, now: Date): Record<string, string> {
   const issued = Math.floor(now.getTime() / 1000)
   // A minute in the past and well below the ten minutes that GitHub allows, for clocks that differ.
   const claims = { iss: appId, iat: issued - 60, exp: issued + 300 }
-  const headers = {
-    ...gitHubHeaders,
-    authorization: `Bearer ${signedJwt({}, claims, privateKeyOf(value.reveal()))}`,
-    'content-type': 'application/json',
-  }
-  const url = `${apiUrl.replace(/\/+$/, '')}/app/installations/${installationId}/access_tokens`
-  return { url, caPem, headers, body: JSON.stringify({ repositories, permissions }) }
+  const jwt = signedJwt({}, claims, privateKeyOf(privateKey.reveal()))
+  return { ...gitHubHeaders, authorization: `Bearer ${jwt}` }
 }
 
 const gitHubHeaders = {
@@ -299,3 +301,12 @@ function errorCode(body: unknown): string {
   const code = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined
   return typeof code === 'string' && /^[a-z_]{1,60}$/.test(code) ? ` (${code})` : ''
 }
+
+/** How access tokens are asked for, read and ended, for who works with a service in the server itself. */
+export const accessTokens = {
+  request: tokenRequest,
+  read: readToken,
+  places: tokenPlaces,
+  revocation: tokenRevocation,
+  gitHubAppHeaders,
+} as const

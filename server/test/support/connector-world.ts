@@ -19,6 +19,8 @@ export type ConnectorWorld = World & {
   /** What the vault holds, by path; change it as a person would. */
   readonly secrets: Map<string, Record<string, string>>
   readonly vault: { sealed: boolean }
+  /** What is kept encrypted, by its path. */
+  readonly sealed: Map<string, Buffer>
   /** What was asked of policy; add a word to `forbidden` to have the action of that name denied. */
   readonly uses: ServiceUse[]
   readonly forbidden: Set<string>
@@ -42,6 +44,7 @@ export async function openConnectorWorld(
   const secrets = new Map<string, Record<string, string>>()
   const vault = { sealed: false }
   const uses: ServiceUse[] = []
+  const sealed = new Map<string, Buffer>()
   const forbidden = new Set<string>()
   const opened = createConnectors({
     ...world,
@@ -49,6 +52,11 @@ export async function openConnectorWorld(
     random: () => 0.5,
     vault: {
       status: () => ({ initialised: true, sealed: vault.sealed, seal: 'keyfile' }) as never,
+      sealed: {
+        get: async (path) => sealed.get(path),
+        put: async (_, path, bytes) => void sealed.set(path, Buffer.from(bytes)),
+        delete: async (_, path) => void sealed.delete(path),
+      },
       kv: {
         async read(path) {
           if (vault.sealed) throw new AppError('vault.sealed')
@@ -81,6 +89,7 @@ export async function openConnectorWorld(
     connectors: opened,
     secrets,
     vault,
+    sealed,
     uses,
     forbidden,
     async connect({ name = 'main', connector, settings = {} }) {
