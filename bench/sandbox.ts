@@ -1,5 +1,6 @@
 /**
- * How long a sandbox takes around a command that does nothing: until the command's first word, and until nothing of it is left.
+ * How long a sandbox takes around a command that does nothing: until the command's first word, and until nothing of it is left. One
+ * is started for the command, one waits for it already.
  * Beside it bubblewrap alone with the same namespaces and mounts, the same with Node in it (what Keyward's guest is written
  * in), and containers of Podman and Docker where those are installed. One after the other, in turn, so that all meet the same load.
  *
@@ -12,7 +13,7 @@ import { existsSync, lstatSync, mkdtempSync, readlinkSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../server/src/core/index.ts'
-import { createBubblewrapDriver, findProgram } from '../server/src/sandbox/index.ts'
+import { createBubblewrapDriver, findProgram, type SandboxSpec } from '../server/src/sandbox/index.ts'
 import { circumstances, median, print, rounded } from './support/figures.ts'
 
 const rounds = Number(process.argv[2] ?? 30)
@@ -69,21 +70,22 @@ const driver = createBubblewrapDriver({
   random: Math.random,
   stateDir: folder,
   nodePath: process.execPath,
+  pool: 1,
 })
 
 let runs = 0
-async function keyward(): Promise<Taken> {
+async function keyward(waits: boolean): Promise<Taken> {
+  const id = `bench-${process.pid}-${++runs}`
+  const spec: SandboxSpec = { id, command: ['/bin/echo', 'on'], env: {}, limits }
+  if (waits) await driver.ahead?.add(spec)
+  if ((driver.ahead?.waiting() ?? 0) !== Number(waits)) throw new Error('another number of sandboxes waits')
   const began = performance.now()
   let first = 0
-  const id = `bench-${process.pid}-${++runs}`
-  const result = await driver.run(
-    { id, command: ['/bin/echo', 'on'], env: {}, limits },
-    {
-      onOutput: () => {
-        first = performance.now() - began
-      },
+  const result = await driver.run(spec, {
+    onOutput: () => {
+      first = performance.now() - began
     },
-  )
+  })
   if (result.exitCode !== 0)
     throw new Error(`the sandbox ended with ${result.exitCode}: ${result.stderrTail}`)
   return { first, end: performance.now() - began }
@@ -95,7 +97,8 @@ const container = (engine: string): readonly string[] => {
 }
 
 const contenders: Contender[] = [
-  { name: 'keyward', once: keyward },
+  { name: 'keyward', once: () => keyward(false) },
+  { name: 'keyward, waiting', once: () => keyward(true) },
   { name: 'bubblewrap', once: () => program([...bubblewrap, '/bin/echo', 'on']) },
   { name: 'bubblewrap and Node', once: () => program([...bubblewrap, '/opt/node', '-p', '1']) },
   ...['podman', 'docker'].flatMap((name) => {

@@ -98,6 +98,7 @@ export const codes = {
   'sandbox.unavailable': { status: 503, message: 'This machine cannot isolate the task, so it was not run' },
   'sandbox.failed': { status: 500, message: 'The sandbox could not be set up' },
   'sandbox.driver_unknown': { status: 400, message: 'The sandbox driver is not known' },
+  'sandbox.pool_invalid': { status: 400, message: 'The number of waiting sandboxes is not known' },
   'sandbox.not_found': { status: 404, message: 'No such sandbox runs' },
   'artifact.not_found': { status: 404, message: 'There is no such artifact' },
   'artifact.corrupt': { status: 500, message: 'What a task has left is not whole' },

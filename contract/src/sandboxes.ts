@@ -48,7 +48,11 @@ export const sandboxesApi = {
     method: 'GET',
     path: '/sandboxes',
     summary: 'Sandboxes that run now, the oldest first, with their limits and what they use',
-    result: z.object({ items: z.array(sandboxView) }),
+    result: z.object({
+      items: z.array(sandboxView),
+      /** How many wait, started ahead of their tasks. */
+      waiting: z.int().optional(),
+    }),
   }),
   end: operation({
     name: 'sandboxes.end',

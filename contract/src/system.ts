@@ -20,6 +20,8 @@ export const systemStatus = z.object({
     driver: z.string().optional(),
     /** How many run now. */
     running: z.int(),
+    /** How many wait, started ahead of their tasks. */
+    waiting: z.int().optional(),
   }),
   proxy: z.object({ health: healthState }),
   /** Requests of sandboxes since the server started. `misused`: a placeholder was sent where it was not lent for. */

@@ -28,7 +28,7 @@ type Needs = {
   proxy: Pick<EgressProxy, 'health'>
   egress: { counts(): NonNullable<SystemStatus['egress']> }
   remote: { state(): SystemStatus['front'] }
-  sandbox: Pick<Sandbox, 'probe' | 'running'>
+  sandbox: Pick<Sandbox, 'probe' | 'running' | 'waiting'>
   version: string
 }
 
@@ -122,6 +122,7 @@ export function createCondition({
         reasons: [...reasons],
         ...(details ? { driver: details.driver } : {}),
         running: sandbox.running().length,
+        waiting: sandbox.waiting(),
       },
       proxy: { health: proxy.health().state },
       counts: await counts(),

@@ -37,7 +37,7 @@ import {
   mayApproveBy,
   policyVersionOf,
 } from './rulings.ts'
-import { createSandbox, createSandboxDriver, sandboxKindOf } from './sandbox/index.ts'
+import { createSandbox, createSandboxDriver, sandboxKindOf, sandboxPoolOf } from './sandbox/index.ts'
 import { keepScanner } from './scanner.ts'
 import { createSchedules, schedulesMigrations } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
@@ -149,6 +149,7 @@ export async function createKeyward(needs: Needs) {
   const sandbox = createSandbox({
     driver: createSandboxDriver({
       kind: sandboxKindOf(needs.env['KEYWARD_SANDBOX']),
+      pool: sandboxPoolOf(needs.env['KEYWARD_SANDBOX_POOL']),
       env: needs.env,
       clock,
       random: Math.random,
@@ -265,6 +266,7 @@ export async function createKeyward(needs: Needs) {
   async function start(): Promise<void> {
     await findings.recover()
     await sandbox.sweep()
+    stops.unshift(() => sandbox.stop())
     await lend.expireDue()
     await proxy.start()
     stops.unshift(() => proxy.stop())

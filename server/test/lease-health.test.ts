@@ -52,6 +52,7 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     sandbox: {
       probe: async () => Object.assign(Object.create(null), { level: 'none', reasons: [] }),
       running: () => [],
+      waiting: () => 0,
     },
   })
   const metric = async (name: string): Promise<string | undefined> =>

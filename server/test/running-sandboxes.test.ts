@@ -88,6 +88,19 @@ test('SAND-1, UI-1: what a sandbox prints and uses is seen while it runs, and a 
     assert.match(metrics, /^keyward_sandboxes_running 1$/m)
   })
 
+  const short = process.availableMemory() < 2 * 1024 ** 3 && 'this machine is short of memory'
+  await t.test(
+    'SAND-1: another one is started ahead, for the next task like this',
+    { skip: short },
+    async () => {
+      const listed = () => server.call(api.sandboxes.list, {})
+      await eventually(async () => (await listed()).waiting === 1, 'a sandbox that waits')
+      const { stderr, stdout } = await server.keyward(['sandbox', 'list'])
+      assert.match(stdout + stderr, /1 more started ahead/)
+      assert.match(String((await server.ask('GET', '/metrics')).body), /^keyward_sandboxes_waiting 1$/m)
+    },
+  )
+
   const taskId = sandbox.taskId ?? ''
   const address = `${server.address}/api/v1/runs/${run.id}/tasks/${taskId}/output`
   const live = await hear(`${address}/stream`, {

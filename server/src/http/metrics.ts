@@ -15,6 +15,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   gauge('proxy_up', 'Whether the egress proxy works.', rank[status.proxy.health])
   gauge('sandbox_available', 'Whether tasks can be isolated.', status.sandbox.level === 'none' ? 0 : 1)
   gauge('sandboxes_running', 'Sandboxes that run now.', status.sandbox.running)
+  gauge('sandboxes_waiting', 'Sandboxes started ahead of their tasks.', status.sandbox.waiting ?? 0)
   gauge('findings_open', 'Findings that nobody has dealt with.', status.counts.openFindings)
   gauge('findings_imported', 'Findings whose value is in the vault.', status.counts.importedFindings)
   gauge('approvals_pending', 'Approvals that wait for a person.', status.counts.pendingApprovals)

@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import type { Shape } from './box.ts'
 import { dropsInside, type Mode } from './entry.ts'
 import {
   accountFiles,
@@ -8,7 +9,7 @@ import {
   shownOfEtc,
   writablePlaces,
 } from './inside.ts'
-import type { SandboxLimits, SandboxSpec } from './sandbox.ts'
+import type { SandboxLimits } from './sandbox.ts'
 
 /** File descriptors, as bubblewrap sees them. The guest's control channel is the only one that reaches the guest. */
 export const descriptors = {
@@ -20,11 +21,10 @@ export const descriptors = {
   passwd: 8,
   group: 9,
   hosts: 10,
-  certificates: 11,
 } as const
 
 type Inside = {
-  spec: SandboxSpec
+  shape: Shape
   mode: Mode
   user: number
   /** Where the writable memory is mounted on the host side of the namespace. */
@@ -33,11 +33,7 @@ type Inside = {
 }
 
 /** The small generated files of the sandbox, by name of their descriptor. */
-export const filesFor = (user: number, guest: Buffer, certificates: string | undefined) => ({
-  ...accountFiles(user),
-  guest,
-  ...(certificates === undefined ? {} : { certificates }),
-})
+export const filesFor = (user: number, guest: Buffer) => ({ ...accountFiles(user), guest })
 
 /** What goes through `--args`: no host path of it shows in a command line inside. */
 export function bubblewrapArguments(inside: Inside): string[] {
@@ -81,7 +77,7 @@ function systemArguments(): string[] {
   ]
 }
 
-function ownArguments({ spec, mountPoint, nodePath }: Inside): string[] {
+function ownArguments({ shape, mountPoint, nodePath }: Inside): string[] {
   const data = (fd: number, path: string) => ['--perms', '0444', '--ro-bind-data', String(fd), path]
   return [
     ...Object.entries(writablePlaces).flatMap(([name, path]) => ['--bind', join(mountPoint, name), path]),
@@ -90,15 +86,16 @@ function ownArguments({ spec, mountPoint, nodePath }: Inside): string[] {
     ...data(descriptors.hosts, '/etc/hosts'),
     ...['--ro-bind', nodePath, insidePaths.node],
     ...data(descriptors.guest, insidePaths.guest),
-    ...(spec.readOnly ?? []).flatMap(readOnlyMount),
-    ...(spec.egress
-      ? [
-          ...['--ro-bind', dirname(spec.egress.socketPath), insidePaths.egress],
-          ...data(descriptors.certificates, insidePaths.certificates),
-        ]
-      : []),
+    ...shape.readOnly.flatMap(readOnlyMount),
+    ...(shape.egressFolder === undefined ? [] : egressMount(shape.egressFolder)),
   ]
 }
+
+/** The certificates lie beside the socket. */
+const egressMount = (folder: string): string[] => [
+  ...['--ro-bind', folder, insidePaths.egress],
+  ...['--symlink', join(insidePaths.egress, basename(insidePaths.certificates)), insidePaths.certificates],
+]
 
 /** Bubblewrap follows a link in the source, but not in the place. */
 function readOnlyMount(path: string): string[] {

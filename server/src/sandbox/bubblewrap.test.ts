@@ -1,7 +1,7 @@
 // The driver contract on this machine, and what is bubblewrap's alone. As root the file runs itself again in other roles.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmod, readdir } from 'node:fs/promises'
+import { chmod, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, type TestContext, test } from 'node:test'
 import { eventually } from '../../test/support/eventually.ts'
@@ -12,10 +12,17 @@ import {
   testId,
   testLimits,
 } from '../../test/support/sandbox/attacker.ts'
+import { commandContract } from '../../test/support/sandbox/command.ts'
 import { sandboxDriverContract } from '../../test/support/sandbox/contract.ts'
+import { hostContract } from '../../test/support/sandbox/host.ts'
+import { limitsContract } from '../../test/support/sandbox/limits.ts'
+import { networkContract } from '../../test/support/sandbox/network.ts'
+import { pairContract } from '../../test/support/sandbox/pair.ts'
+import { workspaceContract } from '../../test/support/sandbox/workspace.ts'
 import { systemClock } from '../core/index.ts'
 import { createBubblewrapDriver } from './bubblewrap.ts'
 import { findProgram } from './install.ts'
+import { markOf } from './records.ts'
 import type { SandboxDriver } from './sandbox.ts'
 
 const setpriv = findProgram('setpriv') ?? 'setpriv is not installed'
@@ -42,6 +49,36 @@ const bounded = state.ready && state.controllers.includes('memory') && state.con
 
 sandboxDriverContract({ driver, skip, bounded, stateDir })
 
+// Nothing may tell a sandbox that was started ahead of its task from one that was started for it.
+describe('started ahead', { skip }, () => {
+  const pooled = createBubblewrapDriver({
+    clock: systemClock,
+    random: Math.random,
+    stateDir: join(stateDir, 'pooled'),
+    nodePath,
+    pool: 4,
+  })
+  const { ahead } = pooled
+  assert.ok(ahead)
+  let added = 0
+  const taking: SandboxDriver = {
+    ...pooled,
+    async run(spec, watch) {
+      await ahead.add(spec)
+      added += ahead.waiting()
+      return pooled.run(spec, watch)
+    },
+  }
+  const whole = [hostContract, limitsContract, pairContract]
+  const contracts = [commandContract, workspaceContract, networkContract, ...(isAgain ? [] : whole)]
+  for (const contract of contracts) contract({ driver: taking, skip, bounded, stateDir })
+
+  test('SAND-1: each of these runs took the one that waited', () => {
+    if (process.availableMemory() > 2 * 1024 ** 3) assert.ok(added > 0)
+    assert.equal(ahead.waiting(), 0)
+  })
+})
+
 describe('its user ids', { skip: skip || (!isRoot && 'not root') }, () => {
   test('SAND-1: as root, each sandbox has a user id of its own', {
     skip: isRoot ? false : 'not root',
@@ -62,17 +99,24 @@ describe('a server that dies', { skip }, () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await new Promise((resolve) => victim.stdout.once('data', resolve))
-    assert.equal((await readdir(join(folder, 'running'))).length, 1)
+    assert.equal((await readdir(join(folder, 'running'))).length, 2, 'one of them waited for a task')
     victim.kill('SIGKILL')
     await new Promise((resolve) => victim.once('exit', resolve))
+    const marks = await Promise.all(
+      (await readdir(join(folder, 'running'))).map((name) => readFile(join(folder, 'running', name), 'utf8')),
+    )
     const next = createBubblewrapDriver({
       clock: systemClock,
       random: Math.random,
       stateDir: folder,
       nodePath,
     })
-    assert.equal(await next.sweep(), 1)
+    assert.equal(await next.sweep(), 2)
     assert.deepEqual(await readdir(join(folder, 'running')), [])
+    for (const text of marks) {
+      const { pid } = JSON.parse(text).process
+      await eventually(async () => (await markOf(pid)) === undefined, `the end of process ${pid}`)
+    }
     assert.equal(await next.sweep(), 0)
     await eventually(async () => (await processesWith(mark)).length === 0, 'the last process to end')
   })

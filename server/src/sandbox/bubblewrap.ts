@@ -1,13 +1,14 @@
-import { chmod, chown, mkdir, readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, readFile } from 'node:fs/promises'
 import { AppError, type Clock, reasonOf } from '../core/index.ts'
-import { type Bridge, openBridge } from './bridge.ts'
+import { kindOf, startAhead, type Wish, wishOf } from './ahead.ts'
 import { type CgroupBase, type Controller, findCgroups } from './cgroups.ts'
+import { letConnect } from './egress-folder.ts'
 import { hasOwnUser, type Mode, modesFor, userIn } from './entry.ts'
 import { trialLimits } from './inside.ts'
 import { findProgram, installCommand } from './install.ts'
+import { createPool } from './pool.ts'
 import { createRecords } from './records.ts'
-import type { DriverState, SandboxDriver } from './sandbox.ts'
+import type { DriverState, SandboxDriver, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { seccompFilter } from './seccomp.ts'
 import { runSession, type Session } from './session.ts'
 
@@ -19,13 +20,27 @@ type Needs = {
   stateDir: string
   /** The Node binary that runs the guest, and that the command finds as `node`. */
   nodePath: string
+  /** How many sandboxes may wait for a task. None, when absent. */
+  pool?: number
 }
 
 type Ready = Omit<Session, 'user'> & { controllers: readonly Controller[]; reasons: readonly string[] }
 
 /** Isolation by Linux namespaces, with bubblewrap to set them up. */
-export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Needs): SandboxDriver {
+export function createBubblewrapDriver({
+  clock,
+  random,
+  stateDir,
+  nodePath,
+  pool = 0,
+}: Needs): SandboxDriver {
   const records = createRecords(stateDir)
+  const ahead = createPool({
+    clock,
+    most: pool,
+    availableBytes: () => process.availableMemory(),
+    start: async (wish: Wish) => startAhead(sessionOf(await readyOrThrow()), stateDir, wish),
+  })
   let looked: Promise<Ready | { reasons: readonly string[] }> | undefined
 
   async function look(): Promise<Ready | { reasons: readonly string[] }> {
@@ -75,6 +90,39 @@ export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Ne
     return found
   }
 
+  async function readyOrThrow(): Promise<Ready> {
+    const state = await ready()
+    if ('mode' in state) return state
+    throw new AppError('sandbox.unavailable', state.reasons.join(' '))
+  }
+
+  const sessionOf = (state: Ready): Session => ({ ...state, user: userIn(state.mode, random()) })
+
+  async function run(spec: SandboxSpec, watch: SandboxWatch): Promise<SandboxResult> {
+    const state = await readyOrThrow()
+    if (!mayWait(state, spec)) return runFresh(state, spec, watch)
+    const wish = wishOf(spec)
+    const kind = kindOf(wish)
+    // Only an agent's task is expected again; one that waits would do for anybody.
+    if (spec.owner) ahead.expect(kind, wish)
+    try {
+      const waiting = ahead.take(kind)
+      if (await waiting?.fit(spec)) return await (waiting?.run(spec, watch) ?? runFresh(state, spec, watch))
+      void waiting?.discard()
+      return await runFresh(state, spec, watch)
+    } finally {
+      if (spec.owner) ahead.ended(kind)
+    }
+  }
+
+  async function runFresh(state: Ready, spec: SandboxSpec, watch: SandboxWatch): Promise<SandboxResult> {
+    const session = sessionOf(state)
+    if (!spec.egress) return runSession(session, spec, watch)
+    const bridge = await letConnect(spec.egress.socketPath, state.mode, session.user)
+    const egress = { ...spec.egress, socketPath: bridge?.socketPath ?? spec.egress.socketPath }
+    return runSession(session, { ...spec, egress }, watch).finally(() => bridge?.close())
+  }
+
   return {
     name: 'bubblewrap',
     async prepare(): Promise<DriverState> {
@@ -83,16 +131,15 @@ export function createBubblewrapDriver({ clock, random, stateDir, nodePath }: Ne
       const { mode, controllers, reasons } = state
       return { ready: true, mode, userId: hasOwnUser(mode) ? 'own' : 'shared', controllers, reasons }
     },
-    async run(spec, watch) {
-      const state = await ready()
-      if (!('mode' in state)) throw new AppError('sandbox.unavailable', state.reasons.join(' '))
-      const user = userIn(state.mode, random())
-      if (!spec.egress) return runSession({ ...state, user }, spec, watch)
-      const bridge = await letConnect(spec.egress.socketPath, state.mode, user)
-      const egress = { ...spec.egress, socketPath: bridge?.socketPath ?? spec.egress.socketPath }
-      return runSession({ ...state, user }, { ...spec, egress }, watch).finally(() => bridge?.close())
-    },
+    run,
     sweep: () => records.sweep(),
+    ahead: {
+      waiting: ahead.waiting,
+      async add(spec) {
+        if (mayWait(await readyOrThrow(), spec)) await ahead.add(kindOf(wishOf(spec)), wishOf(spec))
+      },
+      close: ahead.close,
+    },
   }
 }
 
@@ -132,18 +179,6 @@ function shortfalls(cgroups: CgroupBase, mode: Mode): { controllers: Controller[
   return { controllers, reasons }
 }
 
-/**
- * The socket's folder lies in one that only the server may enter, so opening it to the sandbox opens it to nobody else. The
- * folder is mounted, not the socket: a proxy that had to start again has made another one there.
- */
-async function letConnect(socketPath: string, mode: Mode, user: number): Promise<Bridge | undefined> {
-  if (mode === 'root-user-namespace') return openBridge(socketPath, user)
-  if (mode === 'root') {
-    await chown(socketPath, user, user)
-    await chown(dirname(socketPath), user, user)
-  } else if (mode === 'subordinate') {
-    await chmod(socketPath, 0o666)
-    await chmod(dirname(socketPath), 0o711)
-  }
-  return undefined
-}
+/** Where a sandbox is set up by its own user from the start, its way out is a bridge, which is built for one task. */
+const mayWait = ({ mode }: Ready, spec: SandboxSpec): boolean =>
+  mode !== 'root-user-namespace' || !spec.egress

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { temporaryFolder, testLimits } from '../../test/support/sandbox/attacker.ts'
 import { systemClock } from '../core/index.ts'
-import { createSandboxDriver, firstOf, sandboxKindOf } from './drivers.ts'
+import { createSandboxDriver, firstOf, sandboxKindOf, sandboxPoolOf } from './drivers.ts'
 import type { DriverState, SandboxDriver, SandboxSpec } from './sandbox.ts'
 
 const spec: SandboxSpec = { id: 'one', command: ['true'], env: {}, limits: testLimits }
@@ -30,6 +30,12 @@ test('SAND-1: without a setting any driver will do; a name that is none stops th
   assert.equal(sandboxKindOf(''), 'auto')
   assert.equal(sandboxKindOf('podman'), 'podman')
   assert.throws(() => sandboxKindOf('none'), { code: 'sandbox.driver_unknown' })
+})
+
+test('SAND-1: without a setting two may wait; what is no number of sandboxes stops the server', () => {
+  assert.deepEqual([undefined, '', '0', '32'].map(sandboxPoolOf), [2, 2, 0, 32])
+  for (const setting of ['-1', '33', 'many', '1.5', '1e1'])
+    assert.throws(() => sandboxPoolOf(setting), { code: 'sandbox.pool_invalid' })
 })
 
 test('SAND-1: of several drivers the first that is ready runs everything, and gives its name', async () => {

@@ -22,6 +22,21 @@ export function sandboxKindOf(setting: string | undefined): SandboxKind {
   )
 }
 
+/** How many may wait when the server says nothing. */
+const usualPool = 2
+const largestPool = 32
+
+/** What `KEYWARD_SANDBOX_POOL` may say. Throws when it is not a number of sandboxes. */
+export function sandboxPoolOf(setting: string | undefined): number {
+  if (setting === undefined || setting === '') return usualPool
+  const most = Number(setting)
+  if (/^\d+$/.test(setting) && most <= largestPool) return most
+  throw new AppError(
+    'sandbox.pool_invalid',
+    `KEYWARD_SANDBOX_POOL is "${setting}". It may be a number from 0 to ${largestPool}. The server was not started.`,
+  )
+}
+
 type Needs = {
   kind: SandboxKind
   clock: Clock
@@ -29,6 +44,8 @@ type Needs = {
   random: () => number
   stateDir: string
   nodePath: string
+  /** How many sandboxes may wait for a task, with a driver that starts some ahead; none when absent. */
+  pool?: number
   /** The server's environment: engines find their socket by it. */
   env: Readonly<Record<string, string | undefined>>
 }
@@ -81,6 +98,9 @@ export function firstOf(name: string, drivers: readonly SandboxDriver[]): Sandbo
       const state = await choose()
       if (!state.ready || !chosen) throw new AppError('sandbox.unavailable', 'No sandbox driver works here.')
       return chosen.run(spec, watch)
+    },
+    get ahead() {
+      return chosen?.ahead
     },
     async sweep() {
       let swept = 0

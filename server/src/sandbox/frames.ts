@@ -37,6 +37,7 @@ export type Places = {
 }
 
 const guestFrame = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('started') }),
   z.object({ kind: z.literal('failed'), reason: z.string() }),
   z.object({

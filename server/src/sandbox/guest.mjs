@@ -244,8 +244,7 @@ async function forward(reader, send) {
 }
 
 /** The shell closes the control channel, so that the command starts with the three standard streams only. */
-async function run({ command, env }) {
-  const outlets = [outlet(process.stdout, 'stdout'), outlet(process.stderr, 'stderr')]
+async function run({ command, env }, outlets) {
   const child = spawn('/bin/sh', ['-c', `exec "$@" ${controlFd}>&-`, 'sh', ...command], {
     cwd: workspace,
     env,
@@ -298,8 +297,13 @@ async function isFull() {
   return bavail === 0 || (most > 0 && ffree <= 2)
 }
 
+const makeOutlets = () => [outlet(process.stdout, 'stdout'), outlet(process.stderr, 'stderr')]
+
 async function main() {
   const reader = frameReader(incoming)
+  // Ready when the order comes, where /run is there before it.
+  const made = overStdio ? undefined : makeOutlets()
+  await say({ kind: 'ready' })
   const order = await reader.header()
   if (order.places) await makePlaces(order.places)
   await unpack(reader)
@@ -311,7 +315,7 @@ async function main() {
   if (order.relay) await relay(order.relay)
   for (const way of order.relay?.ways ?? []) await lead(way, order.relay.socketPath)
   await say({ kind: 'started' })
-  const { code, signal } = await run(order)
+  const { code, signal } = await run(order, made ?? makeOutlets())
   isOver = true
   await say({ kind: 'exited', code, signal, full: await isFull() })
   if (order.handBack) await pack(workspace, '')

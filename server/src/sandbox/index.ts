@@ -1,5 +1,5 @@
 export { createBubblewrapDriver } from './bubblewrap.ts'
-export { createSandboxDriver, sandboxKindOf } from './drivers.ts'
+export { createSandboxDriver, sandboxKindOf, sandboxPoolOf } from './drivers.ts'
 export { findProgram, installCommand } from './install.ts'
 export type { RunningSandbox } from './running.ts'
 export {

@@ -130,6 +130,17 @@ export type SandboxDriver = {
   run(spec: SandboxSpec, watch: SandboxWatch): Promise<SandboxResult>
   /** Ends and removes what a killed server left behind; returns how many sandboxes that were. */
   sweep(): Promise<number>
+  /** Sandboxes that are started before their task is known, where the driver does that. */
+  readonly ahead?: SandboxesAhead | undefined
+}
+
+export type SandboxesAhead = {
+  /** How many wait. */
+  waiting(): number
+  /** Starts one that would do for this task. */
+  add(spec: SandboxSpec): Promise<void>
+  /** Ends those that wait; no more are started. */
+  close(): Promise<void>
 }
 
 export type Sandbox = {
@@ -143,8 +154,12 @@ export type Sandbox = {
   running(): RunningSandbox[]
   /** Ends one that runs now, with every process in it; answers what it was, or undefined when none has this id. */
   end(id: string, reason: string): RunningSandbox | undefined
+  /** How many wait, started ahead of their tasks. */
+  waiting(): number
   /** Call once at start, before the first run. */
   sweep(): Promise<number>
+  /** Ends those that wait. */
+  stop(): Promise<void>
 }
 
 type Needs = {
@@ -200,7 +215,9 @@ export function createSandbox({ driver, clock, log, dataDir }: Needs): Sandbox {
     },
     running: running.list,
     end: running.end,
+    waiting: () => driver.ahead?.waiting() ?? 0,
     sweep: () => driver.sweep(),
+    stop: async () => driver.ahead?.close(),
   }
 }
 

@@ -82,7 +82,7 @@ export async function receive({
   const unpack = target === undefined ? undefined : createUnpacker(target, frames, diskBytes, received)
 
   /** Answers false when there is nothing more to hear. */
-  async function hear(frame: GuestFrame): Promise<boolean> {
+  async function hear(frame: Exclude<GuestFrame, { kind: 'ready' }>): Promise<boolean> {
     if (frame.kind === 'started') onStarted()
     else if (frame.kind === 'failed')
       throw new AppError('sandbox.failed', `Inside the sandbox: ${frame.reason.slice(0, 1000)}`)
@@ -103,7 +103,7 @@ export async function receive({
   }
 
   for (let frame = await frames.next(); frame; frame = await frames.next()) {
-    if (!(await hear(frame))) break
+    if (frame.kind !== 'ready' && !(await hear(frame))) break
   }
   return received
 }

@@ -68,7 +68,7 @@ const keyward = await createKeyward({
   dataDir,
   version: '0.0.0',
   searchPath: process.env['PATH'] ?? '',
-  env: process.env,
+  env: { ...process.env, KEYWARD_SANDBOX_POOL: '0' },
   auditDurability: 'disk',
   onBoundary: boundary,
 })

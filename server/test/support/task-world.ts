@@ -42,7 +42,7 @@ export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
     dataDir,
     version: '0.0.0',
     searchPath: process.env['PATH'] ?? '',
-    env: process.env,
+    env: { ...process.env, KEYWARD_SANDBOX_POOL: '0' },
     auditDurability: 'disk',
   })
   const { vault, identity, lend, audit } = keyward

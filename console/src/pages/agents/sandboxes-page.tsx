@@ -39,6 +39,11 @@ export function SandboxesPage() {
       {error ? <Failure error={error} retry={() => void refetch()} /> : null}
       {isPending ? <Skeleton rows={3} label="Loading the sandboxes" /> : null}
       {data?.items.length === 0 ? <Nothing /> : null}
+      {data?.waiting ? (
+        <p className="mb-4 text-[0.8125rem] text-muted">
+          Started ahead and waiting for a task: {data.waiting}
+        </p>
+      ) : null}
       {data && data.items.length > 0 ? (
         <ul className="grid gap-4 xl:grid-cols-2" aria-label="Sandboxes that run now">
           {data.items.map((sandbox) => (

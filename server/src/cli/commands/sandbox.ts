@@ -62,6 +62,8 @@ function listCommand(needs: Needs): Command {
     if (options.json) terminal.json(running)
     else if (running.items.length === 0) terminal.note('None.')
     else terminal.write(renderTable(columns, running.items, terminal.columns))
+    if (!options.json && running.waiting)
+      terminal.note(`${running.waiting} more started ahead, for the next tasks.`)
   })
 }
 

@@ -4,14 +4,17 @@ import { AppError, actorOf } from '../../core/index.ts'
 import type { RunningSandbox, Sandbox } from '../../sandbox/index.ts'
 import { type Route, route } from '../route.ts'
 
-type Needs = { sandbox: Pick<Sandbox, 'running' | 'end'>; audit: Pick<Audit, 'recordNow'> }
+type Needs = { sandbox: Pick<Sandbox, 'running' | 'waiting' | 'end'>; audit: Pick<Audit, 'recordNow'> }
 
 export function sandboxRoutes({ sandbox, audit }: Needs): Route[] {
   const found = (sandboxId: string) => sandbox.running().find(({ id }) => id === sandboxId)
   const none = (sandboxId: string): AppError =>
     new AppError('sandbox.not_found', `No sandbox with the id ${sandboxId} runs now.`)
   return [
-    route(sandboxesApi.list, async () => ({ items: sandbox.running().map(viewOf) })),
+    route(sandboxesApi.list, async () => ({
+      items: sandbox.running().map(viewOf),
+      waiting: sandbox.waiting(),
+    })),
     route(
       sandboxesApi.end,
       async ({ sandboxId, reason }, { principal, requestId }) => {

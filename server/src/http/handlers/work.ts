@@ -14,7 +14,7 @@ type Needs = {
   flows: Pick<Flows, 'start'>
   workflow: Pick<Workflow, 'page' | 'read' | 'cancel'>
   taskOutput: Pick<TaskOutput, 'read' | 'follow'>
-  sandbox: Pick<Sandbox, 'running' | 'end'>
+  sandbox: Pick<Sandbox, 'running' | 'waiting' | 'end'>
   audit: Pick<Audit, 'recordNow'>
   approvals: Pick<Approvals, 'page' | 'read' | 'approve' | 'deny' | 'rules' | 'setRule'>
 }

@@ -1,4 +1,4 @@
-// A server that is about to be killed: it starts one long sandbox and says so.
+// A server that is about to be killed: it starts one long sandbox, after one that waits where the driver has such, and says so.
 import { systemClock } from '../../../src/core/index.ts'
 import { createSandboxDriver, sandboxKindOf } from '../../../src/sandbox/index.ts'
 import { testId, testLimits } from './attacker.ts'
@@ -11,8 +11,11 @@ const driver = createSandboxDriver({
   random: Math.random,
   stateDir,
   nodePath: process.execPath,
+  pool: 1,
 })
 await driver.prepare()
+const limits = { ...testLimits, processes: 65 }
+await driver.ahead?.add({ id: testId(), command: ['true'], env: {}, limits })
 await driver.run(
   {
     id: testId(),
