@@ -14,6 +14,7 @@ import { createLend, lendMigrations } from '../../server/src/lend/index.ts'
 import { createPolicy } from '../../server/src/policy/index.ts'
 import type { createProxy } from '../../server/src/proxy/index.ts'
 import { openStore } from '../../server/src/store/index.ts'
+import { keepSealed } from '../../server/test/support/sealed-bytes.ts'
 
 type Gate = Parameters<typeof createProxy>[0]['gate']
 export type Behind = {
@@ -45,7 +46,7 @@ export async function everythingBehind(host: string, value: string, dataDir: str
   const audit = createAudit({ store, clock, anchor, signingKey: async () => undefined, journal })
   await audit.start()
   const needs = { store, audit, clock, log: silentLog, bus: createBus({ store, clock, log: silentLog }) }
-  const [identity, policy] = [createIdentity(needs), createPolicy(needs)]
+  const [identity, policy] = [createIdentity({ ...needs, sealed: keepSealed() }), createPolicy(needs)]
   const kv = { read: async () => ({ data: { value: new Secret(value) } }), write: async () => undefined }
   const sealed = { get: async () => undefined, put: async () => undefined, delete: async () => undefined }
   const lend = createLend({ ...needs, identity, policy, vault: { kv, sealed }, probesFor: () => [] })

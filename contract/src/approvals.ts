@@ -15,7 +15,17 @@ export const approvalState = z.enum([
 export type ApprovalState = z.output<typeof approvalState>
 
 /** Where an answer came from. What is not Keyward's own page or command decides what is of low risk, and nothing else. */
-export const approvalChannel = z.enum(['console', 'cli', 'api', 'slack', 'teams', 'email', 'webhook', 'none'])
+export const approvalChannel = z.enum([
+  'console',
+  'cli',
+  'api',
+  'slack',
+  'teams',
+  'email',
+  'webhook',
+  'pagerduty',
+  'none',
+])
 export type ApprovalChannel = z.output<typeof approvalChannel>
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)

@@ -72,6 +72,7 @@ export {
 } from './runs.ts'
 export { type SandboxView, sandboxesApi } from './sandboxes.ts'
 export { type ScheduleView, schedulesApi } from './schedules.ts'
+export { type FactorView, secondFactorsApi } from './second-factors.ts'
 export {
   type SecretDetail,
   type SecretEntry,
@@ -117,6 +118,7 @@ import { rolloutApi } from './rollout.ts'
 import { runsApi } from './runs.ts'
 import { sandboxesApi } from './sandboxes.ts'
 import { schedulesApi } from './schedules.ts'
+import { secondFactorsApi } from './second-factors.ts'
 import { secretsApi } from './secrets.ts'
 import { sessionApi } from './session.ts'
 import { systemApi } from './system.ts'
@@ -149,6 +151,7 @@ export const api = {
   sandboxes: sandboxesApi,
   schedules: schedulesApi,
   seal: sealApi,
+  secondFactors: secondFactorsApi,
   secrets: secretsApi,
   session: sessionApi,
   system: systemApi,

@@ -114,7 +114,14 @@ export async function createKeyward(needs: Needs) {
   const policy = createPolicy({ clock })
   const policies = createCustomPolicies({ store, audit, clock, policy })
   await policies.load()
-  const identity = createIdentity({ store, audit, bus, clock, log })
+  const identity = createIdentity({
+    store,
+    audit,
+    bus,
+    clock,
+    log,
+    sealed: () => vault.sealed,
+  })
   const vault = createVault({
     store,
     audit,

@@ -221,6 +221,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
         name: owner.name,
         roles: owner.roles,
         signedInAt: systemClock.now(),
+        secondFactorAt: systemClock.now(),
       }
     return (await identity.authenticate(token)) ?? vault.principalOf(token)
   }

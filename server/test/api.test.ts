@@ -78,6 +78,9 @@ test('API-1: what an operation does not find, it says with the code that it anno
       purpose: 'a test of the API',
       roles: ['auditor'],
       groups: ['testers'],
+      code: '000000',
+      clientData: 'AAAA',
+      attestation: 'AAAA',
       phase: 'read-only',
       observed: true,
     }

@@ -316,6 +316,7 @@ describe('what is kept in few places', () => {
         'cli/commands/asks.ts', // what a person entered, to the server
         'cli/commands/backup.ts',
         'cli/commands/connect.ts', // a new key of backups, into a file of its user
+        'cli/commands/second-factor.ts', // a code that was typed, to the server
         'cli/commands/secrets.ts', // to a person who asked for the value
         'cli/commands/session.ts', // a sign-in link, to a person who asked for one
         'cli/commands/template.ts', // a rendered file, for its user alone
@@ -340,6 +341,7 @@ describe('what is kept in few places', () => {
         'http/handlers/session.ts', // a session's token, into the answer that starts it
         'http/vault/dialect.ts', // the answer of the Vault dialect
         'identity/agents.ts', // hashed
+        'identity/factors/factors.ts', // recovery codes, hashed, and once to their owner
         'identity/sessions.ts', // hashed
         'lend/accounts.ts', // an account that was made for a lease, into encrypted storage; names of users
         'lend/aws-signing.ts', // a derivative of it, to the proxy

@@ -109,7 +109,7 @@ export type Needs = {
   random: () => number
   identity: Pick<Identity, 'person'>
   vault: { kv: Pick<Vault['kv'], 'read'>; status(): Pick<ReturnType<Vault['status']>, 'sealed'> }
-  approvals: Pick<Approvals, 'approve' | 'deny' | 'read'>
+  approvals: Pick<Approvals, 'answer' | 'read'>
   workflow: Pick<Workflow, 'read'>
   /** Where people reach this server, without a slash at its end. */
   publicAddress: () => string

@@ -22,7 +22,7 @@ type Needs = {
   clock: Clock
   log: Log
   accounts: Pick<Accounts, 'personOf' | 'link' | 'unlinkOf'>
-  approvals: Pick<Approvals, 'approve' | 'deny' | 'read'>
+  approvals: Pick<Approvals, 'answer'>
 }
 
 export type ChatAnswer = {
@@ -71,16 +71,12 @@ export function createInbound({ store, audit, clock, log, accounts, approvals }:
         }
       }
       try {
-        const { risk } = await approvals.read(approvalId)
-        if (risk !== 'low')
-          throw new AppError(
-            'policy.denied',
-            `what is of ${risk} risk is decided on its page alone, not in a chat`,
-          )
-        const given = { digest, reason: `in ${who.kind}` }
-        const { title, state } = await (decision === 'approved'
-          ? approvals.approve(person, approvalId, given)
-          : approvals.deny(person, approvalId, given))
+        const { title, state } = await approvals.answer(person, approvalId, {
+          decision,
+          digest,
+          reason: `in ${who.kind}`,
+          channel: who.kind,
+        })
         return { ok: true, words: `${title}: ${state}.` }
       } catch (error) {
         if (!(error instanceof AppError)) throw error

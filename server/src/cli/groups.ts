@@ -174,6 +174,12 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/channels.ts')).channelsCommand(needs),
   },
   {
+    name: 'second-factor',
+    summary: 'What you show beside your sign-in, for approvals of high risk',
+    heading: agents,
+    load: async (needs) => (await import('./commands/second-factor.ts')).secondFactorCommand(needs),
+  },
+  {
     name: 'audit',
     summary: 'The audit log: read, export, verify',
     heading: proof,

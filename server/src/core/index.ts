@@ -7,6 +7,16 @@ export { newId, newUuid } from './ids.ts'
 export { parseListen } from './listen.ts'
 export { createLog, type Log, silentLog } from './log.ts'
 export { holdYoungGeneration, releaseMemory } from './memory.ts'
+export {
+  type Algorithm,
+  algorithms,
+  type CodeKey,
+  codeAt,
+  fromBase32,
+  stepOf,
+  stepOfCode,
+  toBase32,
+} from './one-time-code.ts'
 export { actorOf, type Principal, type Role, systemPrincipal } from './principal.ts'
 export { formatReference, parseReference, referencePattern } from './reference.ts'
 export { repeat } from './repeat.ts'

@@ -1,4 +1,5 @@
 import { type Migration, type Reader, type SqlValue, sql, type Tx } from '../store/index.ts'
+import { factorsMigration } from './factors/factors-store.ts'
 
 export const identityMigrations: readonly Migration[] = [
   {
@@ -28,6 +29,7 @@ export const identityMigrations: readonly Migration[] = [
     id: '0021-groups-of-people',
     up: () => [`alter table people add column group_names text not null default '[]'`],
   },
+  factorsMigration,
 ]
 
 export type PersonRow = {
@@ -46,6 +48,9 @@ export type CodeRow = {
   used_at: number | null
 }
 export type SessionRow = {
+  /** When the session last showed a second factor, and when a recovery code instead. */
+  second_factor_at?: number | null
+  recovered_at?: number | null
   id: string
   hash: string
   person_id: string
@@ -154,7 +159,8 @@ export async function insertSession(tx: Tx, row: SessionRow): Promise<void> {
 }
 
 export const sessionByHash = (reader: Reader, hash: string): Promise<SessionRow | undefined> =>
-  reader.get(sql`select id, hash, person_id, kind, signed_in_at, expires_at, last_seen_at, ended_at
+  reader.get(sql`select id, hash, person_id, kind, signed_in_at, expires_at, last_seen_at, ended_at,
+      second_factor_at, recovered_at
     from sessions where hash = ${hash}`)
 
 /** The sessions that ended by this. */

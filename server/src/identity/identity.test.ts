@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { keepSealed } from '../../test/support/sealed-bytes.ts'
 import { openWorld, type World } from '../../test/support/world.ts'
 import { silentLog, systemPrincipal } from '../core/index.ts'
 import { sql } from '../store/index.ts'
@@ -16,7 +17,7 @@ const system = systemPrincipal('test')
 
 async function setup(t: TestContext): Promise<World & { identity: Identity }> {
   const world = await openWorld(t, identityMigrations)
-  const identity = createIdentity({ ...world, log: silentLog })
+  const identity = createIdentity({ ...world, log: silentLog, sealed: keepSealed() })
   return { ...world, identity }
 }
 

@@ -1,11 +1,20 @@
 import type { SessionView } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
-import { type Clock, type Log, type Principal, type Role, reasonOf, type Secret } from '../core/index.ts'
+import {
+  AppError,
+  type Clock,
+  type Log,
+  type Principal,
+  type Role,
+  reasonOf,
+  type Secret,
+} from '../core/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
 import { type Agent, createAgents } from './agents.ts'
+import { createFactors, type Factors, type Proven, type SealedBytes } from './factors/factors.ts'
 import { touchAgent, touchSession } from './identity-store.ts'
-import { createPeople, type Person } from './people.ts'
+import { createPeople, type Person, requirePerson } from './people.ts'
 import { type Authenticated, createPrincipalCache } from './principal-cache.ts'
 import { createRefusalRecorder } from './refusals.ts'
 import { createSessions } from './sessions.ts'
@@ -53,6 +62,11 @@ export type Identity = {
   /** How many ended. */
   endSessionsOf(tx: Tx, personId: string, by: Principal): Promise<number>
 
+  /** What the session behind a token has proved lately. Throws `factor.needed` when the token is no session's. */
+  proven(token: string): Promise<Proven>
+  /** Second factors of people. */
+  factors: Factors
+
   /** Who the token belongs to; undefined when unknown, expired or ended. Throws `agent.inactive` for a quarantined agent. */
   authenticate(token: string): Promise<PersonPrincipal | AgentPrincipal | undefined>
 
@@ -89,6 +103,8 @@ export type Needs = {
   bus: Pick<Bus, 'publish'>
   clock: Pick<Clock, 'now'>
   log: Log
+  /** Where the secrets of second factors are kept. */
+  sealed: () => SealedBytes
 }
 
 /** A "last seen" is written at most this often. */
@@ -101,11 +117,22 @@ export function createIdentity(needs: Needs): Identity {
   const sessions = createSessions({ ...needs, refuse })
   const agents = createAgents({ ...needs, refuse })
   const notes = createNotes(needs)
+  const factors = createFactors({
+    ...needs,
+    personOf: requirePerson,
+  })
 
   /** Whatever the transaction changes, no older answer outlives it. */
   const changing = <T>(tx: Tx, result: Promise<T>): Promise<T> => {
     tx.afterCommit(cache.clear)
     return result
+  }
+
+  /** What a session has proved is part of who it belongs to. */
+  async function forgetting<T>(result: Promise<T>): Promise<T> {
+    const given = await result
+    cache.clear()
+    return given
   }
 
   async function find(token: string, hash: string): Promise<Authenticated | undefined> {
@@ -136,6 +163,17 @@ export function createIdentity(needs: Needs): Identity {
       const ended = await sessions.end(token)
       cache.clear()
       return ended
+    },
+    async proven(token) {
+      const proven = await sessions.proven(token)
+      if (proven) return proven
+      throw new AppError('factor.needed', 'only somebody who has signed in has second factors')
+    },
+    factors: {
+      ...factors,
+      confirm: async (...given) => forgetting(factors.confirm(...given)),
+      finishTotp: async (...given) => forgetting(factors.finishTotp(...given)),
+      finishKey: async (...given) => forgetting(factors.finishKey(...given)),
     },
     endSessionsOf: (tx, personId, by) => changing(tx, sessions.endAllOf(tx, personId, by)),
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { keepSealed } from '../../test/support/sealed-bytes.ts'
 import { openWorld } from '../../test/support/world.ts'
 import { type Principal, silentLog } from '../core/index.ts'
 import { createIdentity, identityMigrations, personView } from './index.ts'
 
 async function setup(t: TestContext) {
   const world = await openWorld(t, identityMigrations)
-  const identity = createIdentity({ ...world, log: silentLog })
+  const identity = createIdentity({ ...world, log: silentLog, sealed: keepSealed() })
   const owner = await world.store.write((tx) => identity.bootstrapOwner(tx))
   const by: Principal = { kind: 'person', id: owner.id, name: owner.name, roles: owner.roles }
   const make = (name: string, roles: Principal['roles'], groups: string[] = []) => {

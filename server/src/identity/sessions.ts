@@ -1,6 +1,7 @@
 import type { SessionView } from '@keyward/contract'
 import { AppError, actorOf, newId, type Principal, type Secret, systemPrincipal } from '../core/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
+import type { Proven } from './factors/factors.ts'
 import type { Needs, PersonPrincipal, SessionKind, StartedSession } from './identity.ts'
 import {
   type CodeRow,
@@ -125,6 +126,21 @@ export function createSessions({ store, audit, bus, clock, refuse }: Needs & { r
       )
     },
 
+    /** What the session behind a token has proved, if it is live. */
+    async proven(token: string): Promise<Proven | undefined> {
+      const tokenHash = hashToken(token)
+      const found = await live(store, tokenHash)
+      if (!found) return undefined
+      const { row, person } = found
+      return {
+        personId: person.id,
+        tokenHash,
+        signedInAt: new Date(row.signed_in_at),
+        secondFactorAt: row.second_factor_at ? new Date(row.second_factor_at) : undefined,
+        recoveredAt: row.recovered_at ? new Date(row.recovered_at) : undefined,
+      }
+    },
+
     async view(token: string): Promise<SessionView | undefined> {
       const found = await live(store, hashToken(token))
       return found && viewOf(found.person, found.row)
@@ -153,6 +169,7 @@ export function createSessions({ store, audit, bus, clock, refuse }: Needs & { r
         name: person.name,
         roles: person.roles,
         signedInAt: new Date(row.signed_in_at),
+        ...(row.second_factor_at ? { secondFactorAt: new Date(row.second_factor_at) } : {}),
       }
       return { principal, noted: { in: 'session', id: row.id }, expiresAt: row.expires_at }
     },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Phase } from '@keyward/contract'
 import { eventually } from '../../test/support/eventually.ts'
+import { keepSealed } from '../../test/support/sealed-bytes.ts'
 import { openWorld } from '../../test/support/world.ts'
 import { type Principal, silentLog, systemPrincipal } from '../core/index.ts'
 import { createIdentity, identityMigrations } from '../identity/index.ts'
@@ -23,7 +24,7 @@ const critical: JudgedTask = {
 async function open(t: Parameters<typeof openWorld>[0], rules?: string) {
   const world = await openWorld(t, [...identityMigrations, ...rolloutMigrations])
   const { store, audit, bus, clock } = world
-  const identity = createIdentity({ store, audit, bus, clock, log: silentLog })
+  const identity = createIdentity({ store, audit, bus, clock, log: silentLog, sealed: keepSealed() })
   const policy = createPolicy({ clock })
   if (rules) policy.prepare([policy.compile({ name: 'custom', text: rules })])()
   let runs = none

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
+import { fromBase32, toBase32 } from '../../src/core/index.ts'
 import { pemBlocks } from '../../src/vault/engines/pem.ts'
 import { hostnameOf } from '../../src/vault/engines/pki/allowed-names.ts'
 import {
@@ -31,7 +32,6 @@ import { oids } from '../../src/vault/engines/pki/x509/oids.ts'
 import { makeSigningRequest, parseSigningRequest } from '../../src/vault/engines/pki/x509/signing-request.ts'
 import { parsePrivateKey } from '../../src/vault/engines/ssh/private-key.ts'
 import { parsePublicKey, printPublicKey, publicBlob } from '../../src/vault/engines/ssh/public-key.ts'
-import { fromBase32, toBase32 } from '../../src/vault/engines/totp/one-time-code.ts'
 import { fitsGlob } from '../../src/vault/glob.ts'
 import { type Fuzzed, mutated, refusesInWords } from './fuzzed.ts'
 

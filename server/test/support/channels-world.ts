@@ -7,6 +7,7 @@ import { createIdentity, identityMigrations } from '../../src/identity/index.ts'
 import { cleanUp } from './clean-up.ts'
 import { createEngine, engineMigrations, gate, noteAction, pendingApproval, planOf, task } from './engine.ts'
 import { eventually } from './eventually.ts'
+import { keepSealed } from './sealed-bytes.ts'
 import { openWorld } from './world.ts'
 
 export const publicAddress = 'https://keyward.example'
@@ -23,7 +24,7 @@ export async function openChannelsWorld(
   const engine = createEngine(world, { actions: [noteAction(notes, { preview })] })
   await engine.workflow.run()
   await engine.approvals.run()
-  const identity = createIdentity({ store, audit, bus, clock, log: silentLog })
+  const identity = createIdentity({ store, audit, bus, clock, log: silentLog, sealed: keepSealed() })
   const owner = await store.write((tx) => identity.bootstrapOwner(tx))
   const by: Principal = { kind: 'person', id: owner.id, name: owner.name, roles: owner.roles }
   const secrets = new Map<string, Record<string, string>>()

@@ -21,6 +21,7 @@ import {
 } from '../../src/lend/index.ts'
 import { createPolicy, type Policy } from '../../src/policy/index.ts'
 import type { Migration } from '../../src/store/index.ts'
+import { keepSealed } from './sealed-bytes.ts'
 import { openWorld, type World } from './world.ts'
 
 /** Who grants and revokes in these tests. */
@@ -50,7 +51,7 @@ export async function openLendWorld(
   migrations: readonly Migration[] = [],
 ): Promise<LendWorld> {
   const world = await openWorld(t, [...identityMigrations, ...lendMigrations, ...migrations], options)
-  const identity = createIdentity({ ...world, log: silentLog })
+  const identity = createIdentity({ ...world, log: silentLog, sealed: keepSealed() })
   const policy = createPolicy(world)
   const value = randomToken('sk_test_', 24).reveal()
   const vault = { sealed: false, fields: { value } as Record<string, string> }

@@ -6,6 +6,7 @@ import type { Store } from '../../store/index.ts'
 import { sessionCookie } from '../credentials.ts'
 import { type Call, type Route, route } from '../route.ts'
 import { type PeopleIdentity, peopleRoutes } from './people.ts'
+import { type FactorIdentity, secondFactorRoutes } from './second-factors.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
@@ -13,7 +14,8 @@ type Needs = {
     Identity,
     'exchange' | 'session' | 'endSession' | 'startSession' | 'createSignInCode' | 'bootstrapOwner'
   > &
-    PeopleIdentity
+    PeopleIdentity &
+    FactorIdentity
   clock: Pick<Clock, 'now'>
   /** What the file `local.token` in the data folder holds. */
   localToken: Secret
@@ -62,6 +64,7 @@ export function sessionRoutes({ store, identity, clock, localToken, secure }: Ne
       return { ended: await identity.endSession(call.token) }
     }),
     ...peopleRoutes({ store, identity }),
+    ...secondFactorRoutes({ identity }),
   ]
 }
 

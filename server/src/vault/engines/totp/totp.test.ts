@@ -4,7 +4,7 @@ import { inflateSync } from 'node:zlib'
 import decodeQR from 'qr/decode.js'
 import { type Fields, openMount, text } from '../../../../test/support/pki.ts'
 import { createTestClock } from '../../../../test/support/world.ts'
-import { codeAt, fromBase32, stepOf, toBase32 } from './one-time-code.ts'
+import { codeAt, fromBase32, stepOf, toBase32 } from '../../../core/index.ts'
 
 /** From the appendix of RFC 6238. */
 const vectors: [number, 'SHA1' | 'SHA256' | 'SHA512', string][] = [

@@ -1,9 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { Tx } from '../../../store/index.ts'
-import type { Barrier } from '../../barrier/barrier.ts'
-import { formatDuration } from '../../duration.ts'
-import type { Answer, Body, Call, Engine, PathSpec, WriteHandler } from '../../engine.ts'
-import { count, flag, invalid, type RecordOf, recordFrom, seconds, words } from '../record-fields.ts'
 import {
   type Algorithm,
   algorithms,
@@ -13,7 +8,12 @@ import {
   stepOf,
   stepOfCode,
   toBase32,
-} from './one-time-code.ts'
+} from '../../../core/index.ts'
+import type { Tx } from '../../../store/index.ts'
+import type { Barrier } from '../../barrier/barrier.ts'
+import { formatDuration } from '../../duration.ts'
+import type { Answer, Body, Call, Engine, PathSpec, WriteHandler } from '../../engine.ts'
+import { count, flag, invalid, type RecordOf, recordFrom, seconds, words } from '../record-fields.ts'
 import { qrImage } from './qr-image.ts'
 
 const keyFields = {

@@ -1,0 +1,38 @@
+import { secondFactorsApi } from '@keyward/contract'
+import type { Identity } from '../../identity/index.ts'
+import { type Call, type Route, route } from '../route.ts'
+
+export type FactorIdentity = Pick<Identity, 'factors' | 'proven'>
+
+/** Everybody's own: whose they are is said by the session. */
+export function secondFactorRoutes({ identity }: { identity: FactorIdentity }): Route[] {
+  const { factors, proven } = identity
+  /** Whether there is such a factor is said first: that is about the request, not about the session. */
+  const owning = async (factorId: string, { principal, token }: Call) => {
+    await factors.assertOwn(principal.id, factorId)
+    return proven(token)
+  }
+  return [
+    route(secondFactorsApi.list, (_, { principal }) => factors.list(principal.id)),
+    route(secondFactorsApi.addTotp, async ({ name }, { token }) =>
+      factors.addTotp(await proven(token), name),
+    ),
+    route(secondFactorsApi.finishTotp, async ({ factorId, code }, call) =>
+      factors.finishTotp(await owning(factorId, call), factorId, code),
+    ),
+    route(secondFactorsApi.addKey, async ({ name, origin }, { token }) =>
+      factors.addKey(await proven(token), name, origin),
+    ),
+    route(secondFactorsApi.finishKey, async ({ factorId, ...given }, call) =>
+      factors.finishKey(await owning(factorId, call), factorId, given),
+    ),
+    route(secondFactorsApi.challenge, ({ origin }, { principal }) => factors.challenge(principal.id, origin)),
+    route(secondFactorsApi.confirm, async (shown, { token }) => factors.confirm(await proven(token), shown)),
+    route(secondFactorsApi.remove, async ({ factorId }, call) =>
+      factors.remove(await owning(factorId, call), factorId),
+    ),
+    route(secondFactorsApi.recoveryCodes, async (_, { token }) => ({
+      recoveryCodes: await factors.recoveryCodes(await proven(token)),
+    })),
+  ]
+}
