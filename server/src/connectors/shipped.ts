@@ -1,5 +1,6 @@
 import type { Connector } from './connector.ts'
 import { github } from './github/github.ts'
+import { terraform } from './terraform/terraform.ts'
 
 /** The connectors that come with Keyward, in the order in which they are shown. */
-export const shippedConnectors: readonly Connector[] = [github]
+export const shippedConnectors: readonly Connector[] = [github, terraform]

@@ -29,7 +29,14 @@ export function createConnectorCommands({ store, identity, commands }: Needs): S
   return {
     async run(about, command) {
       const run = commands.runnerOf({ ...about, agentId: await agentId() })
-      return run(withPath(command, about.secretPath))
+      const { runId, taskId, attempt } = about
+      try {
+        return await run(withPath(command, about.secretPath))
+      } finally {
+        // A preview belongs to no attempt whose end would end its leases, and its run may wait for days.
+        if (attempt === 0)
+          await store.write((tx) => commands.ended(tx, { runId, taskId, reason: 'its preview was taken' }))
+      }
     },
     ended: commands.ended,
   }

@@ -15,9 +15,11 @@ const run = promisify(execFile)
 export async function goProgramOrSkip(
   t: { skip(reason: string): void },
   name: string,
+  /** Another program that its modules hold. */
+  program = '.',
 ): Promise<string | undefined> {
   try {
-    return await built(name)
+    return await built(name, program)
   } catch (error) {
     const reason = `the Go program ${name} could not be built: ${String(error).slice(0, 600)}`
     t.skip(mayBeMissing(reason))
@@ -25,7 +27,7 @@ export async function goProgramOrSkip(
   }
 }
 
-async function built(name: string): Promise<string> {
+async function built(name: string, wanted: string): Promise<string> {
   const folder = join(import.meta.dirname, name)
   const digest = createHash('sha256')
   for (const file of ['go.mod', 'go.sum', 'main.go']) digest.update(readFileSync(join(folder, file)))
@@ -35,7 +37,7 @@ async function built(name: string): Promise<string> {
   mkdirSync(cache, { recursive: true })
   // Renamed into place, so that another test run never sees half of it.
   const half = `${program}.${process.pid}`
-  await run('go', ['build', '-trimpath', '-mod=readonly', '-o', half, '.'], {
+  await run('go', ['build', '-trimpath', '-mod=readonly', '-o', half, wanted], {
     cwd: folder,
     env: { ...process.env, GOFLAGS: '-buildvcs=false', GOWORK: 'off' },
   })
