@@ -71,6 +71,20 @@ export const systemStatus = z.object({
     .optional(),
   /** Messages to people: waiting to be sent, sent in the last month, and given up. */
   channels: z.object({ count: z.int(), waiting: z.int(), sent: z.int(), dead: z.int() }).optional(),
+  /** Connected services by their kind: how they were when they were last asked. */
+  connections: z
+    .array(
+      z.object({
+        connector: z.string(),
+        up: z.int(),
+        degraded: z.int(),
+        down: z.int(),
+        /** Not asked yet. */
+        unknown: z.int(),
+        slowestMs: z.int().nullable(),
+      }),
+    )
+    .optional(),
   backup: z
     .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })
     .optional(),

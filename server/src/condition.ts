@@ -3,6 +3,7 @@ import { countPendingApprovals } from './approvals/index.ts'
 import type { Audit } from './audit/index.ts'
 import type { Backups } from './backup/index.ts'
 import type { Channels } from './channels/index.ts'
+import type { Connectors } from './connectors/index.ts'
 import { type Clock, reasonOf } from './core/index.ts'
 import type { Findings } from './findings/index.ts'
 import type { Identity } from './identity/index.ts'
@@ -23,6 +24,7 @@ type Needs = {
   vault: Pick<Vault, 'status' | 'leases' | 'failingRotations'>
   findings: Pick<Findings, 'counts'>
   schedules: Pick<Schedules, 'counts'>
+  connectors: Pick<Connectors, 'counts'>
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive' | 'unproved'> & { asks: Pick<Lend['asks'], 'countOpen'> }
   proxy: Pick<EgressProxy, 'health'>
@@ -50,6 +52,7 @@ export function createCondition({
   vault,
   findings,
   schedules,
+  connectors,
   identity,
   lend,
   proxy,
@@ -132,6 +135,7 @@ export function createCondition({
       failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),
       schedules: await scheduleCondition(),
+      connections: await connectors.counts(),
       channels: await channels.counts(),
       egress: egress.counts(),
       front: remote.state(),
@@ -145,6 +149,8 @@ export function createCondition({
       problems['backup'] = 'the last backup failed, or one is overdue'
     const { failing } = await schedules.counts()
     if (failing > 0) problems['scans'] = `the last scheduled scan of ${failing} folders failed`
+    const down = (await connectors.counts()).reduce((sum, kind) => sum + kind.down, 0)
+    if (down > 0) problems['connections'] = `${down} connected services do not answer as they should`
     const { count, oldestAt } = await vault.leases.backlog()
     if (count > 0)
       problems['leases'] =

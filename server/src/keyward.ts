@@ -259,6 +259,7 @@ export async function createKeyward(needs: Needs) {
     vault,
     findings,
     schedules,
+    connectors,
     identity,
     lend,
     proxy,

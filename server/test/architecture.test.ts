@@ -112,6 +112,7 @@ const may: Record<string, readonly string[]> = {
   'condition.ts': [
     'contract',
     'backup',
+    'connectors',
     'core',
     'store',
     'audit',

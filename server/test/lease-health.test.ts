@@ -29,6 +29,7 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
       status: async () => Object.assign(Object.create(null), { state: 'unconfigured', lastDoneAt: null }),
     },
     channels: { counts: async () => ({ count: 0, waiting: 0, sent: 0, dead: 0 }) },
+    connectors: { counts: async () => [] },
     findings: { counts: async () => Object.assign(Object.create(null), { open: 0, imported: 0 }) },
     schedules: {
       counts: async () => ({

@@ -51,6 +51,23 @@ export const connectionById = (reader: Reader, id: string): Promise<ConnectionRo
 export const connectionByName = (reader: Reader, name: string): Promise<ConnectionRow | undefined> =>
   reader.get<ConnectionRow>(sql`select * from connections where name = ${name}`)
 
+export type KindCounts = {
+  readonly connector: string
+  readonly up: number
+  readonly degraded: number
+  readonly down: number
+  readonly unknown: number
+  /** Of the last answers; null before there was one. */
+  readonly slowest_ms: number | null
+}
+
+export const countConnections = (reader: Reader): Promise<KindCounts[]> =>
+  reader.all<KindCounts>(sql`select connector, sum(case when health_state = 'up' then 1 else 0 end) as up,
+    sum(case when health_state = 'degraded' then 1 else 0 end) as degraded,
+    sum(case when health_state = 'down' then 1 else 0 end) as down,
+    sum(case when health_state is null then 1 else 0 end) as unknown,
+    max(health_latency_ms) as slowest_ms from connections group by connector order by connector`)
+
 /** What was known of its health was about the old settings. */
 export async function putConnection(
   tx: Tx,

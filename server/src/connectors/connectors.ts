@@ -1,7 +1,8 @@
-import type { ConnectorView } from '@keyward/contract'
+import type { ConnectorView, SystemStatus } from '@keyward/contract'
 import type { Action } from '../workflow/index.ts'
 import { type Connections, createConnections } from './connections.ts'
 import type { ConnectorAction } from './connector.ts'
+import { countConnections } from './connectors-store.ts'
 import { createHealthChecks, type HealthChecks } from './health.ts'
 import type { ConnectorsNeeds } from './needs.ts'
 import { createRegistry } from './registry.ts'
@@ -14,6 +15,8 @@ export type Connectors = Connections &
     stop(): void
     /** The kinds of services. */
     kinds(): ConnectorView[]
+    /** How the connections of each kind are. */
+    counts(): Promise<NonNullable<SystemStatus['connections']>>
     /** What an action is, for who plans with it. */
     action(name: string): ConnectorAction | undefined
     /** What runs can do with connected services. */
@@ -39,6 +42,15 @@ export function createConnectors(needs: ConnectorsNeeds): Connectors {
       tokens.stop()
     },
     kinds: registry.views,
+    counts: async () =>
+      (await countConnections(needs.store)).map(({ connector, up, degraded, down, unknown, slowest_ms }) => ({
+        connector,
+        up: Number(up),
+        degraded: Number(degraded),
+        down: Number(down),
+        unknown: Number(unknown),
+        slowestMs: slowest_ms === null ? null : Number(slowest_ms),
+      })),
     action: (name) => byName.get(name),
     actions: taskActions({ ...needs, registry, tokens }),
   }

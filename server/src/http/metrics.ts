@@ -50,6 +50,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       gauge('scan_schedule_last_duration_seconds', 'How long it took.', lastSeconds)
     }
   }
+  lines.push(...connectionLines(status.connections ?? []))
   gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
   return `${lines.join('\n')}\n`
 }
@@ -95,6 +96,32 @@ function channelLines(channels: SystemStatus['channels']): string[] {
     '# TYPE keyward_channel_messages gauge',
     ...Object.entries({ waiting, sent, dead }).map(
       ([state, value]) => `keyward_channel_messages{state="${state}"} ${value}`,
+    ),
+  ]
+}
+
+function connectionLines(kinds: NonNullable<SystemStatus['connections']>): string[] {
+  if (kinds.length === 0) return []
+  const answered = kinds.filter(({ slowestMs }) => slowestMs !== null)
+  return [
+    '# HELP keyward_connector_up Whether all connections of a kind are up, as of when they were last asked.',
+    '# TYPE keyward_connector_up gauge',
+    ...kinds.map(
+      ({ connector, degraded, down }) =>
+        `keyward_connector_up{connector="${connector}"} ${down > 0 ? 0 : degraded > 0 ? 0.5 : 1}`,
+    ),
+    '# HELP keyward_connections Connections of a kind, by how they were when they were last asked.',
+    '# TYPE keyward_connections gauge',
+    ...kinds.flatMap(({ connector, up, degraded, down, unknown }) =>
+      Object.entries({ up, degraded, down, unknown }).map(
+        ([state, count]) => `keyward_connections{connector="${connector}",state="${state}"} ${count}`,
+      ),
+    ),
+    '# HELP keyward_connector_latency_milliseconds How long the slowest of them took to answer.',
+    '# TYPE keyward_connector_latency_milliseconds gauge',
+    ...answered.map(
+      ({ connector, slowestMs }) =>
+        `keyward_connector_latency_milliseconds{connector="${connector}"} ${slowestMs}`,
     ),
   ]
 }

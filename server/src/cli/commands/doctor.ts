@@ -96,7 +96,7 @@ function serverFailure(error: unknown): Check {
   return { name: 'server', state: expected ? 'warn' : 'fail', detail }
 }
 
-function statusChecks({ version, vault, store, audit, sandbox, proxy }: SystemStatus): Check[] {
+function statusChecks({ version, vault, store, audit, sandbox, proxy, connections }: SystemStatus): Check[] {
   return [
     { name: 'server', state: 'ok', detail: `Keyward ${version}` },
     vaultCheck(vault),
@@ -116,6 +116,7 @@ function statusChecks({ version, vault, store, audit, sandbox, proxy }: SystemSt
         ...sandbox.reasons,
       ].join('; '),
     },
+    ...connectionChecks(connections ?? []),
   ]
 }
 
@@ -126,6 +127,20 @@ function vaultCheck({ initialised, sealed, seal }: SystemStatus['vault']): Check
   if (sealed) return { name, state: 'fail', detail: 'sealed', todo: 'Unseal it: bao operator unseal' }
   return { name, state: 'ok', detail: `unsealed, ${seal} seal` }
 }
+
+/** One line for each kind of connected service. */
+const connectionChecks = (kinds: NonNullable<SystemStatus['connections']>): Check[] =>
+  kinds.map(({ connector, up, degraded, down, unknown, slowestMs }) => ({
+    name: connector,
+    state: down + degraded > 0 ? 'warn' : 'ok',
+    detail: [
+      ...Object.entries({ up, degraded, down, 'not asked yet': unknown })
+        .filter(([, count]) => count > 0)
+        .map(([state, count]) => `${count} ${state}`),
+      ...(slowestMs === null ? [] : [`the slowest answered in ${slowestMs} ms`]),
+    ].join(', '),
+    ...(down + degraded > 0 ? { todo: 'See what it says: keyward connections list' } : {}),
+  }))
 
 type Health = SystemStatus['store']['health']
 
