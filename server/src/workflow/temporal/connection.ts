@@ -29,6 +29,8 @@ type Needs = {
 
 /** Waiting workflows that stay in the worker's memory; the others are read again when something happens to them. */
 const mostCachedWorkflows = 200
+/** How long a workflow waits for the worker that has it in memory, before any other reads it again. */
+const stickyTimeout = '3 seconds'
 const shutdownGrace = '10 seconds'
 const shutdownForce = '30 seconds'
 
@@ -105,6 +107,7 @@ async function linked(packages: Packages, connection: NativeConnection, needs: N
     maxCachedWorkflows: mostCachedWorkflows,
     maxConcurrentActivityTaskExecutions: needs.concurrency,
     maxHeartbeatThrottleInterval: `${run.heartbeatSeconds / 4} seconds`,
+    stickyQueueScheduleToStartTimeout: stickyTimeout,
     shutdownGraceTime: shutdownGrace,
     shutdownForceTime: shutdownForce,
   })
@@ -157,6 +160,7 @@ function quietRuntime({ Runtime, DefaultLogger }: Packages, log: Log): void {
     Runtime.install({
       // The signals of this process are the server's own.
       shutdownSignals: [],
+      telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
       logger: new DefaultLogger('WARN', ({ level, message }) => {
         const line = { from: 'temporal', message }
         if (level === 'ERROR') log.error(line, 'the worker of Temporal reports')

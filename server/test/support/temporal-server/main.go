@@ -21,8 +21,10 @@ import (
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/log"
+	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
+	"go.temporal.io/server/common/primitives"
 	schema "go.temporal.io/server/schema/sqlite"
 	"go.temporal.io/server/temporal"
 )
@@ -65,6 +67,8 @@ func run(args []string) error {
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithLogger(log.NewNoopLogger()),
 		temporal.WithCustomMetricsHandler(metrics.NoopMetricsHandler),
+		// Without it, a server that was killed stays a member of its cluster for a minute after it was started again.
+		temporal.WithStaticHosts(alone(settings)),
 	)
 	if err != nil {
 		return err
@@ -111,6 +115,14 @@ func configured(file string, port int, free []int) *config.Config {
 		"worker":   service(free[5], free[6]),
 	}
 	return settings
+}
+
+func alone(settings *config.Config) map[primitives.ServiceName]static.Hosts {
+	hosts := make(map[primitives.ServiceName]static.Hosts)
+	for name, service := range settings.Services {
+		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(net.JoinHostPort(local, strconv.Itoa(service.RPC.GRPCPort)))
+	}
+	return hosts
 }
 
 func service(port, membership int) config.Service {
