@@ -4,6 +4,7 @@ import { createGuardedCall } from './guarded-call.ts'
 import type { Inbound, InboundNeeds, Reply } from './inbound.ts'
 import { readSecret } from './open-channel.ts'
 import type { OpenChannel } from './settings.ts'
+import type { BotTokens } from './teams/token.ts'
 
 type Needs = {
   inbound: InboundNeeds
@@ -18,6 +19,7 @@ type SlackOne = Extract<OpenChannel, { kind: 'slack' }>
 export function createReceive(needs: Needs) {
   const { inbound, channels, clock, log } = needs
   const now = (): Date => clock.now()
+  let tokens: BotTokens | undefined
   const slackChannels = (): SlackOne[] =>
     channels().flatMap((one) => (one.kind === 'slack' && !one.paused ? [one] : []))
 
@@ -48,10 +50,27 @@ export function createReceive(needs: Needs) {
     return receiveSlack(request, { inbound, log, now, secrets: signingSecrets, whisper })
   }
 
+  async function fromTeams(request: Inbound): Promise<Reply> {
+    const { receiveTeams } = await import('./teams/receive.ts')
+    tokens ??= (await import('./teams/token.ts')).createBotTokens(clock)
+    const { say } = await import('./teams/teams-channel.ts')
+    const bots = channels().flatMap((channel) => {
+      if (channel.kind !== 'teams' || channel.paused) return []
+      const { settings, allowPrivate } = channel
+      const { bot } = settings
+      if (!bot) return []
+      const guarded = createGuardedCall({ allowPrivate, caPem: settings.caPem })
+      const tell = async (text: string): Promise<void> =>
+        say({ ...guarded, settings, secret: await readSecret(needs, channel), now }, bot, text)
+      return [{ bot, call: guarded.call, say: tell }]
+    })
+    return receiveTeams(request, { inbound, log, tokens, bots })
+  }
+
   return async (from: 'slack' | 'teams', request: Inbound): Promise<Reply> => {
     try {
       if (from === 'slack') return await fromSlack(request)
-      throw new AppError('channel.unsigned', 'nobody listens here')
+      return await fromTeams(request)
     } catch (error) {
       if (
         error instanceof AppError &&

@@ -8,6 +8,7 @@ const timeoutMs = 20_000
 /** Links only: nothing is answered by mail. Mails about one subject form a thread; its reference is the id of the first. */
 export function emailChannel({ settings, secret, resolve }: ChannelParts<Settings['email']>): Channel {
   const { host, port, tls, user, from, to, caPem } = settings
+  const auth = user === undefined ? {} : { auth: { user, pass: secret('password').reveal() } }
 
   async function connect() {
     // The address that was judged is the one that is used; the certificate has to be the name's.
@@ -18,7 +19,7 @@ export function emailChannel({ settings, secret, resolve }: ChannelParts<Setting
       secure: tls === 'implicit',
       requireTLS: tls === 'starttls',
       tls: { servername: host, minVersion: 'TLSv1.2', ...(caPem === undefined ? {} : { ca: caPem }) },
-      ...(user === undefined ? {} : { auth: { user, pass: secret('password').reveal() } }),
+      ...auth,
       connectionTimeout: timeoutMs,
       greetingTimeout: timeoutMs,
       socketTimeout: timeoutMs,
@@ -59,9 +60,11 @@ function textOf({ title, facts, preview, link, stage }: Notice): string {
   return [title, '', ...lines, ...what, '', next, link, ''].join('\n')
 }
 
-/** A server's 5xx is final, save where it is about signing in, which somebody may mend: RFC 5321, 4.2.1. */
+/** A 5xx about the message or the people is final (RFC 5321, 4.2.1); about TLS or signing in, somebody may mend it. */
 function outcomeOf(error: unknown): Outcome {
-  const code = error instanceof Error && 'responseCode' in error ? Number(error.responseCode) : 0
-  const problem = code === 0 ? reasonOf(error) : `the mail server answered ${code}`
-  return code >= 500 && code < 600 ? { state: 'never', problem } : { state: 'later', problem }
+  const status = error instanceof Error && 'responseCode' in error ? Number(error.responseCode) : 0
+  const about = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const problem = status === 0 ? reasonOf(error) : `the mail server answered ${status} (${about})`
+  const isFinal = status >= 500 && ['EENVELOPE', 'EMESSAGE'].includes(about)
+  return { state: isFinal ? 'never' : 'later', problem }
 }
