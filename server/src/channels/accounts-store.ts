@@ -1,4 +1,3 @@
-import type { ChannelKind } from '@keyward/contract'
 import { type Migration, type Reader, sql, type Tx } from '../store/index.ts'
 
 export const accountTables: Migration['up'] = ({ int8 }) => [
@@ -11,7 +10,7 @@ export const accountTables: Migration['up'] = ({ int8 }) => [
 
 /** Who somebody is in a chat, as the service numbers them. */
 export type ChatAccount = {
-  readonly kind: ChannelKind
+  readonly kind: 'slack' | 'teams'
   readonly workspace: string
   readonly account: string
 }

@@ -33,7 +33,7 @@ test('OBS-2: by default PagerDuty hears of high risk alone, and of its end', asy
   await asked()
   const { id, digest } = await asked({ risk: 'high' })
   await heard(1)
-  await approvals.approve(owner, id, { digest })
+  await approvals.deny(owner, id, { digest })
   await heard(2)
   await pass()
   assert.deepEqual(told(), [

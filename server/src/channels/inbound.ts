@@ -1,4 +1,3 @@
-import type { ChannelKind } from '@keyward/contract'
 import type { Approvals } from '../approvals/index.ts'
 import type { Audit } from '../audit/index.ts'
 import { AppError, type Clock, type Log, reasonOf } from '../core/index.ts'
@@ -39,7 +38,7 @@ const rememberedMs = 15 * 60_000
 export function createInbound({ store, audit, clock, log, accounts, approvals }: Needs) {
   const recordRefusal = createRefusalRecorder({ audit, clock, log })
 
-  const refuse = async (kind: ChannelKind, reason: string): Promise<void> =>
+  const refuse = async (kind: ChatAccount['kind'], reason: string): Promise<void> =>
     recordRefusal({
       type: 'channel.answer_refused',
       actor: `system:${kind}`,
@@ -71,13 +70,10 @@ export function createInbound({ store, audit, clock, log, accounts, approvals }:
         }
       }
       try {
-        const { title, state } = await approvals.answer(person, approvalId, {
-          decision,
-          digest,
-          reason: `in ${who.kind}`,
-          channel: who.kind,
-        })
-        return { ok: true, words: `${title}: ${state}.` }
+        const given = { decision, digest, channel: who.kind }
+        const { title, state } = await approvals.answer(person, approvalId, given)
+        const words = state === 'pending' ? 'counted; others have to answer, too' : state
+        return { ok: true, words: `${title}: ${words}.` }
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         return { ok: false, words: `Nothing was decided. ${reasonOf(error)}.` }

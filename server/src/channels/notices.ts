@@ -49,9 +49,9 @@ export function createNotices({ approvals, workflow, publicAddress }: TellNeeds)
       ...same,
       title: `Approve? ${title}`,
       facts: [...factsOf(approval), ['Expires', approval.expiresAt]],
-      stage: 'open',
+      stage: approval.approvals.length > 0 ? 'taken' : 'open',
       preview: bounded(JSON.stringify(approval.preview, null, 1)),
-      question: risk === 'low' ? { approvalId, digest } : null,
+      question: risk === 'low' && !approval.needsSecondFactor ? { approvalId, digest } : null,
     }
   }
 
@@ -125,11 +125,35 @@ export function createNotices({ approvals, workflow, publicAddress }: TellNeeds)
 
 type Facts = Notice['facts']
 
-const factsOf = ({ target, action, requestedBy, risk, reversible, digest }: ApprovalView): Facts => [
+const factsOf = (approval: ApprovalView): Facts => [...whatOf(approval), ...whoOf(approval)]
+
+/** How many have to allow it, who may, and who has. */
+function whoOf({ quorum, groups, approvals }: ApprovalView): Facts {
+  const names = approvals.map(({ by, decision }) => `${by} (${decision})`).join(', ')
+  return [
+    ...(quorum > 1
+      ? [['Answers', `${approvals.length} of ${quorum}${names ? `: ${names}` : ''}`] as const]
+      : []),
+    ...(groups.length > 0 ? [['Who may', groups.join(', ')] as const] : []),
+  ]
+}
+
+const whatOf = ({
+  target,
+  action,
+  requestedBy,
+  risk,
+  reversible,
+  digest,
+  blastRadius,
+  rollback,
+}: ApprovalView): Facts => [
   ['Target', target],
   ['Action', action],
   ['Asked by', requestedBy],
   ['Risk', `${risk}, ${reversible ? 'reversible' : 'not reversible'}`],
+  ...(blastRadius ? [['If it goes wrong', blastRadius] as const] : []),
+  ...(rollback ? [['Taken back by', rollback] as const] : []),
   ['Digest', digest.slice(0, 16)],
 ]
 
@@ -153,8 +177,8 @@ export const bounded = (text: string, most = longestPreview): string =>
         .toWellFormed()
         .replace(/\ufffd$/, '')}…`
 
-/** For programs: everything but the preview, whose digest it has. */
+/** For programs: everything but what would run, whose digests it has. */
 function dataOf(approval: ApprovalView): Json {
-  const { preview: _, ...rest } = approval
+  const { preview: _, subject: __, ...rest } = approval
   return JSON.parse(JSON.stringify(rest)) as Json
 }

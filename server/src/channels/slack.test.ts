@@ -11,6 +11,7 @@ import {
 } from '../../test/support/channels-world.ts'
 import { buttonsOf, startSlack, wordsOf } from '../../test/support/chat-servers.ts'
 import { eventually } from '../../test/support/eventually.ts'
+import type { Approvals } from '../approvals/index.ts'
 
 async function openSlack(t: TestContext, { preview }: { preview?: string } = {}) {
   const token = `xoxb-${newSecret()}`
@@ -27,6 +28,17 @@ async function openSlack(t: TestContext, { preview }: { preview?: string } = {})
   }
   const posted = (count = 1) => eventually(async () => slack.posts.length >= count && slack.posts, 'the post')
   return { ...world, slack, token, signing, channel, send, link, posted }
+}
+
+const lowRule: Parameters<Approvals['setRule']>[0] = {
+  risk: 'low',
+  quorum: 1,
+  remindAtPercent: null,
+  groups: [],
+  secondFactor: false,
+  expiresInSeconds: 600,
+  escalateAtPercent: null,
+  escalateTo: [],
 }
 
 const button = (post: Parameters<typeof buttonsOf>[0], end: string) => {
@@ -64,6 +76,23 @@ test('APPR-2: however it was decided, the message says so', async (t) => {
   await approvals.deny(owner, id, { digest, reason: 'not on a Friday' })
   await eventually(async () => wordsOf(post).includes('denied by'), 'the update')
   assert.match(wordsOf(post), /not on a Friday/)
+})
+
+test('APPR-2: a reminder rings the bell again, and where several have to answer the message counts them', async (t) => {
+  const { slack, asked, link, send, posted, approvals, owner, clock } = await openSlack(t)
+  await approvals.setRule({ ...lowRule, quorum: 2, remindAtPercent: 50 }, owner)
+  await link()
+  const { id } = await asked()
+  const [post] = await posted()
+  assert.ok(post)
+  assert.match(wordsOf(post), /0 of 2/)
+  await send(pressed(button(post, 'approve')))
+  assert.equal((await approvals.read(id)).state, 'pending')
+  await eventually(async () => wordsOf(post).includes('1 of 2'), 'the count')
+  clock.advance(301_000)
+  const [, bell] = await posted(2)
+  assert.match(bell?.text ?? '', /Approve\? Task a/)
+  assert.equal(slack.posts.length, 2)
 })
 
 test('APPR-2: above low risk there are no buttons, and a forged press decides nothing', async (t) => {

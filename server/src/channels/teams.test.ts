@@ -1,7 +1,7 @@
 // Microsoft Teams: a bot's token endpoint, the connector and the keys of the Bot Framework, on one server of the test's own.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { newSecret, openChannelsWorld } from '../../test/support/channels-world.ts'
 import { startService } from '../../test/support/chat-servers.ts'
 import { eventually } from '../../test/support/eventually.ts'

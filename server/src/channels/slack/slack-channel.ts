@@ -7,7 +7,14 @@ import {
   WebClient,
 } from '@slack/web-api'
 import { reasonOf } from '../../core/index.ts'
-import { type Call, type Channel, type ChannelParts, type Outcome, retryAfterOf } from '../channel.ts'
+import {
+  type Call,
+  type Channel,
+  type ChannelParts,
+  type Notice,
+  type Outcome,
+  retryAfterOf,
+} from '../channel.ts'
 import type { Settings } from '../settings.ts'
 import { slackMessage } from './message.ts'
 
@@ -20,6 +27,8 @@ const passing = new Set([
   'request_timeout',
   'team_added_to_org',
 ])
+const isReminder = ({ event, stage }: Notice): boolean =>
+  stage !== 'closed' && (event === 'approval.reminded' || event === 'approval.escalated')
 const gone = new Set(['message_not_found', 'cant_update_message'])
 
 /** One message for each subject, updated as it goes on. Its reference is `<conversation> <time stamp>`. */
@@ -44,6 +53,9 @@ export function slackChannel(parts: ChannelParts<Settings['slack']>): Channel {
         if (reference === null) return await post(message)
         const [channel = '', ts = ''] = reference.split(' ')
         await client.chat.update({ channel, ts, ...message })
+        // A change of a message rings nobody's bell.
+        if (isReminder(notice))
+          await client.chat.postMessage({ channel, thread_ts: ts, reply_broadcast: true, text: message.text })
         return { state: 'sent', reference }
       } catch (error) {
         if (reference !== null && error instanceof WebAPIPlatformError && gone.has(error.data.error))
