@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { json, operation, page, paging, timestamp } from './operation.ts'
 import { groupName } from './people.ts'
-import { risk } from './runs.ts'
+import { risk } from './plans.ts'
 
 export const approvalState = z.enum([
   'pending',

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { eventNames } from './events.ts'
 import { operation, timestamp } from './operation.ts'
-import { risk } from './runs.ts'
+import { risk } from './plans.ts'
 
 export const channelKind = z.enum(['slack', 'teams', 'email', 'webhook', 'pagerduty'])
 export type ChannelKind = z.output<typeof channelKind>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { json, operation, timestamp } from './operation.ts'
-import { risk } from './runs.ts'
+import { risk } from './plans.ts'
 
 /** How a service answered when it was last asked. */
 export const connectionHealth = z.object({

@@ -59,6 +59,7 @@ export const codes = {
   'run.plan_invalid': { status: 400, message: 'The plan is not valid' },
   'run.state': { status: 409, message: 'The run is not in a state that allows this' },
   'rollout.hindered': { status: 409, message: 'What the agent did so far speaks against its promotion' },
+  'task.data_missing': { status: 422, message: 'What the task needs from another one is not there' },
   'task.failed': { status: 500, message: 'The task ended with a failure' },
   'approval.not_found': { status: 404, message: 'There is no such approval' },
   'approval.answered': { status: 409, message: 'The approval has been answered already' },

@@ -57,12 +57,24 @@ export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operatio
 export { type PassageView, passagesApi, type Reachable, reachable } from './passages.ts'
 export { pathExpression } from './path-pattern.ts'
 export { type PersonView, peopleApi } from './people.ts'
+export {
+  type Condition,
+  itemReference,
+  outputReference,
+  type PlanDocument,
+  type PlanDraft,
+  type PlannedTaskDocument,
+  type PlanPreview,
+  planDocument,
+  planDraft,
+  type Risk,
+  type TaskPreview,
+} from './plans.ts'
 export type { EgressRequest, Reach, WayOut } from './reach.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export { type Evidence, type Phase, phase, type RolloutView, rolloutApi } from './rollout.ts'
 export {
   type OutputChunk,
-  type Risk,
   type RunDetail,
   type RunState,
   type RunView,

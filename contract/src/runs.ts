@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { json, operation, page, paging, timestamp } from './operation.ts'
+import { planDraft, planPreview, risk } from './plans.ts'
 
 export const taskState = z.enum([
   'Pending',
@@ -12,10 +13,17 @@ export const taskState = z.enum([
   'Ambiguous',
 ])
 export type TaskState = z.output<typeof taskState>
-export const runState = z.enum(['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled'])
+export const runState = z.enum([
+  'Running',
+  'AwaitingApproval',
+  /** Nobody knows whether a task had its effect, and a person has to say. */
+  'AwaitingPerson',
+  'Paused',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+])
 export type RunState = z.output<typeof runState>
-export const risk = z.enum(['low', 'medium', 'high', 'critical'])
-export type Risk = z.output<typeof risk>
 
 export const taskView = z.object({
   id: z.string(),
@@ -32,6 +40,12 @@ export const taskView = z.object({
   reason: z.string().nullable(),
   output: json.nullable(),
   approvalId: z.string().nullable(),
+  /** `item`: one of a fanned-out task; `undo`: takes back what one did. They are not in the plan by themselves. */
+  kind: z.enum(['task', 'item', 'undo']).optional(),
+  /** The task of the plan that an item or an undo belongs to. */
+  of: z.string().nullable().optional(),
+  /** The run that this task is. */
+  childRunId: z.string().nullable().optional(),
   startedAt: timestamp.nullable(),
   finishedAt: timestamp.nullable(),
 })
@@ -52,6 +66,8 @@ export const runView = z.object({
   finishedAt: timestamp.nullable(),
   taskCount: z.int(),
   doneCount: z.int(),
+  /** The run of which this one is a task. */
+  parentRunId: z.string().nullable().optional(),
 })
 export const runDetail = runView.extend({ tasks: z.array(taskView) })
 export type RunView = z.output<typeof runView>
@@ -73,10 +89,12 @@ export const runsApi = {
     name: 'runs.start',
     method: 'POST',
     path: '/runs',
-    summary: 'Start a flow as a durable run; the same idempotency key starts it once',
+    summary: 'Start a flow or a plan as a durable run; the same idempotency key starts it once',
     body: {
-      flow: z.string().min(1).max(100),
+      /** A flow by its name, or a whole plan. */
+      flow: z.string().min(1).max(100).optional(),
       input: z.record(z.string(), json).default({}),
+      plan: planDraft.optional(),
       idempotencyKey: z.string().min(1).max(200).optional(),
     },
     result: runDetail,
@@ -105,6 +123,67 @@ export const runsApi = {
     path: '/runs/{runId}/cancel',
     summary: 'Cancel a run; tasks that have not started never will',
     params: { runId: z.string() },
+    result: runDetail,
+    fails: ['run.not_found', 'run.state'],
+  }),
+  plan: operation({
+    name: 'runs.plan',
+    method: 'POST',
+    path: '/runs/plan',
+    summary: 'Check a flow or a plan, and show what each task would do; nothing runs',
+    body: {
+      flow: z.string().min(1).max(100).optional(),
+      input: z.record(z.string(), json).default({}),
+      plan: planDraft.optional(),
+    },
+    result: planPreview,
+    fails: ['run.plan_invalid', 'finding.not_found', 'finding.changed', 'finding.state'],
+  }),
+  pause: operation({
+    name: 'runs.pause',
+    method: 'POST',
+    path: '/runs/{runId}/pause',
+    summary: 'Begin nothing more of a run; what runs ends by itself',
+    params: { runId: z.string() },
+    body: { reason: z.string().max(1000).optional() },
+    result: runDetail,
+    fails: ['run.not_found', 'run.state'],
+  }),
+  resume: operation({
+    name: 'runs.resume',
+    method: 'POST',
+    path: '/runs/{runId}/resume',
+    summary: 'Go on with a paused run',
+    params: { runId: z.string() },
+    result: runDetail,
+    fails: ['run.not_found', 'run.state'],
+  }),
+  retry: operation({
+    name: 'runs.retry',
+    method: 'POST',
+    path: '/runs/{runId}/retry',
+    summary: 'Go on with a run that failed or was cancelled; approvals are asked for anew',
+    params: { runId: z.string() },
+    body: {
+      /** From this task on; every task that failed or was cancelled when absent. */
+      taskId: z.string().max(200).optional(),
+    },
+    result: runDetail,
+    fails: ['run.not_found', 'run.state'],
+  }),
+  resolve: operation({
+    name: 'runs.resolve',
+    method: 'POST',
+    path: '/runs/{runId}/tasks/{taskId}/resolve',
+    summary: 'Say whether a task whose outcome is unknown had its effect',
+    params: { runId: z.string(), taskId: z.string() },
+    body: {
+      /** `none`: it did not happen, and the task runs again. */
+      effect: z.enum(['done', 'none']),
+      /** For `done`: what the task would have given to those that need it. */
+      output: json.optional(),
+      reason: z.string().min(1).max(1000),
+    },
     result: runDetail,
     fails: ['run.not_found', 'run.state'],
   }),

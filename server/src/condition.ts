@@ -71,7 +71,7 @@ export function createCondition({
       openFindings: open,
       importedFindings: imported,
       pendingApprovals: await countPendingApprovals(store),
-      activeRuns: await countRuns(store, ['Running', 'AwaitingApproval']),
+      activeRuns: await countRuns(store, ['Running', 'AwaitingApproval', 'AwaitingPerson', 'Paused']),
       agents: await identity.countAgents(),
       activeLeases: [...active.values()].reduce((sum, n) => sum + n, 0),
     }

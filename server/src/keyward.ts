@@ -220,6 +220,7 @@ export async function createKeyward(needs: Needs) {
     actions,
     gate,
     temporal: { env: needs.env, key: () => keys.temporal(vault) },
+    planFlow: (request) => flows.planSubrun(request),
     ...(needs.onBoundary ? { onBoundary: needs.onBoundary } : {}),
   })
   const rollout = createRollout({ store, audit, bus, clock, log, identity, policy, workflow })
@@ -230,7 +231,7 @@ export async function createKeyward(needs: Needs) {
     mayApprove: mayApproveBy(policy, identity),
     policyVersion: () => policyVersionOf(policy),
   })
-  const flows = createFlows({ store, bus, policy, log, findings, workflow })
+  const flows = createFlows({ store, bus, policy, log, findings, workflow, identity })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
   const channels = createChannels({
     ...shared,

@@ -64,7 +64,7 @@ test('API-1: every operation is served, knows its caller, and refuses what it do
 })
 
 /** For agents, or for people who are signed in: the token that asks here is refused before anything is looked for. */
-const notForTokens = ['leases.delegate', 'rollout.set_phase', 'rollout.observe']
+const notForTokens = ['leases.delegate', 'rollout.set_phase', 'rollout.observe', 'runs.resolve']
 
 test('API-1: what an operation does not find, it says with the code that it announces', async (t) => {
   const server = await startServer(t)
@@ -83,6 +83,7 @@ test('API-1: what an operation does not find, it says with the code that it anno
       attestation: 'AAAA',
       phase: 'read-only',
       observed: true,
+      effect: 'done',
     }
     const given = Object.fromEntries(Object.entries(body).filter(([name]) => name in operation.body))
     const { name, method } = operation

@@ -73,6 +73,7 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
     outputs: {},
     approvedPreview: null,
     signal: new AbortController().signal,
+    heartbeat: () => undefined,
     requestedBy: 'system:run',
   })
   const execute = async (name: string, input: { [name: string]: Json } = {}): Promise<Planned> =>

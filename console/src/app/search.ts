@@ -7,7 +7,15 @@ type Optional<T> = { [K in keyof T]?: T[K] }
 const optional = <T>(search: T): Optional<T> => search
 
 const findingStates = ['open', 'importing', 'imported', 'ignored', 'restored', 'fixed'] as const
-const runStates = ['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled'] as const
+const runStates = [
+  'Running',
+  'AwaitingApproval',
+  'AwaitingPerson',
+  'Paused',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+] as const
 const approvalStates = [
   'pending',
   'approved',

@@ -17,6 +17,7 @@ import {
   CircleDashed,
   CircleDot,
   CircleHelp,
+  CirclePause,
   CircleSlash,
   CircleX,
   Clock,
@@ -68,6 +69,8 @@ export const taskLook: Record<TaskState, Look> = {
 export const runLook: Record<RunState, Look> = {
   Running: taskLook.Running,
   AwaitingApproval: taskLook.AwaitingApproval,
+  AwaitingPerson: { hue: 'odd', icon: CircleHelp, text: 'Waits for a person' },
+  Paused: { hue: 'wait', icon: CirclePause, text: 'Paused' },
   Succeeded: taskLook.Succeeded,
   Failed: taskLook.Failed,
   Cancelled: taskLook.Cancelled,

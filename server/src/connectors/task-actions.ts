@@ -34,6 +34,11 @@ function taskAction(needs: Needs, connector: Connector, action: ConnectorAction)
   return {
     name,
     idempotent,
+    output: action.output,
+    ...(action.input instanceof z.ZodObject
+      ? { input: action.input.extend({ connection: z.string() }) }
+      : {}),
+    offered: offeredBy(needs, connector, action),
     preview: (args, about) =>
       within(previewing(args, about), 'preview', async (context, lent, { settings, ...connection }) => {
         const change = preview ? lent.withoutSecrets(await preview.call(action, context)) : null
@@ -62,6 +67,27 @@ function taskAction(needs: Needs, connector: Connector, action: ConnectorAction)
       : {}),
   }
 }
+
+/** Any plan may name it; approvals guard what is risky, and policy says who may use which connection. */
+const offeredBy = (
+  { store }: Pick<Needs, 'store'>,
+  connector: Connector,
+  { title, risk, reversible, permissions }: ConnectorAction,
+): NonNullable<Action['offered']> => ({
+  title,
+  risk,
+  reversible,
+  permissions,
+  async about(given) {
+    const named = args.safeParse(given)
+    if (!named.success) throw new AppError('connector.refused', misfits(named.error))
+    const row = await foundByName(store, named.data.connection)
+    return {
+      target: `${connector.title}, ${row.name}`,
+      secrets: row.secret_path === null ? [] : [row.secret_path],
+    }
+  },
+})
 
 const previewing = (args: Json, { runId, taskId, requestedBy }: PreviewContext): Attempt => ({
   runId,

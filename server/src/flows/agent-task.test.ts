@@ -79,6 +79,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
       outputs: {},
       approvedPreview: null,
       signal: new AbortController().signal,
+      heartbeat: () => undefined,
       requestedBy: 'person:ada',
     })
   const use = () => {

@@ -32,7 +32,9 @@ function open(rules = '') {
       },
       read: unused,
       startedBefore: async () => undefined,
+      planning: { completed: unused, preview: unused },
     },
+    identity: { person: unused, agent: unused },
   })
   return { flows, started }
 }

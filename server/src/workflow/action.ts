@@ -1,4 +1,5 @@
-import type { Json } from '@keyward/contract'
+import type { Json, Risk } from '@keyward/contract'
+import type { z } from 'zod'
 import type { Tx } from '../store/index.ts'
 
 /** What a task can do. Flows declare their own; a plan names them. */
@@ -6,6 +7,11 @@ export type Action = {
   readonly name: string
   /** True when a second execution with the same idempotency key does no harm: then a lost attempt simply runs again. */
   readonly idempotent: boolean
+  /** What its arguments must be and what it gives: plans are checked against them before they run. */
+  readonly input?: z.ZodType
+  readonly output?: z.ZodType
+  /** With this a plan that somebody brings may name the action. Without it only Keyward's own flows do. */
+  readonly offered?: Offered
   /** What an approver is shown, secrets masked. Taken again right before the execution: a difference voids the approval. */
   preview?(args: Json, about: PreviewContext): Promise<Json>
   execute(context: TaskContext): Promise<TaskResult>
@@ -16,6 +22,17 @@ export type Action = {
   ended?(tx: Tx, attempt: { runId: string; taskId: string; reason: string }): Promise<void>
   /** For what may not run twice: finds out whether a lost attempt had its effect. Without it such a task becomes Ambiguous. */
   reconcile?(context: TaskContext): Promise<Reconciled>
+}
+
+/** What an action says about itself; a plan that somebody brings cannot say less. */
+export type Offered = {
+  readonly title: string
+  readonly risk: Risk
+  readonly reversible: boolean
+  /** As the service names them. */
+  readonly permissions: readonly string[]
+  /** What it would act on, and the secrets that it would use, by their paths. Called while a plan is checked: changes nothing. */
+  about?(args: Json): Promise<{ readonly target: string | null; readonly secrets: readonly string[] }>
 }
 
 export type Reconciled =
@@ -30,7 +47,7 @@ export type TaskContext = {
   readonly runId: string
   readonly taskId: string
   readonly attempt: number
-  /** `<runId>:<taskId>`: the same for every attempt. */
+  /** `<runId>:<taskId>`: the same for every attempt, and another once what went through is done once more. */
   readonly idempotencyKey: string
   readonly args: Json
   /** Of the tasks that this one needs, by their id. */
@@ -42,6 +59,8 @@ export type TaskContext = {
   readonly approvedPreview: Json | null
   /** Aborted by the timeout, a cancel or the end of the server. The reason says which. */
   readonly signal: AbortSignal
+  /** Says that it goes on; a task with `heartbeatSeconds` that is silent for longer is stopped. */
+  heartbeat(): void
   /** `<kind>:<id>` of who asked for the run. */
   readonly requestedBy: string
 }

@@ -3,13 +3,14 @@ import { AppError, digestOf, type Log, reasonOf } from '../core/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import { failureOf, placesOf } from './attempt.ts'
+import { due } from './due.ts'
 import { type ApprovalGate, approvalDigest } from './gate.ts'
-import { plannedOf, questionOf, takePreview } from './inputs.ts'
+import { filledIn, questionOf, subrunInputOf, takePreview } from './inputs.ts'
 import type { Job, Jobs } from './jobs.ts'
-import { type PlannedTask, planDigestOf } from './plan.ts'
-import { due } from './reducer.ts'
+import { type Plan, type PlannedTask, planDigestOf } from './plan.ts'
+import { factsOf, plannedOf, type RunRecord } from './run-record.ts'
 import type { HostWriter, Transition, Transitions } from './transition.ts'
-import { factsOf, type RunRecord, readRun } from './workflow-store.ts'
+import { readRun } from './workflow-store.ts'
 
 type Needs = {
   store: Reader
@@ -22,7 +23,14 @@ type Needs = {
   writer: HostWriter
   wake: (runId: string) => void
   execute: (job: Job, run: RunRecord) => void
+  planFlow: PlanFlow
+  startChild: StartChild
 }
+
+/** Plans a flow for a run that is a task; refuses what who asked for the parent may not start. */
+export type PlanFlow = (request: { flow: string; input: Json; requestedBy: string }) => Promise<Plan>
+/** Stores the run that a task is, and gives its id. */
+export type StartChild = (tx: Tx, child: { plan: Plan; parent: RunRecord; taskId: string }) => Promise<string>
 
 /** What a task needs before it runs: its approval asked for, or its approval used up and its attempt on disk. */
 export type Beginning = { ask(job: Job): Promise<void>; start(job: Job): Promise<void> }
@@ -39,14 +47,14 @@ export function createBeginning(needs: Needs): Beginning {
     const run = await readRun(store, runId)
     const planned = run && plannedOf(run, taskId)
     if (!run || !planned?.approval) return
-    const preview = await previewOf(run, planned)
-    if (!preview) return
+    const seen = await previewOf(run, planned)
+    if (!seen) return
     onBoundary(`${taskId}:previewed`)
     await insist(runId, () =>
       transact(runId, async (tx, t) => {
         if (!due(t.run.status).some((c) => c.type === 'RequestApproval' && c.taskId === taskId)) return
-        const approvalId = await gate.request(tx, questionOf(t.run, planned, preview.value))
-        const facts = { preview: JSON.stringify(preview.value) }
+        const approvalId = await gate.request(tx, questionOf(t.run, seen.planned, seen.value))
+        const facts = { preview: JSON.stringify(seen.value) }
         transitions.tell(t, { type: 'ApprovalRequested', taskId, approvalId }, facts)
       }),
     )
@@ -54,23 +62,28 @@ export function createBeginning(needs: Needs): Beginning {
   }
 
   /** The preview, or undefined when the task was refused or has to wait for what is unavailable. */
-  async function previewOf(run: RunRecord, planned: PlannedTask): Promise<{ value: Json } | undefined> {
+  async function previewOf(
+    run: RunRecord,
+    unfilled: PlannedTask,
+  ): Promise<{ planned: PlannedTask; value: Json } | undefined> {
     const runId = run.id
+    const action = actions.get(unfilled.action)
     try {
-      return { value: await takePreview(actions.get(planned.action), run, planned) }
+      const planned = filledIn(run, unfilled, action)
+      return { planned, value: await takePreview(action, run, planned) }
     } catch (error) {
       if (error instanceof AppError && error.status === 503) {
-        log.warn({ runId, taskId: planned.id, reason: reasonOf(error) }, 'a preview has to wait')
-        jobs.later({ runId, taskId: planned.id }, previewRetryMilliseconds, () => wake(runId))
+        log.warn({ runId, taskId: unfilled.id, reason: reasonOf(error) }, 'a preview has to wait')
+        jobs.later({ runId, taskId: unfilled.id }, previewRetryMilliseconds, () => wake(runId))
         return undefined
       }
       log.warn(
-        { runId, taskId: planned.id, reason: failureOf(error), at: placesOf(error) },
+        { runId, taskId: unfilled.id, reason: failureOf(error), at: placesOf(error) },
         'a preview failed',
       )
       await tell(runId, {
         type: 'TaskRefused',
-        taskId: planned.id,
+        taskId: unfilled.id,
         reason: `no preview: ${failureOf(error)}`,
       })
       return undefined
@@ -82,6 +95,7 @@ export function createBeginning(needs: Needs): Beginning {
     const run = await readRun(store, runId)
     const planned = run && plannedOf(run, taskId)
     if (!planned) return
+    if (planned.subrun) return startSubrun(run, taskId, planned.subrun)
     if (!actions.has(planned.action)) {
       const reason = `this version of Keyward has no action '${planned.action}'`
       return tell(runId, { type: 'TaskRefused', taskId, reason })
@@ -103,6 +117,34 @@ export function createBeginning(needs: Needs): Beginning {
     if (begun) execute(job, begun)
   }
 
+  /** The task becomes a run of its own, planned before the transaction in which both begin. */
+  async function startSubrun(
+    run: RunRecord,
+    taskId: string,
+    { flow, input }: { flow: string; input: Json },
+  ): Promise<void> {
+    const { id: runId, requestedBy } = run
+    const plan = await needs
+      .planFlow({ flow, input: subrunInputOf(run, taskId, input), requestedBy })
+      .catch((error: unknown) => {
+        if (error instanceof AppError) return error
+        throw error
+      })
+    if (plan instanceof AppError) {
+      if (plan.status !== 503) return tell(runId, { type: 'TaskRefused', taskId, reason: failureOf(plan) })
+      return jobs.later({ runId, taskId }, previewRetryMilliseconds, () => wake(runId))
+    }
+    await insist(runId, () =>
+      transact(runId, async (tx, t) => {
+        const attempt = (t.run.status.tasks.get(taskId)?.attempt ?? 0) + 1
+        if (!due(t.run.status).some((c) => c.type === 'StartTask' && c.taskId === taskId)) return
+        const childRunId = await needs.startChild(tx, { plan, parent: t.run, taskId })
+        transitions.tell(t, { type: 'TaskStarted', taskId, attempt }, { childRunId })
+      }),
+    )
+    onBoundary(`${taskId}:begun`)
+  }
+
   type Seen = { readonly value: Json } | { readonly failure: string }
 
   /**
@@ -112,8 +154,9 @@ export function createBeginning(needs: Needs): Beginning {
   async function previewNow(run: RunRecord, planned: PlannedTask): Promise<Seen | 'later'> {
     const status = run.status.tasks.get(planned.id)
     if (status && status.attempt > 0) return { value: JSON.parse(factsOf(run, planned.id).preview ?? 'null') }
+    const action = actions.get(planned.action)
     try {
-      return { value: await takePreview(actions.get(planned.action), run, planned) }
+      return { value: await takePreview(action, run, filledIn(run, planned, action)) }
     } catch (error) {
       if (!(error instanceof AppError && error.status === 503)) return { failure: failureOf(error) }
       jobs.later({ runId: run.id, taskId: planned.id }, previewRetryMilliseconds, () => wake(run.id))
@@ -128,7 +171,7 @@ export function createBeginning(needs: Needs): Beginning {
     if (!planned || !approvalId) return false
     const digest =
       seen && 'value' in seen
-        ? approvalDigest(planned, planDigestOf(t.run.plan), seen.value)
+        ? approvalDigest(filledIn(t.run, planned, undefined), planDigestOf(t.run.plan), seen.value)
         : digestOf({ unreadable: seen?.failure ?? 'no preview was taken' })
     const redemption = await gate.redeem(tx, { approvalId, runId: t.run.id, taskId, digest })
     if (redemption.valid) return true

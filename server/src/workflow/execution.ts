@@ -10,10 +10,10 @@ import {
   placesOf,
   startAttempt,
 } from './attempt.ts'
-import { contextOf, keyOf, plannedOf } from './inputs.ts'
+import { contextOf, keyOf } from './inputs.ts'
 import type { PlannedTask } from './plan.ts'
+import { plannedOf, type RunRecord } from './run-record.ts'
 import type { HostWriter, Transitions } from './transition.ts'
-import type { RunRecord } from './workflow-store.ts'
 
 type Task = { readonly runId: string; readonly taskId: string }
 type Attempted = Task & { readonly attempt: number }
@@ -60,11 +60,12 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
     const action = planned && actions.get(planned.action)
     if (!planned || !action) return undefined
     const attempt = startAttempt({
-      execute: (signal) => {
+      execute: (signal, heartbeat) => {
         onBoundary(`${taskId}:started`)
-        return action.execute(contextOf(run, planned, signal))
+        return action.execute(contextOf(run, planned, { action, signal, heartbeat }))
       },
       timeoutSeconds: planned.timeoutSeconds ?? defaultTimeoutSeconds,
+      heartbeatSeconds: planned.heartbeatSeconds,
       graceSeconds,
       clock,
     })
@@ -86,6 +87,8 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
       attempt,
       idempotent: action.idempotent,
       timeoutSeconds: planned.timeoutSeconds ?? defaultTimeoutSeconds,
+      heartbeatSeconds: planned.heartbeatSeconds,
+      retryCodes: planned.retry?.codes,
       at: clock.now().getTime(),
       jitter: jitterOf(`${runId}:${taskId}:${attempt}`),
     }

@@ -2,15 +2,17 @@ import { AppError, type Clock, type Log, reasonOf } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import { placesOf } from './attempt.ts'
-import { createBeginning } from './beginning.ts'
+import { createBeginning, type PlanFlow, type StartChild } from './beginning.ts'
+import { due } from './due.ts'
 import { createExecution, graceSeconds } from './execution.ts'
 import type { ApprovalGate } from './gate.ts'
-import { plannedOf } from './inputs.ts'
 import { createJobs, type Job } from './jobs.ts'
-import { recoverAttempts } from './recovery.ts'
-import { type Command, due, type RunEvent } from './reducer.ts'
+import type { PlannedTask } from './plan.ts'
+import { createRecovery } from './recovery.ts'
+import { plannedOf, type RunRecord } from './run-record.ts'
+import type { Command, RunEvent } from './run-status.ts'
 import type { Transition, Transitions, Work } from './transition.ts'
-import { busyRuns, holdHost, type RunRecord, takeHost } from './workflow-store.ts'
+import { busyRuns, holdHost, takeHost } from './workflow-store.ts'
 
 /** Runs the tasks of all runs in this process. It holds no truth: what it knows can be read again from the store. */
 export type Host = {
@@ -30,6 +32,8 @@ type Needs = {
   clock: Clock
   log: Log
   concurrency: number
+  planFlow: PlanFlow
+  startChild: StartChild
   onBoundary: (name: string) => void
   onFinished: (runId: string) => void
 }
@@ -58,6 +62,7 @@ export function createHost(needs: Needs): Host {
     wake,
     execute,
   })
+  const recovery = createRecovery({ ...needs, writer, jobs, track, complete: execution.complete })
 
   function track(work: Promise<void>): void {
     const tracked = work
@@ -75,6 +80,7 @@ export function createHost(needs: Needs): Host {
   ): Promise<void> {
     const started: { job: Job; run: RunRecord }[] = []
     let commands: readonly Command[] = []
+    let changed: RunRecord | undefined
     try {
       await store.write(async (tx) => {
         await holdLease(tx)
@@ -87,6 +93,7 @@ export function createHost(needs: Needs): Host {
           if (job) started.push({ job, run: transition.run })
         }
         await transitions.save(tx, transition)
+        changed = transition.run
         onBoundary('committing')
       })
       onBoundary('committed')
@@ -95,34 +102,73 @@ export function createHost(needs: Needs): Host {
       throw error
     }
     for (const { job, run } of started) execute(job, run)
-    for (const command of commands) take(runId, command)
+    if (changed) for (const command of commands) take(changed, command)
   }
 
   /** Starts a task in the transaction that freed it, when it needs no approval and a slot is free. */
   function claim(transition: Transition, command: Command): Job | undefined {
-    if (command.type !== 'StartTask' || plannedOf(transition.run, command.taskId)?.approval) return undefined
-    const job: Job = { kind: 'start', runId: transition.run.id, taskId: command.taskId }
-    if (!actions.has(plannedOf(transition.run, command.taskId)?.action ?? '') || !jobs.claim(job))
-      return undefined
+    if (command.type !== 'StartTask') return undefined
+    const { run } = transition
+    const planned = plannedOf(run, command.taskId)
+    if (!planned || planned.approval || !actions.has(planned.action)) return undefined
+    const job = jobOf('start', run, planned)
+    if (!jobs.claim(job)) return undefined
     transitions.tell(transition, { type: 'TaskStarted', taskId: command.taskId, attempt: command.attempt })
     return job
   }
 
-  function take(runId: string, command: Command): void {
+  function take(run: RunRecord, command: Command): void {
+    const runId = run.id
     if (command.type === 'FinishRun') needs.onFinished(runId)
     else if (command.type === 'CancelTask') execution.abort({ runId, taskId: command.taskId }, 'cancel')
-    else if (!stopping) plan(runId, command)
+    else if (!stopping) plan(run, command)
   }
 
-  function plan(runId: string, command: Exclude<Command, { type: 'FinishRun' | 'CancelTask' }>): void {
+  function plan(run: RunRecord, command: Exclude<Command, { type: 'FinishRun' | 'CancelTask' }>): void {
+    const runId = run.id
     const { taskId } = command
-    if (command.type === 'SetTimer') {
-      const { attempt, at } = command
-      const retry = (): void => track(tell(runId, { type: 'RetryDue', taskId, attempt }))
-      jobs.later({ runId, taskId }, Math.max(0, at - clock.now().getTime()), retry)
-    } else {
-      jobs.add({ kind: command.type === 'StartTask' ? 'start' : 'ask', runId, taskId })
+    switch (command.type) {
+      case 'SetTimer': {
+        const { attempt, at } = command
+        const retry = (): void => track(tell(runId, { type: 'RetryDue', taskId, attempt }))
+        jobs.later({ runId, taskId }, Math.max(0, at - clock.now().getTime()), retry)
+        break
+      }
+      case 'Reconcile':
+        track(recovery.find({ runId, taskId, attempt: command.attempt }))
+        break
+      case 'RequestApproval':
+      case 'StartTask': {
+        const planned = plannedOf(run, taskId)
+        if (!planned) break
+        if (command.type === 'StartTask') limitWait(runId, planned, command.attempt)
+        jobs.add(jobOf(command.type === 'StartTask' ? 'start' : 'ask', run, planned))
+        break
+      }
+      case 'Evaluate':
+        // Answered in the transaction that asked.
+        break
     }
+  }
+
+  function jobOf(kind: Job['kind'], { id: runId, plan: { priority } }: RunRecord, planned: PlannedTask): Job {
+    const { id: taskId, concurrencyKey: key, concurrencyLimit: limit = 1 } = planned
+    const shared = kind === 'start' && key !== undefined ? { key, limit } : undefined
+    return { kind, runId, taskId, priority, shared }
+  }
+
+  /** A task that might begin and does not, because others are at it, fails when its time is over. */
+  function limitWait(
+    runId: string,
+    { id: taskId, startTimeoutSeconds: limit }: PlannedTask,
+    attempt: number,
+  ): void {
+    if (limit === undefined || jobs.has({ runId, taskId })) return
+    const reason = `timed out: could not begin within ${limit} seconds`
+    clock.after(limit * 1000, () => {
+      if (fence !== undefined && !stopping)
+        track(tell(runId, { type: 'StartTimedOut', taskId, attempt, reason }))
+    })
   }
 
   async function holdLease(tx: Tx): Promise<void> {
@@ -226,7 +272,7 @@ export function createHost(needs: Needs): Host {
       if (fence !== undefined) return
       stopping = false
       fence = await store.write((tx) => takeHost(tx, clock.now().getTime()))
-      await recoverAttempts({ store, actions, log, tell, complete: execution.complete })
+      await recovery.takeUp()
       await sweep()
     },
     async stop() {

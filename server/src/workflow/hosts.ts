@@ -1,7 +1,8 @@
 import type { Reader, Tx } from '../store/index.ts'
 import type { Host } from './host.ts'
+import type { HostName, RunRecord } from './run-record.ts'
 import type { TemporalCondition, TemporalHost } from './temporal/index.ts'
-import { activeRunsByHost, type HostName, type RunRecord } from './workflow-store.ts'
+import { activeRunsByHost } from './workflow-store.ts'
 
 /** What carries the runs: each run stays with the host that it began with. */
 export type Hosts = {

@@ -1,7 +1,15 @@
 import type { Clock } from '../core/index.ts'
 
 /** Something the host has in hand for one task: asking for its approval, or starting and running it. */
-export type Job = { readonly kind: 'ask' | 'start'; readonly runId: string; readonly taskId: string }
+export type Job = {
+  readonly kind: 'ask' | 'start'
+  readonly runId: string
+  readonly taskId: string
+  /** The highest goes first; who came first among equals. 0 when absent. */
+  readonly priority?: number | undefined
+  /** Of those that share it, so many at once. */
+  readonly shared?: { readonly key: string; readonly limit: number } | undefined
+}
 type Task = Pick<Job, 'runId' | 'taskId'>
 
 /**
@@ -10,9 +18,10 @@ type Task = Pick<Job, 'runId' | 'taskId'>
 export type Jobs = {
   /** Begins the job now or when a slot is free; nothing happens when the task is in hand already. */
   add(job: Job): void
-  /** Takes a slot for a job that the caller begins itself; false when none is free or the task is in hand. */
+  /** Takes a slot for a job that the caller begins itself; false when none is free, others wait, or the task is in hand. */
   claim(job: Job): boolean
   done(job: Job): void
+  has(task: Task): boolean
   /** Calls once after a while, unless cleared; replaces what waits for this task. */
   later(task: Task, milliseconds: number, call: () => void): void
   /** The runs that have something in hand, in line or on a timer. */
@@ -29,10 +38,25 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
   const timers = new Map<string, { runId: string; cancel: () => void }>()
   const keyOf = ({ runId, taskId }: Task): string => `${runId}:${taskId}`
 
-  function fill(): void {
+  const hasRoom = ({ shared }: Job): boolean =>
+    shared === undefined ||
+    [...active.values()].filter((job) => job.shared?.key === shared.key).length < shared.limit
+
+  /** Who is next: of the highest priority, and of those who came first. */
+  function nextInLine(): Job | undefined {
+    let best: Job | undefined
     for (const [key, job] of waiting) {
-      if (active.size >= concurrency) return
-      if (active.has(key)) continue
+      if (active.has(key) || !hasRoom(job)) continue
+      if (best === undefined || (job.priority ?? 0) > (best.priority ?? 0)) best = job
+    }
+    return best
+  }
+
+  function fill(): void {
+    while (active.size < concurrency && waiting.size > 0) {
+      const job = nextInLine()
+      if (!job) return
+      const key = keyOf(job)
       waiting.delete(key)
       active.set(key, job)
       begin(job)
@@ -47,7 +71,7 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
     },
     claim(job) {
       const key = keyOf(job)
-      if (active.size >= concurrency || waiting.size > 0 || active.has(key)) return false
+      if (active.size >= concurrency || waiting.size > 0 || active.has(key) || !hasRoom(job)) return false
       active.set(key, job)
       return true
     },
@@ -55,6 +79,7 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
       if (active.get(keyOf(job)) === job) active.delete(keyOf(job))
       fill()
     },
+    has: (task) => active.has(keyOf(task)) || waiting.has(keyOf(task)),
     later(task, milliseconds, call) {
       const key = keyOf(task)
       timers.get(key)?.cancel()

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { due } from './due.ts'
+import { next } from './reducer.ts'
 import {
   type Command,
-  due,
   isEnded,
   isRunEnded,
   newRun,
-  next,
   type RunEvent,
   type RunStatus,
   type TaskRules,
-} from './reducer.ts'
+} from './run-status.ts'
+import { isMissed } from './settle.ts'
 
 const rules = (needs: string[] = [], more: Partial<TaskRules> = {}): TaskRules => ({
   needs,
@@ -159,7 +160,11 @@ test('WORK-2: a lost attempt runs again if it may, keeps its approval, and is am
   const [, again] = after(gated, asked('a'), decided('approved'), started('a'), lost(true))
   assert.deepEqual(again, [{ type: 'StartTask', taskId: 'a', attempt: 2 }])
   const [run] = after({ a: rules() }, started('a'), lost(false))
-  assert.deepEqual([run.state, stateOf(run, 'a')], ['Failed', 'Ambiguous'])
+  assert.deepEqual(
+    [run.state, stateOf(run, 'a'), run.reason],
+    ['AwaitingPerson', 'Ambiguous', 'a: the server went down'],
+  )
+  assert.deepEqual(due(run), [{ type: 'Reconcile', taskId: 'a', attempt: 1 }])
 })
 
 test('WORK-2: a task that takes the server down each time is not tried for ever', () => {
@@ -197,10 +202,35 @@ function randomPlan(roll: (below: number) => number): Map<string, TaskRules> {
   const count = 1 + roll(12)
   for (let i = 0; i < count; i++) {
     const needs = [...tasks.keys()].filter(() => roll(3) === 0)
-    tasks.set(`t${i}`, rules(needs, { gated: roll(4) === 0, maxAttempts: 1 + roll(3) }))
+    const other = roll(6) === 0 ? [...tasks.keys()].find((id) => !needs.includes(id)) : undefined
+    const free = other !== undefined && ![...tasks.values()].some(({ fallbackFor }) => fallbackFor === other)
+    tasks.set(
+      `t${i}`,
+      rules(needs, {
+        gated: roll(4) === 0,
+        maxAttempts: 1 + roll(3),
+        ...(roll(4) === 0 ? { evaluated: true } : {}),
+        ...(roll(6) === 0 ? { afterEnd: true } : {}),
+        ...(roll(3) === 0 ? { undo: { gated: roll(3) === 0, maxAttempts: 1, backoffSeconds: 1 } } : {}),
+        ...(free ? { fallbackFor: other } : {}),
+      }),
+    )
   }
   return tasks
 }
+
+const evaluated = (taskId: string, roll: (below: number) => number): RunEvent => ({
+  type: 'TaskEvaluated',
+  taskId,
+  found: (
+    [
+      { kind: 'go' },
+      { kind: 'fan', items: roll(4) },
+      { kind: 'skip', reason: 'not now' },
+      { kind: 'refuse', reason: 'no list' },
+    ] as const
+  )[roll(12) === 0 ? 2 + roll(2) : roll(2)] ?? { kind: 'go' },
+})
 
 /** Something that could happen now: any event about any task, likely or not. */
 function randomEvent(run: RunStatus, roll: (below: number) => number): RunEvent {
@@ -223,8 +253,13 @@ function randomEvent(run: RunStatus, roll: (below: number) => number): RunEvent 
         (['approved', 'approved', 'approved', 'denied', 'expired', 'voided'] as const)[roll(6)] ?? 'denied',
     },
     { type: 'HostLost', taskId, attempt, repeatable: roll(4) > 0, reason: 'lost' },
+    { type: 'TaskResolved', taskId, attempt, effect: roll(2) === 0 ? 'done' : 'none', reason: 'found out' },
+    evaluated(taskId, roll),
+    { type: 'StartTimedOut', taskId, attempt: attempt + (roll(9) === 0 ? 1 : 7), reason: 'too late' },
   ]
-  if (roll(100) === 0) return { type: 'CancelRequested', reason: 'run.cancelled' }
+  if (roll(30) === 0) return { type: 'PauseRequested', reason: 'run.paused' }
+  if (roll(6) === 0) return { type: 'ResumeRequested' }
+  if (roll(200) === 0) return { type: 'CancelRequested', reason: 'run.cancelled' }
   if (roll(100) === 0) return { type: 'TaskRefused', taskId, reason: 'no preview' }
   return choices[roll(choices.length)] ?? { type: 'CancelRequested', reason: 'run.cancelled' }
 }
@@ -233,10 +268,15 @@ function checkStep(before: RunStatus, event: RunEvent, run: RunStatus): void {
   for (const [id, task] of run.tasks) {
     const was = before.tasks.get(id)
     if (task.state === 'Running' && was?.state !== 'Running') {
+      assert.ok(before.pauseReason === null, `${id} began in a pause`)
       assert.ok(
-        task.rules.needs.every((need) => stateOf(run, need) === 'Succeeded'),
+        task.rules.needs.every((need) =>
+          task.rules.afterEnd ? isEnded(stateOf(run, need) ?? 'Pending') : stateOf(run, need) === 'Succeeded',
+        ),
         `${id} before its needs`,
       )
+      const { fallbackFor } = task.rules
+      assert.ok(fallbackFor === undefined || isMissed(run.tasks.get(fallbackFor)), `${id} was not needed`)
       assert.ok(!task.rules.gated || was?.approved, `${id} ran unapproved`)
       assert.equal(task.attempt, (was?.attempt ?? 0) + 1)
     }
@@ -250,6 +290,7 @@ function checkStep(before: RunStatus, event: RunEvent, run: RunStatus): void {
 /** A host or a person can always do something about a run that has not ended. */
 const canGoOn = (run: RunStatus): boolean =>
   due(run).length > 0 ||
+  run.pauseReason !== null ||
   [...run.tasks.values()].some(({ state }) => state === 'Running' || state === 'AwaitingApproval')
 
 test('WORK-2: random plans told random events in any order never break a rule and always end', () => {
@@ -269,6 +310,9 @@ test('WORK-2: random plans told random events in any order never break a rule an
   }
 })
 
+const fanned = (roll: (below: number) => number) =>
+  roll(2) === 0 ? ({ kind: 'go' } as const) : ({ kind: 'fan', items: roll(4) } as const)
+
 test('WORK-2: obeying only the commands brings every plan to its end', () => {
   for (let seed = 1; seed <= 200; seed++) {
     const roll = dice(seed)
@@ -278,6 +322,8 @@ test('WORK-2: obeying only the commands brings every plan to its end', () => {
       if (command.type === 'StartTask') open.push(started(command.taskId, command.attempt))
       if (command.type === 'RequestApproval') open.push(asked(command.taskId, `apr-${command.taskId}`))
       if (command.type === 'SetTimer') open.push({ ...command, type: 'RetryDue' })
+      if (command.type === 'Evaluate')
+        open.push({ type: 'TaskEvaluated', taskId: command.taskId, found: fanned(roll) })
     }
     commands.forEach(obey)
     while (open.length > 0) {

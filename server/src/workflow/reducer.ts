@@ -1,4 +1,20 @@
-import type { RunState, TaskState } from '@keyward/contract'
+import { itemId } from './derived.ts'
+import { due, isFree } from './due.ts'
+import { retried } from './retried.ts'
+import {
+  type ApprovalDecision,
+  type Attempted,
+  type Command,
+  type Evaluation,
+  type Failed,
+  isRunEnded,
+  newTask,
+  type RunEvent,
+  type RunStatus,
+  type TaskRules,
+  type TaskStatus,
+} from './run-status.ts'
+import { settle } from './settle.ts'
 
 /**
  * How a run goes on, as a pure function: no input or output, no clock, no randomness. A host applies it to what happened,
@@ -11,112 +27,29 @@ export function next(before: RunStatus, event: RunEvent): [RunStatus, Command[]]
   return [applied, commandsBetween(before, applied)]
 }
 
-export type TaskRules = {
-  readonly needs: readonly string[]
-  readonly gated: boolean
-  readonly maxAttempts: number
-  readonly backoffSeconds: number
-}
-
-export type TaskStatus = {
-  readonly rules: TaskRules
-  readonly state: TaskState
-  /** Attempts begun. */
-  readonly attempt: number
-  /** Attempts that ended in a failure of their own; the others were lost with their host. */
-  readonly failures: number
-  /** Milliseconds since 1970; set while a retry waits. */
-  readonly retryAt: number | null
-  readonly approvalId: string | null
-  readonly approved: boolean
-  readonly reason: string | null
-}
-
-export type RunStatus = {
-  readonly state: RunState | 'New'
-  /** Why it was asked to stop, once it was. */
-  readonly cancelReason: string | null
-  readonly reason: string | null
-  readonly tasks: ReadonlyMap<string, TaskStatus>
-}
-
-type Attempted = { readonly taskId: string; readonly attempt: number }
-type Failed = Attempted & {
-  readonly reason: string
-  /** The action may run again: it is idempotent and the failure may pass. */
-  readonly retryable: boolean
-  /** Nobody knows whether the effect happened, and it must not happen twice. */
-  readonly uncertain: boolean
-  /** When it failed, and a number in [0, 1) that spreads retries: the reducer has no clock and no dice. */
-  readonly at: number
-  readonly jitter: number
-  /** When the other side wants to be asked again, if it said so. */
-  readonly retryAfterSeconds?: number | undefined
-}
-
-export type RunEvent =
-  | { readonly type: 'RunStarted'; readonly tasks: ReadonlyMap<string, TaskRules> }
-  | ({ readonly type: 'TaskStarted' } & Attempted)
-  | ({ readonly type: 'TaskSucceeded' } & Attempted)
-  | ({ readonly type: 'TaskFailed' | 'TaskTimedOut' } & Failed)
-  /** A task that could not even be asked for: its preview failed. */
-  | { readonly type: 'TaskRefused'; readonly taskId: string; readonly reason: string }
-  | ({ readonly type: 'RetryDue' } & Attempted)
-  | { readonly type: 'ApprovalRequested'; readonly taskId: string; readonly approvalId: string }
-  | ({ readonly type: 'ApprovalDecided' } & ApprovalDecision)
-  | { readonly type: 'CancelRequested'; readonly reason: string }
-  /** The process that ran the attempt is gone. */
-  | ({ readonly type: 'HostLost'; readonly repeatable: boolean; readonly reason: string } & Attempted)
-
-export type ApprovalDecision = {
-  readonly taskId: string
-  readonly approvalId: string
-  readonly decision: 'approved' | 'denied' | 'expired' | 'voided'
-  readonly reason: string | null
-}
-
-export type Command =
-  | ({ readonly type: 'StartTask' } & Attempted)
-  | { readonly type: 'RequestApproval'; readonly taskId: string }
-  | ({ readonly type: 'SetTimer'; readonly at: number } & Attempted)
-  | ({ readonly type: 'CancelTask' } & Attempted)
-  | { readonly type: 'FinishRun'; readonly state: RunState }
-
-export const newRun: RunStatus = { state: 'New', cancelReason: null, reason: null, tasks: new Map() }
-
 /** A task whose host died this often is taken to be what kills it. */
 const mostLostAttempts = 25
 const longestBackoffSeconds = 3600
 
-const ended: ReadonlySet<TaskState> = new Set(['Succeeded', 'Failed', 'Cancelled', 'Skipped', 'Ambiguous'])
-export const isEnded = (state: TaskState): boolean => ended.has(state)
-export const isRunEnded = (state: RunStatus['state']): boolean =>
-  state === 'Succeeded' || state === 'Failed' || state === 'Cancelled'
-
-/** Everything that a host has to do for a run, from its state alone: what it asks itself after a restart. */
-export function due(run: RunStatus): Command[] {
-  if (run.state === 'New' || isRunEnded(run.state)) return []
-  const commands: Command[] = []
-  for (const [taskId, task] of run.tasks) {
-    const { attempt } = task
-    if (task.state === 'Running' && run.cancelReason !== null) {
-      commands.push({ type: 'CancelTask', taskId, attempt })
-    }
-    if (task.state !== 'Pending' || !needsMet(run, task)) continue
-    if (task.retryAt !== null) commands.push({ type: 'SetTimer', taskId, attempt, at: task.retryAt })
-    else if (task.rules.gated && !task.approved) commands.push({ type: 'RequestApproval', taskId })
-    else commands.push({ type: 'StartTask', taskId, attempt: attempt + 1 })
+function apply(run: RunStatus, event: RunEvent): RunStatus {
+  if (event.type === 'RunStarted') return run.state === 'New' ? started(run, event.tasks) : run
+  if (event.type === 'RetryRequested') return retried(run, event.taskId)
+  if (run.state === 'New' || isRunEnded(run.state)) return run
+  switch (event.type) {
+    case 'CancelRequested':
+      return cancelled(run, event.reason)
+    case 'PauseRequested':
+      return paused(run, event.reason)
+    case 'ResumeRequested':
+      return run.pauseReason === null ? run : { ...run, pauseReason: null }
+    case 'TaskEvaluated':
+      return evaluated(run, event)
+    default:
+      return applied(run, event)
   }
-  return commands
 }
 
-const needsMet = (run: RunStatus, task: TaskStatus): boolean =>
-  task.rules.needs.every((need) => run.tasks.get(need)?.state === 'Succeeded')
-
-function apply(run: RunStatus, event: RunEvent): RunStatus {
-  if (event.type === 'RunStarted') return run.state === 'New' ? started(event.tasks) : run
-  if (run.state === 'New' || isRunEnded(run.state)) return run
-  if (event.type === 'CancelRequested') return cancelled(run, event.reason)
+function applied(run: RunStatus, event: TaskEvent): RunStatus {
   const task = run.tasks.get(event.taskId)
   const changed = task && applyToTask(run, task, event)
   if (!changed) return run
@@ -124,7 +57,14 @@ function apply(run: RunStatus, event: RunEvent): RunStatus {
 }
 
 type Change = Partial<Omit<TaskStatus, 'rules'>>
-type TaskEvent = Exclude<RunEvent, { type: 'RunStarted' | 'CancelRequested' }>
+type RunWideEvent =
+  | 'RunStarted'
+  | 'CancelRequested'
+  | 'PauseRequested'
+  | 'ResumeRequested'
+  | 'RetryRequested'
+  | 'TaskEvaluated'
+type TaskEvent = Exclude<RunEvent, { type: RunWideEvent }>
 
 /** What the event changes in the task, or undefined when it does not fit. */
 function applyToTask(run: RunStatus, task: TaskStatus, event: TaskEvent): Change | undefined {
@@ -141,13 +81,17 @@ function applyToTask(run: RunStatus, task: TaskStatus, event: TaskEvent): Change
     case 'TaskTimedOut':
       return when(isRunning(task, event), () => afterFailure(run, task, event))
     case 'TaskRefused':
-      return when(task.state === 'Pending', () => ({ state: 'Failed', reason: event.reason, retryAt: null }))
+      return when(isRefusable(task), () => ({ state: 'Failed', reason: event.reason, retryAt: null }))
+    case 'StartTimedOut':
+      return when(mayStart(run, task, event.attempt), () => ({ state: 'Failed', reason: event.reason }))
     case 'RetryDue':
       return when(isWaiting(task, event), () => ({ retryAt: null }))
     case 'ApprovalRequested':
       return when(mayAsk(run, task), () => ({ state: 'AwaitingApproval', approvalId: event.approvalId }))
     case 'ApprovalDecided':
       return when(task.approvalId === event.approvalId, () => afterDecision(task, event))
+    case 'TaskResolved':
+      return when(isUnknown(task, event), () => afterFinding(run, event))
     case 'HostLost':
       return when(isRunning(task, event), () => afterLoss(run, task, event))
   }
@@ -156,20 +100,57 @@ function applyToTask(run: RunStatus, task: TaskStatus, event: TaskEvent): Change
 const when = (fits: boolean, change: () => Change | undefined): Change | undefined =>
   fits ? change() : undefined
 
+const isRefusable = (task: TaskStatus): boolean => task.state === 'Pending' && task.items === null
+
 const isWaiting = (task: TaskStatus, { attempt }: Attempted): boolean =>
   task.state === 'Pending' && task.retryAt !== null && task.attempt === attempt
 
 const isRunning = (task: TaskStatus, { attempt }: Attempted): boolean =>
   task.state === 'Running' && task.attempt === attempt
 
-const isFree = (run: RunStatus, task: TaskStatus): boolean =>
-  task.state === 'Pending' && task.retryAt === null && needsMet(run, task)
+const isUnknown = (task: TaskStatus, { attempt }: Attempted): boolean =>
+  task.state === 'Ambiguous' && task.attempt === attempt
+
+const isReady = (run: RunStatus, task: TaskStatus): boolean =>
+  isFree(run, task) && (task.isEvaluated || !task.rules.evaluated)
 
 const mayStart = (run: RunStatus, task: TaskStatus, attempt: number): boolean =>
-  isFree(run, task) && attempt === task.attempt + 1 && (task.approved || !task.rules.gated)
+  isReady(run, task) && attempt === task.attempt + 1 && (task.approved || !task.rules.gated)
 
 const mayAsk = (run: RunStatus, task: TaskStatus): boolean =>
-  isFree(run, task) && task.rules.gated && task.approvalId === null
+  isReady(run, task) && task.rules.gated && task.approvalId === null
+
+/** Goes on, is skipped, or makes room for its items. */
+function evaluated(run: RunStatus, { taskId, found }: { taskId: string; found: Evaluation }): RunStatus {
+  const task = run.tasks.get(taskId)
+  if (!task?.rules.evaluated || task.isEvaluated || !isFree(run, task)) return run
+  const tasks = new Map(run.tasks)
+  switch (found.kind) {
+    case 'go':
+      tasks.set(taskId, { ...task, isEvaluated: true })
+      break
+    case 'skip':
+      tasks.set(taskId, { ...task, state: 'Skipped', reason: found.reason })
+      break
+    case 'refuse':
+      tasks.set(taskId, { ...task, state: 'Failed', reason: found.reason })
+      break
+    case 'fan':
+      tasks.set(taskId, { ...task, isEvaluated: true, items: found.items })
+      for (let i = 0; i < found.items; i++) {
+        tasks.set(itemId(taskId, i), newTask(itemRules(taskId, task.rules), task.round))
+      }
+  }
+  return { ...run, tasks }
+}
+
+/** An item waits for what the task waited for, and for nothing more: the list was there, and the condition held. */
+export function itemRules(
+  of: string,
+  { evaluated: _asked, fallbackFor: _other, ...rules }: TaskRules,
+): TaskRules {
+  return { ...rules, kind: 'item', of }
+}
 
 function afterFailure(run: RunStatus, task: TaskStatus, event: Failed): Change {
   const failures = task.failures + 1
@@ -181,7 +162,10 @@ function afterFailure(run: RunStatus, task: TaskStatus, event: Failed): Change {
   return { state: 'Pending', failures, reason: event.reason, retryAt: retryAt(task.rules, failures, event) }
 }
 
-/** Doubling, at most an hour, and of that between a half and the whole, so that runs which failed together do not return together. */
+/**
+ * Doubling, at most an hour, and of that between a half and the whole, so that runs which failed together do not return together;
+ * counted from when the service wants to be asked again.
+ */
 function retryAt(
   { backoffSeconds }: TaskRules,
   failures: number,
@@ -214,27 +198,26 @@ function afterLoss(
 ): Change {
   if (!repeatable) return { state: 'Ambiguous', reason }
   if (run.cancelReason !== null) return { state: 'Cancelled', reason: run.cancelReason }
-  const lost = task.attempt - task.failures
+  const lost = task.attempt - task.priorAttempts - task.failures
   if (lost < mostLostAttempts) return { state: 'Pending', reason }
   return { state: 'Failed', reason: `the server went down ${lost} times while this ran; ${reason}` }
 }
 
-function started(rules: ReadonlyMap<string, TaskRules>): RunStatus {
-  const tasks = new Map<string, TaskStatus>()
-  for (const [id, own] of rules) {
-    tasks.set(id, {
-      rules: own,
-      state: 'Pending',
-      attempt: 0,
-      failures: 0,
-      retryAt: null,
-      approvalId: null,
-      approved: false,
-      reason: null,
-    })
-  }
-  return { state: 'Running', cancelReason: null, reason: null, tasks }
+function afterFinding(
+  run: RunStatus,
+  { effect, reason }: { effect: 'done' | 'none'; reason: string },
+): Change {
+  if (effect === 'done') return { state: 'Succeeded', reason: null }
+  return run.cancelReason === null
+    ? { state: 'Pending', reason }
+    : { state: 'Cancelled', reason: run.cancelReason }
 }
+
+const started = (run: RunStatus, rules: ReadonlyMap<string, TaskRules>): RunStatus => ({
+  ...run,
+  state: 'Running',
+  tasks: new Map([...rules].map(([id, own]) => [id, newTask(own)])),
+})
 
 /** Running tasks are told to stop and end by themselves; nothing else ever starts. */
 function cancelled(run: RunStatus, reason: string): RunStatus {
@@ -245,59 +228,16 @@ function cancelled(run: RunStatus, reason: string): RunStatus {
       tasks.set(id, { ...task, state: 'Cancelled', retryAt: null, reason })
     }
   }
-  return { ...run, cancelReason: reason, tasks }
+  return { ...run, cancelReason: reason, pauseReason: null, tasks }
 }
 
-/** Skips what can no longer run, then says where the run as a whole stands. */
-function settle(run: RunStatus): RunStatus {
-  if (run.state === 'New' || isRunEnded(run.state)) return run
-  const settled = { ...run, tasks: skipped(run.tasks) }
-  const [state, reason] = standing(settled)
-  const same = state === run.state && reason === run.reason && settled.tasks === run.tasks
-  return same ? run : { ...settled, state, reason }
-}
-
-function skipped(before: ReadonlyMap<string, TaskStatus>): ReadonlyMap<string, TaskStatus> {
-  let tasks = before
-  let changed = true
-  while (changed) {
-    changed = false
-    for (const [id, task] of tasks) {
-      if (task.state !== 'Pending') continue
-      const missing = task.rules.needs.find((need) => isLost(tasks.get(need)))
-      if (missing === undefined) continue
-      const reason = `needs '${missing}', which is ${tasks.get(missing)?.state.toLowerCase()}`
-      tasks = new Map(tasks).set(id, { ...task, state: 'Skipped', retryAt: null, reason })
-      changed = true
-    }
-  }
-  return tasks
-}
-
-const isLost = (task: TaskStatus | undefined): boolean =>
-  task !== undefined && isEnded(task.state) && task.state !== 'Succeeded'
-
-/** Failed wins over cancelled, and names the first task to blame; a person's own cancel is said as that. */
-function standing(run: RunStatus): [RunState, string | null] {
-  const tasks = [...run.tasks]
-  if (tasks.every(([, task]) => isEnded(task.state))) {
-    const failed = tasks.find(([, { state }]) => state === 'Failed' || state === 'Ambiguous')
-    if (failed) return ['Failed', blame(failed)]
-    const stopped = tasks.find(([, { state }]) => state === 'Cancelled')
-    if (run.cancelReason !== null) return ['Cancelled', run.cancelReason]
-    return stopped ? ['Cancelled', blame(stopped)] : ['Succeeded', null]
-  }
-  const busy =
-    tasks.some(([, { state }]) => state === 'Running') || due({ ...run, state: 'Running' }).length > 0
-  return [busy ? 'Running' : 'AwaitingApproval', run.cancelReason]
-}
-
-const blame = ([id, task]: readonly [string, TaskStatus]): string => `${id}: ${task.reason ?? task.state}`
+const paused = (run: RunStatus, reason: string): RunStatus =>
+  run.pauseReason !== null || run.cancelReason !== null ? run : { ...run, pauseReason: reason }
 
 function commandsBetween(before: RunStatus, after: RunStatus): Command[] {
   const known = new Set(due(before).map(keyOf))
   const commands = due(after).filter((command) => !known.has(keyOf(command)))
-  if (isRunEnded(after.state) && after.state !== 'New')
+  if (isRunEnded(after.state) && after.state !== 'New' && !isRunEnded(before.state))
     commands.push({ type: 'FinishRun', state: after.state })
   return commands
 }

@@ -4,12 +4,24 @@ import type { Bus } from '../bus/index.ts'
 import { actorOf, type Clock, systemPrincipal } from '../core/index.ts'
 import type { Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
-import { type Command, isEnded, isRunEnded, next, type RunEvent, type TaskStatus } from './reducer.ts'
-import { factsOf, type RunRecord, readRun, type TaskFacts, updateRun } from './workflow-store.ts'
+import { evaluationOf, outputOf } from './inputs.ts'
+import { next } from './reducer.ts'
+import { factsOf, plannedOf, type RunRecord, type TaskFacts } from './run-record.ts'
+import {
+  type Command,
+  isEnded,
+  isRunEnded,
+  type RunEvent,
+  type RunStatus,
+  type TaskStatus,
+} from './run-status.ts'
+import { readRun, updateRun } from './workflow-store.ts'
 
 /** One run inside one transaction: read, told what happened, and saved with the audit entries and events of all of it. */
 export type Transition = {
   run: RunRecord
+  /** As it was read. */
+  readonly before: RunStatus
   readonly commands: Command[]
   readonly steps: Step[]
 }
@@ -20,6 +32,15 @@ export type Transitions = {
   /** Applies an event; false when it does not fit, and then nothing changed. `facts` go into the row of the event's task. */
   tell(transition: Transition, event: RunEvent, facts?: Partial<TaskFacts>): boolean
   save(tx: Tx, transition: Transition): Promise<void>
+  /** Records that it was found out, or said by a person, whether an attempt had its effect. */
+  resolved(tx: Tx, run: RunRecord, found: Found): Promise<void>
+}
+type Found = {
+  readonly taskId: string
+  readonly effect: 'done' | 'none'
+  readonly reason: string
+  /** Null when the action itself found out. */
+  readonly by: string | null
 }
 
 /** The one way in which a host changes a run. */
@@ -37,14 +58,16 @@ type Needs = {
   bus: Pick<Bus, 'publish'>
   clock: Pick<Clock, 'now'>
   actions: ReadonlyMap<string, Action>
+  /** Another run than the one at hand was changed in this transaction. */
+  onOther: (tx: Tx, run: RunRecord) => Promise<void>
 }
 
 const actor = actorOf(systemPrincipal('workflow'))
 
-export function createTransitions({ audit, bus, clock, actions }: Needs): Transitions {
+export function createTransitions({ audit, bus, clock, actions, onOther }: Needs): Transitions {
   async function saveStep(tx: Tx, run: RunRecord, step: Step): Promise<void> {
     const { taskId, before, after } = step
-    const planned = run.plan.tasks.find((task) => task.id === taskId)
+    const planned = plannedOf(run, taskId)
     const entry = entryOf(run, step, planned?.action ?? 'unknown')
     if (entry) {
       await audit.record(tx, entry)
@@ -74,43 +97,119 @@ export function createTransitions({ audit, bus, clock, actions }: Needs): Transi
     await bus.publish(tx, { type: 'run.finished', subject: `run:${run.id}`, data: { runId: run.id, state } })
   }
 
-  return {
-    async open(tx, runId) {
-      const run = await readRun(tx, runId)
-      return run && { run, commands: [], steps: [] }
-    },
+  /** What an event commands, or undefined when it does not fit. */
+  function apply(transition: Transition, event: RunEvent, facts: Partial<TaskFacts>): Command[] | undefined {
+    const before = transition.run.status
+    const [status, commands] = next(before, event)
+    if (status === before) return undefined
+    const now = clock.now().getTime()
+    const all = new Map(transition.run.facts)
+    for (const [taskId, after] of status.tasks) {
+      const was = before.tasks.get(taskId)
+      if (!was || was === after) continue
+      transition.steps.push({ taskId, before: was, after })
+      const own = 'taskId' in event && event.taskId === taskId ? facts : {}
+      all.set(taskId, { ...factsOf(transition.run, taskId), ...timesOf(was, after, now), ...own })
+    }
+    const finishedAt = isRunEnded(status.state) ? now : null
+    transition.run = { ...transition.run, status, facts: all, finishedAt }
+    return commands
+  }
 
-    tell(transition, event, facts = {}) {
-      const before = transition.run.status
-      const [status, commands] = next(before, event)
-      if (status === before) return false
-      const now = clock.now().getTime()
-      const all = new Map(transition.run.facts)
-      for (const [taskId, after] of status.tasks) {
-        const was = before.tasks.get(taskId)
-        if (!was || was === after) continue
-        transition.steps.push({ taskId, before: was, after })
-        const own = 'taskId' in event && event.taskId === taskId ? facts : {}
-        all.set(taskId, { ...factsOf(transition.run, taskId), ...timesOf(after, now), ...own })
+  async function open(tx: Tx, runId: string): Promise<Transition | undefined> {
+    const run = await readRun(tx, runId)
+    return run && { run, before: run.status, commands: [], steps: [] }
+  }
+
+  async function save(tx: Tx, { run, before, commands, steps }: Transition): Promise<void> {
+    if (run.status === before) return
+    await updateRun(tx, run, before)
+    for (const step of steps) await saveStep(tx, run, step)
+    if (!commands.some(({ type }) => type === 'FinishRun')) return
+    await saveEnd(tx, run)
+    await endTaskOfParent(tx, run)
+  }
+
+  /** A run that is a task of another one ends that task, in the same transaction. */
+  async function endTaskOfParent(tx: Tx, run: RunRecord): Promise<void> {
+    const { parentRunId, parentTaskId: taskId } = run
+    const transition = parentRunId === null ? undefined : await open(tx, parentRunId)
+    if (!transition || taskId === null || factsOf(transition.run, taskId).childRunId !== run.id) return
+    const attempt = transition.run.status.tasks.get(taskId)?.attempt ?? 0
+    const { event, output } = endingOf(run, { taskId, attempt, at: clock.now().getTime() })
+    if (!tell(transition, event, { output })) return
+    await save(tx, transition)
+    await onOther(tx, transition.run)
+  }
+
+  function tell(transition: Transition, event: RunEvent, facts: Partial<TaskFacts> = {}): boolean {
+    const commands = apply(transition, event, facts)
+    for (let command = commands?.shift(); commands && command; command = commands.shift()) {
+      if (command.type !== 'Evaluate') {
+        transition.commands.push(command)
+        continue
       }
-      const finishedAt = isRunEnded(status.state) ? now : null
-      transition.run = { ...transition.run, status, facts: all, finishedAt }
-      transition.commands.push(...commands)
-      return true
-    },
+      const { taskId } = command
+      const found = evaluationOf(transition.run, taskId)
+      commands.push(...(apply(transition, { type: 'TaskEvaluated', taskId, found }, {}) ?? []))
+    }
+    return commands !== undefined
+  }
 
-    async save(tx, { run, commands, steps }) {
-      if (steps.length === 0 && commands.length === 0) return
-      await updateRun(tx, run, new Set(steps.map(({ taskId }) => taskId)))
-      for (const step of steps) await saveStep(tx, run, step)
-      if (commands.some(({ type }) => type === 'FinishRun')) await saveEnd(tx, run)
+  return {
+    open,
+    tell,
+
+    save,
+
+    async resolved(tx, run, { taskId, effect, reason, by }) {
+      await audit.record(tx, {
+        type: 'task.resolved',
+        outcome: 'done',
+        actor: by ?? actor,
+        target: `task:${run.id}:${taskId}`,
+        correlation: run.id,
+        detail: { effect, reason },
+      })
+      const data = { runId: run.id, taskId, effect }
+      await bus.publish(tx, { type: 'task.resolved', subject: `run:${run.id}`, data })
     },
   }
 }
 
-function timesOf({ state, attempt }: TaskStatus, now: number): Partial<TaskFacts> {
-  if (state === 'Running') return attempt === 1 ? { startedAt: now, finishedAt: null } : { finishedAt: null }
-  return isEnded(state) ? { finishedAt: now } : {}
+const largestOutputBytes = 1024 * 1024
+
+/** What the end of a run means for the task that it is. */
+function endingOf(
+  run: RunRecord,
+  about: { taskId: string; attempt: number; at: number },
+): { event: RunEvent; output: string | null } {
+  const { taskId, attempt } = about
+  const outputs = Object.fromEntries(run.plan.tasks.map(({ id }) => [id, outputOf(run, id) ?? null]))
+  const output = JSON.stringify({ runId: run.id, outputs })
+  const failed = { ...about, type: 'TaskFailed', retryable: false, uncertain: false, jitter: 0 } as const
+  if (run.status.state !== 'Succeeded')
+    return {
+      event: { ...failed, reason: `run ${run.id}: ${run.status.reason ?? run.status.state}` },
+      output: null,
+    }
+  if (output.length <= largestOutputBytes)
+    return { event: { type: 'TaskSucceeded', taskId, attempt }, output }
+  return {
+    event: { ...failed, reason: `the outputs of run ${run.id} have ${output.length} bytes` },
+    output: null,
+  }
+}
+
+function timesOf(
+  was: TaskStatus,
+  { state, attempt, priorAttempts }: TaskStatus,
+  now: number,
+): Partial<TaskFacts> {
+  if (state === 'Running')
+    return attempt === priorAttempts + 1 ? { startedAt: now, finishedAt: null } : { finishedAt: null }
+  if (isEnded(state)) return { finishedAt: now }
+  return isEnded(was.state) ? { finishedAt: null, output: null } : {}
 }
 
 /** Audit has an entry where an attempt begins and where it ends, and where a task ends without one. */

@@ -1,6 +1,8 @@
 import type { RunDetail, RunView, TaskView } from '@keyward/contract'
-import type { PlannedTask } from './plan.ts'
-import { factsOf, type RunRecord, type RunSummary } from './workflow-store.ts'
+import { derivedFrom } from './derived.ts'
+import { outputOf } from './inputs.ts'
+import { factsOf, plannedOf, type RunRecord } from './run-record.ts'
+import type { RunSummary } from './workflow-store.ts'
 
 const timestamp = (milliseconds: number): string => new Date(milliseconds).toISOString()
 const timestampOrNull = (milliseconds: number | null): string | null =>
@@ -20,6 +22,7 @@ export function runView(run: RunSummary): RunView {
     finishedAt: timestampOrNull(run.finishedAt),
     taskCount: run.taskCount,
     doneCount: run.doneCount,
+    parentRunId: run.parentRunId,
   }
 }
 
@@ -32,25 +35,34 @@ export function runDetail(run: RunRecord): RunDetail {
     taskCount: tasks.size,
     doneCount: [...tasks.values()].filter((task) => task.state === 'Succeeded').length,
   }
-  return { ...runView(summary), tasks: run.plan.tasks.map((planned) => taskView(run, planned)) }
+  const known = new Map(run.plan.tasks.map((task) => [task.id, task]))
+  return {
+    ...runView(summary),
+    tasks: [...tasks.keys()].map((id) => taskView(run, id, derivedFrom(known, id))),
+  }
 }
 
-function taskView(run: RunRecord, planned: PlannedTask): TaskView {
-  const status = run.status.tasks.get(planned.id)
-  const facts = factsOf(run, planned.id)
+function taskView(run: RunRecord, id: string, derived: ReturnType<typeof derivedFrom>): TaskView {
+  const status = run.status.tasks.get(id)
+  const planned = plannedOf(run, id)
+  const facts = factsOf(run, id)
+  const isFanned = status?.state === 'Pending' && status.items !== null
   return {
-    id: planned.id,
-    title: planned.title,
-    action: planned.action,
-    needs: [...planned.needs],
-    risk: planned.risk,
-    reversible: planned.reversible,
-    secrets: [...planned.secrets],
-    state: status?.state ?? 'Pending',
+    id,
+    title: planned?.title ?? id,
+    action: planned?.action ?? '',
+    needs: [...(status?.rules.needs ?? [])],
+    risk: planned?.risk ?? 'low',
+    reversible: planned?.reversible ?? false,
+    secrets: [...(planned?.secrets ?? [])],
+    state: isFanned ? 'Running' : (status?.state ?? 'Pending'),
     attempt: status?.attempt ?? 0,
     reason: status?.reason ?? null,
-    output: facts.output === null ? null : JSON.parse(facts.output),
+    output: outputOf(run, id) ?? null,
     approvalId: status?.approvalId ?? null,
+    kind: derived?.kind ?? 'task',
+    of: derived?.of ?? null,
+    childRunId: facts.childRunId,
     startedAt: timestampOrNull(facts.startedAt),
     finishedAt: timestampOrNull(facts.finishedAt),
   }

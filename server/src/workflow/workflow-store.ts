@@ -1,8 +1,17 @@
-import type { RunState, TaskState } from '@keyward/contract'
+import type { RunState } from '@keyward/contract'
 import { AppError } from '../core/index.ts'
 import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
-import { type Plan, rulesOf } from './plan.ts'
-import type { RunStatus, TaskStatus } from './reducer.ts'
+import {
+  factsOf,
+  type HostName,
+  plannedOf,
+  type RunHead,
+  type RunRecord,
+  type RunRow,
+  recordOf,
+  type TaskRow,
+} from './run-record.ts'
+import type { RunStatus, TaskStatus } from './run-status.ts'
 import { temporalMigrations } from './temporal/temporal-store.ts'
 
 export const workflowMigrations: readonly Migration[] = [
@@ -25,6 +34,22 @@ export const workflowMigrations: readonly Migration[] = [
     ],
   },
   {
+    id: '0061-workflow-plans',
+    up: () => [
+      'alter table runs add column pause_reason text',
+      'alter table runs add column parent_run_id text',
+      'alter table runs add column parent_task_id text',
+      'alter table run_tasks add column action text',
+      'alter table run_tasks add column prior_attempts integer not null default 0',
+      'alter table run_tasks add column round integer not null default 0',
+      'alter table run_tasks add column evaluated integer not null default 0',
+      'alter table run_tasks add column items integer',
+      'alter table run_tasks add column child_run_id text',
+      "create index run_tasks_unknown on run_tasks (run_id) where state = 'Ambiguous'",
+      "create index run_tasks_taken on run_tasks (action, finished_at) where state = 'Succeeded'",
+    ],
+  },
+  {
     id: '0064-run-hosts',
     up: () => [
       "alter table runs add column host text not null default 'embedded'",
@@ -34,117 +59,11 @@ export const workflowMigrations: readonly Migration[] = [
   ...temporalMigrations,
 ]
 
-/** A task's row beside its status. Texts are parsed only where they are used. */
-export type TaskFacts = {
-  readonly preview: string | null
-  readonly output: string | null
-  readonly startedAt: number | null
-  readonly finishedAt: number | null
-}
-/** What carries a run from its start to its end. */
-export type HostName = 'embedded' | 'temporal'
-export type RunHead = {
-  readonly id: string
-  readonly host: HostName
-  readonly flow: string
-  readonly title: string
-  readonly requestedBy: string
-  readonly unattended: boolean
-  readonly planDigest: string
-  readonly createdAt: number
-}
-export type RunRecord = RunHead & {
-  readonly plan: Plan
-  readonly revision: number
-  readonly finishedAt: number | null
-  readonly status: RunStatus
-  readonly facts: ReadonlyMap<string, TaskFacts>
-}
-
-type RunRow = {
-  id: string
-  host: HostName
-  flow: string
-  title: string
-  state: RunState
-  reason: string | null
-  cancel_reason: string | null
-  requested_by: string
-  unattended: number
-  plan: string
-  plan_digest: string
-  revision: number
-  task_count: number
-  done_count: number
-  created_at: number
-  finished_at: number | null
-}
-type TaskRow = {
-  task_id: string
-  state: TaskState
-  attempt: number
-  failures: number
-  retry_at: number | null
-  approval_id: string | null
-  approved: number
-  preview: string | null
-  reason: string | null
-  output: string | null
-  started_at: number | null
-  finished_at: number | null
-}
-
-const noFacts: TaskFacts = { preview: null, output: null, startedAt: null, finishedAt: null }
-export const factsOf = (run: Pick<RunRecord, 'facts'>, taskId: string): TaskFacts =>
-  run.facts.get(taskId) ?? noFacts
-
 export async function readRun(reader: Reader, id: string): Promise<RunRecord | undefined> {
   const row = await reader.get<RunRow>(sql`select * from runs where id = ${id}`)
   if (!row) return undefined
   const rows = await reader.all<TaskRow>(sql`select * from run_tasks where run_id = ${id}`)
   return recordOf(row, rows)
-}
-
-function recordOf(row: RunRow, rows: readonly TaskRow[]): RunRecord {
-  const plan: Plan = JSON.parse(row.plan)
-  const byId = new Map(rows.map((task) => [task.task_id, task]))
-  const tasks = new Map<string, TaskStatus>()
-  const facts = new Map<string, TaskFacts>()
-  for (const planned of plan.tasks) {
-    const task = byId.get(planned.id)
-    if (!task) continue
-    tasks.set(planned.id, {
-      rules: rulesOf(planned),
-      state: task.state,
-      attempt: task.attempt,
-      failures: task.failures,
-      retryAt: task.retry_at,
-      approvalId: task.approval_id,
-      approved: task.approved === 1,
-      reason: task.reason,
-    })
-    facts.set(planned.id, {
-      preview: task.preview,
-      output: task.output,
-      startedAt: task.started_at,
-      finishedAt: task.finished_at,
-    })
-  }
-  return {
-    id: row.id,
-    host: row.host,
-    flow: row.flow,
-    title: row.title,
-    requestedBy: row.requested_by,
-    unattended: row.unattended === 1,
-    plan,
-    planDigest: row.plan_digest,
-    createdAt: row.created_at,
-    revision: row.revision,
-    finishedAt: row.finished_at,
-    status: { state: row.state, cancelReason: row.cancel_reason, reason: row.reason, tasks },
-    facts,
-  }
 }
 
 /** False when this requester has used the key before. */
@@ -156,18 +75,19 @@ export async function insertRun(
   const { status } = run
   const inserted =
     await tx.run(sql`insert into runs (id, host, flow, title, state, reason, cancel_reason, requested_by, unattended,
-      idempotency_key, plan, plan_digest, revision, task_count, done_count, created_at, finished_at)
+      idempotency_key, plan, plan_digest, revision, task_count, done_count, created_at, finished_at, parent_run_id, parent_task_id)
     values (${run.id}, ${run.host}, ${run.flow}, ${run.title}, ${status.state}, ${null}, ${null}, ${run.requestedBy},
       ${run.unattended ? 1 : 0}, ${idempotencyKey ?? null}, ${JSON.stringify(run.plan)}, ${run.planDigest}, ${run.revision},
-      ${status.tasks.size}, ${0}, ${run.createdAt}, ${null}) on conflict do nothing`)
+      ${status.tasks.size}, ${0}, ${run.createdAt}, ${null}, ${run.parentRunId}, ${run.parentTaskId}) on conflict do nothing`)
   if (inserted === 0) return false
   for (const taskId of status.tasks.keys()) await insertTask(tx, run, taskId)
   return true
 }
 
 async function insertTask(tx: Tx, run: RunRecord, taskId: string): Promise<void> {
-  await tx.run(sql`insert into run_tasks (run_id, task_id, state, attempt, failures, approved)
-    values (${run.id}, ${taskId}, ${run.status.tasks.get(taskId)?.state ?? 'Pending'}, ${0}, ${0}, ${0})`)
+  const { state = 'Pending', round = 0 } = run.status.tasks.get(taskId) ?? {}
+  await tx.run(sql`insert into run_tasks (run_id, task_id, action, state, attempt, failures, approved, round)
+    values (${run.id}, ${taskId}, ${plannedOf(run, taskId)?.action ?? null}, ${state}, ${0}, ${0}, ${0}, ${round})`)
 }
 
 export async function runByKey(
@@ -182,26 +102,35 @@ export async function runByKey(
 }
 
 /**
- * Writes the tasks that changed and the run's own row. The revision makes a writer that read an older state fail instead of
- * undoing what another one did.
+ * Writes the tasks that changed since `before` and the run's own row. The revision makes a writer that read an older state fail
+ * instead of undoing what another one did.
  */
-export async function updateRun(tx: Tx, run: RunRecord, changed: Iterable<string>): Promise<void> {
-  for (const taskId of changed) await updateTask(tx, run, taskId)
+export async function updateRun(tx: Tx, run: RunRecord, before: RunStatus): Promise<void> {
   const { status } = run
+  for (const [taskId, task] of status.tasks) {
+    const was = before.tasks.get(taskId)
+    if (was === undefined) await insertTask(tx, run, taskId)
+    if (was !== task) await updateTask(tx, run, taskId, task)
+  }
+  for (const taskId of before.tasks.keys()) {
+    if (!status.tasks.has(taskId))
+      await tx.run(sql`delete from run_tasks where run_id = ${run.id} and task_id = ${taskId}`)
+  }
   const done = [...status.tasks.values()].filter(({ state }) => state === 'Succeeded').length
   const updated = await tx.run(sql`update runs set state = ${status.state}, reason = ${status.reason},
-      cancel_reason = ${status.cancelReason}, done_count = ${done}, finished_at = ${run.finishedAt}, revision = revision + 1
+      cancel_reason = ${status.cancelReason}, pause_reason = ${status.pauseReason}, task_count = ${status.tasks.size},
+      done_count = ${done}, finished_at = ${run.finishedAt}, revision = revision + 1
     where id = ${run.id} and revision = ${run.revision}`)
   if (updated !== 1) {
     throw new AppError('request.conflict', `run ${run.id} was changed by another process; try again`)
   }
 }
 
-async function updateTask(tx: Tx, run: RunRecord, taskId: string): Promise<void> {
-  const task = run.status.tasks.get(taskId)
-  if (!task) return
+async function updateTask(tx: Tx, run: RunRecord, taskId: string, task: TaskStatus): Promise<void> {
   const facts = factsOf(run, taskId)
   await tx.run(sql`update run_tasks set state = ${task.state}, attempt = ${task.attempt}, failures = ${task.failures},
+      prior_attempts = ${task.priorAttempts}, round = ${task.round}, evaluated = ${task.isEvaluated ? 1 : 0},
+      items = ${task.items}, child_run_id = ${facts.childRunId},
       retry_at = ${task.retryAt}, approval_id = ${task.approvalId}, approved = ${task.approved ? 1 : 0},
       preview = ${facts.preview}, reason = ${task.reason}, output = ${facts.output}, started_at = ${facts.startedAt},
       finished_at = ${facts.finishedAt}
@@ -226,15 +155,35 @@ export async function holdHost(tx: Tx, fence: number, now: number): Promise<bool
   return held === 1
 }
 
-export async function runningAttempts(
-  reader: Reader,
-  host: HostName,
-): Promise<{ runId: string; taskId: string; attempt: number }[]> {
+type Left = { runId: string; taskId: string; attempt: number }
+
+/** What a host left running; a task that is a run of its own goes on with that run. */
+export const runningAttempts = (reader: Reader, host: HostName): Promise<Left[]> =>
+  attempts(
+    reader,
+    sql`state = 'Running' and child_run_id is null and run_id in (select id from runs where host = ${host})`,
+  )
+
+/** Those of which nobody knows whether they had their effect. Runs that ended before such a task kept them open stay ended. */
+export const unknownAttempts = (reader: Reader, host: HostName): Promise<Left[]> =>
+  attempts(
+    reader,
+    sql`state = 'Ambiguous' and run_id in (select id from runs where host = ${host} and finished_at is null)`,
+  )
+
+async function attempts(reader: Reader, which: Sql): Promise<Left[]> {
   const rows = await reader.all<{ run_id: string; task_id: string; attempt: number }>(
-    sql`select run_id, task_id, attempt from run_tasks
-      where state = 'Running' and run_id in (select id from runs where host = ${host}) order by run_id, task_id`,
+    sql`select run_id, task_id, attempt from run_tasks where ${which} order by run_id, task_id`,
   )
   return rows.map((row) => ({ runId: row.run_id, taskId: row.task_id, attempt: row.attempt }))
+}
+
+/** Milliseconds that the latest successes of an action took, latest first. */
+export async function durationsOf(reader: Reader, action: string, limit: number): Promise<number[]> {
+  const rows = await reader.all<{ took: number }>(sql`select finished_at - started_at as took from run_tasks
+    where action = ${action} and state = 'Succeeded' and started_at is not null and finished_at is not null
+    order by finished_at desc limit ${limit}`)
+  return rows.map(({ took }) => Number(took))
 }
 
 /** Runs that have something to do without anybody's answer. */
@@ -269,8 +218,8 @@ export async function readSummaries(
     sql``,
   )
   const rows = await reader.all<
-    Omit<RunRow, 'plan'>
-  >(sql`select id, host, flow, title, state, reason, cancel_reason, requested_by,
+    Omit<RunRow, 'plan' | 'pause_reason' | 'parent_task_id'>
+  >(sql`select id, host, flow, title, state, reason, cancel_reason, parent_run_id, requested_by,
     unattended, plan_digest, revision, task_count, done_count, created_at, finished_at
     from runs${where} order by id desc limit ${query.limit}`)
   return rows.map((row) => ({
@@ -284,6 +233,7 @@ export async function readSummaries(
     unattended: row.unattended === 1,
     planDigest: row.plan_digest,
     createdAt: row.created_at,
+    parentRunId: row.parent_run_id,
     finishedAt: row.finished_at,
     taskCount: row.task_count,
     doneCount: row.done_count,

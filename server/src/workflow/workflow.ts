@@ -12,26 +12,25 @@ import {
 } from '../core/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
+import type { PlanFlow } from './beginning.ts'
+import { checkedPlan } from './check-plan.ts'
 import type { ApprovalGate } from './gate.ts'
 import { createHost } from './host.ts'
 import { createHosts, type HostsCondition } from './hosts.ts'
-import { checkedPlan, type Plan, plainJson, planDigestOf, rulesOf } from './plan.ts'
-import { type ApprovalDecision, isRunEnded, newRun, next } from './reducer.ts'
+import { type Plan, plainJson, planDigestOf } from './plan.ts'
+import { createPlanning, type Planning } from './planning.ts'
+import { next } from './reducer.ts'
+import { rulesOf } from './rules.ts'
+import type { HostName, RunRecord } from './run-record.ts'
+import { type ApprovalDecision, isRunEnded, newRun } from './run-status.ts'
+import { createSteering, type Steering } from './steering.ts'
 import { createTemporalHost, type TemporalNeeds } from './temporal/index.ts'
 import { createTransitions } from './transition.ts'
 import { runDetail, runView } from './views.ts'
-import {
-  countEnded,
-  type EndedRuns,
-  type HostName,
-  insertRun,
-  type RunRecord,
-  readRun,
-  readSummaries,
-  runByKey,
-} from './workflow-store.ts'
+import { countEnded, type EndedRuns, insertRun, readRun, readSummaries, runByKey } from './workflow-store.ts'
 
-export type Workflow = {
+export type Workflow = Steering & {
+  readonly planning: Planning
   /**
    * Stores a run; it begins when the transaction is committed. The same requester's same idempotency key gives the run that
    * exists already. With a `tx` the run exists exactly if the caller's own change does.
@@ -47,8 +46,6 @@ export type Workflow = {
   }): Promise<{ items: RunView[]; next: string | null }>
   /** What became of the runs that `<kind>:<id>` asked for and that have ended since. */
   endedOf(requestedBy: string, since: Date): Promise<EndedRuns>
-  /** Nothing that has not begun ever will; what runs is told to stop. */
-  cancel(runId: string, by: Principal, reason?: string): Promise<RunDetail>
   /** An approval was answered, expired or voided; called in the transaction that says so. Told twice, it counts once. */
   decide(tx: Tx, decision: ApprovalDecision & { runId: string }): Promise<void>
   /** Resolves when the run has ended, at once if it has. */
@@ -84,6 +81,8 @@ type Needs = {
   gate: ApprovalGate
   /** Where its environment names a Temporal, new runs are Temporal's; those of the embedded host go on there to their end. */
   temporal?: TemporalNeeds | undefined
+  /** Plans the runs that are tasks of others. */
+  planFlow: PlanFlow
   /** Tasks at once; 32 unless told. */
   concurrency?: number
   /** Called as each step of a task is reached, so that a test can end the process exactly there. */
@@ -93,7 +92,7 @@ type Needs = {
 export function createWorkflow(needs: Needs): Workflow {
   const { store, audit, bus, clock, log, gate } = needs
   const actions = byName(needs.actions)
-  const transitions = createTransitions({ audit, bus, clock, actions })
+  const transitions = createTransitions({ audit, bus, clock, actions, onOther: onChanged })
   const waiting = new Map<string, (() => void)[]>()
   const shared = {
     store,
@@ -103,6 +102,8 @@ export function createWorkflow(needs: Needs): Workflow {
     clock,
     log,
     concurrency: needs.concurrency ?? 32,
+    planFlow: needs.planFlow,
+    startChild,
     onBoundary: needs.onBoundary ?? (() => undefined),
     onFinished: announceEnd,
   }
@@ -111,6 +112,8 @@ export function createWorkflow(needs: Needs): Workflow {
     embedded: createHost(shared),
     temporal: createTemporalHost({ ...shared, temporal: needs.temporal }),
   })
+  const steering = createSteering({ store, transitions, gate, audit, bus, onChanged })
+  const planning = createPlanning({ store, actions })
 
   function announceEnd(runId: string): void {
     const calls = waiting.get(runId) ?? []
@@ -125,22 +128,41 @@ export function createWorkflow(needs: Needs): Workflow {
   }
 
   async function start(tx: Tx, request: StartRequest): Promise<RunDetail> {
-    const plan = checkedPlan(request.plan, (name) => actions.has(name))
-    const run = newRecord(plan, request, clock.now(), hosts.forNewRuns)
-    const inserted = await insertRun(tx, run, request.idempotencyKey)
-    if (!inserted) return runDetail(await existing(tx, plan, run.requestedBy, request.idempotencyKey ?? ''))
-    const { id, title, flow, planDigest, unattended } = run
+    const { requestedBy, unattended, idempotencyKey } = request
+    const plan = checkedPlan(request.plan, actions)
+    const asked = { requestedBy: actorOf(requestedBy), unattended, parent: null }
+    const run = newRecord(plan, { ...asked, host: hosts.forNewRuns }, clock.now())
+    const inserted = await insertRun(tx, run, idempotencyKey)
+    if (!inserted) return runDetail(await existing(tx, plan, run.requestedBy, idempotencyKey ?? ''))
+    await begin(tx, run)
+    return runDetail(run)
+  }
+
+  /** The run that is a task of another. */
+  async function startChild(
+    tx: Tx,
+    { plan, parent, taskId }: { plan: Plan; parent: RunRecord; taskId: string },
+  ): Promise<string> {
+    const { requestedBy, unattended, id: runId } = parent
+    const asked = { requestedBy, unattended, parent: { runId, taskId } }
+    const run = newRecord(checkedPlan(plan, actions), { ...asked, host: hosts.forNewRuns }, clock.now())
+    await insertRun(tx, run, undefined)
+    await begin(tx, run)
+    return run.id
+  }
+
+  async function begin(tx: Tx, run: RunRecord): Promise<void> {
+    const { id, title, flow, plan, planDigest, unattended, parentRunId } = run
     await audit.record(tx, {
       type: 'run.started',
       outcome: 'intent',
       actor: run.requestedBy,
       target: `run:${id}`,
       correlation: id,
-      detail: { flow, title, planDigest, unattended, tasks: plan.tasks.map((task) => task.id) },
+      detail: { flow, title, planDigest, unattended, parentRunId, tasks: plan.tasks.map((task) => task.id) },
     })
     await bus.publish(tx, { type: 'run.started', subject: `run:${id}`, data: { runId: id, flow, title } })
     await hosts.tell(tx, run)
-    return runDetail(run)
   }
 
   async function existing(
@@ -158,34 +180,15 @@ export function createWorkflow(needs: Needs): Workflow {
     )
   }
 
-  async function cancel(tx: Tx, runId: string, by: Principal, reason: string): Promise<RunDetail> {
-    const transition = await transitions.open(tx, runId)
-    if (!transition) throw new AppError('run.not_found', `there is no run '${runId}'`)
-    const { state } = transition.run.status
-    if (isRunEnded(state)) throw new AppError('run.state', `run ${runId} has ended already (${state})`)
-    if (transitions.tell(transition, { type: 'CancelRequested', reason })) {
-      await gate.cancelForRun(tx, runId, reason)
-      await audit.record(tx, {
-        type: 'run.cancelled',
-        outcome: 'intent',
-        actor: actorOf(by),
-        target: `run:${runId}`,
-        correlation: runId,
-        detail: { reason },
-      })
-      await bus.publish(tx, { type: 'run.cancelled', subject: `run:${runId}`, data: { runId } })
-      await transitions.save(tx, transition)
-    }
-    await hosts.tell(tx, transition.run)
-    afterEnd(tx, transition.run)
-    return runDetail(transition.run)
-  }
-
-  function afterEnd(tx: Tx, run: RunRecord): void {
+  /** Somebody may have to go on with the run, and who waits for its end is told. */
+  async function onChanged(tx: Tx, run: RunRecord): Promise<void> {
+    await hosts.tell(tx, run)
     if (isRunEnded(run.status.state)) tx.afterCommit(() => announceEnd(run.id))
   }
 
   return {
+    ...steering,
+    planning,
     start: (tx, request) => (tx ? start(tx, request) : store.write((own) => start(own, request))),
     async startedBefore({ by, idempotencyKey, flow, input }) {
       const requestedBy = actorOf(by)
@@ -199,14 +202,11 @@ export function createWorkflow(needs: Needs): Workflow {
       return { items: shown.map(runView), next: items.length > limit ? (shown.at(-1)?.id ?? null) : null }
     },
     endedOf: (requestedBy, since) => countEnded(store, requestedBy, since.getTime()),
-    cancel: (runId, by, reason) =>
-      store.write((tx) => cancel(tx, runId, by, `run.cancelled: ${reason ?? `by ${actorOf(by)}`}`)),
     async decide(tx, { runId, ...decision }) {
       const transition = await transitions.open(tx, runId)
       if (!transition || !transitions.tell(transition, { type: 'ApprovalDecided', ...decision })) return
       await transitions.save(tx, transition)
-      await hosts.tell(tx, transition.run)
-      afterEnd(tx, transition.run)
+      await onChanged(tx, transition.run)
     },
     async whenEnded(runId) {
       const ended = new Promise<void>((resolve) => {
@@ -229,7 +229,15 @@ function byName(actions: readonly Action[]): ReadonlyMap<string, Action> {
   return map
 }
 
-function newRecord(plan: Plan, request: StartRequest, now: Date, host: HostName): RunRecord {
+type Asked = {
+  readonly requestedBy: string
+  readonly unattended: boolean
+  readonly host: HostName
+  /** The task that the run is. */
+  readonly parent: { readonly runId: string; readonly taskId: string } | null
+}
+
+function newRecord(plan: Plan, { requestedBy, unattended, host, parent }: Asked, now: Date): RunRecord {
   const tasks = new Map(plan.tasks.map((task) => [task.id, rulesOf(task)]))
   const [status] = next(newRun, { type: 'RunStarted', tasks })
   return {
@@ -237,10 +245,12 @@ function newRecord(plan: Plan, request: StartRequest, now: Date, host: HostName)
     host,
     flow: plan.flow,
     title: plan.title,
-    requestedBy: actorOf(request.requestedBy),
-    unattended: request.unattended,
+    requestedBy,
+    unattended,
     planDigest: planDigestOf(plan),
     createdAt: now.getTime(),
+    parentRunId: parent?.runId ?? null,
+    parentTaskId: parent?.taskId ?? null,
     plan,
     revision: 0,
     finishedAt: null,

@@ -122,5 +122,6 @@ export const firstAttempt = (args: Json): TaskContext => ({
   outputs: {},
   approvedPreview: null,
   signal: new AbortController().signal,
+  heartbeat: () => undefined,
   requestedBy: 'person:olga',
 })

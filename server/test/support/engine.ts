@@ -6,7 +6,7 @@ import {
   type Directory,
   type MayApprove,
 } from '../../src/approvals/index.ts'
-import { type Clock, type Principal, silentLog } from '../../src/core/index.ts'
+import { AppError, type Clock, type Principal, silentLog } from '../../src/core/index.ts'
 import {
   type Action,
   createWorkflow,
@@ -50,6 +50,8 @@ type Options = {
   concurrency?: number
   onBoundary?: (name: string) => void
   temporal?: Parameters<typeof createWorkflow>[0]['temporal']
+  /** Flows that a task can be a run of. */
+  flows?: { readonly [name: string]: Plan }
 }
 
 /** Workflow and approvals composed as main composes them, not yet running. */
@@ -59,10 +61,15 @@ export function createEngine(
 ): Engine {
   const { store, audit, bus, clock } = world
   const shared = { store, audit, bus, clock, log: silentLog }
-  const { mayApprove = openPolicy, directory = everybody, ...own } = options
+  const { mayApprove = openPolicy, directory = everybody, flows = {}, ...own } = options
   const workflow: Workflow = createWorkflow({
     ...shared,
     ...own,
+    async planFlow({ flow, input }) {
+      const plan = flows[flow]
+      if (plan) return { ...plan, input }
+      throw new AppError('run.plan_invalid', `there is no flow '${flow}'`)
+    },
     gate: {
       request: (tx, question) => approvals.request(tx, question),
       redeem: (tx, claim) => approvals.redeem(tx, claim),

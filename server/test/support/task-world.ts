@@ -92,6 +92,7 @@ export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
         outputs: {},
         approvedPreview: null,
         signal: new AbortController().signal,
+        heartbeat: () => undefined,
         requestedBy: 'person:test',
       })
       return String(Object(output).output)

@@ -11,7 +11,7 @@ import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
 import { UndoImport } from '../../ui/undo-import.tsx'
 
 export function RunActions({ run }: { run: RunDetail }) {
-  const active = run.state === 'Running' || run.state === 'AwaitingApproval'
+  const active = run.finishedAt === null
   const stopping = active && (run.reason?.startsWith('run.cancelled') ?? false)
   // A run that failed later has rewritten files all the same.
   const undoable =

@@ -10,20 +10,32 @@ import { followRun } from '../follow-run.ts'
 import { readInput } from '../input.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
+import { readPlan } from '../plan-file.ts'
 import { type Column, renderFacts, renderTable } from '../table.ts'
+import { planCommand } from './run-plan.ts'
+import { steeringCommands } from './run-steering.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 
-const states: readonly RunState[] = ['Running', 'AwaitingApproval', 'Succeeded', 'Failed', 'Cancelled']
+const states: readonly RunState[] = [
+  'Running',
+  'AwaitingApproval',
+  'AwaitingPerson',
+  'Paused',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+]
 
 export const runsCommand = (needs: Needs): Command =>
-  commandGroup('runs', 'Durable runs: start, watch, read what they print, cancel', [
+  commandGroup('runs', 'Durable runs: plan, start, watch, read what they print, pause, retry, cancel', [
     listCommand(needs),
     showCommand(needs),
     startCommand(needs),
     watchCommand(needs),
     logsCommand(needs),
-    cancelCommand(needs),
+    planCommand(needs),
+    ...steeringCommands(needs),
   ])
 
 function listCommand(needs: Needs): Command {
@@ -68,26 +80,33 @@ function showCommand(needs: Needs): Command {
 
 type StartOptions = CommonOptions & {
   readonly input?: string
+  readonly plan?: string
   readonly idempotencyKey?: string
   readonly watch?: boolean
 }
 
 function startCommand(needs: Needs): Command {
   return serverCommand({
-    usage: 'start <flow>',
-    summary: 'Start a flow as a durable run',
+    usage: 'start [flow]',
+    summary: 'Start a flow or a plan as a durable run',
     examples: [
+      'keyward runs start --plan deploy.yaml --watch',
       'keyward runs start leaked-key --input input.json --watch',
       `echo '{"findingIds":["fnd_01"]}' | keyward runs start leaked-key --input -`,
     ],
   })
     .option('--input <file>', 'JSON object for the flow; - is standard input')
+    .option('--plan <file>', 'a plan in YAML or JSON instead of a flow; - is standard input')
     .option('--idempotency-key <key>', 'the same key starts it once, however often it is sent')
     .option('--watch', 'follow it to its end')
-    .action(async (flow: string, { input, idempotencyKey, watch, ...options }: StartOptions) => {
-      const given = input === undefined ? {} : await readInput(needs.terminal, input)
+    .action(async (flow: string | undefined, given: StartOptions) => {
+      const { input, plan, idempotencyKey, watch, ...options } = given
+      const wanted =
+        plan === undefined
+          ? { flow, input: input === undefined ? {} : await readInput(needs.terminal, input) }
+          : { flow, plan: await readPlan(needs.terminal, plan) }
       const client = await connect(needs, options)
-      const run = await client.call(api.runs.start, { flow, input: given, idempotencyKey })
+      const run = await client.call(api.runs.start, { ...wanted, idempotencyKey })
       const last = watch ? await followRun(needs.terminal, client, run.id) : run
       finish(needs, options, last)
     })
@@ -131,19 +150,6 @@ async function agentTaskOf(client: Client, runId: string): Promise<string> {
   if (task) return task.id
   const names = tasks.map(({ id }) => id).join(', ')
   throw new AppError('request.invalid', `no agent runs a task of ${runId}. Name one with --task: ${names}`)
-}
-
-function cancelCommand(needs: Needs): Command {
-  const { terminal } = needs
-  return serverCommand({
-    usage: 'cancel <runId>',
-    summary: 'Cancel a run; tasks that have not started never will',
-    examples: ['keyward runs cancel run_01'],
-  }).action(async (runId: string, options: CommonOptions) => {
-    const run = await (await connect(needs, options)).call(api.runs.cancel, { runId })
-    if (options.json) return terminal.json(run)
-    terminal.note(`Run ${run.id} is ${run.state}.`)
-  })
 }
 
 /** The end of a run as a result: for scripts the exit code tells it. */

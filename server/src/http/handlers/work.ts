@@ -6,18 +6,28 @@ import type { Flows, TaskOutput } from '../../flows/index.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
 import type { Workflow } from '../../workflow/index.ts'
 import { outputRoute } from '../output-stream.ts'
-import { type Route, route } from '../route.ts'
+import { type Call, type Resource, type Route, route } from '../route.ts'
 import { runResource } from '../run-resource.ts'
 import { sandboxRoutes } from './sandboxes.ts'
 
 type Needs = {
-  flows: Pick<Flows, 'start'>
-  workflow: Pick<Workflow, 'page' | 'read' | 'cancel'>
+  flows: Pick<Flows, 'start' | 'preview'>
+  workflow: Pick<Workflow, 'page' | 'read' | 'cancel' | 'pause' | 'resume' | 'retry' | 'resolve'>
   taskOutput: Pick<TaskOutput, 'read' | 'follow'>
   sandbox: Pick<Sandbox, 'running' | 'waiting' | 'end'>
   audit: Pick<Audit, 'recordNow'>
   approvals: Pick<Approvals, 'page' | 'read' | 'approve' | 'deny' | 'rules' | 'setRule'>
 }
+
+/** What policy decides on: the flow, or the plan by the name that it gives itself. */
+const wantedRun = (
+  { flow, plan }: { flow?: string | undefined; plan?: { flow: string } | undefined },
+  { principal }: Call,
+): Resource => ({
+  type: 'Run',
+  id: '*',
+  attributes: { flow: flow ?? plan?.flow ?? '', requestedBy: actorOf(principal) },
+})
 
 export function runRoutes({
   flows,
@@ -29,13 +39,14 @@ export function runRoutes({
   return [
     route(
       runsApi.start,
-      ({ flow, input, idempotencyKey }, { principal }) =>
-        flows.start({ flow, input, by: principal, unattended: false, idempotencyKey }),
-      ({ flow }, { principal }) => ({
-        type: 'Run',
-        id: '*',
-        attributes: { flow, requestedBy: actorOf(principal) },
-      }),
+      ({ flow, input, plan, idempotencyKey }, { principal }) =>
+        flows.start({ flow, input, plan, by: principal, unattended: false, idempotencyKey }),
+      wantedRun,
+    ),
+    route(
+      runsApi.plan,
+      ({ flow, input, plan }, { principal }) => flows.preview({ flow, input, plan, by: principal }),
+      wantedRun,
     ),
     route(runsApi.list, (query) => workflow.page(query)),
     route(
@@ -46,6 +57,26 @@ export function runRoutes({
     route(
       runsApi.cancel,
       ({ runId }, { principal }) => workflow.cancel(runId, principal),
+      ({ runId }) => runResource(workflow, runId),
+    ),
+    route(
+      runsApi.pause,
+      ({ runId, reason }, { principal }) => workflow.pause(runId, principal, reason),
+      ({ runId }) => runResource(workflow, runId),
+    ),
+    route(
+      runsApi.resume,
+      ({ runId }, { principal }) => workflow.resume(runId, principal),
+      ({ runId }) => runResource(workflow, runId),
+    ),
+    route(
+      runsApi.retry,
+      ({ runId, taskId }, { principal }) => workflow.retry(runId, principal, taskId),
+      ({ runId }) => runResource(workflow, runId),
+    ),
+    route(
+      runsApi.resolve,
+      ({ runId, ...said }, { principal }) => workflow.resolve(runId, principal, said),
       ({ runId }) => runResource(workflow, runId),
     ),
     outputRoute({ taskOutput, workflow }),

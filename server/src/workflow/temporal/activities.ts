@@ -2,13 +2,15 @@ import { AppError, type Clock, type Log, reasonOf } from '../../core/index.ts'
 import type { Store } from '../../store/index.ts'
 import type { Action } from '../action.ts'
 import { placesOf } from '../attempt.ts'
-import { createBeginning } from '../beginning.ts'
+import { createBeginning, type PlanFlow, type StartChild } from '../beginning.ts'
+import { due } from '../due.ts'
 import { createExecution } from '../execution.ts'
 import type { ApprovalGate } from '../gate.ts'
 import { keyOf } from '../inputs.ts'
 import type { Job } from '../jobs.ts'
 import { createRecovery } from '../recovery.ts'
-import { due, isRunEnded, type RunEvent } from '../reducer.ts'
+import { factsOf, plannedOf, type RunRecord } from '../run-record.ts'
+import { type Command, isRunEnded, type RunEvent } from '../run-status.ts'
 import type { Transitions, Work } from '../transition.ts'
 import { readRun } from '../workflow-store.ts'
 import type { Activities, Attempted, Seen, TaskCommand } from './shapes.ts'
@@ -40,6 +42,8 @@ type Needs = {
   clock: Clock
   log: Log
   heartbeatSeconds: number
+  planFlow: PlanFlow
+  startChild: StartChild
   onBoundary: (name: string) => void
   onFinished: (runId: string) => void
 }
@@ -49,16 +53,20 @@ const storeRetryMs = 1000
 const conflictRetryMs = 20
 
 export function createCarrier(needs: Needs): Carrier {
-  const { store, transitions, clock, log, onBoundary } = needs
+  const { store, transitions, actions, clock, log, onBoundary } = needs
   let stopping = false
   const again = new Map<string, number>()
   const running = new Map<string, { job: Job; over: Promise<void> }>()
   const writer = { transact, insist, tell }
+  const jobs = {
+    later: ({ runId, taskId }: { runId: string; taskId: string }, milliseconds: number): void =>
+      void again.set(keyOf(runId, taskId), milliseconds),
+  }
   const execution = createExecution<Job>({ ...needs, writer, onReturned: () => undefined })
   const beginning = createBeginning({
     ...needs,
     writer,
-    jobs: { later: ({ runId, taskId }, milliseconds) => void again.set(keyOf(runId, taskId), milliseconds) },
+    jobs,
     wake: () => undefined,
     execute(job, run) {
       const key = keyOf(job.runId, job.taskId)
@@ -67,7 +75,13 @@ export function createCarrier(needs: Needs): Carrier {
       if (stopping) execution.stop('idempotent')
     },
   })
-  const recover = createRecovery({ ...needs, tell, complete: execution.complete })
+  const recovery = createRecovery({
+    ...needs,
+    writer,
+    jobs,
+    track: () => undefined,
+    complete: execution.complete,
+  })
 
   async function transact(runId: string, work: Work): Promise<void> {
     let ended = false
@@ -110,9 +124,21 @@ export function createCarrier(needs: Needs): Carrier {
     const run = await readRun(store, runId)
     if (!run || isRunEnded(run.status.state)) return { ended: true, commands: [], running: [], againMs: null }
     const attempts = [...run.status.tasks]
-      .filter(([, { state }]) => state === 'Running')
+      .filter(([taskId, { state }]) => state === 'Running' && factsOf(run, taskId).childRunId === null)
       .map(([taskId, { attempt }]) => ({ taskId, attempt }))
-    return { ended: false, commands: due(run.status), running: attempts, againMs: null }
+    return {
+      ended: false,
+      commands: due(run.status).filter((c) => isForWorker(run, c)),
+      running: attempts,
+      againMs: null,
+    }
+  }
+
+  /** What asks about outputs is answered in the transaction that asks, and not every action can tell what it did. */
+  function isForWorker(run: RunRecord, command: Command): boolean {
+    if (command.type !== 'Reconcile') return command.type !== 'Evaluate'
+    const action = plannedOf(run, command.taskId)?.action
+    return actions.get(action ?? '')?.reconcile !== undefined
   }
 
   async function carryOut(runId: string, command: TaskCommand, lifeline: Lifeline): Promise<Seen> {
@@ -120,7 +146,8 @@ export function createCarrier(needs: Needs): Carrier {
     const job: Job = { kind: command.type === 'StartTask' ? 'start' : 'ask', runId, taskId }
     const key = keyOf(runId, taskId)
     again.delete(key)
-    await beginning[job.kind](job)
+    if (command.type === 'Reconcile') await recovery.find({ runId, taskId, attempt: command.attempt })
+    else await beginning[job.kind](job)
     await followed(running.get(key), lifeline)
     return { ...(await look(runId)), againMs: again.get(key) ?? null }
   }
@@ -129,7 +156,7 @@ export function createCarrier(needs: Needs): Carrier {
     // Temporal may have lost sight of what still runs here, after it was out of reach for a while.
     const here = running.get(keyOf(runId, attempted.taskId))
     if (here) await followed(here, lifeline)
-    else await recover({ runId, ...attempted })
+    else await recovery.recover({ runId, ...attempted })
     return look(runId)
   }
 

@@ -1,4 +1,4 @@
-import type { Command } from '../reducer.ts'
+import type { Command } from '../run-status.ts'
 
 /** What the workflow and the worker of Temporal say to each other: ids, numbers and kinds of commands, nothing else. */
 

@@ -1,6 +1,7 @@
 import { type Clock, type Log, reasonOf, type Secret } from '../../core/index.ts'
 import type { Store, Tx } from '../../store/index.ts'
 import type { Action } from '../action.ts'
+import type { PlanFlow, StartChild } from '../beginning.ts'
 import type { ApprovalGate } from '../gate.ts'
 import type { Transitions } from '../transition.ts'
 import { busyRuns } from '../workflow-store.ts'
@@ -48,6 +49,8 @@ type Needs = {
   clock: Clock
   log: Log
   concurrency: number
+  planFlow: PlanFlow
+  startChild: StartChild
   onBoundary: (name: string) => void
   onFinished: (runId: string) => void
   temporal: TemporalNeeds | undefined
