@@ -34,7 +34,7 @@ export type GuideNeeds = {
   flows: Pick<Flows, 'start'>
   workflow: Pick<Workflow, 'whenEnded' | 'read' | 'cancel'>
   approvals: Pick<Approvals, 'page' | 'read'>
-  sandbox: Pick<Sandbox, 'probe'>
+  sandbox: Pick<Sandbox, 'probe' | 'driver'>
 }
 
 export type GuideOptions = {

@@ -149,6 +149,8 @@ export type Sandbox = {
    * that installing what is missing needs no restart.
    */
   probe(): Promise<SandboxProbe>
+  /** What isolates: a driver's name, or `auto` before one has been found. */
+  driver(): string
   run(spec: SandboxSpec, watch?: SandboxWatch): Promise<SandboxResult>
   /** Those that run now, the oldest first. */
   running(): RunningSandbox[]
@@ -202,6 +204,7 @@ export function createSandbox({ driver, clock, log, dataDir }: Needs): Sandbox {
 
   return {
     probe,
+    driver: () => driver.name,
     async run(spec, watch = {}) {
       const { level, reasons } = await probe()
       if (level === 'none') throw new AppError('sandbox.unavailable', reasons.join(' '))
