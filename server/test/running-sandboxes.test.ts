@@ -172,6 +172,15 @@ test('SAND-1, UI-1: what a sandbox prints and uses is seen while it runs, and a 
     assert.match(late.chunks.map(({ text }) => text).join(''), /^first\n/)
   })
 
+  await t.test('SAND-1: the audit log says what isolated it', async () => {
+    const { items } = await server.call(api.audit.list, { type: 'sandbox.started' })
+    const { driver, level } = sandbox
+    assert.deepEqual(
+      items.map(({ detail }) => detail),
+      [{ command: ['sh', '-c', script], driver, level }],
+    )
+  })
+
   await t.test('BUS-1: the live stream tells of the beginning and the end of a sandbox', async () => {
     const events = await hear(`${server.address}/api/v1/events`, {
       token: server.token,

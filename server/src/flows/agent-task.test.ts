@@ -20,7 +20,7 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
       endForTask: async (_tx, runId, taskId, reason) => told.push(`${runId}/${taskId}: ${reason}`),
     },
     proxy: { open: unused, close: unused },
-    sandbox: { run: unused },
+    sandbox: { run: unused, probe: unused },
     taskOutput: { open: unused },
     artifacts: { create: unused, open: unused },
   })
@@ -55,6 +55,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
     ...world,
     proxy: { open: async () => ({ socketPath: '', caPem: '' }), close: async () => undefined },
     sandbox: {
+      probe: async () => ({ level: 'full', reasons: [], details: undefined }),
       run: async ({ env }) => {
         placeholders.push(String(env['KEY']))
         throw new Error('the server is killed here')

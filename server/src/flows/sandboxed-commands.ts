@@ -46,7 +46,7 @@ type Needs = {
   identity: Pick<Identity, 'agent'>
   lend: Pick<Lend, 'grant' | 'issue' | 'valuesForTask' | 'endForTask'>
   proxy: Pick<EgressProxy, 'open' | 'close'>
-  sandbox: Pick<Sandbox, 'run'>
+  sandbox: Pick<Sandbox, 'run' | 'probe'>
   taskOutput: Pick<TaskOutput, 'open'>
   artifacts: Pick<Artifacts, 'create' | 'open'>
 }
@@ -111,7 +111,10 @@ async function runTold(needs: Needs, attempt: Attempt, command: LentCommand): Pr
     correlation: attempt.runId,
   }
   const told = tellerOf(needs, attempt, entry)
-  await told({ type: 'sandbox.started', outcome: 'intent', detail: { command: [...command.command] } })
+  const { level, details } = await needs.sandbox.probe()
+  const isolation = { driver: details?.driver ?? null, level }
+  const detail = { command: [...command.command], ...isolation }
+  await told({ type: 'sandbox.started', outcome: 'intent', detail })
   try {
     const result = await runWithLeases(needs, attempt, command, agent)
     await told({
