@@ -20,8 +20,8 @@ const plan = z.looseObject({
   output_changes: z.record(z.string(), change).default({}),
 })
 
-export const attributeChange = z.object({ attribute: z.string(), before: z.string(), after: z.string() })
-export const resourceChange = z.object({
+const attributeChange = z.object({ attribute: z.string(), before: z.string(), after: z.string() })
+const resourceChange = z.object({
   address: z.string(),
   action: z.enum(['create', 'update', 'delete', 'replace', 'read', 'forget']),
   /** At its top level; of those that stay as they are there is none. */
