@@ -40,6 +40,7 @@ const pages: Record<string, string> = {
   audit: '/audit?entry=459',
   policies: '/policies',
   people: '/people?person=per_02',
+  factors: '/people/factors',
   'not-found': '/nowhere',
 }
 const widths: View['width'][] = [1280, 390]

@@ -5,6 +5,8 @@ const touches: Record<string, readonly string[]> = {
   vault: ['status', 'secrets'],
   secret: ['secrets'],
   agent: ['agents', 'reach', 'status'],
+  person: ['people', 'session'],
+  factor: ['factors'],
   lease: ['leases', 'grants', 'reach', 'agents', 'status'],
   certificate: ['certificates'],
   ask: ['asks', 'status'],

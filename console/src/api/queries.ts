@@ -28,6 +28,11 @@ export const peopleQuery = infiniteQueryOptions({
   getNextPageParam: (last) => last.next ?? undefined,
 })
 
+export const factorsQuery = queryOptions({
+  queryKey: ['factors'],
+  queryFn: ({ signal }) => call(api.secondFactors.list, {}, signal),
+})
+
 export const findingQuery = (findingId: string) =>
   queryOptions({
     queryKey: ['findings', 'one', findingId],

@@ -5,6 +5,7 @@ import {
   CornerDownLeft,
   FileSearch,
   Keyboard,
+  KeyRound,
   type LucideIcon,
   Moon,
   Search,
@@ -14,6 +15,7 @@ import {
 import { type KeyboardEvent, useId, useState } from 'react'
 import { agentRooms } from '../pages/agents/rooms.ts'
 import { findingRooms } from '../pages/findings/rooms.ts'
+import { peopleRooms } from '../pages/people/rooms.ts'
 import { vaultRooms } from '../pages/vault/rooms.ts'
 import { places } from './places.ts'
 import { keepTheme } from './theme.ts'
@@ -57,6 +59,13 @@ function useChoices(onHelp: () => void): Choice[] {
       name: `Agents: ${name}`,
       about,
       icon: Bot,
+      act: () => void navigate({ to }),
+    })),
+    ...peopleRooms.slice(1).map(({ to, name, about }) => ({
+      id: to,
+      name,
+      about,
+      icon: KeyRound,
       act: () => void navigate({ to }),
     })),
     ...vaultRooms.slice(1).map(({ to, name, about }) => ({

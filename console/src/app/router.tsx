@@ -157,6 +157,11 @@ const people = createRoute({
   validateSearch: peopleSearch,
   component: lazyRouteComponent(() => import('../pages/people/index.ts'), 'PeoplePage'),
 })
+const factors = createRoute({
+  getParentRoute: () => root,
+  path: '/people/factors',
+  component: lazyRouteComponent(() => import('../pages/people/index.ts'), 'FactorsPage'),
+})
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
@@ -191,6 +196,7 @@ const routeTree = root.addChildren([
   audit,
   policies,
   people,
+  factors,
   signIn,
 ])
 

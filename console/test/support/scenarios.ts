@@ -6,7 +6,7 @@ import { type Handlers, type Input, Refusal } from './console-server.ts'
 import { egressHandlers, emptyEgressHandlers } from './egress-fixtures.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
 import * as data from './fixtures.ts'
-import { people, peopleHandlers } from './people-fixtures.ts'
+import { factorHandlers, people, peopleHandlers } from './people-fixtures.ts'
 import * as runs from './run-fixtures.ts'
 import { emptyVault, fullVault } from './vault-fixtures.ts'
 
@@ -25,6 +25,7 @@ export function fullHandlers(): Handlers {
     'system.status': () => data.fullStatus,
     'policies.list': () => data.policies,
     ...peopleHandlers(),
+    ...factorHandlers(),
     'scans.list': () => pageOf([data.scan]),
     'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
     ...findingHandlers(data.findings),
@@ -100,6 +101,7 @@ export function emptyHandlers(): Handlers {
     'scans.list': () => pageOf([]),
     ...emptyFindingHandlers(),
     'people.list': () => pageOf(people.slice(0, 1)),
+    'second_factors.list': () => ({ items: [], recoveryCodesLeft: 0 }),
     'runs.list': () => pageOf([]),
     'approvals.list': () => pageOf([]),
     ...emptyVault(),

@@ -10,6 +10,7 @@ import { Dialog } from '../../ui/dialog.tsx'
 import { TextArea } from '../../ui/field.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { Sheet } from '../../ui/page.tsx'
+import { needsFactor, SecondFactorDialog } from '../../ui/second-factor.tsx'
 import { Countdown } from '../../ui/time.tsx'
 
 type Answer = 'approve' | 'deny'
@@ -18,7 +19,8 @@ type Answer = 'approve' | 'deny'
 export function AnswerForm({ approval }: { approval: ApprovalView }) {
   const [reason, setReason] = useState('')
   const [confirming, setConfirming] = useState(false)
-  const answer = useAnswer(approval, reason)
+  const [showing, setShowing] = useState(false)
+  const answer = useAnswer(approval, reason, () => setShowing(true))
   const grave = approval.risk === 'critical' || !approval.reversible
   const approve = (): void => (grave ? setConfirming(true) : answer.mutate('approve'))
   const busy = (which: Answer): boolean => answer.isPending && answer.variables === which
@@ -38,7 +40,7 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
           maxLength={1000}
           onChange={({ target }) => setReason(target.value)}
         />
-        {answer.error ? <Failure error={answer.error} /> : null}
+        {answer.error && !needsFactor(answer.error) ? <Failure error={answer.error} /> : null}
         <div className="grid grid-cols-2 gap-2.5">
           <Button
             tone="solid"
@@ -89,6 +91,15 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
           </Button>
         </div>
       </Dialog>
+      <SecondFactorDialog
+        open={showing}
+        onClose={() => setShowing(false)}
+        why="What is of this risk needs a second factor that was shown just now."
+        onShown={() => {
+          setShowing(false)
+          answer.mutate('approve')
+        }}
+      />
     </Sheet>
   )
 }
@@ -98,7 +109,7 @@ const said: Partial<Record<ApprovalView['state'], string>> = {
   denied: 'Denied: it will not run',
 }
 
-function useAnswer({ id, digest }: ApprovalView, reason: string) {
+function useAnswer({ id, digest }: ApprovalView, reason: string, onFactor: () => void) {
   const client = useQueryClient()
   const given = reason.trim() === '' ? {} : { reason: reason.trim() }
   return useMutation({
@@ -107,6 +118,9 @@ function useAnswer({ id, digest }: ApprovalView, reason: string) {
       client.setQueryData(approvalQuery(id).queryKey, decided)
       announce(said[decided.state] ?? 'Your answer counts; others still have to answer')
       document.querySelector<HTMLElement>('main h1')?.focus()
+    },
+    onError: (error) => {
+      if (needsFactor(error)) onFactor()
     },
     // Whatever was refused, the page shows what is true now.
     onSettled: () =>

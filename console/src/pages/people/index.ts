@@ -1,1 +1,2 @@
+export { FactorsPage } from './factors-page.tsx'
 export { PeoplePage } from './people-page.tsx'

@@ -10,8 +10,10 @@ import { DetailPanel } from '../../ui/detail-panel.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { PersonDetail } from './person-detail.tsx'
 import { PersonDialog } from './person-dialog.tsx'
+import { peopleRooms } from './rooms.ts'
 
 const route = getRouteApi('/people')
 
@@ -35,7 +37,9 @@ export function PeoplePage() {
             Add a person
           </Button>
         }
-      />
+      >
+        <RoomTabs label="People" rooms={peopleRooms} />
+      </PageHeader>
       {list.error ? <Failure error={list.error} retry={() => void list.refetch()} /> : null}
       {list.isPending ? <Skeleton label="Loading people" /> : null}
       {people.length > 0 ? (
