@@ -24,6 +24,8 @@ export const runState = z.enum([
   'Cancelled',
 ])
 export type RunState = z.output<typeof runState>
+/** What carries a run from its start to its end: the server's own process, or a Temporal. */
+export const runHost = z.enum(['embedded', 'temporal'])
 
 export const taskView = z.object({
   id: z.string(),
@@ -61,6 +63,7 @@ export const runView = z.object({
   requestedBy: z.string(),
   /** A run started without a person at the terminal. */
   unattended: z.boolean(),
+  host: runHost.optional(),
   planDigest: z.string(),
   createdAt: timestamp,
   finishedAt: timestamp.nullable(),

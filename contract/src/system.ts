@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { eventNames } from './events.ts'
 import { json, operation, timestamp } from './operation.ts'
+import { runHost } from './runs.ts'
 
 export const healthState = z.enum(['ok', 'degraded', 'failing'])
 export const systemStatus = z.object({
@@ -84,6 +85,25 @@ export const systemStatus = z.object({
         slowestMs: z.int().nullable(),
       }),
     )
+    .optional(),
+  /** What carries runs: for new ones, how many of each have not ended, and how Temporal is where there is one. */
+  hosts: z
+    .object({
+      forNewRuns: runHost,
+      active: z.object({ embedded: z.int(), temporal: z.int() }),
+      temporal: z
+        .object({
+          address: z.string(),
+          namespace: z.string(),
+          state: z.enum(['up', 'connecting', 'sealed', 'stopped']),
+          problem: z.string().nullable(),
+          /** Runs of whose news Temporal is yet to hear. */
+          untold: z.int(),
+          /** Attempts that run in this process. */
+          running: z.int(),
+        })
+        .nullable(),
+    })
     .optional(),
   backup: z
     .object({ state: z.enum(['unconfigured', 'ok', 'failing']), lastDoneAt: timestamp.nullable() })

@@ -13,7 +13,7 @@ import type { Sandbox } from './sandbox/index.ts'
 import type { Schedules } from './schedules/index.ts'
 import type { Store } from './store/index.ts'
 import type { Vault } from './vault/index.ts'
-import { countRuns } from './workflow/index.ts'
+import { countRuns, type Workflow } from './workflow/index.ts'
 
 type Needs = {
   backups: Pick<Backups, 'status'>
@@ -30,6 +30,7 @@ type Needs = {
   proxy: Pick<EgressProxy, 'health'>
   egress: { counts(): NonNullable<SystemStatus['egress']> }
   remote: { state(): SystemStatus['front'] }
+  workflow: Pick<Workflow, 'hosts'>
   sandbox: Pick<Sandbox, 'probe' | 'running' | 'waiting'>
   version: string
 }
@@ -59,6 +60,7 @@ export function createCondition({
   egress,
   remote,
   sandbox,
+  workflow,
   version,
 }: Needs) {
   const startedAt = clock.now()
@@ -139,6 +141,7 @@ export function createCondition({
       channels: await channels.counts(),
       egress: egress.counts(),
       front: remote.state(),
+      hosts: await workflow.hosts(),
     }
   }
 
@@ -161,11 +164,14 @@ export function createCondition({
         `the end of ${unproved} leases could not be shown, or does not hold, the oldest since ${since}`
     const { dead } = await channels.counts()
     if (dead > 0) problems['channels'] = `${dead} messages to people were given up`
-    const [rotation, ...others] = vault.failingRotations()
-    if (rotation)
-      problems['rotations'] =
-        `${others.length + 1} passwords of databases could not be changed in time, among them that of ${rotation.path}`
+    const rotations = rotationProblem(vault.failingRotations())
+    if (rotations !== undefined) problems['rotations'] = rotations
     return problems
+  }
+
+  async function hostProblems(): Promise<Record<string, string>> {
+    const runs = hostProblem(await workflow.hosts())
+    return runs === undefined ? {} : { runs }
   }
 
   /** Whether the server can do its work. A sealed vault is a state, not a fault. */
@@ -178,7 +184,7 @@ export function createCondition({
     if (chain.state !== 'ok') problems['audit'] = chain.reason ?? 'entries cannot be written'
     const egress = proxy.health().state
     const failing = Object.keys(problems).length > 0
-    Object.assign(problems, failing ? {} : await lighterProblems())
+    Object.assign(problems, failing ? {} : { ...(await lighterProblems()), ...(await hostProblems()) })
     const { problem } = vault.status()
     if (problem !== undefined) problems['vault'] = problem
     const degraded = egress === 'failing' || Object.keys(problems).length > 0
@@ -187,6 +193,18 @@ export function createCondition({
   }
 
   return { status, health }
+}
+
+function rotationProblem([first, ...others]: readonly { readonly path: string }[]): string | undefined {
+  if (!first) return undefined
+  return `${others.length + 1} passwords of databases could not be changed in time, among them that of ${first.path}`
+}
+
+function hostProblem({ active, temporal }: NonNullable<SystemStatus['hosts']>): string | undefined {
+  if (temporal === null && active.temporal > 0)
+    return `${active.temporal} runs are Temporal's, and no Temporal is set: they stand still until KEYWARD_TEMPORAL_ADDRESS is back`
+  if (temporal?.state !== 'connecting') return undefined
+  return `Temporal does not carry its runs: ${temporal.problem ?? 'the worker is connecting'}`
 }
 
 /** A check is a write that is synced, and anybody may ask for health: one that went well holds for a second. */

@@ -254,9 +254,7 @@ export async function createKeyward(needs: Needs) {
   const { status, health } = createCondition({
     backups,
     channels,
-    store,
-    clock,
-    audit,
+    ...shared,
     vault,
     findings,
     schedules,
@@ -267,6 +265,7 @@ export async function createKeyward(needs: Needs) {
     egress: egressGate,
     remote,
     sandbox,
+    workflow,
     version: needs.version,
   })
 

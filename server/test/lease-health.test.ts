@@ -28,6 +28,9 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     backups: {
       status: async () => Object.assign(Object.create(null), { state: 'unconfigured', lastDoneAt: null }),
     },
+    workflow: {
+      hosts: async () => ({ forNewRuns: 'embedded', active: { embedded: 0, temporal: 0 }, temporal: null }),
+    },
     channels: { counts: async () => ({ count: 0, waiting: 0, sent: 0, dead: 0 }) },
     connectors: { counts: async () => [] },
     findings: { counts: async () => Object.assign(Object.create(null), { open: 0, imported: 0 }) },

@@ -118,3 +118,30 @@ test('DISC-7: a scan on the server is followed to its end and tells what it coul
   assert.deepEqual(server.calls[0]?.input, { path: '/srv/shop', history: false, newCommits: false })
   assert.equal((await keyward(['scans', 'start', '/srv/shop', '--no-wait'])).code, 0)
 })
+
+test('WORK-2: status and doctor tell of runs on Temporal, and of those that nobody carries', async (t) => {
+  const server = await openContractServer(t)
+  const temporal = {
+    address: 'temporal.internal:7233',
+    namespace: 'keyward',
+    state: 'up' as const,
+    problem: null,
+    untold: 0,
+    running: 3,
+  }
+  let hosts: SystemStatus['hosts'] = {
+    forNewRuns: 'temporal',
+    active: { embedded: 2, temporal: 14 },
+    temporal,
+  }
+  server.answer(api.system.status, () => ({ ...status, hosts }))
+  server.answer(api.session.read, () => session)
+  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const said = /2 embedded, 14 on Temporal \(temporal\.internal:7233, keyward: up\)/
+  assert.match((await keyward(['status'])).stdout, said)
+  assert.match((await keyward(['doctor'])).stdout, /14 runs on Temporal, temporal\.internal:7233/)
+  hosts = { ...hosts, temporal: { ...temporal, state: 'connecting', problem: 'nobody answers', untold: 4 } }
+  assert.match((await keyward(['doctor'])).stdout, /nobody answers\. 4 runs wait to be told/)
+  hosts = { ...hosts, forNewRuns: 'embedded', temporal: null }
+  assert.match((await keyward(['doctor'])).stdout, /They stand still: set KEYWARD_TEMPORAL_ADDRESS again/)
+})

@@ -24,6 +24,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
   gauge('leases_active', 'Leases that are in force.', status.counts.activeLeases)
   gauge('asks_open', 'Secrets that agents have asked for.', status.openAsks ?? 0)
   leaseGauges(status, gauge)
+  hostGauges(status.hosts, gauge)
   gauge(
     'vault_rotations_failing',
     'Passwords of databases that could not be changed in time.',
@@ -56,6 +57,16 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
 }
 
 type Gauge = (name: string, help: string, value: number) => void
+
+function hostGauges(hosts: SystemStatus['hosts'], gauge: Gauge): void {
+  if (!hosts) return
+  gauge('runs_embedded', 'Runs that have not ended and that this process carries.', hosts.active.embedded)
+  gauge('runs_temporal', 'Runs that have not ended and that Temporal carries.', hosts.active.temporal)
+  if (!hosts.temporal) return
+  gauge('temporal_up', 'Whether the worker of Temporal is connected.', hosts.temporal.state === 'up' ? 1 : 0)
+  gauge('temporal_untold_runs', 'Runs of whose news Temporal is yet to hear.', hosts.temporal.untold)
+  gauge('temporal_attempts_running', "Tasks of Temporal's runs in this process.", hosts.temporal.running)
+}
 
 function leaseGauges({ vaultLeases, leaseProofs }: SystemStatus, gauge: Gauge): void {
   gauge(

@@ -17,6 +17,7 @@ export function runView(run: RunSummary): RunView {
     reason: run.reason,
     requestedBy: run.requestedBy,
     unattended: run.unattended,
+    host: run.host,
     planDigest: run.planDigest,
     createdAt: timestamp(run.createdAt),
     finishedAt: timestampOrNull(run.finishedAt),

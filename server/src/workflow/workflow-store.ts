@@ -51,10 +51,7 @@ export const workflowMigrations: readonly Migration[] = [
   },
   {
     id: '0064-run-hosts',
-    up: () => [
-      "alter table runs add column host text not null default 'embedded'",
-      "create index runs_of_host on runs (host, state) where state in ('Running', 'AwaitingApproval')",
-    ],
+    up: () => ["alter table runs add column host text not null default 'embedded'"],
   },
   ...temporalMigrations,
 ]
@@ -273,7 +270,7 @@ export async function countRuns(reader: Reader, states: readonly RunState[]): Pr
 /** Runs that have not ended. */
 export async function activeRunsByHost(reader: Reader): Promise<Record<HostName, number>> {
   const rows = await reader.all<{ host: HostName; n: number }>(sql`select host, count(*) as n from runs
-    where state in ('Running', 'AwaitingApproval') group by host`)
+    where state in ('Running', 'AwaitingApproval', 'AwaitingPerson', 'Paused') group by host`)
   const of = (host: HostName): number => Number(rows.find((row) => row.host === host)?.n ?? 0)
   return { embedded: of('embedded'), temporal: of('temporal') }
 }

@@ -96,7 +96,8 @@ function serverFailure(error: unknown): Check {
   return { name: 'server', state: expected ? 'warn' : 'fail', detail }
 }
 
-function statusChecks({ version, vault, store, audit, sandbox, proxy, connections }: SystemStatus): Check[] {
+function statusChecks(status: SystemStatus): Check[] {
+  const { version, vault, store, audit, sandbox, proxy, connections } = status
   return [
     { name: 'server', state: 'ok', detail: `Keyward ${version}` },
     vaultCheck(vault),
@@ -117,6 +118,7 @@ function statusChecks({ version, vault, store, audit, sandbox, proxy, connection
       ].join('; '),
     },
     ...connectionChecks(connections ?? []),
+    ...hostChecks(status.hosts),
   ]
 }
 
@@ -126,6 +128,22 @@ function vaultCheck({ initialised, sealed, seal }: SystemStatus['vault']): Check
     return { name, state: 'warn', detail: 'not initialised', todo: 'PUT /v1/sys/init, or: bao operator init' }
   if (sealed) return { name, state: 'fail', detail: 'sealed', todo: 'Unseal it: bao operator unseal' }
   return { name, state: 'ok', detail: `unsealed, ${seal} seal` }
+}
+
+/** Nothing where all runs are the server's own. */
+function hostChecks(hosts: SystemStatus['hosts']): Check[] {
+  if (!hosts || (hosts.temporal === null && hosts.active.temporal === 0)) return []
+  const name = 'temporal'
+  const count = `${hosts.active.temporal} runs on Temporal`
+  if (!hosts.temporal) {
+    const todo = 'They stand still: set KEYWARD_TEMPORAL_ADDRESS again until they have ended'
+    return [{ name, state: 'fail', detail: `${count}, and none is set`, todo }]
+  }
+  const { address, namespace, state, problem, untold } = hosts.temporal
+  const detail = `${count}, ${address}, namespace ${namespace}, ${state}`
+  if (state === 'up') return [{ name, state: 'ok', detail }]
+  const todo = `${problem ?? 'Look at the log'}. ${untold} runs wait to be told`
+  return [{ name, state: state === 'connecting' ? 'fail' : 'warn', detail, todo }]
 }
 
 /** One line for each kind of connected service. */

@@ -152,8 +152,19 @@ function statusFacts(address: string, status: SystemStatus, session: SessionView
     ['Proxy', proxy.health],
     ['Findings', `${counts.openFindings} open, ${counts.importedFindings} imported`],
     ['Work', `${counts.activeRuns} active runs, ${counts.pendingApprovals} approvals waiting`],
+    ...hostFacts(status.hosts),
     ['Agents', `${counts.agents} agents, ${counts.activeLeases} active leases`],
   ]
+}
+
+/** Nothing where all runs are the server's own. */
+function hostFacts(hosts: SystemStatus['hosts']): [string, string][] {
+  if (!hosts || (hosts.temporal === null && hosts.active.temporal === 0)) return []
+  const { active, temporal } = hosts
+  const where = temporal
+    ? `${temporal.address}, ${temporal.namespace}: ${temporal.problem ?? temporal.state}`
+    : 'none is set'
+  return [['Runs', `${active.embedded} embedded, ${active.temporal} on Temporal (${where})`]]
 }
 
 const vaultState = ({ initialised, sealed }: SystemStatus['vault']): string => {

@@ -24,6 +24,7 @@ export function createCodec(key: Secret): PayloadCodec {
   function opened(payload: Payload): Payload {
     if (!payload.data || textOf(payload.metadata?.['encoding']) !== encoding) throw foreign()
     const data = Buffer.from(payload.data)
+    if (data.length < nonceBytes + tagBytes) throw foreign()
     const decipher = createDecipheriv(algorithm, keyBytes(), data.subarray(0, nonceBytes))
       .setAAD(Buffer.from(encoding))
       .setAuthTag(data.subarray(nonceBytes, nonceBytes + tagBytes))
