@@ -4,7 +4,7 @@ import { artifactsMigrations, createArtifacts } from './artifacts/index.ts'
 import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
 import { backupMigrations, createBackups } from './backup/index.ts'
 import { busMigrations, createBus } from './bus/index.ts'
-import { channelsMigrations, createChannels } from './channels/index.ts'
+import { channelConnectors, channelsMigrations, createChannels } from './channels/index.ts'
 import { createCondition } from './condition.ts'
 import { connectorsMigrations, createConnectors, shippedConnectors } from './connectors/index.ts'
 import { type Clock, type Log, repeat } from './core/index.ts'
@@ -209,7 +209,7 @@ export async function createKeyward(needs: Needs) {
     ...shared,
     random: Math.random,
     vault,
-    connectors: shippedConnectors,
+    connectors: [...shippedConnectors, ...channelConnectors],
     assertMayLend: assertMayLendBy(policy),
     assertMayUse: assertMayUseBy(policy, identity),
     sandboxed: createConnectorCommands({ store, identity, commands }),

@@ -52,6 +52,7 @@ const may: Record<string, readonly string[]> = {
     'proxy',
     'workflow',
     'approvals',
+    'connectors',
   ],
   flows: [
     'contract',

@@ -3,7 +3,7 @@ import type { Secret } from '../core/index.ts'
 
 /** What people are told, the same for every kind of channel. Holds no secret: previews come masked. */
 export type Notice = {
-  readonly event: EventName | 'test'
+  readonly event: EventName | 'test' | 'message'
   /** `approval:apr_…`: what is told of one subject belongs together. */
   readonly subject: string
   readonly at: Date
@@ -12,8 +12,8 @@ export type Notice = {
   readonly risk: Risk
   /** `open` waits for somebody, `taken` has somebody's attention, `closed` is over, `note` is only told. */
   readonly stage: 'open' | 'taken' | 'closed' | 'note'
-  /** The page of the console. */
-  readonly link: string
+  /** The page of the console, or where else there is more of it. */
+  readonly link: string | null
   /** What would run, as text, bounded. */
   readonly preview: string | null
   /** What a button would answer; null where the page has to be used. */
@@ -33,9 +33,17 @@ export type Delivery = {
 export type Outcome =
   | { readonly state: 'sent'; readonly reference: string | null }
   /** Trying again may help; `retryAfterSeconds` when the service has said when. */
-  | { readonly state: 'later'; readonly problem: string; readonly retryAfterSeconds?: number | undefined }
+  | {
+      readonly state: 'later'
+      readonly problem: string
+      readonly retryAfterSeconds?: number | undefined
+      /** Of HTTP, where the service answered by that. */
+      readonly status?: number
+      /** No answer was heard, so it may have been done. */
+      readonly unheard?: true
+    }
   /** Trying again does not help until somebody mends something. */
-  | { readonly state: 'never'; readonly problem: string }
+  | { readonly state: 'never'; readonly problem: string; readonly status?: number }
 
 /** A way to tell people. At least once: after a crash the same delivery may come again, with the same id. */
 export type Channel = {
@@ -96,6 +104,6 @@ export function outcomeOf(
   const { status, headers } = answer
   if (status >= 200 && status < 300) return { state: 'sent', reference: null }
   const problem = `the service answered with HTTP status ${status}`
-  if (gone.includes(status)) return { state: 'never', problem }
-  return { state: 'later', problem, retryAfterSeconds: retryAfterOf(headers, now) }
+  if (gone.includes(status)) return { state: 'never', problem, status }
+  return { state: 'later', problem, status, retryAfterSeconds: retryAfterOf(headers, now) }
 }

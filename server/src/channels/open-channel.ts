@@ -1,9 +1,10 @@
+import type { ChannelKind } from '@keyward/contract'
 import type { Clock, Secret } from '../core/index.ts'
 import { AppError } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { type Channel, type ChannelParts, secretFields } from './channel.ts'
 import { createGuardedCall } from './guarded-call.ts'
-import type { OpenChannel } from './settings.ts'
+import type { OpenChannel, Settings } from './settings.ts'
 
 type Needs = { vault: { kv: Pick<Vault['kv'], 'read'> }; clock: Pick<Clock, 'now'> }
 
@@ -29,31 +30,39 @@ export async function readSecret(
   }
 }
 
-/** Each kind's code comes with its first use: a server without channels loads none of it. */
+/** Throws `vault.sealed`, `channel.refused`. */
 export async function openChannel(channel: OpenChannel, needs: Needs): Promise<Channel> {
-  const { allowPrivate, settings } = channel
+  const secret = await readSecret(needs, channel)
+  return openWithSecret(channel, { secret, now: () => needs.clock.now() })
+}
+
+type Place = {
+  readonly kind: ChannelKind
+  readonly settings: OpenChannel['settings']
+  readonly allowPrivate: boolean
+}
+
+/** Each kind's code comes with its first use: a server without channels loads none of it. */
+export async function openWithSecret(
+  { kind, settings, allowPrivate }: Place,
+  own: Pick<ChannelParts<unknown>, 'secret' | 'now'>,
+): Promise<Channel> {
   const guarded = createGuardedCall({ allowPrivate, caPem: settings.caPem })
-  const parts: Omit<ChannelParts<unknown>, 'settings'> = {
+  const partsFor = <K extends ChannelKind>(_: K) => ({
     ...guarded,
-    secret: await readSecret(needs, channel),
-    now: () => needs.clock.now(),
-  }
-  switch (channel.kind) {
+    ...own,
+    settings: settings as Settings[K],
+  })
+  switch (kind) {
     case 'slack':
-      return (await import('./slack/slack-channel.ts')).slackChannel({ ...parts, settings: channel.settings })
+      return (await import('./slack/slack-channel.ts')).slackChannel(partsFor(kind))
     case 'teams':
-      return (await import('./teams/teams-channel.ts')).teamsChannel({ ...parts, settings: channel.settings })
+      return (await import('./teams/teams-channel.ts')).teamsChannel(partsFor(kind))
     case 'email':
-      return (await import('./email/email-channel.ts')).emailChannel({ ...parts, settings: channel.settings })
+      return (await import('./email/email-channel.ts')).emailChannel(partsFor(kind))
     case 'webhook':
-      return (await import('./webhook/webhook-channel.ts')).webhookChannel({
-        ...parts,
-        settings: channel.settings,
-      })
+      return (await import('./webhook/webhook-channel.ts')).webhookChannel(partsFor(kind))
     case 'pagerduty':
-      return (await import('./pagerduty/pagerduty-channel.ts')).pagerdutyChannel({
-        ...parts,
-        settings: channel.settings,
-      })
+      return (await import('./pagerduty/pagerduty-channel.ts')).pagerdutyChannel(partsFor(kind))
   }
 }

@@ -10,6 +10,7 @@ export type Seen = {
   readonly headers: IncomingMessage['headers']
   readonly text: string
 }
+/** `status: 0`: the request is taken, and the answer never comes. */
 type Answer = { status?: number; headers?: Record<string, string>; body?: unknown }
 export type Service = {
   readonly url: string
@@ -29,6 +30,7 @@ export async function startService(t: TestContext, usual: (seen: Seen) => Answer
     const one = { method, path: url, headers, text: Buffer.concat(parts).toString() }
     seen.push(one)
     const { status = 200, headers: sent = {}, body = '' } = next.shift() ?? usual(one)
+    if (status === 0) return void request.socket.destroy()
     response.writeHead(
       status,
       typeof body === 'string' ? sent : { 'content-type': 'application/json', ...sent },

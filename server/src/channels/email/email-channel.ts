@@ -57,7 +57,8 @@ function textOf({ title, facts, preview, link, stage }: Notice): string {
   const lines = facts.map(([label, value]) => `${label}: ${value}`)
   const what = preview === null ? [] : ['', 'What would run:', preview]
   const next = stage === 'open' ? 'Look at it here; nothing is answered by mail:' : 'More of it:'
-  return [title, '', ...lines, ...what, '', next, link, ''].join('\n')
+  const more = link === null ? [] : ['', next, link]
+  return [title, '', ...lines, ...what, ...more, ''].join('\n')
 }
 
 /** A 5xx about the message or the people is final (RFC 5321, 4.2.1); about TLS or signing in, somebody may mend it. */

@@ -63,8 +63,9 @@ function eventOf(notice: Notice, key: string): object {
       custom_details: Object.fromEntries(notice.facts.map(([label, value]) => [label, bounded(value, 500)])),
     },
     client: 'Keyward',
-    client_url: notice.link,
-    links: [{ href: notice.link, text: 'Open in Keyward' }],
+    ...(notice.link === null
+      ? {}
+      : { client_url: notice.link, links: [{ href: notice.link, text: 'Open in Keyward' }] }),
   }
 }
 

@@ -18,10 +18,15 @@ export function slackMessage(notice: Notice): SlackMessage {
   const { title, facts, preview, question } = notice
   const blocks: KnownBlock[] = [
     { type: 'header', text: { type: 'plain_text', text: bounded(title, longestHeader), emoji: false } },
-    { type: 'section', fields: facts.slice(0, mostFields).map(([label, value]) => fieldOf(label, value)) },
   ]
+  if (facts.length > 0)
+    blocks.push({
+      type: 'section',
+      fields: facts.slice(0, mostFields).map(([label, value]) => fieldOf(label, value)),
+    })
   if (preview !== null) blocks.push({ type: 'section', text: { type: 'mrkdwn', text: codeOf(preview) } })
-  blocks.push({ type: 'actions', elements: [...answersOf(question), linkOf(notice)] })
+  const elements = [...answersOf(question), ...linkOf(notice)]
+  if (elements.length > 0) blocks.push({ type: 'actions', elements })
   return { text: escaped(bounded(title, longestField)), blocks }
 }
 
@@ -43,15 +48,15 @@ function answersOf(question: Notice['question']) {
   return [button('Approve', approveAction, 'primary'), button('Deny', denyAction, 'danger')]
 }
 
-const linkOf = ({ link, stage, question }: Notice) => ({
-  type: 'button' as const,
-  text: {
-    type: 'plain_text' as const,
-    text: stage === 'open' && !question ? 'Review in Keyward' : 'Open in Keyward',
-  },
-  action_id: 'keyward.open',
-  url: link,
-})
+const linkOf = ({ link, stage, question }: Notice) => {
+  const text = stage === 'open' && !question ? 'Review in Keyward' : 'Open in Keyward'
+  const button = {
+    type: 'button' as const,
+    text: { type: 'plain_text' as const, text },
+    action_id: 'keyward.open',
+  }
+  return link === null ? [] : [{ ...button, url: link }]
+}
 
 /** Nothing of a text is a link, a mention or markup: https://docs.slack.dev/messaging/formatting-message-text/ */
 const escaped = (text: string): string =>

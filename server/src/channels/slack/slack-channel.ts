@@ -29,6 +29,14 @@ const passing = new Set([
 ])
 const isReminder = ({ event, stage }: Notice): boolean =>
   stage !== 'closed' && (event === 'approval.reminded' || event === 'approval.escalated')
+/** The token is not one, or not any more. */
+const strangers = new Set([
+  'invalid_auth',
+  'not_authed',
+  'token_revoked',
+  'token_expired',
+  'account_inactive',
+])
 const gone = new Set(['message_not_found', 'cant_update_message'])
 
 /** One message for each subject, updated as it goes on. Its reference is `<conversation> <time stamp>`. */
@@ -129,11 +137,13 @@ export function outcomeOf(error: unknown, now: Date): Outcome {
     return {
       state: 'later',
       problem: 'Slack asks to wait',
+      status: 429,
       retryAfterSeconds: Math.min(error.retryAfter, 86_400),
     }
   if (error instanceof WebAPIPlatformError) {
     const problem = `Slack answered ${error.data.error}`
-    return { state: passing.has(error.data.error) ? 'later' : 'never', problem }
+    if (passing.has(error.data.error)) return { state: 'later', problem }
+    return { state: 'never', problem, status: strangers.has(error.data.error) ? 401 : 400 }
   }
   if (error instanceof WebAPIHTTPError) {
     const retryAfterSeconds = retryAfterOf(error.headers, now)
@@ -143,5 +153,5 @@ export function outcomeOf(error: unknown, now: Date): Outcome {
       retryAfterSeconds,
     }
   }
-  return { state: 'later', problem: reasonOf(error) }
+  return { state: 'later', problem: reasonOf(error), unheard: true }
 }

@@ -24,7 +24,10 @@ export function cardOf(notice: Notice, { answers }: { answers: boolean }): objec
     version: '1.4',
     fallbackText: bounded(title, longestText),
     body,
-    actions: [...buttons, { type: 'Action.OpenUrl', title: 'Open in Keyward', url: link }],
+    actions: [
+      ...buttons,
+      ...(link === null ? [] : [{ type: 'Action.OpenUrl', title: 'Open in Keyward', url: link }]),
+    ],
   }
 }
 
