@@ -304,7 +304,7 @@ test('WORK-2: a task of unknown outcome waits until its action finds out or a pe
   assert.deepEqual([run.state, run.tasks.map(({ output }) => output)], ['Succeeded', ['found', 'again']])
   const { items } = await engine.world.audit.page({ limit: 500, order: 'asc', type: 'task.resolved' })
   assert.deepEqual(
-    items.map(({ actor, detail }) => [actor, detail['effect'], detail['reason']]),
+    items.map(({ actor, detail }) => [actor, Object(detail).effect, Object(detail).reason]),
     [
       ['system:workflow', 'done', 'the action found out'],
       ['person:piet', 'none', 'I looked'],
