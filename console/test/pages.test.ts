@@ -39,6 +39,7 @@ const pages: Record<string, string> = {
   'run-output': '/runs/run_mixed?task=store',
   audit: '/audit?entry=459',
   policies: '/policies',
+  channels: '/integrations/channels',
   people: '/people?person=per_02',
   factors: '/people/factors',
   'not-found': '/nowhere',

@@ -20,6 +20,7 @@ const touches: Record<string, readonly string[]> = {
   approval: ['approvals', 'runs', 'status'],
   policy: ['policies'],
   sandbox: ['status', 'sandboxes'],
+  channel: ['channels'],
 }
 
 export type Connection = 'connecting' | 'live' | 'lost'

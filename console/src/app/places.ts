@@ -4,6 +4,7 @@ import {
   Hand,
   House,
   type LucideIcon,
+  MessageSquare,
   ScrollText,
   ShieldCheck,
   UsersRound,
@@ -21,6 +22,7 @@ type PlacePath =
   | '/audit'
   | '/policies'
   | '/people'
+  | '/integrations/channels'
 export type Place = { path: PlacePath; name: string; icon: LucideIcon; letter: string; about: string }
 
 /** The rooms of the console, in the order of the story: found, kept, worked on, allowed, lent, recorded, ruled. */
@@ -37,6 +39,13 @@ export const places: readonly Place[] = [
   { path: '/runs', name: 'Runs', icon: Workflow, letter: 'r', about: 'Work in progress and done' },
   { path: '/approvals', name: 'Approvals', icon: Hand, letter: 'a', about: 'What waits for your answer' },
   { path: '/agents', name: 'Agents', icon: Bot, letter: 'g', about: 'Who may borrow, and what they hold' },
+  {
+    path: '/integrations/channels',
+    name: 'Channels',
+    icon: MessageSquare,
+    letter: 'c',
+    about: 'Where people are told what happens',
+  },
   { path: '/audit', name: 'Audit', icon: ScrollText, letter: 'u', about: 'Everything that was done' },
   { path: '/policies', name: 'Policies', icon: ShieldCheck, letter: 'p', about: 'The rules in force' },
   {

@@ -162,6 +162,11 @@ const factors = createRoute({
   path: '/people/factors',
   component: lazyRouteComponent(() => import('../pages/people/index.ts'), 'FactorsPage'),
 })
+const channels = createRoute({
+  getParentRoute: () => root,
+  path: '/integrations/channels',
+  component: lazyRouteComponent(() => import('../pages/integrations/index.ts'), 'ChannelsPage'),
+})
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
@@ -196,6 +201,7 @@ const routeTree = root.addChildren([
   audit,
   policies,
   people,
+  channels,
   factors,
   signIn,
 ])

@@ -2,6 +2,7 @@ import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import type { AuditHead } from '@keyward/contract'
 import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
 import * as lent from './agent-fixtures.ts'
+import { channelHandlers, emptyChannelHandlers } from './channel-fixtures.ts'
 import { type Handlers, type Input, Refusal } from './console-server.ts'
 import { egressHandlers, emptyEgressHandlers } from './egress-fixtures.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
@@ -25,6 +26,7 @@ export function fullHandlers(): Handlers {
     'system.status': () => data.fullStatus,
     'policies.list': () => data.policies,
     ...peopleHandlers(),
+    ...channelHandlers(),
     ...factorHandlers(),
     'scans.list': () => pageOf([data.scan]),
     'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
@@ -100,6 +102,7 @@ export function emptyHandlers(): Handlers {
     'policies.list': () => ({ schema: '', policies: [] }),
     'scans.list': () => pageOf([]),
     ...emptyFindingHandlers(),
+    ...emptyChannelHandlers(),
     'people.list': () => pageOf(people.slice(0, 1)),
     'second_factors.list': () => ({ items: [], recoveryCodesLeft: 0 }),
     'runs.list': () => pageOf([]),

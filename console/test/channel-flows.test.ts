@@ -1,0 +1,46 @@
+// UI-1, APPR-2: channels are tested, and chat accounts linked and parted, in a real browser.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { assertClean } from './support/browser.ts'
+import { Refusal } from './support/console-server.ts'
+import { openStage } from './support/stage.ts'
+
+describe('UI-1, APPR-2: channels', () => {
+  const { server, open, callsOf } = openStage()
+
+  test('CONN-1: a test is sent and a refusal shown in its words; what was given up is tried again', async (t) => {
+    const { page } = await open(t, '/integrations/channels')
+    const line = (name: string) => page.getByRole('listitem').filter({ hasText: name })
+    await line('releases').getByRole('button', { name: 'Send a test' }).click()
+    await page.getByText('releases was sent a test').waitFor()
+    assert.deepEqual(callsOf('channels.test')[0]?.input, { channelId: 'chn_1' })
+    server.answer({
+      'channels.test': () => {
+        throw new Refusal('channel.refused', 'releases: Slack answered not_in_channel')
+      },
+    })
+    await line('releases').getByRole('button', { name: 'Send a test' }).click()
+    await page.getByText('Slack answered not_in_channel').waitFor()
+    await line('on-call').getByRole('button', { name: 'Try again' }).click()
+    await page.getByText('What was given up for on-call is tried again').waitFor()
+    assert.deepEqual(callsOf('channels.retry')[0]?.input, { channelId: 'chn_2' })
+  })
+
+  test('APPR-2: a code is shown once, and an account is parted after a second look', async (t) => {
+    const { page, ...seen } = await open(t, '/integrations/channels')
+    await page.getByRole('button', { name: 'Link my account' }).click()
+    const dialog = page.getByRole('dialog')
+    assert.match(
+      (await dialog.locator('[data-revealed]').textContent()) ?? '',
+      /^\/keyward link made-up-[0-9a-f]{16}$/,
+    )
+    await assertClean({ page, ...seen })
+    await dialog.getByRole('button', { name: 'I have kept it' }).click()
+    await dialog.waitFor({ state: 'hidden' })
+    await page.getByRole('button', { name: 'Part grace from the account' }).click()
+    assert.equal(callsOf('channels.unlink').length, 0)
+    await page.getByRole('button', { name: 'Part it', exact: true }).click()
+    await page.getByText('grace is parted from the account').waitFor()
+    assert.deepEqual(callsOf('channels.unlink')[0]?.input, { accountId: 'cha_1' })
+  })
+})
