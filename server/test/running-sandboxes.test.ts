@@ -42,7 +42,7 @@ async function hear(
 const textOf = (events: readonly Heard[]): string => events.map(({ data }) => data.text ?? '').join('')
 
 test('SAND-1, UI-1: what a sandbox prints and uses is seen while it runs, and a person can end it', async (t) => {
-  const server = await startServer(t)
+  const server = await startServer(t, { env: { KEYWARD_SANDBOX_POOL: '1' } })
   const status = await server.call(api.system.status, {})
   if (status.sandbox.level === 'none') return t.skip(`no sandbox here: ${status.sandbox.reasons.join(' ')}`)
   const project = oneKeyProject(t)

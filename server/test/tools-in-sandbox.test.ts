@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import type { RequestListener } from 'node:http'
 import { join, normalize } from 'node:path'
@@ -131,7 +131,13 @@ const tools: Record<string, Tool> = {
 test('SAND-1, LEND-2: tools inside work through the proxy without special care', async (t) => {
   const stateDir = await temporaryFolder(t)
   const nodePath = process.execPath
-  const driver = createBubblewrapDriver({ clock: systemClock, random: Math.random, stateDir, nodePath })
+  const driver = createBubblewrapDriver({
+    clock: systemClock,
+    random: Math.random,
+    stateDir,
+    nodePath,
+    pool: 1,
+  })
   const state = await driver.prepare()
   if (!state.ready) return t.skip(`this machine gives no namespaces: ${state.reasons.join(' ')}`)
   const folder = await temporaryFolder(t)
@@ -170,5 +176,27 @@ test('SAND-1, LEND-2: tools inside work through the proxy without special care',
     await chmod(program, 0o755)
     const script = `${program} ${origin}/text/go "Bearer $KEY"`
     await works({ script, told: '200 told by go' }, [program])
+  })
+
+  const short = process.availableMemory() < 2 * 1024 ** 3 && 'this machine is short of memory'
+  await t.test('SAND-1: … and in a sandbox that waited for them', { skip: short }, async () => {
+    const records = join(stateDir, 'running')
+    const processIn = (file: string) => JSON.parse(readFileSync(join(records, file), 'utf8')).process
+    const egress = await channel({ host: apiHost, port: 443, ...upstream })
+    const id = testId()
+    const command = ['/bin/sh', '-c', tools['https of Node']?.script ?? ''] as const
+    const spec = { id, command, env: { KEY: placeholder }, limits: testLimits, egress }
+    await driver.ahead?.add(spec)
+    const [waiting = ''] = readdirSync(records)
+    const before = processIn(waiting)
+    let during: unknown
+    const onOutput = () => {
+      during ??= processIn(`${id}.json`)
+    }
+    const result = await driver.run(spec, { onOutput })
+    assert.equal(result.stdoutTail, 'told by https')
+    assert.ok(before)
+    assert.deepEqual(during, before, 'it is the one that waited')
+    assert.deepEqual(readdirSync(records), [])
   })
 })

@@ -59,6 +59,8 @@ export function scratchFolder(t: TestContext, name = 'data'): string {
 const environment = (home: string, env: Record<string, string> = {}): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '',
   HOME: home,
+  // What is started ahead in one test takes time from another.
+  KEYWARD_SANDBOX_POOL: '0',
   ...compiledBefore,
   ...env,
 })
