@@ -18,13 +18,15 @@ export type TemporalStage = HostStage & {
 }
 
 /** Engines whose runs are carried by a Temporal of the test's own; time is the machine's. */
-export async function openTemporalStage(t: TestContext): Promise<TemporalStage | undefined> {
+export async function openTemporalStage(
+  t: TestContext,
+  key = new Secret(randomBytes(32).toString('base64')),
+): Promise<TemporalStage | undefined> {
   const temporal = await startTemporal(t)
   if (!temporal) return undefined
   const clock = { ...systemClock, advance: () => undefined, set: () => undefined }
   const world = await openWorld(t, engineMigrations, { clock })
   const vault = { sealed: false }
-  const key = new Secret(randomBytes(32).toString('base64'))
   const env = {
     KEYWARD_TEMPORAL_ADDRESS: temporal.address,
     KEYWARD_TEMPORAL_NAMESPACE: temporal.namespace,
