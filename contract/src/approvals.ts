@@ -144,6 +144,31 @@ export const approvalsApi = {
     query: { ...paging, state: approvalState.optional() },
     result: page(approvalView),
   }),
+  answerMany: operation({
+    name: 'approvals.answer_many',
+    method: 'POST',
+    path: '/approvals/answers',
+    summary: 'The same answer to several of low risk that ask for the same action',
+    body: {
+      decision: z.enum(['approved', 'denied']),
+      answers: z
+        .array(z.strictObject({ approvalId: z.string(), digest: sha256 }))
+        .min(1)
+        .max(100),
+      reason: z.string().max(1000).optional(),
+    },
+    /** For each its new state, or the code and the words of why it did not count. */
+    result: z.object({
+      items: z.array(
+        z.object({
+          approvalId: z.string(),
+          state: approvalState.nullable(),
+          code: z.string().nullable(),
+          detail: z.string().nullable(),
+        }),
+      ),
+    }),
+  }),
   rules: operation({
     name: 'approvals.rules',
     method: 'GET',

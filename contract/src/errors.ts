@@ -79,6 +79,7 @@ export const codes = {
   'agent.not_found': { status: 404, message: 'There is no such agent' },
   'agent.exists': { status: 409, message: 'An agent of this name exists already' },
   'agent.inactive': { status: 403, message: 'The agent is quarantined or retired' },
+  'delegation.not_found': { status: 404, message: 'There is no such delegation' },
   'grant.not_found': { status: 404, message: 'There is no such grant' },
   'ask.not_found': { status: 404, message: 'There is no such question for a secret' },
   'ask.closed': { status: 409, message: 'The question for a secret is open no more' },

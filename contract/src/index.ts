@@ -9,6 +9,12 @@ export {
   leasesApi,
 } from './agents.ts'
 export {
+  type ApprovalGrantView,
+  approvalGrantsApi,
+  type DelegationView,
+  delegationsApi,
+} from './approval-rights.ts'
+export {
   type ApprovalAnswer,
   type ApprovalChannel,
   type ApprovalRule,
@@ -115,6 +121,7 @@ export {
 } from './vault-access.ts'
 
 import { agentsApi, leasesApi } from './agents.ts'
+import { approvalGrantsApi, delegationsApi } from './approval-rights.ts'
 import { approvalsApi } from './approvals.ts'
 import { asksApi } from './asks.ts'
 import { auditApi } from './audit.ts'
@@ -142,6 +149,7 @@ export const api = {
   acl: aclApi,
   agents: agentsApi,
   appRoles: appRolesApi,
+  approvalGrants: approvalGrantsApi,
   approvals: approvalsApi,
   asks: asksApi,
   audit: auditApi,
@@ -151,6 +159,7 @@ export const api = {
   connectors: connectorsApi,
   channels: channelsApi,
   credentials: credentialsApi,
+  delegations: delegationsApi,
   egress: egressApi,
   findings: findingsApi,
   grants: grantsApi,

@@ -5,6 +5,7 @@ import { answersOf, type Counted, insertAnswer } from './answers-store.ts'
 import { type Approval, type ApprovalMode, type End, readApproval } from './approvals-store.ts'
 import { delegatorsOf } from './delegations-store.ts'
 import { type Directory, requestersOf } from './directory.ts'
+import { readGrant } from './grants-store.ts'
 import type { Recorder } from './record.ts'
 import {
   type Answer,
@@ -113,13 +114,22 @@ export function createAnswering(needs: Needs) {
       const { requesters } = rulings
       const now = clock.now().getTime()
       const judged = judge({ approval, answer: given, requesters, authorities, answers, now })
-      if (!isRefusal(judged)) return count(tx, approval, given, judged, rulings)
+      if (!isRefusal(judged)) {
+        return (await staleGrant(tx, given)) ?? count(tx, approval, given, judged, rulings)
+      }
       if (judged.code === 'approval.expired') await end(tx, id, needs.expired(), [])
       await recorder.refused(tx, approval, given, judged, authorities[0]?.ruling)
       return judged
     })
     if ('code' in verdict) throw new AppError(verdict.code, verdict.detail)
     return viewOf(store, verdict)
+  }
+
+  async function staleGrant(tx: Tx, { grantId }: Answer): Promise<Refusal | undefined> {
+    if (grantId === undefined) return undefined
+    const grant = await readGrant(tx, grantId)
+    const live = grant && grant.endedAt === null && grant.untilAt > clock.now().getTime()
+    return live ? undefined : { code: 'grant.not_found', detail: `${grantId} is in force no more` }
   }
 
   /** Keeps the answer, and ends the approval when it was the last that lacked, or said no. */
@@ -150,11 +160,9 @@ export function createAnswering(needs: Needs) {
       await recorder.tell(tx, 'counted', approval, { actor: by, detail: { ...detail, allowedBy } })
       return approval
     }
-    const self = rulings.requesters.includes(actor)
-    const person: ApprovalMode = self ? 'self' : 'person'
     const ending: End = {
       state: given.decision,
-      mode: given.principal.kind === 'system' ? 'unattended' : person,
+      mode: modeOf(given, rulings.requesters.includes(actor)),
       channel: given.channel,
       decidedBy: by,
       reason: given.reason,
@@ -164,6 +172,12 @@ export function createAnswering(needs: Needs) {
   }
 
   return { answer }
+}
+
+function modeOf({ grantId, principal }: Answer, own: boolean): ApprovalMode {
+  if (grantId !== undefined) return 'grant'
+  if (principal.kind === 'system') return 'unattended'
+  return own ? 'self' : 'person'
 }
 
 async function viewOf(reader: Reader, approval: Approval): Promise<ApprovalView> {

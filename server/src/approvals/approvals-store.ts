@@ -1,6 +1,7 @@
 import type { ApprovalChannel, ApprovalState, ApprovalView, Risk } from '@keyward/contract'
 import { type Migration, type Reader, type Sql, sql, type Tx } from '../store/index.ts'
 import { delegationsMigration } from './delegations-store.ts'
+import { grantsMigration } from './grants-store.ts'
 import { rulesMigration } from './rules-store.ts'
 
 export const approvalsMigrations: readonly Migration[] = [
@@ -47,6 +48,7 @@ export const approvalsMigrations: readonly Migration[] = [
   },
   rulesMigration,
   delegationsMigration,
+  grantsMigration,
 ]
 
 export type ApprovalMode = NonNullable<ApprovalView['mode']>

@@ -34,10 +34,13 @@ import {
   readPending,
   voidApproval,
 } from './approvals-store.ts'
+import { type AnsweredOne, assertAlike, refusedOne } from './batch.ts'
 import type { Directory } from './directory.ts'
 import { createExpiry } from './expiry.ts'
+import { readGrant } from './grants-store.ts'
 import { createRecorder } from './record.ts'
 import { createReminders } from './reminders.ts'
+import { createRights, grantOf, type Rights } from './rights.ts'
 import { defaultRules, termsOf } from './rules.ts'
 import { readRule, writeRule } from './rules-store.ts'
 import { type Answer, type MayApprove, unattendedId } from './ruling.ts'
@@ -45,30 +48,37 @@ import { viewsOf } from './views.ts'
 
 type Given = { digest: string; reason?: string | undefined; channel?: ApprovalChannel | undefined }
 
-export type Approvals = ApprovalGate & {
-  /** Allows exactly what the digest names, once. Still pending afterwards when more people have to. */
-  approve(principal: Principal, id: string, answer: Given): Promise<ApprovalView>
-  deny(principal: Principal, id: string, answer: Given): Promise<ApprovalView>
-  /** The same, for channels: the principal is the person to whom the channel's account was linked. */
-  answer(
-    principal: Principal,
-    id: string,
-    answer: Given & { decision: 'approved' | 'denied' },
-  ): Promise<ApprovalView>
-  read(id: string): Promise<ApprovalView>
-  page(query: {
-    cursor?: string | undefined
-    limit: number
-    state?: ApprovalState | undefined
-  }): Promise<{ items: ApprovalView[]; next: string | null }>
-  rules(): Promise<ApprovalRule[]>
-  setRule(rule: ApprovalRule, by: Principal): Promise<ApprovalRule>
-  /** Ends what nobody answered in time, by the clock; returns how many. */
-  expireDue(): Promise<number>
-  /** Takes up what waits in the store: timers, and answers for unattended runs. */
-  run(): Promise<void>
-  stop(): Promise<void>
-}
+export type Approvals = ApprovalGate &
+  Rights & {
+    /** Allows exactly what the digest names, once. Still pending afterwards when more people have to. */
+    approve(principal: Principal, id: string, answer: Given): Promise<ApprovalView>
+    deny(principal: Principal, id: string, answer: Given): Promise<ApprovalView>
+    /** The same, for channels: the principal is the person to whom the channel's account was linked. */
+    answer(
+      principal: Principal,
+      id: string,
+      answer: Given & { decision: 'approved' | 'denied' },
+    ): Promise<ApprovalView>
+    /** The same answer to several of low risk that ask for the same action; each counts, or does not, for itself. */
+    answerMany(
+      principal: Principal,
+      answers: readonly { approvalId: string; digest: string }[],
+      answer: Omit<Given, 'digest'> & { decision: 'approved' | 'denied' },
+    ): Promise<AnsweredOne[]>
+    read(id: string): Promise<ApprovalView>
+    page(query: {
+      cursor?: string | undefined
+      limit: number
+      state?: ApprovalState | undefined
+    }): Promise<{ items: ApprovalView[]; next: string | null }>
+    rules(): Promise<ApprovalRule[]>
+    setRule(rule: ApprovalRule, by: Principal): Promise<ApprovalRule>
+    /** Ends what nobody answered in time, by the clock; returns how many. */
+    expireDue(): Promise<number>
+    /** Takes up what waits in the store: timers, and answers for unattended runs. */
+    run(): Promise<void>
+    stop(): Promise<void>
+  }
 
 type Needs = {
   store: Pick<Store, 'write' | 'all' | 'get'>
@@ -186,15 +196,36 @@ export function createApprovals(needs: Needs): Approvals {
     })
   }
 
+  /** In the name of who allowed it ahead, judged like an answer that they gave now. */
+  async function answerGranted(id: string, digest: string, grantId: string): Promise<void> {
+    const grant = await readGrant(store, grantId)
+    const giver = grant && (await directory.person(store, grant.createdBy))
+    if (!giver) return
+    const { name, roles } = giver
+    const given: Answer = {
+      principal: { kind: 'person', id: giver.id, name, roles },
+      decision: 'approved',
+      digest,
+      reason: `allowed ahead by ${grantId}: ${grant.reason}`,
+      channel: 'none',
+      grantId,
+    }
+    await answer(id, given).catch((error) => {
+      log.warn({ approvalId: id, reason: reasonOf(error) }, 'what was allowed ahead has to wait for a person')
+    })
+  }
+
   const ruleOf = async (reader: Pick<Store, 'all' | 'get'> | Tx, risk: Risk): Promise<ApprovalRule> =>
     (await readRule(reader, risk)) ?? defaultRules[risk]
 
   async function request(tx: Tx, question: ApprovalQuestion): Promise<string> {
     const now = clock.now()
     const { args: _, preview, rules, ...asked } = question
+    const terms = termsOf(await ruleOf(tx, question.risk), rules, now.getTime())
+    const grant = await grantOf(tx, question, terms, now.getTime())
     const approval: Approval = {
       ...asked,
-      ...termsOf(await ruleOf(tx, question.risk), rules, now.getTime()),
+      ...terms,
       id: newId('apr', now),
       nonce: newUuid(now),
       policyVersion: needs.policyVersion(),
@@ -213,7 +244,7 @@ export function createApprovals(needs: Needs): Approvals {
       remindedAt: null,
       escalatedAt: null,
       supersededBy: null,
-      grantId: null,
+      grantId: grant?.id ?? null,
     }
     await supersede(tx, approval)
     await insertApproval(tx, approval)
@@ -238,7 +269,9 @@ export function createApprovals(needs: Needs): Approvals {
   function takeUp(approval: Pending): void {
     expiry.arm(approval)
     reminders.arm(approval)
-    if (approval.unattended) inBackground(() => answerUnattended(approval.id, approval.digest))
+    const { id, digest, grantId, unattended: alone } = approval
+    if (grantId !== null) inBackground(() => answerGranted(id, digest, grantId))
+    else if (alone) inBackground(() => answerUnattended(id, digest))
   }
 
   async function redeem(tx: Tx, claim: ApprovalClaim): Promise<Redemption> {
@@ -283,6 +316,19 @@ export function createApprovals(needs: Needs): Approvals {
     },
     approve: answered('approved'),
     deny: answered('denied'),
+    ...createRights({ store, audit, clock, directory }),
+    async answerMany(principal, answers, { decision, ...given }) {
+      assertAlike(await Promise.all(answers.map(({ approvalId }) => readApproval(store, approvalId))))
+      const results: AnsweredOne[] = []
+      for (const { approvalId, digest } of answers)
+        results.push(
+          await answered(decision)(principal, approvalId, { ...given, digest }).then(
+            ({ state }) => ({ approvalId, state, code: null, detail: null }),
+            (error: unknown) => refusedOne(approvalId, error),
+          ),
+        )
+      return results
+    },
     answer: (principal, id, { decision, ...given }) => answered(decision)(principal, id, given),
     async read(id) {
       const [view] = await viewsOf(store, [await found(id)])

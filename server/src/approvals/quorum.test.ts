@@ -269,7 +269,9 @@ test('APPR-2: half way to its end an approval is reminded of once, and later goe
   clock.advance(299_000)
   assert.equal((await opened.approvals.read(id)).remindedAt, null)
   clock.advance(1000)
+  // The timer is set after the question is in the store, perhaps only after the clock has been moved.
   const reminded = await eventually(async () => {
+    clock.advance(1)
     const shown = await opened.approvals.read(id)
     return shown.remindedAt === null ? undefined : shown
   }, 'the reminder')
@@ -278,7 +280,10 @@ test('APPR-2: half way to its end an approval is reminded of once, and later goe
   await opened.approvals.stop()
   await opened.approvals.run()
   clock.advance(180_000)
-  await eventually(async () => (await opened.approvals.read(id)).escalatedAt ?? undefined, 'the escalation')
+  await eventually(async () => {
+    clock.advance(1)
+    return (await opened.approvals.read(id)).escalatedAt ?? undefined
+  }, 'the escalation')
   assert.equal((await opened.approvals.approve(noah, id, { digest })).state, 'approved')
   for (const type of ['approval.reminded', 'approval.escalated'])
     assert.equal((await entriesOf(opened, type)).length, 1, type)

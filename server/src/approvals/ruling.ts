@@ -31,6 +31,8 @@ export type Answer = {
   readonly digest: string
   readonly reason: string | null
   readonly channel: ApprovalChannel
+  /** Given ahead, by this grant. */
+  readonly grantId?: string
 }
 
 /** In whose right an answer may count: one's own, or that of somebody who delegated it. */
@@ -91,12 +93,14 @@ function byAuthority({ approval, answer, requesters, authorities }: Case): Autho
   }
   const allowed = authorities.filter(({ ruling, live }) => live && ruling.allow)
   if (allowed.length === 0) return denied(own.live ? own.ruling.reason : 'the account is closed')
-  const strangers = allowed.filter(({ actor }) => !requesters.includes(actor))
-  if (strangers.length === 0)
-    return { code: 'approval.self', detail: 'who delegated the right to answer asked for it' }
-  const asked = strangers.find(({ groups }) => isAsked(approval, groups))
+  const asked = allowed.filter(({ groups }) => isAsked(approval, groups))
+  if (asked.length === 0)
+    return { code: 'approval.not_asked', detail: `it is for people in ${approval.groups.join(' or ')}` }
   return (
-    asked ?? { code: 'approval.not_asked', detail: `it is for people in ${approval.groups.join(' or ')}` }
+    asked.find(({ actor }) => !requesters.includes(actor)) ?? {
+      code: 'approval.self',
+      detail: 'who delegated the right to answer asked for it',
+    }
   )
 }
 

@@ -113,10 +113,13 @@ test('IDENT-1: what each role may do', () => {
       .sort()
   assert.deepEqual(may('auditor'), [])
   assert.deepEqual(may('approver'), [
+    'approval_grants.create',
+    'approvals.answer_many',
     'approvals.approve',
     'approvals.deny',
     'channels.link',
     'channels.unlink',
+    'delegations.create',
   ])
   assert.deepEqual(may('operator'), [
     'agents.activate',

@@ -9,15 +9,26 @@ import type { CommandNeeds } from '../needs.ts'
 import { printableJson } from '../printable.ts'
 import { confirm } from '../prompt.ts'
 import { type Column, renderFacts } from '../table.ts'
+import { rightsCommands, rulesCommand } from './approval-rights.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 
-const states: readonly ApprovalState[] = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'voided']
+const states: readonly ApprovalState[] = [
+  'pending',
+  'approved',
+  'denied',
+  'expired',
+  'cancelled',
+  'voided',
+  'superseded',
+]
 
 export const approvalsCommand = (needs: Needs): Command =>
   commandGroup('approvals', 'What waits for a person, and what was decided', [
     listCommand(needs),
     showCommand(needs),
+    rulesCommand(needs),
+    ...rightsCommands(needs),
   ])
 
 function listCommand(needs: Needs): Command {
@@ -132,6 +143,12 @@ function refuseStale({ id, state, decidedBy, digest }: ApprovalView, reviewed: s
   throw new AppError('approval.answered', `${id} is ${state}${decidedBy ? ` by ${decidedBy}` : ''}`)
 }
 
+function needsText({ quorum, groups, needsSecondFactor }: ApprovalView): string {
+  const people = quorum === 1 ? 'one person' : `${quorum} people`
+  const from = groups.length > 0 ? ` of ${groups.join(' or ')}` : ''
+  return `${people}${from}${needsSecondFactor ? ', each with a second factor' : ''}`
+}
+
 export function approvalText(approval: ApprovalView): string {
   const facts = renderFacts([
     ['Approval', `${approval.id}, ${approval.state}`],
@@ -140,6 +157,12 @@ export function approvalText(approval: ApprovalView): string {
     ['Target', approval.target],
     ['Asked by', approval.requestedBy],
     ['Risk', `${approval.risk}, ${approval.reversible ? 'reversible' : 'not reversible'}`],
+    ...(approval.blastRadius ? [['If it goes wrong', approval.blastRadius] as const] : []),
+    ...(approval.rollback ? [['Taken back by', approval.rollback] as const] : []),
+    ['Needs', needsText(approval)],
+    ...approval.approvals.map(
+      ({ by, at, channel, decision }) => ['Answer', `${decision} by ${by}, ${at}, ${channel}`] as const,
+    ),
     ['Run', `${approval.runId}, task ${approval.taskId}`],
     ['Asked at', `${approval.requestedAt}, expires ${approval.expiresAt}`],
     ...(approval.decidedAt

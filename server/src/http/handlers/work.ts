@@ -1,5 +1,5 @@
-import { approvalsApi, runsApi } from '@keyward/contract'
-import type { Approvals } from '../../approvals/index.ts'
+import { approvalGrantsApi, approvalsApi, delegationsApi, runsApi } from '@keyward/contract'
+import type { Approvals, Rights } from '../../approvals/index.ts'
 import type { Audit } from '../../audit/index.ts'
 import { actorOf } from '../../core/index.ts'
 import type { Flows, TaskOutput } from '../../flows/index.ts'
@@ -16,7 +16,10 @@ type Needs = {
   taskOutput: Pick<TaskOutput, 'read' | 'follow'>
   sandbox: Pick<Sandbox, 'running' | 'waiting' | 'end'>
   audit: Pick<Audit, 'recordNow'>
-  approvals: Pick<Approvals, 'page' | 'read' | 'approve' | 'deny' | 'rules' | 'setRule'>
+  approvals: Pick<
+    Approvals,
+    'page' | 'read' | 'approve' | 'deny' | 'answerMany' | 'rules' | 'setRule' | keyof Rights
+  >
 }
 
 /** What policy decides on: the flow, or the plan by the name that it gives itself. */
@@ -84,9 +87,29 @@ export function runRoutes({
   ]
 }
 
+function rightsRoutes(rights: Rights): Route[] {
+  return [
+    route(delegationsApi.list, (query) => rights.delegations(query)),
+    route(delegationsApi.create, (given, { principal }) => rights.delegate(principal, given)),
+    route(delegationsApi.end, ({ delegationId }, { principal }) =>
+      rights.endDelegation(principal, delegationId),
+    ),
+    route(approvalGrantsApi.list, (query) => rights.grants(query)),
+    route(approvalGrantsApi.create, (given, { principal }) => rights.grant(principal, given)),
+    route(approvalGrantsApi.end, ({ grantId }, { principal }) => rights.endGrant(principal, grantId)),
+  ]
+}
+
 export function approvalRoutes({ approvals }: Pick<Needs, 'approvals'>): Route[] {
   return [
     route(approvalsApi.list, (query) => approvals.page(query)),
+    {
+      ...route(approvalsApi.answerMany, async ({ decision, answers, reason }, { principal, channel }) => ({
+        items: await approvals.answerMany(principal, answers, { decision, reason, channel }),
+      })),
+      decidedByDomain: true,
+    },
+    ...rightsRoutes(approvals),
     route(approvalsApi.rules, async () => ({ items: await approvals.rules() })),
     route(approvalsApi.setRule, (rule, { principal }) => approvals.setRule(rule, principal)),
     route(approvalsApi.read, ({ approvalId }) => approvals.read(approvalId)),
