@@ -5,7 +5,9 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Json } from '@keyward/contract'
+import { systemPrincipal } from '../src/core/index.ts'
 import { apiHost } from './support/egress.ts'
+import { eventually } from './support/eventually.ts'
 import { mayBeMissing } from './support/needed.ts'
 import { openTaskWorld } from './support/task-world.ts'
 import { backendBlock, openStateBackend, terraformOrSkip } from './support/terraform.ts'
@@ -145,7 +147,60 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
     await assert.rejects(execute('terraform.destroy', other), { detail: /not the one that was planned/ })
     await execute('terraform.destroy', applyInput(planned))
     assert.deepEqual(JSON.parse(backend.state()).resources, [])
+    configure('third')
   })
+
+  await t.test(
+    'WORK-3: the flow plans, asks about exactly that plan, and applies it; or does nothing',
+    async () => {
+      const person = await keyward.store.write((tx) => keyward.identity.bootstrapOwner(tx))
+      const now = new Date()
+      const approver = { ...owner, id: person.id, name: person.name, signedInAt: now, secondFactorAt: now }
+      const begin = (word: string) =>
+        keyward.flows.start({
+          flow: 'terraform-plan-and-apply',
+          input: { connection: 'infra', variables: { word } },
+          by: systemPrincipal('test'),
+          unattended: false,
+        })
+      const asked = (runId: string) =>
+        eventually(async () => {
+          const run = await keyward.workflow.read(runId)
+          assert.notEqual(run.state, 'Failed', run.reason ?? '')
+          return (await keyward.approvals.page({ limit: 20, state: 'pending' })).items.find(
+            (one) => one.runId === runId,
+          )
+        }, 'the approval')
+      const stateOf = async (runId: string) =>
+        (await keyward.workflow.whenEnded(runId)).tasks.map((task) => task.state)
+      const before = backend.state()
+
+      const denied = await begin('denied')
+      const first = await asked(denied.id)
+      assert.match(JSON.stringify(first.preview), /third denied/)
+      await keyward.approvals.deny(approver, first.id, { digest: first.digest })
+      await stateOf(denied.id)
+
+      const voided = await begin('voided')
+      const second = await asked(voided.id)
+      const [connection] = await keyward.connectors.list()
+      assert.ok(connection)
+      const changed = { ...connection.settings, variables: { word: 'another service by now' } }
+      await keyward.connectors.change(connection.id, { settings: changed }, owner)
+      await keyward.approvals.approve(approver, second.id, { digest: second.digest })
+      await stateOf(voided.id)
+      assert.equal((await keyward.approvals.read(second.id)).state, 'voided')
+      assert.equal(backend.state(), before, 'nothing was applied')
+
+      const approved = await begin('approved')
+      const third = await asked(approved.id)
+      await keyward.approvals.approve(approver, third.id, { digest: third.digest })
+      assert.deepEqual(await stateOf(approved.id), ['Succeeded', 'Succeeded'])
+      assert.match(backend.state(), /third approved/)
+      const again = await begin('approved')
+      assert.deepEqual(await stateOf(again.id), ['Succeeded', 'Skipped'], 'nobody is asked for nothing')
+    },
+  )
 
   await t.test('CONN-1: a configuration that would keep its state in the sandbox is refused', async () => {
     writeFileSync(join(folder, 'main.tf'), 'resource "terraform_data" "a" {}\n')

@@ -6,6 +6,8 @@ import type { Identity } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Plan, Workflow } from '../workflow/index.ts'
+import { borrowedBy } from './borrowed.ts'
+import { planPulumi, planTerraform } from './infrastructure.ts'
 import { planLeakedKey } from './leaked-key.ts'
 import { principalNamed } from './principal-named.ts'
 
@@ -50,6 +52,8 @@ export function createFlows(needs: Needs): Flows {
       'leaked-key',
       (input: Json, by: Principal) => planLeakedKey(findings, input, (path) => assertMayLend(by, path)),
     ],
+    ['pulumi-preview-and-up', async (input: Json) => planPulumi(input)],
+    ['terraform-plan-and-apply', async (input: Json) => planTerraform(input)],
   ])
 
   function assertMayLend(principal: Principal, path: string): void {
@@ -81,7 +85,12 @@ export function createFlows(needs: Needs): Flows {
 
   async function planned(wanted: Wanted): Promise<Plan> {
     const flow = nameOf(wanted)
-    if (wanted.plan) return workflow.planning.completed(wanted.plan)
+    if (wanted.plan) {
+      const plan = await workflow.planning.completed(wanted.plan)
+      // No approval of a task stands in for the right to lend what it borrows.
+      for (const path of borrowedBy(plan)) assertMayLend(wanted.by, path)
+      return plan
+    }
     return plannerOf(flow)(wanted.input, wanted.by)
   }
 
