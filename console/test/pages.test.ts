@@ -42,6 +42,7 @@ const pages: Record<string, string> = {
   channels: '/integrations/channels',
   people: '/people?person=per_02',
   factors: '/people/factors',
+  integrations: '/integrations',
   'not-found': '/nowhere',
 }
 const widths: View['width'][] = [1280, 390]

@@ -19,6 +19,7 @@ const touches: Record<string, readonly string[]> = {
   task: ['runs'],
   approval: ['approvals', 'runs', 'status'],
   policy: ['policies'],
+  connection: ['connections', 'status'],
   sandbox: ['status', 'sandboxes'],
   channel: ['channels'],
 }

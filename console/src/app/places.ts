@@ -4,7 +4,7 @@ import {
   Hand,
   House,
   type LucideIcon,
-  MessageSquare,
+  Plug,
   ScrollText,
   ShieldCheck,
   UsersRound,
@@ -19,10 +19,10 @@ type PlacePath =
   | '/runs'
   | '/approvals'
   | '/agents'
+  | '/integrations'
   | '/audit'
   | '/policies'
   | '/people'
-  | '/integrations/channels'
 export type Place = { path: PlacePath; name: string; icon: LucideIcon; letter: string; about: string }
 
 /** The rooms of the console, in the order of the story: found, kept, worked on, allowed, lent, recorded, ruled. */
@@ -40,11 +40,11 @@ export const places: readonly Place[] = [
   { path: '/approvals', name: 'Approvals', icon: Hand, letter: 'a', about: 'What waits for your answer' },
   { path: '/agents', name: 'Agents', icon: Bot, letter: 'g', about: 'Who may borrow, and what they hold' },
   {
-    path: '/integrations/channels',
-    name: 'Channels',
-    icon: MessageSquare,
-    letter: 'c',
-    about: 'Where people are told what happens',
+    path: '/integrations',
+    name: 'Integrations',
+    icon: Plug,
+    letter: 'i',
+    about: 'Services that runs work with, and where people are told',
   },
   { path: '/audit', name: 'Audit', icon: ScrollText, letter: 'u', about: 'Everything that was done' },
   { path: '/policies', name: 'Policies', icon: ShieldCheck, letter: 'p', about: 'The rules in force' },

@@ -167,6 +167,11 @@ const channels = createRoute({
   path: '/integrations/channels',
   component: lazyRouteComponent(() => import('../pages/integrations/index.ts'), 'ChannelsPage'),
 })
+const integrations = createRoute({
+  getParentRoute: () => root,
+  path: '/integrations',
+  component: lazyRouteComponent(() => import('../pages/integrations/index.ts'), 'ConnectionsPage'),
+})
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
@@ -203,6 +208,7 @@ const routeTree = root.addChildren([
   people,
   channels,
   factors,
+  integrations,
   signIn,
 ])
 

@@ -3,6 +3,7 @@ import type { AuditHead } from '@keyward/contract'
 import { canonicalJson } from '../../src/pages/audit/verify-entry.ts'
 import * as lent from './agent-fixtures.ts'
 import { channelHandlers, emptyChannelHandlers } from './channel-fixtures.ts'
+import { connectionHandlers, emptyConnectionHandlers } from './connection-fixtures.ts'
 import { type Handlers, type Input, Refusal } from './console-server.ts'
 import { egressHandlers, emptyEgressHandlers } from './egress-fixtures.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
@@ -28,6 +29,7 @@ export function fullHandlers(): Handlers {
     ...peopleHandlers(),
     ...channelHandlers(),
     ...factorHandlers(),
+    ...connectionHandlers(),
     'scans.list': () => pageOf([data.scan]),
     'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
     ...findingHandlers(data.findings),
@@ -110,6 +112,7 @@ export function emptyHandlers(): Handlers {
     ...emptyVault(),
     'agents.list': () => pageOf([]),
     ...emptyEgressHandlers(),
+    ...emptyConnectionHandlers(),
     'asks.list': () => pageOf([]),
     'audit.list': () => pageOf([]),
   }

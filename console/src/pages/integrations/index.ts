@@ -1,1 +1,2 @@
 export { ChannelsPage } from './channels-page.tsx'
+export { ConnectionsPage } from './connections-page.tsx'

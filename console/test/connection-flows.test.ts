@@ -1,0 +1,54 @@
+// UI-1, CONN-1: services are connected, asked how they are, and forgotten, in a real browser.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { assertClean } from './support/browser.ts'
+import { Refusal } from './support/console-server.ts'
+import { narrow, openStage } from './support/stage.ts'
+
+describe('UI-1, CONN-1: connections', () => {
+  const { server, open, callsOf } = openStage()
+
+  test('CONN-1: a service is connected with what its kind asks for; a refusal leaves what was written', async (t) => {
+    const { page, ...seen } = await open(t, '/integrations')
+    await page.getByText('GitHub does not accept the key of the App').waitFor()
+    await page.getByText('in 212 ms').waitFor()
+    await page.getByRole('button', { name: 'Connect a service' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Name').fill('shop')
+    await dialog.getByLabel('Path of its secret in the vault').fill('secret/github/shop')
+    await dialog.getByLabel('appId').fill('12')
+    await dialog.getByLabel('installationId').fill('34')
+    await dialog.getByLabel('repositories').fill('team/shop, team/till')
+    await assertClean({ page, ...seen })
+    server.answer({
+      'connections.create': () => {
+        throw new Refusal('secret.not_found', 'secret/github/shop has no field private_key')
+      },
+    })
+    await dialog.getByRole('button', { name: 'Connect it' }).click()
+    await dialog.getByText('has no field private_key').waitFor()
+    assert.equal(await dialog.getByLabel('appId').inputValue(), '12')
+    assert.deepEqual(callsOf('connections.create')[0]?.input, {
+      name: 'shop',
+      connector: 'github',
+      settings: { appId: '12', installationId: '34', repositories: ['team/shop', 'team/till'] },
+      secretPath: 'secret/github/shop',
+    })
+  })
+
+  test('CONN-1: one is asked now, and forgotten after a question, on a phone in the dark', async (t) => {
+    const { page, ...seen } = await open(t, '/integrations', narrow)
+    await page.getByRole('button', { name: 'Check now' }).first().click()
+    await page.getByText('code was asked').waitFor()
+    assert.deepEqual(callsOf('connections.check')[0]?.input, { connectionId: 'con_01' })
+    await page.getByRole('button', { name: 'Forget code-new' }).click()
+    await page.getByText('Its secret stays in the vault').waitFor()
+    await assertClean({ page, ...seen })
+    await page.getByRole('button', { name: 'Keep it' }).click()
+    assert.equal(callsOf('connections.remove').length, 0)
+    await page.getByRole('button', { name: 'Forget code-new' }).click()
+    await page.getByRole('button', { name: 'Forget it' }).click()
+    await page.getByText('code-new is forgotten').waitFor()
+    assert.deepEqual(callsOf('connections.remove')[0]?.input, { connectionId: 'con_03' })
+  })
+})
