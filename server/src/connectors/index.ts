@@ -4,7 +4,6 @@ export {
   type ConnectorAction,
   defineAction,
   type OpenConnection,
-  type Wellness,
 } from './connector.ts'
 export { type Connectors, createConnectors } from './connectors.ts'
 export { connectorsMigrations } from './connectors-store.ts'
