@@ -8,7 +8,7 @@ const at = (milliseconds: number): string => new Date(milliseconds).toISOString(
 const atOrNull = (milliseconds: number | null): string | null =>
   milliseconds === null ? null : at(milliseconds)
 
-export function viewOf(approval: Approval, answers: readonly Counted[]): ApprovalView {
+function viewOf(approval: Approval, answers: readonly Counted[]): ApprovalView {
   const {
     unattended: _u,
     redeemedAt: _r,
