@@ -379,3 +379,18 @@ test('WORK-1: a task that cannot begin in time fails, and one that falls silent 
   }, 'the end of the silent')
   assert.match((await engine.workflow.read(busy.id)).reason ?? '', /nothing was heard of it for 500 seconds/)
 })
+
+test('WORK-1: the key of a plan that somebody brings is for that very plan', async (t) => {
+  const engine = await openEngine(t, [echoAction([])])
+  const start = (...tasks: PlannedTask[]) =>
+    engine.workflow.start(undefined, {
+      plan: planOf(...tasks),
+      requestedBy: olga,
+      unattended: false,
+      idempotencyKey: 'k',
+      exactly: true,
+    })
+  const first = await start(task('a'))
+  assert.equal((await start(task('a'))).id, first.id)
+  await assert.rejects(start(task('a'), task('b')), { code: 'request.conflict' })
+})

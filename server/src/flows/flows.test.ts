@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Json, RunDetail } from '@keyward/contract'
+import { type Json, planDraft, type RunDetail } from '@keyward/contract'
 import { type Principal, silentLog, systemClock } from '../core/index.ts'
 import { createPolicy } from '../policy/index.ts'
 import { createFlows } from './flows.ts'
@@ -51,6 +51,20 @@ test('APPR-1: a name that every object answers to is no flow, so nobody brings a
     await assert.rejects(flows.start({ flow, input: plan, by, unattended: false }), {
       code: 'run.plan_invalid',
     })
+  assert.deepEqual(started, [])
+})
+
+test('POL-3: an agent brings no plan of its own, a plan passes for no flow, and one of both is needed', async () => {
+  const { flows, started } = open()
+  const plan = planDraft.parse({ title: 'Look', tasks: [{ id: 'a', action: 'look' }] })
+  const start = (more: object) => flows.start({ input: {}, by, unattended: false, ...more })
+  const agent: Principal = { kind: 'agent', id: 'agt_1', name: 'bot', roles: [] }
+  await assert.rejects(start({ plan, by: agent }), { code: 'policy.denied' })
+  await assert.rejects(flows.preview({ input: {}, plan, by: agent }), { code: 'policy.denied' })
+  const disguised = { ...plan, flow: 'leaked-key' }
+  await assert.rejects(start({ plan: disguised }), { code: 'run.plan_invalid', detail: /Keyward's own/ })
+  await assert.rejects(start({}), { code: 'run.plan_invalid' })
+  await assert.rejects(start({ plan, flow: 'leaked-key' }), { code: 'run.plan_invalid' })
   assert.deepEqual(started, [])
 })
 

@@ -85,13 +85,14 @@ export function createFlows(needs: Needs): Flows {
 
   async function planned(wanted: Wanted): Promise<Plan> {
     const flow = nameOf(wanted)
-    if (wanted.plan) {
-      const plan = await workflow.planning.completed(wanted.plan)
-      // No approval of a task stands in for the right to lend what it borrows.
-      for (const path of borrowedBy(plan)) assertMayLend(wanted.by, path)
-      return plan
-    }
-    return plannerOf(flow)(wanted.input, wanted.by)
+    if (!wanted.plan) return plannerOf(flow)(wanted.input, wanted.by)
+    // What an agent may do is judged by its phase, task by task, and a plan of its own is not judged so.
+    if (wanted.by.kind === 'agent')
+      throw new AppError('policy.denied', 'an agent starts flows; a plan of its own is for a person to start')
+    const plan = await workflow.planning.completed(wanted.plan)
+    // No approval of a task stands in for the right to lend what it borrows.
+    for (const path of borrowedBy(plan)) assertMayLend(wanted.by, path)
+    return plan
   }
 
   async function releaseEnded(runId: string): Promise<void> {
@@ -117,15 +118,16 @@ export function createFlows(needs: Needs): Flows {
       const { by, input } = wanted
       const flow = nameOf(wanted)
       const before =
-        idempotencyKey === undefined
+        idempotencyKey === undefined || wanted.plan
           ? undefined
-          : await workflow.startedBefore({ by, idempotencyKey, flow, input: wanted.plan?.input ?? input })
+          : await workflow.startedBefore({ by, idempotencyKey, flow, input })
       if (before) return before
       return workflow.start(undefined, {
         plan: await planned(wanted),
         requestedBy: by,
         unattended,
         idempotencyKey,
+        exactly: wanted.plan !== undefined,
       })
     },
     preview: async (wanted) => workflow.planning.preview(await planned(wanted), wanted.by),

@@ -75,7 +75,7 @@ export function found(
 }
 
 /** What lies at a dotted path; only what the value has of its own. */
-export function at(value: Json | undefined, path: string): Json | undefined {
+function at(value: Json | undefined, path: string): Json | undefined {
   let found: Json | undefined = value
   for (const part of path === '' ? [] : path.split('.')) {
     if (found === undefined || found === null || typeof found !== 'object' || !Object.hasOwn(found, part))

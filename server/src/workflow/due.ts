@@ -24,7 +24,7 @@ function toBegin(run: RunStatus, taskId: string, task: TaskStatus): Command | un
   return { type: 'StartTask', taskId, attempt: attempt + 1 }
 }
 
-export function needsMet({ tasks }: Pick<RunStatus, 'tasks'>, { rules }: TaskStatus): boolean {
+function needsMet({ tasks }: Pick<RunStatus, 'tasks'>, { rules }: TaskStatus): boolean {
   const other = rules.fallbackFor === undefined ? undefined : tasks.get(rules.fallbackFor)
   if (rules.fallbackFor !== undefined && !(other && isEnded(other.state))) return false
   return rules.needs.every((need) => {

@@ -14,7 +14,7 @@ const mostItems = 200
 export const keyOf = (runId: string, taskId: string): string => `${runId}:${taskId}`
 
 /** `<run>:<task>`, the same for each attempt; what is done once more after it went through is another effect. */
-export function idempotencyKeyOf(run: RunRecord, taskId: string): string {
+function idempotencyKeyOf(run: RunRecord, taskId: string): string {
   const round = run.status.tasks.get(taskId)?.round ?? 0
   return round === 0 ? keyOf(run.id, taskId) : `${keyOf(run.id, taskId)}:${round}`
 }

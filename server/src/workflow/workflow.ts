@@ -62,6 +62,8 @@ export type StartRequest = {
   /** Started without a person at the terminal. */
   readonly unattended: boolean
   readonly idempotencyKey?: string | undefined
+  /** The key is for this very plan, and not for whatever a flow makes of the same input. */
+  readonly exactly?: boolean | undefined
 }
 
 export type StartedBefore = {
@@ -133,7 +135,11 @@ export function createWorkflow(needs: Needs): Workflow {
     const asked = { requestedBy: actorOf(requestedBy), unattended, parent: null }
     const run = newRecord(plan, { ...asked, host: hosts.forNewRuns }, clock.now())
     const inserted = await insertRun(tx, run, idempotencyKey)
-    if (!inserted) return runDetail(await existing(tx, plan, run.requestedBy, idempotencyKey ?? ''))
+    if (!inserted) {
+      const before = await existing(tx, plan, run.requestedBy, idempotencyKey ?? '')
+      if (request.exactly && before.planDigest !== run.planDigest) throw usedFor(before)
+      return runDetail(before)
+    }
     await begin(tx, run)
     return runDetail(run)
   }
@@ -174,10 +180,7 @@ export function createWorkflow(needs: Needs): Workflow {
     const id = await runByKey(tx, requestedBy, key)
     const run = await found(tx, id ?? '')
     if (run.flow === plan.flow && canonicalJson(run.plan.input) === canonicalJson(plan.input)) return run
-    throw new AppError(
-      'request.conflict',
-      `the idempotency key was used for run ${run.id} with another input`,
-    )
+    throw usedFor(run)
   }
 
   /** Somebody may have to go on with the run, and who waits for its end is told. */
@@ -222,6 +225,9 @@ export function createWorkflow(needs: Needs): Workflow {
     stop: () => hosts.stop(),
   }
 }
+
+const usedFor = ({ id }: RunRecord): AppError =>
+  new AppError('request.conflict', `the idempotency key was used for run ${id} with another input`)
 
 function byName(actions: readonly Action[]): ReadonlyMap<string, Action> {
   const map = new Map(actions.map((action) => [action.name, action]))
