@@ -253,6 +253,58 @@ const checks: Record<string, (stage: HostStage) => Promise<void>> = {
     await engine.workflow.whenEnded(id)
   },
 
+  async 'a paused run begins nothing more, and goes on when it is resumed'(stage) {
+    const notes: string[] = []
+    const began = Promise.withResolvers<void>()
+    const letGo = Promise.withResolvers<void>()
+    const held: Action = {
+      name: 'test.held',
+      idempotent: true,
+      async execute() {
+        began.resolve()
+        await letGo.promise
+        return { output: null }
+      },
+    }
+    const engine = await stage.start([noteAction(notes), held])
+    const { id } = await begin(engine, [task('a', { action: 'test.held' }), task('b', { needs: ['a'] })])
+    await began.promise
+    await engine.workflow.pause(id, olga)
+    letGo.resolve()
+    await eventually(async () => (await engine.workflow.read(id)).doneCount === 1, 'what ran to end')
+    const paused = await engine.workflow.read(id)
+    assert.deepEqual([paused.state, notes], ['Paused', []])
+    await engine.workflow.resume(id, olga)
+    assert.equal((await engine.workflow.whenEnded(id)).state, 'Succeeded')
+    assert.deepEqual(notes, ['b'])
+  },
+
+  async 'a run that failed goes on from the task that failed'(stage) {
+    let works = false
+    const notes: string[] = []
+    const engine = await stage.start([
+      noteAction(notes),
+      {
+        name: 'test.unsteady',
+        idempotent: true,
+        async execute() {
+          if (!works) throw new AppError('policy.denied', 'not yet')
+          return { output: null }
+        },
+      },
+    ])
+    const { id } = await begin(engine, [
+      task('a'),
+      task('b', { needs: ['a'], action: 'test.unsteady' }),
+      task('c', { needs: ['b'] }),
+    ])
+    assert.equal((await engine.workflow.whenEnded(id)).state, 'Failed')
+    works = true
+    await engine.workflow.retry(id, olga, 'b')
+    assert.equal((await engine.workflow.whenEnded(id)).state, 'Succeeded')
+    assert.deepEqual(notes, ['a', 'c'])
+  },
+
   async 'stop lets go of what may run twice, and the next start runs it again'(stage) {
     const began = Promise.withResolvers<void>()
     const hanging: Action = {

@@ -37,7 +37,6 @@ async function follow(runId: string, settings: RunSettings): Promise<void> {
   })
   const inHand = new Map<string, CancellationScope>()
   let news = true
-  let ended = false
   setHandler(defineSignal('woken'), () => {
     news = true
   })
@@ -53,7 +52,8 @@ async function follow(runId: string, settings: RunSettings): Promise<void> {
       if (!seen) await sleep(troubledMs)
       else if (seen.againMs !== null) await sleep(seen.againMs)
       inHand.delete(taskId)
-      if (seen?.againMs === null) heed(seen)
+      // What an attempt saw of the end may be old: a run that failed can be made to go on. So the last look is the workflow's own.
+      if (seen?.againMs === null && !seen.ended) heed(seen)
       else news = true
     }
     void done()
@@ -65,7 +65,6 @@ async function follow(runId: string, settings: RunSettings): Promise<void> {
   }
 
   function heed(seen: Seen): void {
-    ended ||= seen.ended
     for (const command of seen.commands) if ('taskId' in command) begin(command)
     for (const attempted of seen.running) take(attempted.taskId, () => takeUp(runId, attempted))
   }
@@ -77,14 +76,13 @@ async function follow(runId: string, settings: RunSettings): Promise<void> {
     else take(taskId, () => carryOut(runId, command))
   }
 
-  while (!ended) {
-    if (news) {
-      news = false
-      heed(await look(runId))
-      continue
-    }
-    const isLong = workflowInfo().continueAsNewSuggested && inHand.size === 0
-    if (isLong) await continueAsNew<typeof keywardRun>(runId, settings)
-    await condition(() => news || ended || (workflowInfo().continueAsNewSuggested && inHand.size === 0))
+  const isLong = (): boolean => workflowInfo().continueAsNewSuggested && inHand.size === 0
+  for (;;) {
+    await condition(() => news || isLong())
+    if (!news) await continueAsNew<typeof keywardRun>(runId, settings)
+    news = false
+    const seen = await look(runId)
+    if (seen.ended && !news) return
+    heed(seen)
   }
 }
