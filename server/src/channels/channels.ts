@@ -36,6 +36,7 @@ import {
 import { createCourier } from './courier.ts'
 import {
   countDeliveries,
+  countStates,
   type DeliveryRow,
   insertDelivery,
   readDeliveries,
@@ -282,12 +283,7 @@ export function createChannels(needs: Needs): Channels {
     link: accounts.issueCode,
     accounts: accounts.list,
     unlink: accounts.unlink,
-    async counts() {
-      const all = await countDeliveries(store)
-      const sum = (field: 'waiting' | 'sent' | 'dead'): number =>
-        all.reduce((total, row) => total + row[field], 0)
-      return { count: open.length, waiting: sum('waiting'), sent: sum('sent'), dead: sum('dead') }
-    },
+    counts: async () => ({ count: open.length, ...(await countStates(store)) }),
     async start() {
       await load()
       await courier.start()
@@ -321,7 +317,7 @@ function changed(row: ChannelRow, change: ChannelChange): ChannelRow {
   }
 }
 
-/** Held back by far, so that the queue does not send it as well; it waits for nobody when it fails. */
+/** Held back, so that the queue does not send it at the same time; one that fails is tried again like any other. */
 const testOf = (channelId: string, now: Date): DeliveryRow => ({
   id: newId('dlv', now),
   channel_id: channelId,

@@ -1,6 +1,6 @@
 import type { EventName, Json } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
-import { AppError, type Clock, type Log, reasonOf } from '../core/index.ts'
+import { AppError, type Clock, type Log, reasonOf, repeat } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Channel, Outcome } from './channel.ts'
 import {
@@ -42,6 +42,7 @@ const longestWaitMs = 3_600_000
 const sealedWaitMs = 5000
 const timeoutMs = 30_000
 const keptMs = 30 * 86_400_000
+const forgetEveryMs = 6 * 3_600_000
 const actor = 'system:channels'
 
 /** Sends what is due: each channel one after another, channels beside each other. */
@@ -49,8 +50,10 @@ export function createCourier(needs: Needs) {
   const { store, audit, clock, log, random, notices, channels, open, isSealed } = needs
   const busy = new Map<string, Promise<void>>()
   let cancelTimer = (): void => undefined
+  let stopForgetting = (): void => undefined
   let stopped = true
   const now = (): number => clock.now().getTime()
+  const forget = (): Promise<void> => store.write((tx) => forgetSentBefore(tx, now() - keptMs))
 
   const entryOf = (channel: OpenChannel, row: DeliveryRow, detail: { [key: string]: Json } = {}) => ({
     actor,
@@ -168,11 +171,16 @@ export function createCourier(needs: Needs) {
     send,
     async start(): Promise<void> {
       stopped = false
-      await store.write((tx) => forgetSentBefore(tx, now() - keptMs))
+      stopForgetting = repeat(
+        { clock, log },
+        { name: 'sent messages', milliseconds: forgetEveryMs, work: forget },
+      )
+      await forget()
       wake()
     },
     async stop(): Promise<void> {
       stopped = true
+      stopForgetting()
       cancelTimer()
       await Promise.all(busy.values())
     },

@@ -125,6 +125,15 @@ export const countDeliveries = (reader: Reader): Promise<DeliveryCounts[]> =>
       cast(sum(case when state = 'dead' then 1 else 0 end) as integer) as dead
     from channel_deliveries group by channel_id`)
 
+/** By state, from an index: asked whenever somebody asks for the health of the server. */
+export async function countStates(reader: Reader): Promise<Readonly<Record<DeliveryView['state'], number>>> {
+  const rows = await reader.all<{ state: DeliveryView['state']; count: number }>(
+    sql`select state, cast(count(*) as integer) as count from channel_deliveries group by state`,
+  )
+  const none = { waiting: 0, sent: 0, dead: 0 }
+  return Object.assign(none, Object.fromEntries(rows.map(({ state, count }) => [state, count])))
+}
+
 /** What was sent before is forgotten, and with it where its messages are. */
 export async function forgetSentBefore(tx: Tx, at: number): Promise<void> {
   await tx.run(sql`delete from channel_deliveries where state = 'sent' and sent_at < ${at}`)

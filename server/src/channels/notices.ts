@@ -70,7 +70,7 @@ export function createNotices({ approvals, workflow, publicAddress }: TellNeeds)
         ...(run.reason ? [['Reason', run.reason] as const] : []),
       ],
       risk: failed ? riskOf(run) : 'low',
-      stage: failed ? 'open' : 'note',
+      stage: failed ? 'open' : 'closed',
       link: `${publicAddress()}/runs/${runId}`,
       preview: null,
       question: null,
