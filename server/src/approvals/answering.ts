@@ -113,10 +113,9 @@ export function createAnswering(needs: Needs) {
       const answers = await answersOf(tx, [id])
       const { requesters } = rulings
       const now = clock.now().getTime()
-      const judged = judge({ approval, answer: given, requesters, authorities, answers, now })
-      if (!isRefusal(judged)) {
-        return (await staleGrant(tx, given)) ?? count(tx, approval, given, judged, rulings)
-      }
+      const asGiven = judge({ approval, answer: given, requesters, authorities, answers, now })
+      const judged = isRefusal(asGiven) ? asGiven : ((await staleGrant(tx, given)) ?? asGiven)
+      if (!isRefusal(judged)) return count(tx, approval, given, judged, rulings)
       if (judged.code === 'approval.expired') await end(tx, id, needs.expired(), [])
       await recorder.refused(tx, approval, given, judged, authorities[0]?.ruling)
       return judged
