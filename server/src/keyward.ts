@@ -10,7 +10,7 @@ import { connectorsMigrations, createConnectors, shippedConnectors } from './con
 import { type Clock, type Log, repeat } from './core/index.ts'
 import { createFindings, findingsMigrations } from './findings/index.ts'
 import {
-  agentTaskAction,
+  commandActions,
   createConnectorCommands,
   createEgressGate,
   createEgressLog,
@@ -175,7 +175,7 @@ export async function createKeyward(needs: Needs) {
     log,
     sealed: vault.sealed,
     folder: join(dataDir, 'artifacts'),
-    isRunOver: async (runId) => hasEnded(await workflow.read(runId)),
+    isRunOver: async (runId) => (await workflow.read(runId)).finishedAt !== null,
   })
   const egressGate = createEgressGate({ policy, identity, lend, audit, bus, store })
   const proxy = createProxy({
@@ -214,7 +214,7 @@ export async function createKeyward(needs: Needs) {
     assertMayUse: assertMayUseBy(policy, identity),
     sandboxed: createConnectorCommands({ store, identity, commands }),
   })
-  const actions = [...connectors.actions, ...leakedKeyActions(findings), agentTaskAction(commands)]
+  const actions = [...connectors.actions, ...leakedKeyActions(findings), ...commandActions(commands)]
   const workflow = createWorkflow({
     ...shared,
     actions,
@@ -375,8 +375,6 @@ export async function createKeyward(needs: Needs) {
     stop,
   }
 }
-
-const hasEnded = ({ finishedAt }: { finishedAt: string | null }): boolean => finishedAt !== null
 
 async function expireLent({ expireDue, asks }: Lend): Promise<void> {
   await expireDue()

@@ -25,7 +25,7 @@ const places = z
     'a place that is passed through has no methods or paths',
   )
 
-const secret = z.strictObject({
+export const lentSecret = z.strictObject({
   /** In the vault. */
   secretPath: z.string(),
   field: z.string(),
@@ -39,7 +39,7 @@ const secret = z.strictObject({
 })
 
 /** A command that an agent runs in a sandbox with what it is lent. It must be safe to run twice: a crash repeats it. */
-export const agentTask = secret
+export const agentTask = lentSecret
   .extend({
     agentId: z.string(),
     title: z.string().min(3).max(200),
@@ -48,7 +48,7 @@ export const agentTask = secret
     workspace: z.string().nullable(),
     environment: z.record(z.string(), z.string()),
     /** Secrets besides, each with places of its own. */
-    more: z.array(secret).max(19).optional(),
+    more: z.array(lentSecret).max(19).optional(),
     /** Where a destination's name is to be found, when DNS does not know it, and the authority that signed its certificate. */
     route: z.object({ address: z.string(), caPem: z.string() }).nullable(),
   })

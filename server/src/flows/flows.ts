@@ -6,10 +6,10 @@ import type { Identity } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Plan, Workflow } from '../workflow/index.ts'
-import { borrowedBy } from './borrowed.ts'
 import { planPulumi, planTerraform } from './infrastructure.ts'
 import { planLeakedKey } from './leaked-key.ts'
 import { principalNamed } from './principal-named.ts'
+import { borrowedBy } from './sandbox-command.ts'
 
 export type Flows = {
   /** Starts a flow, or a plan that somebody brings, as a durable run. Throws `run.plan_invalid` for an unknown flow, input or action. */
@@ -91,7 +91,7 @@ export function createFlows(needs: Needs): Flows {
       throw new AppError('policy.denied', 'an agent starts flows; a plan of its own is for a person to start')
     const plan = await workflow.planning.completed(wanted.plan)
     // No approval of a task stands in for the right to lend what it borrows.
-    for (const path of borrowedBy(plan)) assertMayLend(wanted.by, path)
+    for (const path of lentIn(plan)) assertMayLend(wanted.by, path)
     return plan
   }
 
@@ -147,3 +147,9 @@ export function createFlows(needs: Needs): Flows {
     },
   }
 }
+
+/** By the commands of a plan that somebody brings, those that undo others among them. */
+const lentIn = ({ tasks }: Plan): string[] =>
+  tasks
+    .flatMap(({ action, args, compensate }) => [{ action, args }, ...(compensate ? [compensate] : [])])
+    .flatMap(({ action, args }) => (action === 'sandbox.command' ? borrowedBy(args) : []))
