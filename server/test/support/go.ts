@@ -19,7 +19,7 @@ export async function goProgramOrSkip(
   program = '.',
 ): Promise<string | undefined> {
   try {
-    return await built(name, program)
+    return await goProgram(name, program)
   } catch (error) {
     const reason = `the Go program ${name} could not be built: ${String(error).slice(0, 600)}`
     t.skip(mayBeMissing(reason))
@@ -27,7 +27,8 @@ export async function goProgramOrSkip(
   }
 }
 
-async function built(name: string, wanted: string): Promise<string> {
+/** The file of the built program; rejects with Go's own words. */
+export async function goProgram(name: string, wanted = '.'): Promise<string> {
   const folder = join(import.meta.dirname, name)
   const digest = createHash('sha256')
   for (const file of ['go.mod', 'go.sum', 'main.go']) digest.update(readFileSync(join(folder, file)))

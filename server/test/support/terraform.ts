@@ -4,10 +4,15 @@ import { findProgram } from '../../src/sandbox/index.ts'
 import { apiHost, openUpstream } from './egress.ts'
 import { goProgramOrSkip } from './go.ts'
 
+/** As arguments for `goProgram`. */
+export const tofuProgram = ['tofu', 'github.com/opentofu/opentofu/cmd/tofu'] as const
+
+export const terraformHere = (): string | undefined =>
+  ['terraform', 'tofu'].find((name) => findProgram(name) !== undefined)
+
 /** A program of this machine; where there is none, OpenTofu is built. */
 export const terraformOrSkip = async (t: { skip(reason: string): void }): Promise<string | undefined> =>
-  ['terraform', 'tofu'].find((name) => findProgram(name) !== undefined) ??
-  (await goProgramOrSkip(t, 'tofu', 'github.com/opentofu/opentofu/cmd/tofu'))
+  terraformHere() ?? (await goProgramOrSkip(t, ...tofuProgram))
 
 export type StateBackend = {
   readonly route: { address: string; caPem: string }
