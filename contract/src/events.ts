@@ -145,6 +145,10 @@ export const eventNames = [
   'channel.answer_refused',
   'connection.token_minted',
   'connection.token_ended',
+  'goal.proposed',
+  'goal.started',
+  'flow.saved',
+  'flow.removed',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

@@ -58,6 +58,8 @@ export {
   type ScanView,
   type TrendDay,
 } from './findings.ts'
+export { type FlowProblem, type FlowView, flowsApi } from './flows.ts'
+export { type GoalView, goalsApi, type ProposalView } from './goals.ts'
 export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export { type PassageView, passagesApi, type Reachable, reachable } from './passages.ts'
@@ -131,6 +133,8 @@ import { channelsApi } from './channels.ts'
 import { connectionsApi, connectorsApi } from './connectors.ts'
 import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
+import { flowsApi } from './flows.ts'
+import { goalsApi } from './goals.ts'
 import { passagesApi } from './passages.ts'
 import { peopleApi } from './people.ts'
 import { rolloutApi } from './rollout.ts'
@@ -162,6 +166,8 @@ export const api = {
   delegations: delegationsApi,
   egress: egressApi,
   findings: findingsApi,
+  flows: flowsApi,
+  goals: goalsApi,
   grants: grantsApi,
   leases: leasesApi,
   mounts: mountsApi,

@@ -1,14 +1,14 @@
 import { join, resolve } from 'node:path'
-import { approvalsMigrations, createApprovals } from './approvals/index.ts'
-import { artifactsMigrations, createArtifacts } from './artifacts/index.ts'
-import { auditMigrations, createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
-import { backupMigrations, createBackups } from './backup/index.ts'
-import { busMigrations, createBus } from './bus/index.ts'
-import { channelConnectors, channelsMigrations, createChannels } from './channels/index.ts'
+import { createApprovals } from './approvals/index.ts'
+import { createArtifacts } from './artifacts/index.ts'
+import { createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
+import { createBackups } from './backup/index.ts'
+import { createBus } from './bus/index.ts'
+import { channelConnectors, createChannels } from './channels/index.ts'
 import { createCondition } from './condition.ts'
-import { connectorsMigrations, createConnectors, shippedConnectors } from './connectors/index.ts'
-import { type Clock, type Log, repeat } from './core/index.ts'
-import { createFindings, findingsMigrations } from './findings/index.ts'
+import { createConnectors, shippedConnectors } from './connectors/index.ts'
+import { type Clock, inOrder, type Log, repeat, type Step } from './core/index.ts'
+import { createFindings } from './findings/index.ts'
 import {
   commandActions,
   createConnectorCommands,
@@ -22,27 +22,31 @@ import {
   leakedKeyActions,
   watchEgressEnds,
 } from './flows/index.ts'
-import { createIdentity, identityMigrations } from './identity/index.ts'
+import { createGoals, ownActions, ownFlows } from './goals/index.ts'
+import { createIdentity } from './identity/index.ts'
 import { createKeys } from './keys.ts'
-import { createLend, type Lend, lendMigrations, type Probe } from './lend/index.ts'
-import { createPassages, createRemote, type Listen, passageMigrations } from './passage/index.ts'
-import { createCustomPolicies, createPolicy, policyMigrations } from './policy/index.ts'
+import { createLend, type Lend, type Probe } from './lend/index.ts'
+import { migrations } from './migrations.ts'
+import { createPassages, createRemote, type Listen } from './passage/index.ts'
+import { createCustomPolicies, createPolicy } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
-import { createRollout, rolloutMigrations } from './rollout/index.ts'
+import { createRollout, governed } from './rollout/index.ts'
 import {
   assertMayLendBy,
   assertMayUseBy,
   ceilingOf,
   directoryOf,
   mayApproveBy,
+  natureBy,
+  partsBy,
   policyVersionOf,
 } from './rulings.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf, sandboxPoolOf } from './sandbox/index.ts'
 import { keepScanner } from './scanner.ts'
-import { createSchedules, schedulesMigrations } from './schedules/index.ts'
+import { createSchedules } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
-import { createVault, type KeyWrapper, type SealKind, vaultMigrations } from './vault/index.ts'
-import { type ApprovalGate, createWorkflow, workflowMigrations } from './workflow/index.ts'
+import { createVault, type KeyWrapper, type SealKind } from './vault/index.ts'
+import { type ApprovalGate, createWorkflow, type Workflow } from './workflow/index.ts'
 
 export type Keyward = Awaited<ReturnType<typeof createKeyward>>
 
@@ -71,26 +75,6 @@ type Needs = {
   /** Ends the process at a step of a run; given by tests alone. */
   onBoundary?: ((name: string) => void) | undefined
 }
-
-/** Of all domains; a restore needs them too. */
-export const migrations = [
-  ...auditMigrations,
-  ...busMigrations,
-  ...identityMigrations,
-  ...policyMigrations,
-  ...vaultMigrations,
-  ...findingsMigrations,
-  ...schedulesMigrations,
-  ...lendMigrations,
-  ...passageMigrations,
-  ...workflowMigrations,
-  ...approvalsMigrations,
-  ...rolloutMigrations,
-  ...connectorsMigrations,
-  ...artifactsMigrations,
-  ...backupMigrations,
-  ...channelsMigrations,
-]
 
 /** Puts the domains together. Nothing runs yet: `start` does that, `stop` ends it. */
 export async function createKeyward(needs: Needs) {
@@ -214,7 +198,24 @@ export async function createKeyward(needs: Needs) {
     assertMayUse: assertMayUseBy(policy, identity),
     sandboxed: createConnectorCommands({ store, identity, commands }),
   })
-  const actions = [...connectors.actions, ...leakedKeyActions(findings), ...commandActions(commands)]
+  const natureOf = natureBy(connectors)
+  const looking = {
+    ...shared,
+    vault,
+    lend,
+    policy,
+    runs: (query: Parameters<Workflow['page']>[0]) => workflow.page(query),
+    parts: partsBy(connectors, () => health()),
+  }
+  const actions = governed(
+    [
+      ...connectors.actions,
+      ...leakedKeyActions(findings),
+      ...ownActions(looking),
+      ...commandActions(commands),
+    ],
+    { allowTask: (...task) => rollout.allowTask(...task), natureOf },
+  )
   const workflow = createWorkflow({
     ...shared,
     actions,
@@ -231,7 +232,17 @@ export async function createKeyward(needs: Needs) {
     mayApprove: mayApproveBy(policy, identity),
     policyVersion: () => policyVersionOf(policy),
   })
-  const flows = createFlows({ store, bus, policy, log, findings, workflow, identity })
+  const flows = createFlows({
+    ...shared,
+    policy,
+    findings,
+    workflow,
+    identity,
+    rollout,
+    natureOf,
+    more: ownFlows(looking),
+  })
+  const goals = createGoals({ ...shared, flows, workflow, model: async () => undefined })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
   const channels = createChannels({
     ...shared,
@@ -362,6 +373,7 @@ export async function createKeyward(needs: Needs) {
     workflow,
     approvals,
     rollout,
+    goals,
     connectors,
     flows,
     taskOutput,
@@ -379,19 +391,4 @@ export async function createKeyward(needs: Needs) {
 async function expireLent({ expireDue, asks }: Lend): Promise<void> {
   await expireDue()
   await asks.expireDue()
-}
-
-type Step = () => void | Promise<void>
-
-/** Every step is taken, also after one that failed: keys are wiped however full the disk is. Throws the first failure. */
-async function inOrder(steps: readonly Step[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const step of steps) {
-    try {
-      await step()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
 }

@@ -35,7 +35,8 @@ import {
   systemRoutes,
   vaultRoutes,
 } from './http/index.ts'
-import { createKeyward, type Keyward, migrations } from './keyward.ts'
+import { createKeyward, type Keyward } from './keyward.ts'
+import { migrations } from './migrations.ts'
 import { openDataFolder, openStore } from './store/index.ts'
 import { sealWrappers } from './vault/index.ts'
 
@@ -249,7 +250,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...findingRoutes(findings),
       ...scheduleRoutes(schedules),
       ...connectorRoutes(keyward.connectors),
-      ...runRoutes({ flows, workflow, taskOutput, sandbox, audit }),
+      ...runRoutes({ flows, workflow, taskOutput, sandbox, audit, goals: keyward.goals }),
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend, rollout: keyward.rollout }),
       ...channelRoutes(keyward.channels),

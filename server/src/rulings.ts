@@ -1,8 +1,10 @@
 import type { Directory, MayApprove } from './approvals/index.ts'
-import type { ServiceUse } from './connectors/index.ts'
+import type { Health } from './condition.ts'
+import type { Connectors, ServiceUse } from './connectors/index.ts'
 import { AppError, actorOf, digestOf, type Principal } from './core/index.ts'
 import { agentPrincipal, type Identity } from './identity/index.ts'
 import type { Policy } from './policy/index.ts'
+import type { ActionNature } from './rollout/index.ts'
 import type { Ceiling } from './vault/index.ts'
 
 /** On /v1 the token's own policies decide; Cedar can only refuse. */
@@ -24,6 +26,35 @@ export function ceilingOf(policy: Pick<Policy, 'decide' | 'hasForbid'>): Ceiling
       resource: { type: 'Secret', id, attributes: { path } },
     })
   }
+}
+
+/** What of an action counts for how far an agent is let. What nobody has called a look changes something. */
+export function natureBy(connectors: Pick<Connectors, 'action'>) {
+  const looks = /^(diagnose\.|vault\.(review|verify)-rotation$)/
+  return (name: string): ActionNature => {
+    const action = connectors.action(name)
+    if (action) return { risk: action.risk, effect: action.effect ?? 'write' }
+    return looks.test(name) ? { risk: 'low', effect: 'read' } : { risk: 'high', effect: 'write' }
+  }
+}
+
+/** Connected services and parts of the server, with how they are. */
+export function partsBy(
+  connectors: Pick<Connectors, 'list'>,
+  health: () => Promise<Pick<Health, 'problems'>>,
+) {
+  return async () => [
+    ...(await connectors.list()).map(({ name, health: last }) => ({
+      name: `the connection ${name}`,
+      state: last?.state ?? 'unknown',
+      detail: last?.detail ?? 'it was not asked yet',
+    })),
+    ...Object.entries((await health()).problems).map(([name, detail]) => ({
+      name,
+      state: 'degraded',
+      detail,
+    })),
+  ]
 }
 
 /** Who may answer an approval, with what is known of both. */

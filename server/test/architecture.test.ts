@@ -54,6 +54,20 @@ const may: Record<string, readonly string[]> = {
     'approvals',
     'connectors',
   ],
+  catalogue: ['contract', 'core', 'store', 'audit', 'bus', 'workflow'],
+  goals: [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'bus',
+    'policy',
+    'vault',
+    'lend',
+    'workflow',
+    'catalogue',
+    'flows',
+  ],
   flows: [
     'contract',
     'core',
@@ -69,6 +83,8 @@ const may: Record<string, readonly string[]> = {
     'artifacts',
     'connectors',
     'workflow',
+    'catalogue',
+    'rollout',
   ],
   rollout: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy', 'workflow'],
   guide: [
@@ -101,6 +117,8 @@ const may: Record<string, readonly string[]> = {
     'passage',
     'workflow',
     'approvals',
+    'catalogue',
+    'goals',
     'rollout',
     'channels',
     'flows',
@@ -128,9 +146,30 @@ const may: Record<string, readonly string[]> = {
     'approvals',
     'channels',
   ],
-  'rulings.ts': ['approvals', 'connectors', 'core', 'identity', 'policy', 'vault'],
+  'rulings.ts': ['condition.ts', 'approvals', 'connectors', 'core', 'identity', 'policy', 'rollout', 'vault'],
   'scanner.ts': ['scan'],
+  'migrations.ts': [
+    'approvals',
+    'artifacts',
+    'audit',
+    'backup',
+    'bus',
+    'catalogue',
+    'channels',
+    'connectors',
+    'findings',
+    'goals',
+    'identity',
+    'lend',
+    'passage',
+    'policy',
+    'rollout',
+    'schedules',
+    'vault',
+    'workflow',
+  ],
   'keyward.ts': [
+    'migrations.ts',
     'scanner.ts',
     'keys.ts',
     'rulings.ts',
@@ -151,13 +190,14 @@ const may: Record<string, readonly string[]> = {
     'artifacts',
     'workflow',
     'approvals',
+    'goals',
     'rollout',
     'connectors',
     'channels',
     'flows',
     'schedules',
   ],
-  'main.ts': ['backup', 'core', 'store', 'guide', 'http', 'cli', 'keyward.ts', 'vault'],
+  'main.ts': ['backup', 'core', 'store', 'guide', 'http', 'cli', 'keyward.ts', 'migrations.ts', 'vault'],
   'bin.ts': ['cli', 'main.ts'],
 }
 
@@ -330,6 +370,7 @@ describe('what is kept in few places', () => {
         'cli/vault-import/api.ts', // tokens of two vaults, into their headers
         'connectors/github/client.ts', // a token that ends with its task, into the Authorization header
         'connectors/lent-secrets.ts', // looked for in what a connector says
+        'connectors/monitor/monitor.ts', // into the Authorization header
         'connectors/task-tokens.ts', // into encrypted storage
         'core/secret.ts',
         'findings/import.ts', // compared with what the file holds

@@ -120,6 +120,24 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/egress.ts')).egressCommand(needs),
   },
   {
+    name: 'goal',
+    summary: 'Say what is wanted; see the plan for it, and start it',
+    heading: agents,
+    load: async (needs) => (await import('./commands/goals.ts')).goalCommand(needs),
+  },
+  {
+    name: 'goals',
+    summary: 'Goals that were said: list, show',
+    heading: agents,
+    load: async (needs) => (await import('./commands/goals.ts')).goalsCommand(needs),
+  },
+  {
+    name: 'flows',
+    summary: 'Flows: list, show, check, save, remove',
+    heading: agents,
+    load: async (needs) => (await import('./commands/flows.ts')).flowsCommand(needs),
+  },
+  {
     name: 'runs',
     summary: 'Durable runs: start, watch, read what they print, cancel',
     heading: agents,

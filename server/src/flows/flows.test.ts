@@ -16,8 +16,10 @@ function open(rules = '') {
   const started: Started[] = []
   const unused = async (): Promise<never> => assert.fail('nothing of this is asked for')
   const flows = createFlows({
-    store: { write: unused },
-    bus: { subscribe: () => () => undefined },
+    store: { write: unused, get: async () => undefined, all: async () => [] },
+    audit: { record: unused },
+    bus: { subscribe: () => () => undefined, publish: unused },
+    clock: systemClock,
     policy,
     log: silentLog,
     findings: {
@@ -35,6 +37,9 @@ function open(rules = '') {
       planning: { completed: unused, preview: unused },
     },
     identity: { person: unused, agent: unused },
+    rollout: { judge: async () => ({ observed: false, judgements: [] }) },
+    natureOf: () => ({ risk: 'low', effect: 'write' }),
+    more: [],
   })
   return { flows, started }
 }

@@ -6,7 +6,7 @@ import type { Action, Plan, PlannedTask } from '../workflow/index.ts'
 import { type AgentTask, agentTask, secretsOf } from './agent-task.ts'
 
 /** What starts the flow. With an `agentTask` an agent uses one of the stored secrets at the end, without ever seeing it. */
-const leakedKeyInput = z.strictObject({
+export const leakedKeyInput = z.strictObject({
   findingIds: z.array(z.string()).min(1).max(400),
   agentTask: agentTask.optional(),
 })

@@ -38,6 +38,8 @@ function apply(run: RunStatus, event: RunEvent): RunStatus {
   switch (event.type) {
     case 'CancelRequested':
       return cancelled(run, event.reason)
+    case 'RunObserved':
+      return observed(run, event.reasons)
     case 'PauseRequested':
       return paused(run, event.reason)
     case 'ResumeRequested':
@@ -60,6 +62,7 @@ type Change = Partial<Omit<TaskStatus, 'rules'>>
 type RunWideEvent =
   | 'RunStarted'
   | 'CancelRequested'
+  | 'RunObserved'
   | 'PauseRequested'
   | 'ResumeRequested'
   | 'RetryRequested'
@@ -229,6 +232,15 @@ function cancelled(run: RunStatus, reason: string): RunStatus {
     }
   }
   return { ...run, cancelReason: reason, pauseReason: null, tasks }
+}
+
+/** A run that only shows what it would have done is no success: nothing was done. */
+function observed(run: RunStatus, reasons: ReadonlyMap<string, string>): RunStatus {
+  if ([...run.tasks.values()].some(({ state }) => state !== 'Pending')) return run
+  const tasks = new Map(run.tasks)
+  for (const [id, task] of tasks)
+    tasks.set(id, { ...task, state: 'Skipped', reason: reasons.get(id) ?? 'observed' })
+  return { ...run, cancelReason: 'observed: nothing of it was executed', tasks }
 }
 
 const paused = (run: RunStatus, reason: string): RunStatus =>

@@ -85,6 +85,8 @@ export type RunEvent =
   /** The action or a person says whether an attempt whose outcome was unknown had its effect. */
   | ({ readonly type: 'TaskResolved'; readonly effect: 'done' | 'none'; readonly reason: string } & Attempted)
   | { readonly type: 'CancelRequested'; readonly reason: string }
+  /** Nothing of it is executed: each task is skipped with what was found about it. */
+  | { readonly type: 'RunObserved'; readonly reasons: ReadonlyMap<string, string> }
   | { readonly type: 'PauseRequested'; readonly reason: string }
   | { readonly type: 'ResumeRequested' }
   /** An ended run goes on: from this task, or from all that failed or were cancelled. */

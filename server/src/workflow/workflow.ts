@@ -64,6 +64,8 @@ export type StartRequest = {
   readonly idempotencyKey?: string | undefined
   /** The key is for this very plan, and not for whatever a flow makes of the same input. */
   readonly exactly?: boolean | undefined
+  /** By task: what was found about it. Then the run is stored and shown, and nothing of it is executed. */
+  readonly observed?: ReadonlyMap<string, string>
 }
 
 export type StartedBefore = {
@@ -141,7 +143,16 @@ export function createWorkflow(needs: Needs): Workflow {
       return runDetail(before)
     }
     await begin(tx, run)
-    return runDetail(run)
+    return request.observed ? observe(tx, run.id, request.observed) : runDetail(run)
+  }
+
+  async function observe(tx: Tx, runId: string, reasons: ReadonlyMap<string, string>): Promise<RunDetail> {
+    const transition = await transitions.open(tx, runId)
+    if (!transition) throw new AppError('run.not_found', `there is no run '${runId}'`)
+    transitions.tell(transition, { type: 'RunObserved', reasons })
+    await transitions.save(tx, transition)
+    await onChanged(tx, transition.run)
+    return runDetail(transition.run)
   }
 
   /** The run that is a task of another. */

@@ -8,14 +8,16 @@ import type { Workflow } from '../../workflow/index.ts'
 import { outputRoute } from '../output-stream.ts'
 import { type Call, type Resource, type Route, route } from '../route.ts'
 import { runResource } from '../run-resource.ts'
+import { goalRoutes } from './goals.ts'
 import { sandboxRoutes } from './sandboxes.ts'
 
 type Needs = {
-  flows: Pick<Flows, 'start' | 'preview'>
+  flows: Pick<Flows, 'start' | 'preview' | 'all' | 'find' | 'documents'>
   workflow: Pick<Workflow, 'page' | 'read' | 'cancel' | 'pause' | 'resume' | 'retry' | 'resolve'>
   taskOutput: Pick<TaskOutput, 'read' | 'follow'>
   sandbox: Pick<Sandbox, 'running' | 'waiting' | 'end'>
   audit: Pick<Audit, 'recordNow'>
+  goals: Parameters<typeof goalRoutes>[0]['goals']
   approvals: Pick<
     Approvals,
     'page' | 'read' | 'approve' | 'deny' | 'answerMany' | 'rules' | 'setRule' | keyof Rights
@@ -38,6 +40,7 @@ export function runRoutes({
   taskOutput,
   sandbox,
   audit,
+  goals,
 }: Omit<Needs, 'approvals'>): Route[] {
   return [
     route(
@@ -84,6 +87,7 @@ export function runRoutes({
     ),
     outputRoute({ taskOutput, workflow }),
     ...sandboxRoutes({ sandbox, audit }),
+    ...goalRoutes({ flows, goals }),
   ]
 }
 

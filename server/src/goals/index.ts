@@ -1,0 +1,3 @@
+export { createGoals, type Goals } from './goals.ts'
+export { goalsMigrations } from './goals-store.ts'
+export { ownActions, ownFlows } from './own-flows.ts'

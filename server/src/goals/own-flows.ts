@@ -1,0 +1,16 @@
+import type { Flow } from '../catalogue/index.ts'
+import type { Action } from '../workflow/index.ts'
+import { diagnoseActions, diagnoseFlow } from './diagnose.ts'
+import { rotateActions, rotateFlow } from './rotate.ts'
+
+type FlowNeeds = Parameters<typeof rotateFlow>[0] & Parameters<typeof diagnoseFlow>[0]
+
+/** Flows in code that come with Keyward, beside `leaked-key`. */
+export const ownFlows = (needs: FlowNeeds): Flow[] => [rotateFlow(needs), diagnoseFlow(needs)]
+
+type ActionNeeds = Parameters<typeof rotateActions>[0] & Parameters<typeof diagnoseActions>[0]
+
+export const ownActions = (needs: ActionNeeds): Action[] => [
+  ...rotateActions(needs),
+  ...diagnoseActions(needs),
+]
