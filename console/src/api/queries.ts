@@ -65,6 +65,19 @@ export const secretQuery = (path: string) =>
     queryFn: ({ signal }) => call(api.secrets.read, { path }, signal),
   })
 
+export const goalsQuery = infiniteQueryOptions({
+  queryKey: ['goals', 'list'],
+  queryFn: ({ signal, pageParam }) => call(api.goals.list, { cursor: pageParam }, signal),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (last) => last.next ?? undefined,
+})
+
+export const goalQuery = (goalId: string) =>
+  queryOptions({
+    queryKey: ['goals', 'one', goalId],
+    queryFn: ({ signal }) => call(api.goals.read, { goalId }, signal),
+  })
+
 export const runsQuery = (state: RunState | undefined) =>
   infiniteQueryOptions({
     queryKey: ['runs', 'list', state ?? 'all'],

@@ -10,12 +10,14 @@ import {
   Moon,
   Search,
   Sun,
+  Target,
   Vault,
 } from 'lucide-react'
 import { type KeyboardEvent, useId, useState } from 'react'
 import { agentRooms } from '../pages/agents/rooms.ts'
 import { findingRooms } from '../pages/findings/rooms.ts'
 import { peopleRooms } from '../pages/people/rooms.ts'
+import { runRooms } from '../pages/runs/rooms.ts'
 import { vaultRooms } from '../pages/vault/rooms.ts'
 import { places } from './places.ts'
 import { keepTheme } from './theme.ts'
@@ -52,6 +54,13 @@ function useChoices(onHelp: () => void): Choice[] {
       name: `Findings: ${name}`,
       about,
       icon: FileSearch,
+      act: () => void navigate({ to }),
+    })),
+    ...runRooms.slice(1).map(({ to, name, about }) => ({
+      id: to,
+      name,
+      about,
+      icon: Target,
       act: () => void navigate({ to }),
     })),
     ...agentRooms.slice(1).map(({ to, name, about }) => ({

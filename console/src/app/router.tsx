@@ -16,6 +16,7 @@ import {
   auditSearch,
   egressSearch,
   findingsSearch,
+  goalSearch,
   importSearch,
   peopleSearch,
   policiesSearch,
@@ -103,6 +104,17 @@ const run = createRoute({
   path: '/runs/$runId',
   validateSearch: runSearch,
   component: lazyRouteComponent(() => import('../pages/runs/run-page.tsx'), 'RunPage'),
+})
+const goals = createRoute({
+  getParentRoute: () => root,
+  path: '/runs/goals',
+  component: lazyRouteComponent(() => import('../pages/goals/index.ts'), 'GoalsPage'),
+})
+const goal = createRoute({
+  getParentRoute: () => root,
+  path: '/runs/goals/$goalId',
+  validateSearch: goalSearch,
+  component: lazyRouteComponent(() => import('../pages/goals/index.ts'), 'GoalPage'),
 })
 const approvals = createRoute({
   getParentRoute: () => root,
@@ -196,6 +208,8 @@ const routeTree = root.addChildren([
   seal,
   backups,
   runs,
+  goals,
+  goal,
   run,
   approvals,
   approval,

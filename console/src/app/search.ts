@@ -65,6 +65,10 @@ export const runSearch = (raw: Raw) =>
     task: text(raw['task']),
     view: oneOf(raw['view'], ['graph', 'steps', 'time']),
   })
+export const goalSearch = (raw: Raw) => {
+  const number = Number(raw['proposal'])
+  return optional({ proposal: Number.isInteger(number) && number > 0 ? number : undefined })
+}
 export const approvalsSearch = (raw: Raw) =>
   optional({ state: oneOf(raw['state'], [...approvalStates, 'all']) })
 export const approvalSearch = (raw: Raw) => optional({ view: oneOf(raw['view'], ['hashed']) })

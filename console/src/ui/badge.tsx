@@ -4,6 +4,7 @@ import type {
   AskView,
   CertificateView,
   FindingView,
+  GoalView,
   GrantView,
   LeaseView,
   Receipt,
@@ -93,6 +94,12 @@ export const approvalLook: Record<ApprovalView['state'], Look> = {
   cancelled: { hue: 'calm', icon: CircleSlash, text: 'Cancelled' },
   voided: { hue: 'odd', icon: ShieldAlert, text: 'Void: the plan changed' },
   superseded: { hue: 'calm', icon: RotateCcw, text: 'Replaced by another question' },
+}
+
+export const goalLook: Record<GoalView['state'], Look> = {
+  unclear: { hue: 'odd', icon: CircleHelp, text: 'Which one?' },
+  proposed: { hue: 'wait', icon: Hand, text: 'Planned, not started' },
+  started: { hue: 'busy', icon: CircleDot, text: 'Started' },
 }
 
 export const leaseLook: Record<LeaseView['state'], Look> = {

@@ -8,6 +8,7 @@ import { type Handlers, type Input, Refusal } from './console-server.ts'
 import { egressHandlers, emptyEgressHandlers } from './egress-fixtures.ts'
 import { emptyFindingHandlers, findingHandlers } from './finding-fixtures.ts'
 import * as data from './fixtures.ts'
+import { goalHandlers } from './goal-fixtures.ts'
 import { factorHandlers, people, peopleHandlers } from './people-fixtures.ts'
 import * as runs from './run-fixtures.ts'
 import { emptyVault, fullVault } from './vault-fixtures.ts'
@@ -30,6 +31,7 @@ export function fullHandlers(): Handlers {
     ...channelHandlers(),
     ...factorHandlers(),
     ...connectionHandlers(),
+    ...goalHandlers(),
     'scans.list': () => pageOf([data.scan]),
     'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
     ...findingHandlers(data.findings),
@@ -107,6 +109,7 @@ export function emptyHandlers(): Handlers {
     ...emptyChannelHandlers(),
     'people.list': () => pageOf(people.slice(0, 1)),
     'second_factors.list': () => ({ items: [], recoveryCodesLeft: 0 }),
+    'goals.list': () => pageOf([]),
     'runs.list': () => pageOf([]),
     'approvals.list': () => pageOf([]),
     ...emptyVault(),

@@ -2,14 +2,25 @@ import type { TaskView } from '@keyward/contract'
 import './run-graph.css'
 import { Maximize, ZoomIn, ZoomOut } from 'lucide-react'
 import { type PointerEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react'
-import { hueText, taskLook } from '../../ui/badge.tsx'
+import { hueText, type Look, taskLook } from '../../ui/badge.tsx'
 import { IconButton } from '../../ui/button.tsx'
 import { useWidth } from '../../ui/use-width.ts'
 import { arrowPath } from './arrows.ts'
 import { type Frame, frameFor, readableScale } from './graph-frame.ts'
 import { arrange, arrowId, type Placed } from './layers.ts'
 
-type Props = { tasks: TaskView[]; selected: string | undefined; onSelect: (id: string) => void }
+/** A task of a run, or of a plan that has not run: then it has no state. */
+type Drawn = Pick<TaskView, 'id' | 'title' | 'needs'> & Partial<Pick<TaskView, 'state' | 'attempt'>>
+type Props = {
+  tasks: readonly Drawn[]
+  /** What stands below a title; the task's state unless told. */
+  lookOf?: (task: Drawn) => Look
+  selected: string | undefined
+  onSelect: (id: string) => void
+}
+
+const stateOf = ({ state }: Drawn): TaskView['state'] => state ?? 'Pending'
+const stateLook = (task: Drawn): Look => taskLook[stateOf(task)]
 
 const padding = 18
 const step = 1.2
@@ -27,7 +38,14 @@ export function RunGraph(props: Props) {
   )
 }
 
-function Graph({ tasks, selected, onSelect, frame, width }: Props & { frame: Frame; width: number }) {
+function Graph({
+  tasks,
+  lookOf = stateLook,
+  selected,
+  onSelect,
+  frame,
+  width,
+}: Props & { frame: Frame; width: number }) {
   const picture = useMemo(() => pictureOf(tasks, frame), [tasks, frame])
   const fitting = Math.min(1, width / picture.width, frame.height / picture.height)
   const [chosenScale, setChosenScale] = useState<number>()
@@ -81,7 +99,12 @@ function Graph({ tasks, selected, onSelect, frame, width }: Props & { frame: Fra
                   className="absolute"
                   style={{ left, top, ...sizeOf(frame) }}
                 >
-                  <TaskCard task={task} chosen={task.id === selected} onSelect={onSelect} />
+                  <TaskCard
+                    task={task}
+                    look={lookOf(task)}
+                    chosen={task.id === selected}
+                    onSelect={onSelect}
+                  />
                 </div>
               )
             })}
@@ -107,20 +130,21 @@ type Picture = {
 }
 
 /** Everything in the picture's own pixels, from its upper left corner on. */
-function pictureOf(tasks: TaskView[], { box, direction }: Frame): Picture {
+function pictureOf(tasks: readonly Drawn[], { box, direction }: Frame): Picture {
   const { tasks: spots, lanes } = arrange(tasks, direction, box)
   const everything = [...spots, ...[...lanes.values()].flat()]
   const left = Math.min(0, ...everything.map(({ x }) => x)) - padding
   const top = Math.min(0, ...everything.map(({ y }) => y)) - padding
   const moved = ({ id, x, y }: Placed): Placed => ({ id, x: x - left, y: y - top })
   const places = new Map(spots.map((spot) => [spot.id, moved(spot)]))
-  const arrows = tasks.flatMap(({ id, needs, state }) =>
-    needs.flatMap((need) => {
+  const arrows = tasks.flatMap((task) =>
+    task.needs.flatMap((need) => {
+      const { id } = task
       const [from, to] = [places.get(need), places.get(id)]
       if (!from || !to) return []
       const between = (lanes.get(arrowId(need, id)) ?? []).map(moved)
       const path = arrowPath({ from, to, lanes: between, box, direction })
-      return [{ id: arrowId(need, id), path, style: arrowStyle(state) }]
+      return [{ id: arrowId(need, id), path, style: arrowStyle(stateOf(task)) }]
     }),
   )
   return {
@@ -165,10 +189,10 @@ const dragFrom = (scroller: RefObject<HTMLElement | null>) => (event: PointerEve
   window.addEventListener('pointerup', () => ending.abort(), { signal: ending.signal })
 }
 
-type CardProps = { task: TaskView; chosen: boolean; onSelect: (id: string) => void }
+type CardProps = { task: Drawn; look: Look; chosen: boolean; onSelect: (id: string) => void }
 
-function TaskCard({ task, chosen, onSelect }: CardProps) {
-  const look = taskLook[task.state]
+function TaskCard({ task, look, chosen, onSelect }: CardProps) {
+  const { attempt = 0 } = task
   const Icon = look.icon
   return (
     <button
@@ -183,7 +207,7 @@ function TaskCard({ task, chosen, onSelect }: CardProps) {
       <span className={`inline-flex items-center gap-1.5 text-xs font-medium ${hueText[look.hue]}`}>
         <Icon size={13} strokeWidth={2.4} className={look.moving ? 'spin' : ''} aria-hidden="true" />
         {look.text}
-        {task.attempt > 1 ? <span className="font-normal text-muted">attempt {task.attempt}</span> : null}
+        {attempt > 1 ? <span className="font-normal text-muted">attempt {attempt}</span> : null}
       </span>
     </button>
   )

@@ -10,7 +10,10 @@ import { FilterLinks } from '../../ui/filter-links.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { Time } from '../../ui/time.tsx'
+
+import { runRooms } from './rooms.ts'
 
 const route = getRouteApi('/runs')
 const states = [
@@ -31,7 +34,9 @@ export function RunsPage() {
       <PageHeader
         title="Runs"
         lead="Work in steps that survives a crash: after a restart each run goes on where it was, and nothing is done twice."
-      />
+      >
+        <RoomTabs label="Work" rooms={runRooms} />
+      </PageHeader>
       <div className="mb-4">
         <FilterLinks
           label="Runs by state"

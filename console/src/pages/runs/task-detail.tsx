@@ -7,6 +7,7 @@ import { JsonView } from '../../ui/json-view.tsx'
 import { type Fact, Facts } from '../../ui/page.tsx'
 import { readReason } from '../../ui/reason.ts'
 import { ExactTime } from '../../ui/time.tsx'
+import { ResolveForm } from './resolve-form.tsx'
 import { TaskLeases } from './task-leases.tsx'
 import { TaskOutput } from './task-output.tsx'
 
@@ -18,6 +19,13 @@ export function TaskDetail({ run, task }: { run: RunDetail; task: TaskView }) {
         <Badge look={riskLook[task.risk]} />
       </div>
       {task.reason ? <p className="text-pretty break-words">{readReason(task.reason).text}</p> : null}
+      {task.state === 'Ambiguous' ? <ResolveForm key={task.id} runId={run.id} task={task} /> : null}
+      {task.childRunId ? (
+        <Link to="/runs/$runId" params={{ runId: task.childRunId }} className={`${buttonStyle()} self-start`}>
+          To the run that this task is
+          <ArrowRight size={15} aria-hidden="true" />
+        </Link>
+      ) : null}
       {task.approvalId ? (
         <Link
           to="/approvals/$approvalId"

@@ -1,0 +1,2 @@
+export { GoalPage } from './goal-page.tsx'
+export { GoalsPage } from './goals-page.tsx'

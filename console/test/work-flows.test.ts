@@ -1,0 +1,119 @@
+// UI-1, WORK-1: goals become plans, plans become runs, and a person steers them, in a real browser.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { assertClean, settle } from './support/browser.ts'
+import { Refusal } from './support/console-server.ts'
+import { goals } from './support/goal-fixtures.ts'
+import { deployRun, mixedRun } from './support/run-fixtures.ts'
+import { narrow, openStage } from './support/stage.ts'
+
+describe('UI-1, WORK-1: goals', () => {
+  const { server, open, callsOf } = openStage()
+
+  test('WORK-1: words become a plan that is shown before anything runs, and exactly it is started', async (t) => {
+    const { page, ...seen } = await open(t, '/runs/goals')
+    await settle(page)
+    await page.getByRole('button', { name: 'Show the plan' }).click()
+    await page.getByText('three characters or more').waitFor()
+    await page.getByLabel('What should happen?').fill('deploy the feature of pull request 123')
+    await page.getByRole('button', { name: 'Show the plan' }).click()
+    await page.getByRole('heading', { name: 'deploy the feature of pull request 123' }).waitFor()
+    assert.equal(callsOf('goals.start').length, 0)
+    await page.getByText('8, of which 2 ask a person first').waitFor()
+    await page.getByRole('listitem').getByRole('button', { name: 'Merge pull request 123' }).click()
+    await page.getByText('contents:write, pull_requests:write').waitFor()
+    await assertClean({ page, ...seen })
+    await page.getByRole('button', { name: 'Start exactly this' }).click()
+    await page.getByRole('heading', { name: deployRun.title }).waitFor()
+    const digest = goals[0]?.proposals[0]?.plan?.planDigest
+    assert.deepEqual(callsOf('goals.start')[0]?.input, { goalId: 'gol_1', proposal: 1, digest })
+  })
+
+  test('WORK-1: a plan that has changed is refused, and the page says so', async (t) => {
+    const { page } = await open(t, '/runs/goals/gol_1')
+    server.answer({
+      'goals.start': () => {
+        throw new Refusal('goal.changed', 'The pull request has a new commit; read the plan again.')
+      },
+    })
+    await page.getByRole('button', { name: 'Start exactly this' }).click()
+    await page.getByText('The pull request has a new commit; read the plan again.').waitFor()
+  })
+
+  test('WORK-1: words that fit several things are asked back, and words that fit nothing are refused', async (t) => {
+    const { page, ...seen } = await open(t, '/runs/goals/gol_2', narrow)
+    await page.getByText('Which of these do you mean?').waitFor()
+    await assertClean({ page, ...seen })
+    await page.getByRole('button', { name: 'This one' }).nth(1).click()
+    await page.getByRole('heading', { name: 'deploy the feature of pull request 123' }).waitFor()
+    assert.deepEqual(callsOf('goals.propose')[0]?.input, { text: 'rotate the keys of transit orders' })
+    await page.goto(`${server.origin}/runs/goals`)
+    server.answer({
+      'goals.propose': () => {
+        throw new Refusal('goal.unknown', 'Known are: deploy …, rotate …, diagnose ….')
+      },
+    })
+    await page.getByLabel('What should happen?').fill('make coffee')
+    await page.getByRole('button', { name: 'Show the plan' }).click()
+    await page.getByText('Known are: deploy …, rotate …, diagnose ….').waitFor()
+  })
+
+  test('WORK-1: another way to the same goal is one press away, with why it cannot be planned', async (t) => {
+    const { page } = await open(t, '/runs/goals/gol_1')
+    await page.getByRole('button', { name: 'Deploy with Terraform' }).click()
+    await page.getByText('There is no connection to Terraform.').waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Start exactly this' }).count(), 0)
+  })
+})
+
+describe('UI-1, WORK-1: steering a run', () => {
+  const { server, open, callsOf } = openStage()
+
+  test('WORK-1: a run is paused and goes on', async (t) => {
+    const { page } = await open(t, '/runs/run_deploy')
+    server.answer({ 'runs.pause': () => ({ ...deployRun, state: 'Paused' }) })
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.getByText('The run is paused: nothing more begins').waitFor()
+    assert.deepEqual(callsOf('runs.pause')[0]?.input, { runId: 'run_deploy' })
+    server.answer({ 'runs.read': () => ({ ...deployRun, state: 'Paused' }), 'runs.resume': () => deployRun })
+    await page.reload()
+    await page.getByRole('button', { name: 'Go on' }).click()
+    await page.getByText('The run goes on', { exact: true }).waitFor()
+  })
+
+  test('WORK-1: a run that failed goes on from there after a question', async (t) => {
+    const { page, ...seen } = await open(t, '/runs/run_mixed')
+    server.answer({ 'runs.retry': () => ({ ...mixedRun, state: 'Running', finishedAt: null }) })
+    await page.getByRole('button', { name: 'Go on from here…' }).click()
+    await assertClean({ page, ...seen })
+    await page.getByRole('button', { name: 'Go on', exact: true }).click()
+    await page.getByText('The run goes on where it ended').waitFor()
+    assert.deepEqual(callsOf('runs.retry')[0]?.input, { runId: 'run_mixed' })
+  })
+
+  test('WORK-1: a task whose outcome nobody knows is answered by a person, with how they know', async (t) => {
+    const unknown = mixedRun.tasks.find(({ state }) => state === 'Ambiguous')
+    assert.ok(unknown)
+    const { page, ...seen } = await open(t, `/runs/run_mixed?task=${unknown.id}`)
+    server.answer({ 'runs.resolve': () => ({ ...mixedRun, state: 'Running', finishedAt: null }) })
+    await page.getByRole('button', { name: 'Say so' }).click()
+    await page.getByText('Choose one of the two.').waitFor()
+    await page.getByLabel('It happened').check()
+    await page.getByLabel('Its outcome, as JSON').fill('{"merged":')
+    await page.getByLabel('How you know').fill('The commit is on main.')
+    await page.getByText('This is no JSON.').waitFor()
+    await assertClean({ page, ...seen })
+    await page.getByRole('button', { name: 'Say so' }).click()
+    assert.equal(callsOf('runs.resolve').length, 0)
+    await page.getByLabel('Its outcome, as JSON').fill('{"merged": true}')
+    await page.getByRole('button', { name: 'Say so' }).click()
+    await page.getByText('The run goes on with your answer').waitFor()
+    assert.deepEqual(callsOf('runs.resolve')[0]?.input, {
+      runId: 'run_mixed',
+      taskId: unknown.id,
+      effect: 'done',
+      output: { merged: true },
+      reason: 'The commit is on main.',
+    })
+  })
+})
