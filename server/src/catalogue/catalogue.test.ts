@@ -6,10 +6,10 @@ import { openWorld } from '../../test/support/world.ts'
 import type { Principal } from '../core/index.ts'
 import type { Plan } from '../workflow/index.ts'
 import { createCatalogue, type Flow } from './catalogue.ts'
-import { readDocument } from './document.ts'
 import { createFlowDocuments } from './documents.ts'
 import { catalogueMigrations } from './documents-store.ts'
 import { matchGoal, sayUsing } from './match-goal.ts'
+import { readDocument } from './read-document.ts'
 
 const ada: Principal = { kind: 'person', id: 'psn_ada', name: 'ada', roles: ['owner'] }
 
@@ -102,13 +102,14 @@ test('WORK-1: tasks of a document are a draft, which its actions make whole; wha
       { connection: 'hub', number: 7, body: { $from: 'look', path: 'title' } },
     ],
   )
-  assert.ok(documents.validate(tasks.replace('id: look', 'id: Look!')).some(({ line }) => line === 5))
+  const faults = await documents.validate(tasks.replace('id: look', 'id: Look!'))
+  assert.ok(faults.some(({ line }) => line === 5))
 })
 
 test('WORK-1: every fault of a document has its line and column, and such a document is not saved', async (t) => {
   const { documents, audit } = await open(t)
-  const at = (text: string) =>
-    documents.validate(text).map(({ line, column, message }) => `${line}:${column} ${message}`)
+  const at = async (text: string) =>
+    (await documents.validate(text)).map(({ line, column, message }) => `${line}:${column} ${message}`)
   const faults: [string, RegExp][] = [
     [nightly.replace('minimum: 1', 'minimum: one'), /^6:\d+ inputs\.number\.minimum: /],
     [
@@ -126,16 +127,16 @@ test('WORK-1: every fault of a document has its line and column, and such a docu
     ['', /^1:1 /],
   ]
   for (const [text, expected] of faults) {
-    const found = at(text)
+    const found = await at(text)
     assert.ok(
       found.some((one) => expected.test(one)),
       `${expected} in ${found.join(' | ')}`,
     )
     await assert.rejects(documents.save({ name: 'x', text }, ada), { code: 'flow.invalid' })
   }
-  assert.deepEqual(at(nightly), [])
+  assert.deepEqual(await at(nightly), [])
   assert.deepEqual(
-    at(JSON.stringify({ version: 1, title: 'Ship it', uses: 'deploy', with: { number: 1 } })),
+    await at(JSON.stringify({ version: 1, title: 'Ship it', uses: 'deploy', with: { number: 1 } })),
     [],
   )
   assert.equal((await audit.page({ type: 'flow.saved', order: 'asc', limit: 10 })).items.length, 0)

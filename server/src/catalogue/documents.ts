@@ -5,7 +5,7 @@ import { AppError, actorOf, type Clock, digestOf, type Principal } from '../core
 import type { Store } from '../store/index.ts'
 import type { Plan } from '../workflow/index.ts'
 import { type Flow, flowViewOf } from './catalogue.ts'
-import { type FlowDocument, readDocument, shapeOfInputs, withInputs } from './document.ts'
+import { type FlowDocument, shapeOfInputs, withInputs } from './document.ts'
 import {
   type DocumentRow,
   insertDocument,
@@ -13,12 +13,13 @@ import {
   readDocuments,
   removeDocument,
 } from './documents-store.ts'
+import type { ReadDocument } from './read-document.ts'
 
 /** Flows that somebody wrote as a document and saved here. */
 export type FlowDocuments = {
   flows(): Promise<readonly Flow[]>
   /** Every fault with its place, without saving. */
-  validate(text: string): FlowProblem[]
+  validate(text: string): Promise<FlowProblem[]>
   /** Throws `flow.invalid` with the faults, and `request.conflict` when `after` is not the newest version. */
   save(wanted: { name: string; text: string; after?: number | undefined }, by: Principal): Promise<FlowView>
   /** Throws `flow.not_found`. */
@@ -38,14 +39,18 @@ type Needs = {
   planOf(name: string, input: Json, by: Principal): Promise<Plan>
 }
 
+/** Who saves no flows never needs what reads them. */
+const readDocument = async (text: string): Promise<ReadDocument> =>
+  (await import('./read-document.ts')).readDocument(text)
+
 /** A document may use one that uses another, but not without end. */
 const deepest = 5
 
 export function createFlowDocuments(needs: Needs): FlowDocuments {
   const { store, audit, bus, clock } = needs
 
-  function flowOf(row: DocumentRow): Flow[] {
-    const { document } = readDocument(row.text)
+  async function flowOf(row: DocumentRow): Promise<Flow[]> {
+    const { document } = await readDocument(row.text)
     // One that an older version accepted and this one does not: it is still there to be read and saved anew.
     return document ? [flowFrom(row, document)] : []
   }
@@ -80,15 +85,15 @@ export function createFlowDocuments(needs: Needs): FlowDocuments {
       const row = rows.find((one) => one.name === name)
       if (depth === deepest)
         throw new AppError('run.plan_invalid', `flow '${flow}' uses flows that use others without end`)
-      name = row && readDocument(row.text).document?.uses
+      name = row && (await readDocument(row.text)).document?.uses
     }
   }
 
   return {
-    flows: async () => (await readDocuments(store)).flatMap(flowOf),
-    validate: (text) => [...readDocument(text).problems],
+    flows: async () => (await Promise.all((await readDocuments(store)).map(flowOf))).flat(),
+    validate: async (text) => [...(await readDocument(text)).problems],
     async save({ name, text, after }, by) {
-      const { document, problems } = readDocument(text)
+      const { document, problems } = await readDocument(text)
       if (needs.taken.includes(name))
         throw new AppError('flow.invalid', `'${name}' is a flow of Keyward's own; choose another name`)
       if (!document) {

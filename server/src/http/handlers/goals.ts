@@ -41,7 +41,7 @@ export function goalRoutes({ flows, goals }: Needs): Route[] {
       flowOf,
     ),
     route(flowsApi.validate, async ({ text }) => {
-      const problems = flows.documents.validate(text)
+      const problems = await flows.documents.validate(text)
       return { valid: problems.length === 0, problems }
     }),
     route(goalsApi.propose, ({ text }, { principal }) => goals.propose(text, principal)),
