@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { RunDetail } from '@keyward/contract'
-import { dataOf } from '../../test/support/database-mount.ts'
+import { dataOf, openDatabases, postgresOnly, text } from '../../test/support/database-mount.ts'
 import { createEngine, engineMigrations, olga, pendingApproval, piet } from '../../test/support/engine.ts'
+import { eventually } from '../../test/support/eventually.ts'
 import { callerOf, openUnsealedVault } from '../../test/support/vault-server.ts'
 import { auditMigrations } from '../audit/index.ts'
 import { busMigrations } from '../bus/index.ts'
@@ -114,3 +115,82 @@ test('WORK-3: an attempt that was lost after it rotated does not rotate again', 
   assert.equal(dataOf(await root('GET', 'transit/keys/shop'))['latest_version'], 2)
   await assert.rejects(attempt(1) ?? Promise.resolve(), { code: 'task.failed', detail: /by somebody else/ })
 })
+
+/** Users of a real PostgreSQL, each of them a static role of the same name. The clock is past the time of their first passwords. */
+async function openStaticRoles(t: TestContext, names: readonly string[]) {
+  const world = await openDatabases(t)
+  for (const name of names) {
+    await world.postgres.query(`create role "${name}" login`)
+    const role = { db_name: 'shop', username: name, rotation_period: '24h' }
+    const path = `database/static-roles/${name}`
+    assert.equal((await world.root('POST', path, role)).status, 204)
+  }
+  // Otherwise a new password would have the time of the one before, as only a clock that stands still can have it.
+  world.clock.advance(1000)
+  const passwordOf = async (name: string) =>
+    text(dataOf(await world.root('GET', `database/static-creds/${name}`)), 'password')
+  return { ...world, passwordOf }
+}
+
+test(
+  'WORK-3: the password of a static role is changed at a real PostgreSQL, after an answer with a second factor',
+  postgresOnly,
+  async (t) => {
+    const world = await openStaticRoles(t, ['shop', 'bank'])
+    const { passwordOf, postgres } = world
+    const { engine, start, calls } = await open(t, world)
+    const [before, bank] = [await passwordOf('shop'), await passwordOf('bank')]
+    const { id } = await start('shop')
+    const question = await pendingApproval(engine.approvals, id)
+    assert.equal(question.target, 'database/shop')
+    assert.equal(question.risk, 'high')
+    assert.equal(JSON.stringify(question).includes(before), false)
+    const answer = { digest: question.digest }
+    await assert.rejects(engine.approvals.approve(piet, question.id, answer), {
+      code: 'approval.second_factor',
+    })
+    assert.deepEqual(calls, [], 'nothing happens before the answer')
+    await engine.approvals.approve({ ...piet, secondFactorAt: world.clock.now() }, question.id, answer)
+    const run = await engine.workflow.whenEnded(id)
+    assert.equal(run.state, 'Succeeded', run.reason ?? '')
+    const after = await passwordOf('shop')
+    assert.notEqual(after, before)
+    assert.equal(await postgres.signsIn('shop', after), true)
+    assert.equal(await postgres.signsIn('shop', before), false)
+    assert.equal(await passwordOf('bank'), bank)
+    assert.equal(JSON.stringify(run).includes(after), false)
+  },
+)
+
+test(
+  'WORK-3: when a database refuses a password, those after it are left, and the vault goes on trying by itself',
+  postgresOnly,
+  async (t) => {
+    const world = await openStaticRoles(t, ['shop-a', 'shop-b'])
+    const { passwordOf, postgres, clock } = world
+    const { engine, start } = await open(t, world)
+    const [first, second] = [await passwordOf('shop-a'), await passwordOf('shop-b')]
+    await postgres.query('drop role "shop-a"')
+    const { id } = await start('shop')
+    const { id: approvalId, digest } = await pendingApproval(engine.approvals, id)
+    await engine.approvals.approve({ ...piet, secondFactorAt: clock.now() }, approvalId, { digest })
+    const run = await eventually(async () => {
+      const now = await engine.workflow.read(id)
+      // What failed is tried again after some seconds. An attempt under way has a limit that must not pass meanwhile.
+      const { state, attempt } = now?.tasks.find((one) => one.id === 'rotate-1') ?? {}
+      if (state === 'Pending' && attempt !== 0) clock.advance(1000)
+      return now?.finishedAt ? now : undefined
+    }, 'the end of the run')
+    assert.equal(run.state, 'Failed')
+    assert.match(run.reason ?? '', /retries will continue in the background/)
+    assert.deepEqual([await passwordOf('shop-a'), await passwordOf('shop-b')], [first, second])
+    await postgres.query('create role "shop-a" login')
+    const later = await eventually(async () => {
+      clock.advance(1000)
+      const password = await passwordOf('shop-a')
+      return password === first ? undefined : password
+    }, 'the new password')
+    assert.equal(await postgres.signsIn('shop-a', later), true)
+    assert.equal(await passwordOf('shop-b'), second)
+  },
+)

@@ -142,7 +142,7 @@ function tasksOf(one: Target, i: number): PlannedTask[] {
     },
     {
       id: `verify-${i + 1}`,
-      title: `See that ${nameOf(one)} has a new value and works`,
+      title: `See that ${nameOf(one)} has a new ${one.kind === 'transit-key' ? 'version' : 'password'}`,
       action: 'vault.verify-rotation',
       args,
       needs: ['review', `rotate-${i + 1}`],
