@@ -8,7 +8,7 @@ import type { Findings } from '../findings/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { ActionNature, Rollout } from '../rollout/index.ts'
-import type { Store } from '../store/index.ts'
+import type { Store, Tx } from '../store/index.ts'
 import type { Plan, Workflow } from '../workflow/index.ts'
 import { planPulumi, planTerraform } from './infrastructure.ts'
 import { leakedKeyInput, planLeakedKey } from './leaked-key.ts'
@@ -49,7 +49,12 @@ type Starting = {
   readonly exactly?: boolean | undefined
 }
 type StartFlow = Wanted & Starting
-type StartPlan = Starting & { readonly plan: Plan; readonly by: Principal }
+type StartPlan = Starting & {
+  readonly plan: Plan
+  readonly by: Principal
+  /** In the transaction that stores the run: when it throws, there is no run. */
+  readonly along?: (tx: Tx, run: RunDetail) => Promise<void>
+}
 
 type Needs = {
   store: Pick<Store, 'write' | 'all' | 'get'>
@@ -142,7 +147,7 @@ export function createFlows(needs: Needs): Flows {
     return { ...(await catalogue.plan(flow, wanted.input, wanted.by)), input: wanted.input }
   }
 
-  async function startPlan({ plan, by, ...how }: StartPlan): Promise<RunDetail> {
+  async function startPlan({ plan, by, along, ...how }: StartPlan): Promise<RunDetail> {
     const tasks = plan.tasks.map(({ id, action, risk }) => ({
       id,
       action,
@@ -150,9 +155,14 @@ export function createFlows(needs: Needs): Flows {
       effect: natureOf(action).effect,
     }))
     const { observed, judgements } = await rollout.judge(by, plan.title, tasks)
-    if (!observed) return workflow.start(undefined, { plan, requestedBy: by, ...how })
     const reasons = new Map(judgements.map(({ taskId, reason }) => [taskId, `observed: ${reason}`]))
-    return workflow.start(undefined, { plan, requestedBy: by, ...how, observed: reasons })
+    const request = { plan, requestedBy: by, ...how, ...(observed ? { observed: reasons } : {}) }
+    if (!along) return workflow.start(undefined, request)
+    return store.write(async (tx) => {
+      const run = await workflow.start(tx, request)
+      await along(tx, run)
+      return run
+    })
   }
 
   async function releaseEnded(runId: string): Promise<void> {

@@ -160,16 +160,17 @@ export function createGoals(needs: Needs): Goals {
       const { planDigest: now } = await workflow.planning.preview(plan, by)
       if (now !== digest || digest !== proposal.plan.planDigest)
         throw new AppError('goal.changed', `the plan would be ${now}; say the goal again to see it`)
-      const run = await flows.startPlan({ plan, by, unattended: false, idempotencyKey: goalId })
-      await store.write(async (tx) => {
-        const first = await markStarted(tx, goalId, {
-          chosen: number,
-          runId: run.id,
-          at: clock.now().getTime(),
-        })
-        if (first) await tell(tx, 'goal.started', goalId, { by, detail: { runId: run.id, digest } })
+      return flows.startPlan({
+        plan,
+        by,
+        unattended: false,
+        async along(tx, { id: runId }) {
+          const at = clock.now().getTime()
+          if (!(await markStarted(tx, goalId, { chosen: number, runId, at })))
+            throw new AppError('goal.state', 'somebody else started it at the same moment')
+          await tell(tx, 'goal.started', goalId, { by, detail: { runId, digest } })
+        },
       })
-      return run
     },
   }
 }
