@@ -206,6 +206,11 @@ export async function createKeyward(needs: Needs) {
     policy,
     runs: (query: Parameters<Workflow['page']>[0]) => workflow.page(query),
     parts: partsBy(connectors, () => health()),
+    read: (runId: string) => workflow.read(runId),
+    connections: () => connectors.list(),
+    factsOf: connectors.action,
+    agentNamed: (name: string) => identity.agentNamed(name),
+    assertMayLend: assertMayLendBy(policy),
   }
   const actions = governed(
     [

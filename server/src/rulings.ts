@@ -30,7 +30,7 @@ export function ceilingOf(policy: Pick<Policy, 'decide' | 'hasForbid'>): Ceiling
 
 /** What of an action counts for how far an agent is let. What nobody has called a look changes something. */
 export function natureBy(connectors: Pick<Connectors, 'action'>) {
-  const looks = /^(diagnose\.|vault\.(review|verify)-rotation$)/
+  const looks = /^(diagnose\.|deploy\.summary$|vault\.(review|verify)-rotation$)/
   return (name: string): ActionNature => {
     const action = connectors.action(name)
     if (action) return { risk: action.risk, effect: action.effect ?? 'write' }

@@ -1,0 +1,40 @@
+import type { RunDetail } from '@keyward/contract'
+import { z } from 'zod'
+import type { Action } from '../workflow/index.ts'
+
+type ActionNeeds = { read: (runId: string) => Promise<Pick<RunDetail, 'title' | 'tasks'>> }
+
+const summary = z.strictObject({ text: z.string() })
+
+export function deployActions({ read }: ActionNeeds): Action[] {
+  return [
+    {
+      name: 'deploy.approve',
+      idempotent: true,
+      // By now they are what was fetched and previewed: what is merged and made takes the same, and refuses another world.
+      preview: async (args) => args,
+      execute: async () => ({ output: { approved: true } }),
+    },
+    {
+      name: 'deploy.summary',
+      idempotent: true,
+      output: summary,
+      execute: async ({ runId }) => ({ output: { text: summaryOf(await read(runId)) } }),
+    },
+  ]
+}
+
+const longestText = 2000
+
+function summaryOf({ title, tasks }: Pick<RunDetail, 'title' | 'tasks'>): string {
+  const states = new Map(tasks.map(({ id, state }) => [id, state]))
+  const wrong = tasks.filter(({ state }) => state === 'Failed' || state === 'Cancelled')
+  const words = [
+    ...wrong.map(({ id, state, reason }) => `${id} ${state.toLowerCase()}${reason ? `: ${reason}` : ''}`),
+    states.get('merge') === 'Succeeded' ? 'merged' : 'not merged',
+    states.get('up') === 'Succeeded' ? 'deployed' : 'not deployed',
+    ...(states.get('monitor') === 'Succeeded' ? ['well since'] : []),
+    ...(states.get('rollback') === 'Succeeded' ? ['rolled back'] : []),
+  ]
+  return `${title}: ${words.join('; ')}`.slice(0, longestText)
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Json } from '@keyward/contract'
+import { openConnectorWorld } from '../../test/support/connector-world.ts'
+import { createEngine, engineMigrations } from '../../test/support/engine.ts'
+import { openWorld } from '../../test/support/world.ts'
+import { channelConnectors } from '../channels/index.ts'
+import { shippedConnectors } from '../connectors/index.ts'
+import { AppError, type Principal } from '../core/index.ts'
+import { commandActions } from '../flows/index.ts'
+import type { Plan } from '../workflow/index.ts'
+import { deployActions } from './deploy-actions.ts'
+import { deployFeatureFlow } from './deploy-feature.ts'
+
+const olga: Principal = { kind: 'person', id: 'olga', name: 'olga', roles: ['operator'] }
+const agents = ['shop-bot', 'other'].map((name) => ({ id: `agt_${name}`, name }))
+const connections = [
+  { name: 'hub', connector: 'github', secretPath: 'secret/hub' },
+  { name: 'stack', connector: 'pulumi', secretPath: 'secret/stack' },
+  { name: 'infra', connector: 'terraform', secretPath: null },
+  { name: 'shop', connector: 'monitor', secretPath: null },
+  { name: 'releases', connector: 'slack', secretPath: 'secret/slack' },
+]
+const input = {
+  pullRequest: 123,
+  repository: 'team/shop',
+  github: 'hub',
+  agent: 'shop-bot',
+  tests: { command: ['npm', 'test'] },
+  lint: { command: ['npm', 'run', 'lint'] },
+  infrastructure: { connection: 'stack' },
+  monitor: { connection: 'shop' },
+  notify: 'releases',
+}
+const headSha = { $from: 'fetch', path: 'head.sha' }
+
+const planOf = (more: { [name: string]: Json } = {}, by = olga): Promise<Plan> => {
+  const { factsOf, ...needs } = {
+    factsOf: (name: string) =>
+      [...shippedConnectors, ...channelConnectors]
+        .flatMap(({ actions }) => actions)
+        .find((one) => one.name === name),
+    connections: async () => connections,
+    agentNamed: async (name: string) => agents.find((one) => one.name === name),
+    assertMayLend(_: Principal, path: string) {
+      if (path === 'secret/forbidden') throw new AppError('policy.denied', `nobody may lend ${path}`)
+    },
+  }
+  const flow = deployFeatureFlow({ ...needs, factsOf })
+  return flow.plan(flow.input.parse({ ...input, ...more }) as Json, by)
+}
+
+/** By the engine, with what all connectors take and give; the connections themselves are not there. */
+async function validated(t: TestContext, plan: Plan) {
+  const { connectors } = await openConnectorWorld(t, [...shippedConnectors, ...channelConnectors])
+  const commands = {
+    runnerOf: () => async () => assert.fail('nothing runs here'),
+    ended: async () => undefined,
+  }
+  const own = deployActions({ read: async () => assert.fail('nothing runs here') })
+  const unconnected = connectors.actions.map(({ offered: _about, preview: _look, ...action }) => action)
+  const actions = [...unconnected, ...commandActions(commands), ...own]
+  const engine = createEngine(await openWorld(t, engineMigrations), { actions })
+  return (await engine.workflow.planning.preview(plan, olga)).tasks
+}
+
+const taskOf = ({ tasks }: Plan, id: string) => {
+  const found = tasks.find((one) => one.id === id)
+  assert.ok(found, id)
+  return found
+}
+
+test('WORK-3: a deployment has nine steps, one question, and a word for whoever was denied', async (t) => {
+  const plan = await planOf()
+  const shown = await validated(t, plan)
+  assert.deepEqual(
+    shown.map(({ id, needs }) => [id, needs.join(' ')]),
+    [
+      ['fetch', ''],
+      ['tests', 'fetch'],
+      ['lint', 'fetch'],
+      ['preview', 'fetch tests lint'],
+      ['approve', 'fetch preview'],
+      ['merge', 'fetch approve'],
+      ['up', 'preview merge'],
+      ['monitor', 'up'],
+      ['explain', ''],
+      ['summary', 'monitor explain'],
+      ['notify', 'summary'],
+    ],
+  )
+  assert.deepEqual(
+    shown.filter(({ gated }) => gated).map(({ id, risk }) => [id, risk]),
+    [['approve', 'high']],
+  )
+  assert.equal(taskOf(plan, 'explain').fallbackFor, 'approve')
+  assert.equal(taskOf(plan, 'summary').after, 'end')
+  assert.deepEqual(Object(taskOf(plan, 'merge').args).headSha, headSha)
+  // What is asked about is what is done.
+  const { change, action, headSha: asked } = Object(taskOf(plan, 'approve').args)
+  assert.deepEqual([change, action, asked], [taskOf(plan, 'up').args, 'pulumi.up', headSha])
+  assert.deepEqual(taskOf(plan, 'up').secrets, ['secret/stack'])
+})
+
+test('WORK-3: with Terraform and something to go back to, a rollback is previewed and asked for', async (t) => {
+  const plan = await planOf({
+    infrastructure: { connection: 'infra', variables: { version: headSha } },
+    rollback: { connection: 'infra', variables: { version: 'the one before' } },
+    monitor: { connection: 'shop', check: { query: 'errors', below: 1 } },
+  })
+  const shown = await validated(t, plan)
+  assert.deepEqual(
+    shown.filter(({ gated }) => gated).map(({ id }) => id),
+    ['approve', 'rollback'],
+  )
+  assert.equal(taskOf(plan, 'preview-rollback').fallbackFor, 'monitor')
+  assert.equal(taskOf(plan, 'monitor').action, 'monitor.query')
+  assert.equal(taskOf(plan, 'up').action, 'terraform.apply')
+  assert.deepEqual(Object(taskOf(plan, 'rollback').args).planSha256, {
+    $from: 'preview-rollback',
+    path: 'planSha256',
+  })
+  assert.deepEqual(taskOf(plan, 'summary').needs, ['monitor', 'explain', 'rollback'])
+})
+
+test('WORK-3: what cannot be deployed is refused before anything runs', async () => {
+  const command = ['npm', 'test']
+  const refused: [{ [name: string]: Json }, RegExp][] = [
+    [{ github: 'nothing' }, /nothing/],
+    [{ infrastructure: { connection: 'hub' } }, /not to Pulumi or Terraform/],
+    [{ infrastructure: { connection: 'stack', variables: { a: 1 } } }, /takes no variables/],
+    [{ notify: 'hub' }, /no connection to Slack/],
+    [{ agent: 'nobody' }, /no agent 'nobody'/],
+    [{ tests: { command, secrets: [{ secretPath: 'secret/forbidden' }] } }, /nobody may lend/],
+  ]
+  for (const [more, detail] of refused) await assert.rejects(planOf(more), { detail }, JSON.stringify(more))
+  const bot: Principal = { kind: 'agent', id: 'agt_other', name: 'other', roles: [] }
+  await assert.rejects(planOf({}, bot), { code: 'policy.denied' })
+  await planOf({ agent: 'other' }, bot)
+})
