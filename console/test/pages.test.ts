@@ -2,7 +2,15 @@
 // nothing under the server's content security policy.
 import { after, before, describe, test } from 'node:test'
 import type { Browser } from 'playwright-core'
-import { assertClean, openBrowser, picture, settle, type View, visit } from './support/browser.ts'
+import {
+  assertClean,
+  openBrowser,
+  openTab,
+  picture,
+  settle,
+  type View,
+  type Visit,
+} from './support/browser.ts'
 import { type ConsoleServer, type Handlers, startConsoleServer } from './support/console-server.ts'
 import { emptyHandlers, failingHandlers, fullHandlers } from './support/scenarios.ts'
 
@@ -68,18 +76,27 @@ for (const [scenario, handlers, shownIn] of scenarios) {
       await browser.close()
       await server.close()
     })
-    for (const [name, path] of Object.entries(pages)) {
-      for (const width of shownIn) {
-        test(`${name}, ${width} px, light and dark`, async (t) => {
-          const seen = await visit(t, browser, server, path, { theme: 'light', width })
-          await settle(seen.page)
-          for (const theme of themes) {
-            await seen.page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
-            await picture(seen.page, `${scenario}-${name}-${theme}-${width}`)
-            await assertClean(seen, theme === 'light' ? 'all' : 'colours')
-          }
+    for (const width of shownIn) {
+      describe(`${width} px wide`, () => {
+        // One tab for all of them, which has the scripts already, as it is for a person.
+        let tab: Visit
+        before(async () => {
+          tab = await openTab(browser, { theme: 'light', width })
         })
-      }
+        after(() => tab.context.close())
+        for (const [name, path] of Object.entries(pages)) {
+          test(`${name}, light and dark`, async () => {
+            tab.complaints.length = 0
+            await tab.page.goto(`${server.origin}${path}`)
+            await settle(tab.page)
+            for (const theme of themes) {
+              await tab.page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+              await picture(tab.page, `${scenario}-${name}-${theme}-${width}`)
+              await assertClean(tab, theme === 'light' ? 'all' : 'colours')
+            }
+          })
+        }
+      })
     }
   })
 }

@@ -34,14 +34,8 @@ export function openBrowser(): Promise<Browser> {
 export type View = { theme: 'light' | 'dark'; width: 390 | 1280 }
 export type Visit = { page: Page; context: BrowserContext; complaints: string[] }
 
-/** Opens a page that notes everything the browser complains about: script errors, refused styles, failed loads. */
-export async function visit(
-  t: TestContext,
-  browser: Browser,
-  server: Pick<ConsoleServer, 'origin'>,
-  path: string,
-  view: View,
-): Promise<Visit> {
+/** A tab of its own that notes everything the browser complains about: script errors, refused styles, failed loads. */
+export async function openTab(browser: Browser, view: View): Promise<Visit> {
   const context = await browser.newContext({
     viewport: { width: view.width, height: view.width === 390 ? 844 : 900 },
     colorScheme: view.theme,
@@ -49,7 +43,6 @@ export async function visit(
     locale: 'en-GB',
     permissions: ['clipboard-read', 'clipboard-write'],
   })
-  t.after(() => context.close())
   const page = await context.newPage()
   page.setDefaultTimeout(waitMilliseconds)
   const complaints: string[] = []
@@ -58,8 +51,21 @@ export async function visit(
     const expected = /Failed to load resource: the server responded/.test(message.text())
     if (['error', 'warning'].includes(message.type()) && !expected) complaints.push(message.text())
   })
-  await page.goto(`${server.origin}${path}`)
   return { page, context, complaints }
+}
+
+/** Opens a page in a tab of its own, which is closed after the test. */
+export async function visit(
+  t: TestContext,
+  browser: Browser,
+  server: Pick<ConsoleServer, 'origin'>,
+  path: string,
+  view: View,
+): Promise<Visit> {
+  const tab = await openTab(browser, view)
+  t.after(() => tab.context.close())
+  await tab.page.goto(`${server.origin}${path}`)
+  return tab
 }
 
 /** Waits until the page itself is there and no part of it is loading any more. */
