@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Json } from '@keyward/contract'
+import { markOf } from '../src/connectors/github/client.ts'
 import { systemPrincipal } from '../src/core/index.ts'
 import { startService, startSlack, wordsOf } from './support/chat-servers.ts'
 import { apiHost, openUpstream } from './support/egress.ts'
@@ -204,8 +205,9 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
         ['Skipped', 'Skipped', 'Succeeded'],
       )
       assert.deepEqual([place.merges(pull.number), pull.merged, stack.updates.length], [[], false, 1])
+      const mark = markOf({ idempotencyKey: `${runId}:explain` })
       assert.deepEqual(
-        hub.comments.map(({ number, body }) => [number, /not approved/.test(body)]),
+        hub.comments.map(({ number, body }) => [number, /not approved/.test(body) && body.includes(mark)]),
         [[pull.number, true]],
       )
       assert.equal(place.said().length, 2)
