@@ -117,9 +117,10 @@ test('APPR-2: what is of low risk is asked on a card, answered there, and the ca
     async () => JSON.stringify(cards[0]).includes(`approved by person:${owner.id}`),
     'the update',
   )
+  // The end of the run may have a card of its own by now; none of them asks any more.
   assert.deepEqual(
-    cards.map(({ actions }) => actions.map(({ type }) => type)),
-    [['Action.OpenUrl']],
+    cards.flatMap(({ actions }) => actions.map(({ type }) => type)),
+    cards.map(() => 'Action.OpenUrl'),
   )
 })
 
