@@ -19,6 +19,7 @@ import { promisify } from 'node:util'
 import {
   apiHost,
   ask,
+  bodyOf,
   openProxy,
   openTls,
   openTunnel,
@@ -230,8 +231,10 @@ test('where the data folder is too deep for a socket, another private folder ser
 })
 
 test('LEND-2: ordinary clients pass through by their environment: fetch of Node, and curl', async (t) => {
-  const upstream = await openUpstream(t, ({ headers, method }, response) => {
-    response.end(`${method} ${headers.authorization}`)
+  // Answered after the whole upload: curl 7.88 waits for ever when the end of an answer overtakes the end of its upload.
+  const upstream = await openUpstream(t, async (request, response) => {
+    await bodyOf(request)
+    response.end(`${request.method} ${request.headers.authorization}`)
   })
   const { channel, lend, dataDir, recorded } = await openProxy(t)
   const { placeholder } = lend()
