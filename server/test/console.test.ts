@@ -239,6 +239,10 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
       flow: 'leaked-key',
       input: { findingIds: [small.forDenial.id] },
     })
+    await eventually(
+      async () => (await server.call(api.runs.read, { runId: run.id })).state === 'AwaitingApproval',
+      'the question of the run',
+    )
     await go(visitor, server, `/runs/${run.id}?task=approve`)
     await page.getByRole('link', { name: 'Review and answer' }).click()
     await page.getByLabel(/^Reason/).fill('Not during the sale')
