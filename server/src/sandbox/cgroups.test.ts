@@ -62,18 +62,21 @@ test('SAND-1: limits and counters of version 2', async (t) => {
     outOfProcesses: false,
     cpuSeconds: undefined,
     memoryBytes: undefined,
+    anonymousBytes: undefined,
     processes: undefined,
   })
   await writeFile(join(own, 'memory.events'), 'low 0\nmax 9\noom 1\noom_kill 1\n')
   await writeFile(join(own, 'pids.events'), 'max 3\n')
   await writeFile(join(own, 'cpu.stat'), 'usage_usec 2500000\nuser_usec 1\n')
   await writeFile(join(own, 'memory.current'), '700\n')
+  await writeFile(join(own, 'memory.stat'), 'anon 400\nfile 300\ninactive_anon 5\n')
   await writeFile(join(own, 'pids.current'), '5\n')
   assert.deepEqual(await group.usage(), {
     outOfMemory: true,
     outOfProcesses: true,
     cpuSeconds: 2.5,
     memoryBytes: 700,
+    anonymousBytes: 400,
     processes: 5,
   })
   for (const name of await readdir(own)) await rm(join(own, name))

@@ -17,6 +17,8 @@ export type CgroupUsage = {
   cpuSeconds: number | undefined
   /** Written files count as memory. */
   memoryBytes: number | undefined
+  /** What processes keep besides files and what they share. */
+  anonymousBytes: number | undefined
   /** Threads count too. */
   processes: number | undefined
 }
@@ -254,9 +256,14 @@ async function usageOf(version: 1 | 2, groups: Groups): Promise<CgroupUsage> {
     memoryBytes: numberIn(
       await file(groups.memory, version === 2 ? 'memory.current' : 'memory.usage_in_bytes'),
     ),
+    anonymousBytes: anonymousIn(await file(groups.memory, 'memory.stat')),
     processes: numberIn(await file(groups.pids, 'pids.current')),
   }
 }
+
+/** Of the group and those below it: version 2 has one name for it, version 1 another. */
+const anonymousIn = (text: string): number | undefined =>
+  numberIn(/^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1] ?? '')
 
 const numberIn = (text: string): number | undefined => (text === '' ? undefined : Number(text))
 

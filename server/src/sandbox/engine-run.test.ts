@@ -26,7 +26,15 @@ test('SAND-2: a busy server still hears what a container said whose end it sees 
   const spec = { id: testId(), command: ['true'] as const, env: {}, limits: testLimits }
   const words = ['/bin/sh', '-c', `echo '{"kind":"started"}'; exit 137`]
   for (let round = 0; round < 5; round++) {
-    const started = startContainer({ client, clock: systemClock, name: 'x', words, spec, watch: {} })
+    const started = startContainer({
+      client,
+      clock: systemClock,
+      name: 'x',
+      words,
+      spec,
+      watch: {},
+      ownMemoryBytes: 0,
+    })
     const result = follow({ clock: systemClock, order: { env: {} } }, spec, {}, started)
     assert.ok(started.child.pid)
     holdUntilEnded(started.child.pid)

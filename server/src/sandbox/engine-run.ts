@@ -16,12 +16,13 @@ type Container = {
   words: readonly string[]
   spec: SandboxSpec
   watch: SandboxWatch
+  /** What its runtime keeps for itself in the same control groups. */
+  ownMemoryBytes: number
 }
 
 /** Starts a container whose guest speaks over standard input and output. The caller removes it after `gone`. */
-export function startContainer({ client, clock, name, words, spec, watch }: Container): Started & {
-  child: ChildProcess
-} {
+export function startContainer(container: Container): Started & { child: ChildProcess } {
+  const { client, clock, name, words, spec, watch, ownMemoryBytes } = container
   const [program = '', ...rest] = words
   const child = spawn(program, rest, {
     cwd: '/',
@@ -51,11 +52,10 @@ export function startContainer({ client, clock, name, words, spec, watch }: Cont
         if (!found || stopped) return
         const usage = async () => (await found.usage()) ?? nothing
         const cgroup = { controllers: ['memory' as const], usage }
-        const { limits } = spec
         const { onUsage } = watch
         stop = watchUsage({
           clock,
-          limits,
+          limits: { ...spec.limits, memoryBytes: spec.limits.memoryBytes + ownMemoryBytes },
           cgroup,
           rootPid: found.pid,
           mountPoint: '/writable',
@@ -86,6 +86,7 @@ const nothing: CgroupUsage = {
   outOfProcesses: false,
   cpuSeconds: undefined,
   memoryBytes: undefined,
+  anonymousBytes: undefined,
   processes: undefined,
 }
 

@@ -116,7 +116,7 @@ const isolationWords = ({ seccompFile, ownKernel, runtime }: Container): string[
 ]
 
 /** What a runtime with a kernel of its own takes for itself in the same groups. */
-const ownKernelNeeds = { memoryBytes: 256 * 1024 ** 2, processes: 256 }
+export const ownKernelNeeds = { memoryBytes: 256 * 1024 ** 2, processes: 256 }
 
 function limitWords({ spec: { limits }, ownKernel }: Container): string[] {
   const extra = ownKernel ? ownKernelNeeds : { memoryBytes: 0, processes: 0 }

@@ -12,7 +12,7 @@ import {
   type Runtime,
 } from './engine-client.ts'
 import { startContainer } from './engine-run.ts'
-import { baseImage, placesFor, runWords } from './engine-words.ts'
+import { baseImage, ownKernelNeeds, placesFor, runWords } from './engine-words.ts'
 import { entryWords, userIn } from './entry.ts'
 import { guestOrder, trialLimits, writablePlaces } from './inside.ts'
 import {
@@ -136,7 +136,10 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
       places: placesFor(user, certificates),
     }
     const words = wordsFor(state, spec, user)
-    const started = startContainer({ client: state.client, clock, name: nameOf(spec.id), words, spec, watch })
+    const started = startContainer({
+      ...{ client: state.client, clock, name: nameOf(spec.id), words, spec, watch },
+      ownMemoryBytes: runtime?.ownKernel ? ownKernelNeeds.memoryBytes : 0,
+    })
     const result = follow({ clock, order }, spec, watch, started)
     const noted = noteProcess(records, spec.id, record, started.child)
     return result.finally(() => noted)

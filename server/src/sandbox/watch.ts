@@ -19,8 +19,9 @@ type Watched = {
 }
 
 /**
- * Watches what no kernel limit bounds as a whole: processor time of all processes together, and their memory where no
- * memory group is writable. Tells, on the way, what is used. Returns what stops it.
+ * Watches what no kernel limit bounds as a whole: processor time of all processes together, and their memory, which a
+ * memory group bounds only together with the files that they may write. Tells, on the way, what is used. Returns what
+ * stops it.
  */
 export function watchUsage(watched: Watched): () => void {
   const { clock, limits, cgroup, rootPid, onLimit, onUsage } = watched
@@ -34,7 +35,7 @@ export function watchUsage(watched: Watched): () => void {
     // Version 1 ends one process of the group; what is left of the command would wait for it.
     if (group.outOfMemory) onLimit('memory')
     const below = groupBoundsMemory ? undefined : await usageBelow(rootPid)
-    if (below && below.memoryBytes > limits.memoryBytes) onLimit('memory')
+    if ((below?.memoryBytes ?? group.anonymousBytes ?? 0) > limits.memoryBytes) onLimit('memory')
     onUsage?.(usageFrom(group, below, await diskUsage(watched)))
   }
 
