@@ -14,6 +14,7 @@ const sources = [
   'console/public',
   'console/index.html',
   'console/package.json',
+  'console/browser-contract.ts',
   'console/vite.config.ts',
   'contract/src',
   'package-lock.json',

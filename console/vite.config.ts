@@ -2,12 +2,13 @@ import { fileURLToPath } from 'node:url'
 import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
+import { browserContract } from './browser-contract.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 export default defineConfig({
   root: here('.'),
-  plugins: [react(), tailwindcss()],
+  plugins: [browserContract(), react(), tailwindcss()],
   // The browser needs the contract's addresses and types only; the stand-in keeps the validator out of the bundle.
   resolve: { alias: { zod: here('src/api/no-shapes.ts') } },
   build: {
