@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { Client, Connection } from '@temporalio/client'
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
+import proto from '@temporalio/proto'
 import { AppError } from '../src/core/index.ts'
 import { sql } from '../src/store/index.ts'
 import type { Action } from '../src/workflow/index.ts'
@@ -24,6 +25,8 @@ import { openTemporalStage } from './support/temporal-stage.ts'
 const begin = (engine: Engine, ...tasks: Parameters<typeof planOf>) =>
   engine.workflow.start(undefined, { plan: planOf(...tasks), requestedBy: olga, unattended: false })
 
+const { EventType } = proto.temporal.api.enums.v1
+
 /** Runs until it is let go or told to stop. */
 function heldAction() {
   const began = Promise.withResolvers<void>()
@@ -40,6 +43,9 @@ function heldAction() {
   }
   return { action, began: began.promise, letGo: () => letGo.resolve() }
 }
+
+const eventsOf = async (handle: WorkflowHandle): Promise<string[]> =>
+  ((await handle.fetchHistory()).events ?? []).map(({ eventType }) => EventType[eventType ?? 0] ?? '')
 
 test('WORK-2: on Temporal', async (t) => {
   const stage = await openTemporalStage(t)
@@ -174,9 +180,52 @@ test('WORK-2: on Temporal', async (t) => {
     await engine.stop()
   })
 
+  await t.test('a preview that takes long is taken once, and keeps no other run waiting', async () => {
+    const letGo = Promise.withResolvers<void>()
+    const previews: string[] = []
+    const engine = await stage.start([
+      {
+        ...noteAction([]),
+        async preview({ note }: { note: string }) {
+          previews.push(note)
+          if (note === 'slow') await letGo.promise
+          return note
+        },
+      },
+    ])
+    const gated = (note: string) => begin(engine, task('a', { args: { note }, approval: gate }))
+    const slow = await gated('slow')
+    await eventually(async () => previews.includes('slow'), 'the slow preview')
+    const quick = await gated('quick')
+    await pendingApproval(engine.approvals, quick.id)
+    letGo.resolve()
+    await pendingApproval(engine.approvals, slow.id)
+    assert.deepEqual(previews, ['slow', 'quick'])
+    for (const { id } of [slow, quick]) await engine.workflow.cancel(id, olga)
+    for (const { id } of [slow, quick]) await engine.workflow.whenEnded(id)
+    await engine.stop()
+  })
+
+  await t.test('a question that is asked at once costs Temporal no activity', async () => {
+    const engine = await stage.start([noteAction([])])
+    const { id } = await begin(engine, task('a', { approval: gate }))
+    await pendingApproval(engine.approvals, id)
+    const connection = await Connection.connect({ address: temporal.address })
+    const handle = new Client({ connection, namespace: temporal.namespace }).workflow.getHandle(id)
+    await eventually(
+      async () => (await eventsOf(handle)).includes('EVENT_TYPE_WORKFLOW_TASK_COMPLETED'),
+      'the look',
+    )
+    assert.ok(!(await eventsOf(handle)).some((type) => type.startsWith('EVENT_TYPE_ACTIVITY')))
+    await connection.close()
+    await engine.workflow.cancel(id, olga)
+    await engine.workflow.whenEnded(id)
+    await engine.stop()
+  })
+
   await t.test('runs that wait for a person are all there after a restart of both', async () => {
     const notes: string[] = []
-    const count = 20
+    const count = 40
     const first = await stage.start([noteAction(notes)])
     const runs = await Promise.all(
       Array.from({ length: count }, () => begin(first, task('a', { approval: gate }))),

@@ -4,7 +4,7 @@ import type { Action } from '../action.ts'
 import { placesOf } from '../attempt.ts'
 import { createBeginning, type PlanFlow, type StartChild } from '../beginning.ts'
 import { due } from '../due.ts'
-import { createExecution } from '../execution.ts'
+import { createExecution, graceSeconds } from '../execution.ts'
 import type { ApprovalGate } from '../gate.ts'
 import { keyOf } from '../inputs.ts'
 import type { Job } from '../jobs.ts'
@@ -31,7 +31,8 @@ export type Carrier = {
   /** How many attempts run here. */
   running(): number
   start(): void
-  stop(): void
+  /** Begins nothing more, and tells what may run again to stop. Resolves when the questions are out that were being asked. */
+  stop(): Promise<void>
 }
 
 type Needs = {
@@ -51,12 +52,20 @@ type Needs = {
 const storeRetryMs = 1000
 /** Two workers wrote the same run at once. */
 const conflictRetryMs = 20
+/**
+ * How long a look waits for the questions that it asks. A question that is out by then costs Temporal no activity; one whose preview
+ * takes longer becomes one, because a look holds a place among the few that a worker has.
+ */
+const askInLookMs = 500
+/** Questions that looks ask at once; the activities' limit bounds the others. */
+const mostAskedInLooks = 8
 
 export function createCarrier(needs: Needs): Carrier {
   const { store, transitions, actions, clock, log, onBoundary } = needs
   let stopping = false
   const again = new Map<string, number>()
   const running = new Map<string, { job: Job; over: Promise<void> }>()
+  const asking = new Map<string, Promise<void>>()
   const writer = { transact, insist, tell }
   const jobs = {
     later: ({ runId, taskId }: { runId: string; taskId: string }, milliseconds: number): void =>
@@ -120,6 +129,36 @@ export function createCarrier(needs: Needs): Carrier {
     return insist(runId, () => transact(runId, async (_tx, t) => void transitions.tell(t, event)))
   }
 
+  /** What is due, once the questions are out that can be asked in no time. */
+  async function lookAndAsk(runId: string): Promise<Seen> {
+    const seen = await look(runId)
+    const due = seen.commands.flatMap((c) => (c.type === 'RequestApproval' ? [c.taskId] : []))
+    const questions = due.slice(0, Math.max(0, mostAskedInLooks - asking.size))
+    if (questions.length === 0) return seen
+    // One that fails is due as before, and fails again where Temporal sees it.
+    await atMost(askInLookMs, Promise.allSettled(questions.map((taskId) => ask(runId, taskId))))
+    return look(runId)
+  }
+
+  async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+    let cancel = (): void => undefined
+    const enough = new Promise<void>((resolve) => {
+      cancel = clock.after(milliseconds, resolve)
+    })
+    await Promise.race([work, enough])
+    cancel()
+  }
+
+  /** Asks once at a time, however many wait for it. */
+  function ask(runId: string, taskId: string): Promise<void> {
+    const key = keyOf(runId, taskId)
+    const before = asking.get(key)
+    if (before) return before
+    const asked = beginning.ask({ kind: 'ask', runId, taskId }).finally(() => asking.delete(key))
+    asking.set(key, asked)
+    return asked
+  }
+
   async function look(runId: string): Promise<Seen> {
     const run = await readRun(store, runId)
     if (!run || isRunEnded(run.status.state)) return { ended: true, commands: [], running: [], againMs: null }
@@ -143,13 +182,15 @@ export function createCarrier(needs: Needs): Carrier {
 
   async function carryOut(runId: string, command: TaskCommand, lifeline: Lifeline): Promise<Seen> {
     const { taskId } = command
-    const job: Job = { kind: command.type === 'StartTask' ? 'start' : 'ask', runId, taskId }
     const key = keyOf(runId, taskId)
-    again.delete(key)
+    // A look may have asked, and found that it has to wait.
+    if (command.type === 'RequestApproval' && !again.has(key)) await ask(runId, taskId)
     if (command.type === 'Reconcile') await recovery.find({ runId, taskId, attempt: command.attempt })
-    else await beginning[job.kind](job)
+    if (command.type === 'StartTask') await beginning.start({ kind: 'start', runId, taskId })
     await followed(running.get(key), lifeline)
-    return { ...(await look(runId)), againMs: again.get(key) ?? null }
+    const againMs = again.get(key) ?? null
+    again.delete(key)
+    return { ...(await look(runId)), againMs }
   }
 
   async function takeUp(runId: string, attempted: Attempted, lifeline: Lifeline): Promise<Seen> {
@@ -193,7 +234,7 @@ export function createCarrier(needs: Needs): Carrier {
   return {
     activities(lifelineNow) {
       return {
-        look,
+        look: lookAndAsk,
         carryOut(runId, command) {
           const lifeline = lifelineNow()
           return alive(lifeline, () => carryOut(runId, command, lifeline))
@@ -224,6 +265,7 @@ export function createCarrier(needs: Needs): Carrier {
     stop() {
       stopping = true
       execution.stop('idempotent')
+      return atMost(graceSeconds * 1000, Promise.allSettled(asking.values()))
     },
   }
 }

@@ -120,8 +120,9 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
     const key = await temporal.key()
     if (!key) {
       if (state !== 'sealed') {
-        carrier.stop()
+        const quiet = carrier.stop()
         await disconnect('sealed', 'the vault is sealed, so nothing that Temporal keeps can be read')
+        await quiet
       }
       return
     }
@@ -177,9 +178,10 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
       if (stopping) return
       stopping = true
       cancelSweep()
-      carrier.stop()
+      const quiet = carrier.stop()
       await sweeping
       await disconnect('stopped', null)
+      await quiet
     },
     async tell(tx, runId) {
       await openSignal(tx, runId)
