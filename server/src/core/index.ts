@@ -1,3 +1,4 @@
+export { type ByteQueue, createByteQueue } from './byte-queue.ts'
 export { canonicalJson, digestOf } from './canonical.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { egressVariables } from './egress-variables.ts'
@@ -23,3 +24,4 @@ export { formatReference, parseReference, referencePattern } from './reference.t
 export { repeat } from './repeat.ts'
 export { Secret } from './secret.ts'
 export { callService, type ServiceCall } from './service-call.ts'
+export { type TarEntry, tarEntries } from './tar.ts'

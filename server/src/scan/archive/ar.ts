@@ -1,5 +1,4 @@
-import { createByteQueue } from './byte-queue.ts'
-import type { TarEntry } from './tar.ts'
+import { createByteQueue, type TarEntry } from '../../core/index.ts'
 
 const magicBytes = 8
 const headerBytes = 60

@@ -1,4 +1,4 @@
-import { type ByteQueue, createByteQueue } from './byte-queue.ts'
+import { type ByteQueue, createByteQueue } from '../../core/index.ts'
 
 /** More than the packed bytes of one block: 900 kB, of which each symbol may take 20 bits, and its tables. */
 const longestBlockBytes = 2_600_000

@@ -1,5 +1,4 @@
-import { createByteQueue } from './byte-queue.ts'
-import type { TarEntry } from './tar.ts'
+import { createByteQueue, type TarEntry } from '../../core/index.ts'
 
 const headerBytes = 110
 const longestNameBytes = 64 * 1024

@@ -1,5 +1,4 @@
-import { createByteQueue } from './byte-queue.ts'
-import type { TarEntry } from './tar.ts'
+import { createByteQueue, type TarEntry } from '../../core/index.ts'
 
 const leadBytes = 96
 const headerMark = 0x8eade801

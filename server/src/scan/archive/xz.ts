@@ -1,4 +1,4 @@
-import { type ByteQueue, createByteQueue } from './byte-queue.ts'
+import { type ByteQueue, createByteQueue } from '../../core/index.ts'
 import { createLzma, type Lzma } from './lzma.ts'
 
 /** What the writer of a file may ask for; the strongest setting of xz wants as much. */
