@@ -197,6 +197,7 @@ export async function createKeyward(needs: Needs) {
     assertMayLend: assertMayLendBy(policy),
     assertMayUse: assertMayUseBy(policy, identity),
     sandboxed: createConnectorCommands({ store, identity, commands }),
+    artifacts,
   })
   const natureOf = natureBy(connectors)
   const looking = {

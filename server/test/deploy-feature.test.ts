@@ -64,7 +64,7 @@ async function openStack(t: TestContext, world: TaskWorld) {
 }
 
 const presetOf = (repository: string): string => {
-  const command = ['/bin/sh', '-ec', 'echo "$REPOSITORY#$PULL_REQUEST at $HEAD_SHA"']
+  const command = ['/bin/sh', '-ec', 'echo "$REPOSITORY#$PULL_REQUEST at $HEAD_SHA has $(ls)"']
   return JSON.stringify({
     version: 1,
     title: 'Deploy the shop',
@@ -180,10 +180,24 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
       await place.approve(question)
       const { state, states, reason, tasks } = await place.ended(runId)
       assert.equal(state, 'Succeeded', reason ?? '')
-      for (const id of ['fetch', 'tests', 'lint', 'preview', 'approve', 'merge', 'up', 'monitor', 'notify'])
+      for (const id of [
+        'fetch',
+        'checkout',
+        'tests',
+        'lint',
+        'preview',
+        'approve',
+        'merge',
+        'up',
+        'monitor',
+        'notify',
+      ])
         assert.equal(states[id], 'Succeeded', id)
       const tested = tasks.find(({ id }) => id === 'tests')?.output
-      assert.equal(Object(tested).output, `${hub.repository}#${pull.number} at ${head}\n`)
+      assert.equal(
+        Object(tested).output,
+        `${hub.repository}#${pull.number} at ${head} has README.md\nsell-more.ts\n`,
+      )
       assert.deepEqual([place.merges(pull.number), pull.merged], [[head], true])
       assert.deepEqual([stack.resources, stack.updates.length], [{ shop: 'more' }, 1])
       assert.equal(place.said().length, 1)

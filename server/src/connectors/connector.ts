@@ -1,6 +1,6 @@
-import type { ConnectionHealth, Json, Risk } from '@keyward/contract'
+import type { ArtifactRef, ConnectionHealth, Json, Risk } from '@keyward/contract'
 import type { z } from 'zod'
-import type { Secret } from '../core/index.ts'
+import type { Secret, TreeTaker } from '../core/index.ts'
 import type { Minting } from '../lend/index.ts'
 import type { SandboxedCommand, SandboxedResult } from './sandboxed-command.ts'
 
@@ -86,6 +86,8 @@ export type ActionContext<I = unknown> = OpenConnection & {
   pause(milliseconds: number): Promise<void>
   /** A program in a fresh sandbox. It gets placeholders for what goes over the network. */
   run(command: SandboxedCommand): Promise<SandboxedResult>
+  /** Files for later tasks of the run, as an artifact; there is none when `fill` throws. Their paths must be portable. */
+  keep(fill: (taker: TreeTaker) => Promise<void>): Promise<ArtifactRef>
 }
 
 /** Keeps the types of input and output together while the action is written. */

@@ -1,6 +1,7 @@
+import type { ArtifactRef } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
-import type { Clock, Log, Principal } from '../core/index.ts'
+import type { Clock, Log, Principal, TreeTaker } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Connector, ConnectorAction } from './connector.ts'
@@ -26,6 +27,18 @@ export type ConnectorsNeeds = {
   /** Whether who asked for a run may work with a connection in this way; throws `policy.denied` when not. */
   assertMayUse: (use: ServiceUse) => Promise<void>
   sandboxed: SandboxedForConnectors
+  artifacts: ArtifactsForConnectors
+}
+
+/** What tasks leave for later ones of their run. */
+type ArtifactsForConnectors = {
+  create(owner: { runId: string; taskId: string }): Promise<
+    TreeTaker & {
+      finish(): Promise<ArtifactRef>
+      /** Forgets what was taken. */
+      discard(): Promise<void>
+    }
+  >
 }
 
 /** `requestedBy` is an actor, `<kind>:<id>`. */

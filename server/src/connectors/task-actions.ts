@@ -1,6 +1,6 @@
-import type { Json } from '@keyward/contract'
+import type { ArtifactRef, Json } from '@keyward/contract'
 import { z } from 'zod'
-import { AppError, type Clock } from '../core/index.ts'
+import { AppError, type Clock, type TreeTaker } from '../core/index.ts'
 import type { Action, PreviewContext, TaskContext, TaskResult } from '../workflow/index.ts'
 import { foundByName } from './connections.ts'
 import type { ActionContext, Connector, ConnectorAction, Reconciled } from './connector.ts'
@@ -10,7 +10,10 @@ import type { ConnectorsNeeds } from './needs.ts'
 import { misfits, type Registry } from './registry.ts'
 import type { TaskTokens } from './task-tokens.ts'
 
-type Needs = Pick<ConnectorsNeeds, 'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'sandboxed'> & {
+type Needs = Pick<
+  ConnectorsNeeds,
+  'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'sandboxed' | 'artifacts'
+> & {
   registry: Registry
   tokens: Pick<TaskTokens, 'mint' | 'end' | 'release'>
 }
@@ -148,6 +151,7 @@ async function withConnection<T>(
     now: () => needs.clock.now(),
     pause: (milliseconds) => paused(needs.clock, milliseconds, signal),
     run: (command) => needs.sandboxed.run({ ...attemptOf(attempt), secretPath: row.secret_path }, command),
+    keep: (fill) => kept(needs, { runId, taskId }, fill),
   }
   try {
     signal.throwIfAborted()
@@ -157,6 +161,21 @@ async function withConnection<T>(
   } finally {
     lent.close()
     await needs.tokens.end(minted)
+  }
+}
+
+async function kept(
+  { artifacts }: Pick<Needs, 'artifacts'>,
+  owner: { runId: string; taskId: string },
+  fill: (taker: TreeTaker) => Promise<void>,
+): Promise<ArtifactRef> {
+  const maker = await artifacts.create(owner)
+  try {
+    await fill(maker)
+    return await maker.finish()
+  } catch (error) {
+    await maker.discard()
+    throw error
   }
 }
 

@@ -70,15 +70,16 @@ const taskOf = ({ tasks }: Plan, id: string) => {
   return found
 }
 
-test('WORK-3: a deployment has nine steps, one question, and a word for whoever was denied', async (t) => {
+test('WORK-3: a deployment has its steps, one question, and a word for whoever was denied', async (t) => {
   const plan = await planOf()
   const shown = await validated(t, plan)
   assert.deepEqual(
     shown.map(({ id, needs }) => [id, needs.join(' ')]),
     [
       ['fetch', ''],
-      ['tests', 'fetch'],
-      ['lint', 'fetch'],
+      ['checkout', 'fetch'],
+      ['tests', 'fetch checkout'],
+      ['lint', 'fetch checkout'],
       ['preview', 'fetch tests lint'],
       ['approve', 'fetch preview'],
       ['merge', 'fetch approve'],
@@ -95,6 +96,9 @@ test('WORK-3: a deployment has nine steps, one question, and a word for whoever 
   )
   assert.equal(taskOf(plan, 'explain').fallbackFor, 'approve')
   assert.equal(taskOf(plan, 'summary').after, 'end')
+  for (const id of ['tests', 'lint'])
+    assert.deepEqual(Object(taskOf(plan, id).args).artifact, { $from: 'checkout', path: 'artifact' })
+  assert.deepEqual(Object(taskOf(plan, 'checkout').args).sha, headSha)
   assert.deepEqual(Object(taskOf(plan, 'merge').args).headSha, headSha)
   // What is asked about is what is done.
   const { change, action, headSha: asked } = Object(taskOf(plan, 'approve').args)

@@ -7,7 +7,7 @@ import type { PlannedTask } from '../workflow/index.ts'
 const connectionName = z.string().min(1).max(60)
 const plainData = z.record(z.string(), z.json())
 
-/** A command in a sandbox. It has REPOSITORY, PULL_REQUEST and HEAD_SHA in its environment, and gets the code itself. */
+/** A command in a sandbox, which begins in the code of the pull request. It has REPOSITORY, PULL_REQUEST and HEAD_SHA in its environment. */
 const check = z.strictObject({
   command: z.array(z.string()).min(1),
   environment: z.record(z.string(), z.string()).default({}),
@@ -152,6 +152,15 @@ function untilAsked(given: Given): Draft[] {
       needs: [],
       retry,
     },
+    {
+      id: 'checkout',
+      title: `Fetch the code of ${nameOf(given)}`,
+      action: 'github.checkout',
+      args: { connection: given.github, repository, sha: headSha },
+      needs: ['fetch'],
+      retry,
+      timeoutSeconds: longSeconds,
+    },
     checkTask('tests', 'Unit tests in a sandbox', given),
     checkTask('lint', 'Lint in a sandbox', given),
     lookTask('preview', given, to, { needs: ['fetch', 'tests', 'lint'] }),
@@ -188,12 +197,13 @@ function checkTask(id: 'tests' | 'lint', title: string, given: Given): Draft {
       agentId: given.agentId,
       title,
       command,
+      artifact: { $from: 'checkout', path: 'artifact' },
       environment: { ...environment, ...known },
       destinations,
       secrets,
       limits,
     }),
-    needs: ['fetch'],
+    needs: ['fetch', 'checkout'],
     timeoutSeconds: longSeconds,
   }
 }

@@ -1,11 +1,18 @@
 import { realpathSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { AppError, type Clock, type FileTree, type Log, reasonOf, type TreeTaker } from '../core/index.ts'
+import {
+  AppError,
+  type Clock,
+  type FileTree,
+  isPortable,
+  type Log,
+  reasonOf,
+  type TreeTaker,
+} from '../core/index.ts'
 import { isOwnPath } from '../store/index.ts'
 import { runCanaries } from './canaries.ts'
 import type { OutputFilter } from './output.ts'
 import { createRunning, type RunningSandbox } from './running.ts'
-import { isPortable } from './tree.ts'
 
 export type SandboxLimits = {
   wallSeconds: number

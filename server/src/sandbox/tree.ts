@@ -73,11 +73,3 @@ export const folderTaker = (target: string): TreeTaker => ({
     }
   },
 })
-
-/** A relative path of plain names: no `..`, no empty part, no control characters. */
-export function isPortable(path: string): boolean {
-  if (path.length === 0 || path.length > 4096) return false
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  if (/[\u0000-\u001f\u007f\\]/.test(path)) return false
-  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part.length <= 255)
-}

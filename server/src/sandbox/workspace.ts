@@ -1,9 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
-import { AppError, type FileTree, type TreeTaker } from '../core/index.ts'
+import { AppError, type FileTree, isPortable, type TreeTaker } from '../core/index.ts'
 import { mostFiles } from './entry.ts'
 import { type FrameReader, type GuestFrame, sendBytes, sendFrame } from './frames.ts'
-import { isPortable } from './tree.ts'
 import type { Tunnel, TunnelFrame } from './tunnel.ts'
 
 /** Copies a tree of files into the sandbox; `name` is what a refusal calls it. */

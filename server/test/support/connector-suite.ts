@@ -98,7 +98,8 @@ export function connectorSuite(connector: Connector, open: (t: TestContext) => P
       const output = await world.execute(action.name, args)
       const after = state()
       const again = firstAttempt(args)
-      if (action.idempotent) assert.deepEqual(await world.execute(action.name, args, { attempt: 2 }), output)
+      if (action.idempotent)
+        assert.deepEqual(alike(await world.execute(action.name, args, { attempt: 2 })), alike(output))
       else
         assert.deepEqual(await world.action(action.name).reconcile?.({ ...again, attempt: 2 }), {
           effect: 'done',
@@ -116,6 +117,10 @@ export function connectorSuite(connector: Connector, open: (t: TestContext) => P
         await assertFails(opened, action, wrong, codes)
   })
 }
+
+/** Files are the same whichever artifact they are in. */
+const alike = (output: Json): Json =>
+  JSON.parse(JSON.stringify(output, (key, value) => (key === 'artifact' ? { ...value, id: '' } : value)))
 
 function assertDeclared(connector: Connector, action: ConnectorAction): void {
   const { name, input, output, idempotent, effect, secretFields } = action

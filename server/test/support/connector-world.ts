@@ -8,7 +8,14 @@ import {
   type SandboxedForConnectors,
   type ServiceUse,
 } from '../../src/connectors/index.ts'
-import { AppError, type Principal, Secret, silentLog } from '../../src/core/index.ts'
+import {
+  AppError,
+  digestOf,
+  type Principal,
+  Secret,
+  silentLog,
+  type TreeTaker,
+} from '../../src/core/index.ts'
 import type { Action, TaskContext } from '../../src/workflow/index.ts'
 import { openWorld, type World } from './world.ts'
 
@@ -21,6 +28,8 @@ export type ConnectorWorld = World & {
   readonly vault: { sealed: boolean }
   /** What is kept encrypted, by its path. */
   readonly sealed: Map<string, Buffer>
+  /** Files that tasks left, by the id of the artifact: `x` before the content of a program. */
+  readonly artifacts: Map<string, Record<string, string>>
   /** What was asked of policy; add a word to `forbidden` to have the action of that name denied. */
   readonly uses: ServiceUse[]
   readonly forbidden: Set<string>
@@ -46,6 +55,7 @@ export async function openConnectorWorld(
   const uses: ServiceUse[] = []
   const sealed = new Map<string, Buffer>()
   const forbidden = new Set<string>()
+  const artifacts = new Map<string, Record<string, string>>()
   const opened = createConnectors({
     ...world,
     log: silentLog,
@@ -78,6 +88,7 @@ export async function openConnectorWorld(
       if (forbidden.has(use.action.name)) throw new AppError('policy.denied', 'the policy of the test')
     },
     sandboxed,
+    artifacts: { create: async () => artifactIn(artifacts) },
   })
   const action = (name: string): Action => {
     const found = opened.actions.find((one) => one.name === name)
@@ -90,6 +101,7 @@ export async function openConnectorWorld(
     secrets,
     vault,
     sealed,
+    artifacts,
     uses,
     forbidden,
     async connect({ name = 'main', connector, settings = {} }) {
@@ -103,6 +115,29 @@ export async function openConnectorWorld(
       (await action(name).preview?.(args, { runId: 'run_1', taskId: 'a', requestedBy: 'person:olga' })) ??
       null,
     entries: async (type) => (await world.audit.page({ limit: 500, order: 'asc', type })).items,
+  }
+}
+
+function artifactIn(kept: ConnectorWorld['artifacts']) {
+  const files: Record<string, string> = {}
+  const id = `art_${kept.size}`
+  const taker: TreeTaker = {
+    async directory(path) {
+      files[`${path}/`] = ''
+    },
+    async file({ path, executable }, body) {
+      const parts: Uint8Array[] = []
+      for await (const part of body) parts.push(part)
+      files[path] = `${executable ? 'x ' : ''}${Buffer.concat(parts)}`
+    },
+  }
+  return {
+    ...taker,
+    async finish() {
+      kept.set(id, files)
+      return { id, digest: digestOf(files), sizeBytes: Object.values(files).join('').length }
+    },
+    discard: async () => undefined,
   }
 }
 

@@ -5,10 +5,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { tarOf } from '../../src/sandbox/tar.ts'
 import { cleanUp } from './clean-up.ts'
 
 type Json = { [name: string]: unknown }
-type Answer = { status: number; body?: unknown; headers?: Record<string, string> }
+type Answer = { status: number; body?: unknown; headers?: Record<string, string>; bytes?: Buffer }
 type Asked = { method: string; path: string; body: Json }
 type Permission = [name: string, level: 'read' | 'write']
 type Commit = { sha: string; message: string; tree: Record<string, string>; parents: string[] }
@@ -53,6 +55,8 @@ export type GitHubServer = {
   readonly asked: Asked[]
   /** Answers the next matching call with this instead. */
   fault(matching: RegExp, fault: Fault): void
+  /** What an archive holds in place of the commit's files; undefined leaves the file out. */
+  readonly archived: Map<string, string | undefined>
   commit(branch: string, message: string, files?: Record<string, string>): string
   openPull(head: string, base?: string): Pull
   suspended: boolean
@@ -70,6 +74,7 @@ export async function openGitHubServer(t: TestContext): Promise<GitHubServer> {
   const { privateKey, publicKey } = usualKey
   const privateKeyPem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
   const trees = new Map<string, Record<string, string>>()
+  const archives = new Map<string, string>()
   const faults: { matching: RegExp; fault: Fault }[] = []
   let counter = 0
   const newSha = (): string => createHash('sha1').update(`object ${++counter}`).digest('hex')
@@ -88,6 +93,7 @@ export async function openGitHubServer(t: TestContext): Promise<GitHubServer> {
     tokens: new Map(),
     given: [],
     asked: [],
+    archived: new Map(),
     fault: (matching, fault) => void faults.push({ matching, fault }),
     commit(branch, message, files = {}) {
       const parent = state.branches.get(branch)
@@ -364,6 +370,36 @@ export async function openGitHubServer(t: TestContext): Promise<GitHubServer> {
       },
     },
     {
+      route: /^GET git\/trees\/(\w+)$/,
+      needs: ['contents', 'read'],
+      answer({ parts: [sha = ''] }) {
+        const commit = state.commits.get(sha)
+        if (!commit) return notFound
+        return { status: 200, body: { sha: treeOf(sha), truncated: false, tree: entriesOf(commit.tree) } }
+      },
+    },
+    {
+      route: /^GET git\/blobs\/(\w+)$/,
+      needs: ['contents', 'read'],
+      answer({ parts: [sha = ''] }) {
+        const all = [...state.commits.values()].flatMap(({ tree }) => Object.values(tree))
+        const found = all.find((one) => blobSha(one) === sha)
+        if (found === undefined) return notFound
+        const content = Buffer.from(found).toString('base64')
+        return { status: 200, body: { sha, size: found.length, encoding: 'base64', content } }
+      },
+    },
+    {
+      route: /^GET tarball\/(\w+)$/,
+      needs: ['contents', 'read'],
+      answer({ parts: [sha = ''] }) {
+        if (!state.commits.has(sha)) return notFound
+        const key = randomBytes(12).toString('hex')
+        archives.set(key, sha)
+        return { status: 302, headers: { location: `${state.url}/archives/${key}` } }
+      },
+    },
+    {
       route: /^POST git\/trees$/,
       needs: ['contents', 'write'],
       answer({ body }) {
@@ -428,9 +464,28 @@ export async function openGitHubServer(t: TestContext): Promise<GitHubServer> {
     },
   ]
 
+  /** Once, to whoever has the address: a token shown there is one that went where it should not. */
+  function archiveAt(request: IncomingMessage, path: string): Answer | undefined {
+    if (!path.startsWith('/archives/')) return undefined
+    const key = path.slice('/archives/'.length)
+    const sha = archives.get(key)
+    if (sha === undefined || request.headers.authorization !== undefined) return notFound
+    archives.delete(key)
+    const folder = `${owner}-${repo}-${sha.slice(0, 7)}`
+    const files = Object.entries({ ...state.commits.get(sha)?.tree, ...Object.fromEntries(state.archived) })
+    const entries = files.flatMap(([name, content]) =>
+      content === undefined
+        ? []
+        : [{ kind: 'file' as const, path: `${folder}/${name}`, mode: 0o644, content: Buffer.from(content) }],
+    )
+    return { status: 200, bytes: gzipSync(tarOf(entries)) }
+  }
+
   function answerTo(request: IncomingMessage, url: URL, body: Json): Answer {
     const { method = 'GET' } = request
     const path = url.pathname
+    const archive = archiveAt(request, path)
+    if (archive) return archive
     const ofTheApp = appCall(request, path, body)
     if (ofTheApp) return ofTheApp
     const token = state.tokens.get(bearer(request))
@@ -478,7 +533,7 @@ export async function openGitHubServer(t: TestContext): Promise<GitHubServer> {
       'content-type': 'application/json; charset=utf-8',
       ...answer.headers,
     })
-    response.end(answer.body === undefined ? '' : JSON.stringify(answer.body))
+    response.end(answer.bytes ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)))
   }
 
   const server = createServer((request, response) => void handle(request, response))
@@ -504,6 +559,21 @@ const refusal = (message: string, errors: unknown[] = []): Answer => ({
   status: 422,
   body: { message, errors },
 })
+const blobSha = (text: string): string =>
+  createHash('sha1')
+    .update(`blob ${Buffer.byteLength(text)}\0${text}`)
+    .digest('hex')
+/** A name that ends in `.sh` is a program, one in `.link` a symbolic link. */
+const modeOf = (path: string): string =>
+  path.endsWith('.link') ? '120000' : path.endsWith('.sh') ? '100755' : '100644'
+const entriesOf = (tree: Record<string, string>): Json[] =>
+  Object.entries(tree).map(([path, text]) => ({
+    path,
+    mode: modeOf(path),
+    type: 'blob',
+    sha: blobSha(text),
+    size: Buffer.byteLength(text),
+  }))
 const issueView = (issue: { number: number }): Json => ({
   ...issue,
   html_url: `https://github.test/${owner}/${repo}/issues/${issue.number}`,

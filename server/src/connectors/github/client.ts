@@ -53,8 +53,22 @@ export type GitHub = {
     answer: z.ZodType<readonly T[]>,
     most: number,
   ): Promise<{ items: T[]; cut: boolean }>
+  /**
+   * Where GitHub says that the answer lies: an address of its own, good for minutes, which may hold what opens it. It is never shown,
+   * and the token does not go there.
+   */
+  elsewhere(route: string, parameters: Parameters): Promise<string>
   readonly owner: string
   readonly repo: string
+}
+
+/** Archives lie at `codeload.` of the same service; a GitHub of one's own may have them below its own name. */
+function isOfService(apiUrl: string, location: string): boolean {
+  if (!URL.canParse(location)) return false
+  const [api, there] = [new URL(apiUrl), new URL(location)]
+  const isSafe = there.protocol === 'https:' || loopback.test(location)
+  const domain = api.host.replace(/^api\./, '')
+  return isSafe && [api.host, domain, `codeload.${domain}`].includes(there.host)
 }
 
 /** Tokens live for an hour; a task that takes longer asks for another in time. */
@@ -90,13 +104,13 @@ export function openGitHub(context: ActionContext, repository: string, permissio
     return fresh
   }
 
-  async function answerTo(route: string, parameters: Parameters): Promise<unknown> {
+  async function send(route: string, parameters: Parameters) {
     // Loaded by who calls GitHub first.
     const { request } = await import('@octokit/request')
     const bearer = await token()
     context.signal.throwIfAborted()
     try {
-      const { data, status } = await request(route, {
+      return await request(route, {
         baseUrl: settings.apiUrl.replace(/\/+$/, ''),
         owner,
         repo,
@@ -113,8 +127,6 @@ export function openGitHub(context: ActionContext, repository: string, permissio
           signal: AbortSignal.any([context.signal, AbortSignal.timeout(patienceMilliseconds)]),
         },
       })
-      if (status >= 300) throw new AppError('connector.refused', `${repository} has moved`)
-      return data
     } catch (error) {
       context.signal.throwIfAborted()
       throw failureOf(error, { changes: !route.startsWith('GET '), now: context.now() })
@@ -122,7 +134,9 @@ export function openGitHub(context: ActionContext, repository: string, permissio
   }
 
   async function call<T>(route: string, parameters: Parameters, answer: z.ZodType<T>): Promise<T> {
-    const parsed = answer.safeParse(await answerTo(route, parameters))
+    const { data, status } = await send(route, parameters)
+    if (status >= 300) throw new AppError('connector.refused', `${repository} has moved`)
+    const parsed = answer.safeParse(data)
     if (parsed.success) return parsed.data
     const place = parsed.error.issues[0]?.path.join('.') ?? ''
     const code = route.startsWith('GET ') ? 'connector.unavailable' : 'connector.ambiguous'
@@ -133,6 +147,13 @@ export function openGitHub(context: ActionContext, repository: string, permissio
     owner,
     repo,
     call,
+    async elsewhere(route, parameters) {
+      const { headers, status } = await send(route, parameters)
+      const { location } = headers
+      if (status !== 302 || location === undefined || !isOfService(settings.apiUrl, location))
+        throw new AppError('connector.refused', `${repository} has moved`)
+      return location
+    },
     async pages<T>(route: string, parameters: Parameters, answer: z.ZodType<readonly T[]>, most: number) {
       const items: T[] = []
       for (let page = 1; items.length <= most; page++) {

@@ -37,6 +37,7 @@ async function open(t: TestContext, settings: { [name: string]: Json } = {}): Pr
   const inputs: Opened['inputs'] = {
     'github.get-pull-request': { repository, number: 1 },
     'github.get-file': { repository, path: 'README.md' },
+    'github.checkout': { repository, sha: head },
     'github.list-checks': { repository, ref: head },
     'github.wait-for-checks': { repository, ref: 'feature' },
     'github.create-branch': { repository, branch: 'keyward/fix', from: 'main' },

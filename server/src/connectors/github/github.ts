@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AppError, callService } from '../../core/index.ts'
 import { accessTokens } from '../../lend/index.ts'
 import type { Connector } from '../connector.ts'
+import { checkout } from './checkout.ts'
 import { createCheckRun, listChecks, updateCheckRun, waitForChecks } from './checks.ts'
 import { gitHubSettings, privateKeyField } from './client.ts'
 import { commitFiles, createBranch, getFile } from './contents.ts'
@@ -23,6 +24,7 @@ export const github: Connector = {
   actions: [
     getPullRequest,
     getFile,
+    checkout,
     listChecks,
     waitForChecks,
     createBranch,
