@@ -35,10 +35,27 @@ type Needs = {
   version: string
 }
 
+/** What can have a problem, besides the egress proxy, which says for itself how it is. */
+const parts = [
+  'store',
+  'audit',
+  'vault',
+  'runs',
+  'backup',
+  'scans',
+  'connections',
+  'leases',
+  'lease receipts',
+  'channels',
+  'rotations',
+] as const
+type Problems = Readonly<Partial<Record<(typeof parts)[number], string>>>
+type Found = { -readonly [Part in keyof Problems]: Problems[Part] }
+
 export type Health = {
   readonly state: 'ok' | 'degraded' | 'failing'
   /** By part, in words. */
-  readonly problems: Readonly<Record<string, string>>
+  readonly problems: Problems
   readonly vault: 'sealed' | 'open'
   readonly proxy: string
 }
@@ -146,8 +163,8 @@ export function createCondition({
   }
 
   /** What does not keep the server from its work, read from a store that answers. */
-  async function lighterProblems(): Promise<Record<string, string>> {
-    const problems: Record<string, string> = {}
+  async function lighterProblems(): Promise<Problems> {
+    const problems: Found = {}
     if ((await backupCondition())?.state === 'failing')
       problems['backup'] = 'the last backup failed, or one is overdue'
     const { failing } = await schedules.counts()
@@ -169,14 +186,14 @@ export function createCondition({
     return problems
   }
 
-  async function hostProblems(): Promise<Record<string, string>> {
+  async function hostProblems(): Promise<Problems> {
     const runs = hostProblem(await workflow.hosts())
     return runs === undefined ? {} : { runs }
   }
 
   /** Whether the server can do its work. A sealed vault is a state, not a fault. */
   async function health(): Promise<Health> {
-    const problems: Record<string, string> = {}
+    const problems: Found = {}
     await checkStore().catch((error: unknown) => {
       problems['store'] = reasonOf(error)
     })
@@ -221,3 +238,10 @@ function atMostEachSecond(clock: Pick<Clock, 'now'>, check: () => Promise<void>)
     return started.done
   }
 }
+
+/** Every part, and whether it has a problem. */
+export const faultsOf = ({ problems, proxy }: Health): ReadonlyMap<string, boolean> =>
+  new Map([
+    ...parts.map((part) => [part, problems[part] !== undefined] as const),
+    ['proxy', proxy === 'failing'] as const,
+  ])

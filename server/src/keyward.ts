@@ -1,11 +1,11 @@
 import { join, resolve } from 'node:path'
-import { createApprovals } from './approvals/index.ts'
+import { createApprovals, oldestPendingAt } from './approvals/index.ts'
 import { createArtifacts } from './artifacts/index.ts'
 import { createAudit, createFileAnchor, openFileJournal } from './audit/index.ts'
 import { createBackups } from './backup/index.ts'
 import { createBus } from './bus/index.ts'
 import { channelConnectors, createChannels } from './channels/index.ts'
-import { createCondition } from './condition.ts'
+import { createCondition, faultsOf } from './condition.ts'
 import { createConnectors, shippedConnectors } from './connectors/index.ts'
 import { type Clock, inOrder, type Log, repeat, type Step } from './core/index.ts'
 import { createFindings } from './findings/index.ts'
@@ -27,6 +27,7 @@ import { createIdentity } from './identity/index.ts'
 import { createKeys } from './keys.ts'
 import { createLend, type Lend, type Probe } from './lend/index.ts'
 import { migrations } from './migrations.ts'
+import { createObserve } from './observe/index.ts'
 import { createPassages, createRemote, type Listen } from './passage/index.ts'
 import { createCustomPolicies, createPolicy } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
@@ -286,9 +287,22 @@ export async function createKeyward(needs: Needs) {
     version: needs.version,
   })
 
+  const observe = createObserve({
+    bus,
+    log,
+    work: workflow.inHand,
+    oldestApprovalAt: () => oldestPendingAt(store),
+    recorded: audit.counts,
+    problems: async () => faultsOf(await health()),
+  })
   const stops: Step[] = []
 
+  function every(milliseconds: number, name: string, work: () => Promise<unknown>): void {
+    stops.unshift(repeat({ clock, log }, { name, milliseconds, work }))
+  }
+
   async function start(): Promise<void> {
+    stops.unshift(observe.start())
     await findings.recover()
     await sandbox.sweep()
     stops.unshift(() => sandbox.stop())
@@ -312,29 +326,12 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(() => connectors.stop())
     await schedules.start()
     stops.unshift(() => schedules.stop())
-    stops.unshift(
-      repeat(
-        { clock, log },
-        { name: 'ignored findings', milliseconds: 60_000, work: () => findings.expireIgnores() },
-      ),
-    )
-    stops.unshift(
-      repeat({ clock, log }, { name: 'lease expiry', milliseconds: 2000, work: () => expireLent(lend) }),
-    )
-    stops.unshift(
-      repeat({ clock, log }, { name: 'artifacts', milliseconds: 60_000, work: () => artifacts.expireDue() }),
-    )
-    const stopProving = repeat(
-      { clock, log },
-      { name: 'lease receipts', milliseconds: 2000, work: () => lend.proveDue() },
-    )
-    stops.unshift(async () => {
-      stopProving()
-      await lend.settled()
-    })
-    stops.unshift(
-      repeat({ clock, log }, { name: 'audit anchor', milliseconds: 5000, work: () => audit.anchor() }),
-    )
+    every(60_000, 'ignored findings', () => findings.expireIgnores())
+    every(2000, 'lease expiry', () => expireLent(lend))
+    every(60_000, 'artifacts', () => artifacts.expireDue())
+    stops.unshift(() => lend.settled())
+    every(2000, 'lease receipts', () => lend.proveDue())
+    every(5000, 'audit anchor', () => audit.anchor())
     await audit.recordNow({
       type: 'server.started',
       outcome: 'done',
@@ -386,6 +383,7 @@ export async function createKeyward(needs: Needs) {
     artifacts,
     backups,
     channels,
+    observe,
     store,
     status,
     health,

@@ -241,7 +241,8 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
     receiveFromChannel: keyward.channels.receive,
     taskOutput,
     workflow,
-    metrics: async () => renderMetrics(await keyward.status(), process.memoryUsage.rss()),
+    metrics: async () =>
+      renderMetrics(await keyward.status(), process.memoryUsage.rss()) + (await keyward.observe.metrics()),
     health: keyward.health,
     routes: (secure) => [
       ...sessionRoutes({ store, identity, clock: systemClock, localToken, secure }),

@@ -247,6 +247,8 @@ export async function pendingOfRun(reader: Reader, runId: string): Promise<Appro
 export type Pending = Pick<
   Approval,
   | 'id'
+  | 'runId'
+  | 'taskId'
   | 'digest'
   | 'unattended'
   | 'grantId'
@@ -260,12 +262,14 @@ export type Pending = Pick<
 
 export async function readPending(reader: Reader): Promise<Pending[]> {
   const rows = await reader.all<Row>(
-    sql`select id, digest, unattended, grant_id, requested_at, expires_at, remind_at, escalate_at, reminded_at,
+    sql`select id, run_id, task_id, digest, unattended, grant_id, requested_at, expires_at, remind_at, escalate_at, reminded_at,
         escalated_at
       from approvals where state = 'pending' order by id`,
   )
   return rows.map((row) => ({
     id: row.id,
+    runId: row.run_id,
+    taskId: row.task_id,
     digest: row.digest,
     unattended: row.unattended === 1,
     grantId: row.grant_id,
@@ -289,6 +293,15 @@ export async function readApprovals(
     sql`select * from approvals where ${after} and ${state} order by id desc limit ${query.limit}`,
   )
   return rows.map(approvalOf)
+}
+
+/** When the one that has waited longest was asked for; null when none waits. */
+export async function oldestPendingAt(reader: Reader): Promise<number | null> {
+  // Ids begin with their time.
+  const row = await reader.get<{ requested_at: number }>(
+    sql`select requested_at from approvals where state = 'pending' order by id limit 1`,
+  )
+  return row ? Number(row.requested_at) : null
 }
 
 export async function countPendingApprovals(reader: Reader): Promise<number> {

@@ -93,6 +93,8 @@ type Needs = {
   policyVersion: () => string
 }
 
+type Asked = Pick<Approval, 'id' | 'digest' | 'runId' | 'taskId'>
+
 const unattended = systemPrincipal(unattendedId)
 const clockActor = actorOf(systemPrincipal('clock'))
 const workflowActor = actorOf(systemPrincipal('workflow'))
@@ -183,7 +185,7 @@ export function createApprovals(needs: Needs): Approvals {
     return approval
   }
 
-  async function answerUnattended(id: string, digest: string): Promise<void> {
+  async function answerUnattended({ id, digest, ...task }: Asked): Promise<void> {
     const given: Answer = {
       principal: unattended,
       decision: 'approved',
@@ -192,12 +194,15 @@ export function createApprovals(needs: Needs): Approvals {
       channel: 'none',
     }
     await answer(id, given).catch((error) => {
-      log.warn({ approvalId: id, reason: reasonOf(error) }, 'an unattended run has to wait for a person')
+      log.warn(
+        { ...task, approvalId: id, reason: reasonOf(error) },
+        'an unattended run has to wait for a person',
+      )
     })
   }
 
   /** In the name of who allowed it ahead, judged like an answer that they gave now. */
-  async function answerGranted(id: string, digest: string, grantId: string): Promise<void> {
+  async function answerGranted({ id, digest, ...task }: Asked, grantId: string): Promise<void> {
     const grant = await readGrant(store, grantId)
     const giver = grant && (await directory.person(store, grant.createdBy))
     if (!giver) return
@@ -211,7 +216,10 @@ export function createApprovals(needs: Needs): Approvals {
       grantId,
     }
     await answer(id, given).catch((error) => {
-      log.warn({ approvalId: id, reason: reasonOf(error) }, 'what was allowed ahead has to wait for a person')
+      log.warn(
+        { ...task, approvalId: id, reason: reasonOf(error) },
+        'what was allowed ahead has to wait for a person',
+      )
     })
   }
 
@@ -269,9 +277,10 @@ export function createApprovals(needs: Needs): Approvals {
   function takeUp(approval: Pending): void {
     expiry.arm(approval)
     reminders.arm(approval)
-    const { id, digest, grantId, unattended: alone } = approval
-    if (grantId !== null) inBackground(() => answerGranted(id, digest, grantId))
-    else if (alone) inBackground(() => answerUnattended(id, digest))
+    const { id, digest, runId, taskId, grantId, unattended: alone } = approval
+    const asked = { id, digest, runId, taskId }
+    if (grantId !== null) inBackground(() => answerGranted(asked, grantId))
+    else if (alone) inBackground(() => answerUnattended(asked))
   }
 
   async function redeem(tx: Tx, claim: ApprovalClaim): Promise<Redemption> {

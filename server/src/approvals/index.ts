@@ -1,5 +1,5 @@
 export { type Approvals, createApprovals } from './approvals.ts'
-export { approvalsMigrations, countPendingApprovals } from './approvals-store.ts'
+export { approvalsMigrations, countPendingApprovals, oldestPendingAt } from './approvals-store.ts'
 export type { Directory } from './directory.ts'
 export type { Rights } from './rights.ts'
 export type { MayApprove } from './ruling.ts'

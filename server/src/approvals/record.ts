@@ -39,7 +39,7 @@ const outcomes: Readonly<Record<Happened, 'intent' | 'done' | 'denied'>> = {
 export function createRecorder({ audit, bus }: Needs): Recorder {
   return {
     async tell(tx, what, approval, { actor, detail }) {
-      const { id, runId, taskId, state } = approval
+      const { id, runId, taskId, state, channel } = approval
       const type = `approval.${what}` as const
       await audit.record(tx, {
         type,
@@ -49,7 +49,8 @@ export function createRecorder({ audit, bus }: Needs): Recorder {
         correlation: runId,
         detail: { ...contentOf(approval), ...detail },
       })
-      const data = { approvalId: id, runId, taskId, state }
+      const requestedAt = new Date(approval.requestedAt).toISOString()
+      const data = { approvalId: id, runId, taskId, state, channel, requestedAt }
       await bus.publish(tx, { type, subject: `approval:${id}`, data })
     },
     async refused(tx, approval, given, refusal, ruling) {

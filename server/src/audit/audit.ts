@@ -24,6 +24,8 @@ export type Audit = {
   /** Checks the chain's end against the anchor and moves the anchor on. Called at start, from time to time, and at stop. */
   anchor(): Promise<void>
   health(): AuditHealth
+  /** Entries recorded since the process started, by type and outcome. */
+  counts(): ReadonlyMap<EntryInput['type'], ReadonlyMap<EntryInput['outcome'], number>>
   /** After the last entry. */
   close(): void
 }
@@ -60,7 +62,17 @@ export function createAudit(needs: Needs): Audit {
   let broken: string | null = null
   let lastSeq = 0
 
-  const append = (tx: Tx, input: EntryInput): void => appendEntry(tx, entryAt(input, clock.now()))
+  const recorded = new Map<EntryInput['type'], Map<EntryInput['outcome'], number>>()
+
+  function count({ type, outcome }: EntryInput): void {
+    const outcomes = recorded.get(type) ?? new Map<EntryInput['outcome'], number>()
+    recorded.set(type, outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1))
+  }
+
+  function append(tx: Tx, input: EntryInput): void {
+    appendEntry(tx, entryAt(input, clock.now()))
+    tx.afterCommit(() => count(input))
+  }
 
   function appendEntry(tx: Tx, entry: Unplaced): void {
     chain.append(tx, entry, (seq) => {
@@ -87,6 +99,12 @@ export function createAudit(needs: Needs): Audit {
         now: clock.now,
       })
     : createDirectLog({ store, append, durability })
+
+  /** Reads that go through the journal are not counted on their way into the chain. */
+  const recordRead = (entry: EntryInput): Promise<void> =>
+    readLog.record(entry).then(() => {
+      if (journal) count(entry)
+    }, told)
 
   async function guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -140,9 +158,7 @@ export function createAudit(needs: Needs): Audit {
     recordNow: (entry) => guarded(() => store.write(async (tx) => append(tx, entry))),
     recordRead: (entry) =>
       // What the chain does not take must not pile up in the journal.
-      unwritable === null
-        ? readLog.record(entry).catch(told)
-        : settle().then(() => readLog.record(entry).catch(told)),
+      unwritable === null ? recordRead(entry) : settle().then(() => recordRead(entry)),
     async start() {
       await checkAnchor()
       await chain.replay()
@@ -176,6 +192,7 @@ export function createAudit(needs: Needs): Audit {
       const reason = broken ?? unwritable
       return { state: reason === null ? 'ok' : 'failing', reason, seq: lastSeq }
     },
+    counts: () => recorded,
     close: () => journal?.close(),
   }
 }

@@ -102,7 +102,7 @@ export function createTaskTokens({ store, audit, vault, clock, log }: Needs): Ta
       if (only && !only.has(row.id)) continue
       await endOne(row).catch((error: unknown) =>
         log.warn(
-          { token: row.id, reason: reasonOf(error) },
+          { runId: row.run_id, taskId: row.task_id, token: row.id, reason: reasonOf(error) },
           'a token of a task is not ended yet; it is tried again',
         ),
       )

@@ -7,7 +7,10 @@ export type Log = {
   error(fields: Record<string, unknown>, message: string): void
 }
 
-/** JSON lines on standard error, so that standard output stays for results. What never logs, such as a thread or most commands, loads nothing. */
+/**
+ * JSON lines on standard error, so that standard output stays for results: `timestamp`, `level`, `message`, and what the line is
+ * about; a run and its task as `workflow_id` and `task_id`. What never logs, such as a thread or most commands, loads nothing.
+ */
 export function createLog(level: 'info' | 'warn' | 'error' | 'silent'): Log {
   const { pino }: typeof Pino = createRequire(import.meta.url)('pino')
   return pino(
@@ -16,9 +19,19 @@ export function createLog(level: 'info' | 'warn' | 'error' | 'silent'): Log {
       base: null,
       timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
       messageKey: 'message',
+      formatters: { level: (label) => ({ level: label }), log: named },
     },
     pino.destination({ dest: 2, sync: true }),
   )
+}
+
+/** By their names in the log, which are not those in the code. */
+function named({ runId, taskId, ...fields }: Record<string, unknown>): Record<string, unknown> {
+  return {
+    ...(runId === undefined ? {} : { workflow_id: runId }),
+    ...(taskId === undefined ? {} : { task_id: taskId }),
+    ...fields,
+  }
 }
 
 export const silentLog: Log = { info() {}, warn() {}, error() {} }

@@ -177,7 +177,7 @@ export function createFlows(needs: Needs): Flows {
   const releaseQuietly = (runId: string): void => {
     releaseEnded(runId).catch((error: unknown) =>
       log.error(
-        { run: runId, reason: reasonOf(error) },
+        { runId, reason: reasonOf(error) },
         'findings of an ended run are still reserved; a restart frees them',
       ),
     )

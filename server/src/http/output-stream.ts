@@ -63,7 +63,7 @@ export function streamOutput(
   }
   const look = (): void =>
     void endIfOver().catch((error: unknown) => {
-      log.warn({ run: runId, reason: reasonOf(error) }, 'a stream of output could not see whether it is over')
+      log.warn({ runId, reason: reasonOf(error) }, 'a stream of output could not see whether it is over')
       response.destroy()
     })
   // Nothing is awaited between these two, so that no chunk is lost and none comes twice.

@@ -53,6 +53,12 @@ type Needs = {
   lookup?: (host: string) => Promise<string[]>
 }
 
+/** For the log. */
+const taskOf = (channel: Channel | undefined) => ({
+  runId: channel?.owner.runId,
+  taskId: channel?.owner.taskId,
+})
+
 type Channel = {
   readonly owner: ChannelOwner
   allow: readonly EgressRule[]
@@ -171,7 +177,7 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
         `The sandbox's socket could not be made: ${message.reason}.`,
       )
       log.error(
-        { sandboxId: message.sandboxId, reason: message.reason },
+        { ...taskOf(channels.get(message.sandboxId)), sandboxId: message.sandboxId, reason: message.reason },
         'an egress socket could not be made',
       )
       channels.get(message.sandboxId)?.opened.reject(why)
@@ -190,7 +196,10 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
       channel.closed = Promise.withResolvers()
       running.supervisor.send({ kind: 'close', sandboxId })
       await inTime(clock, channel.closed.promise).catch((error) =>
-        log.error({ sandboxId, reason: reasonOf(error) }, 'an egress channel did not close'),
+        log.error(
+          { ...taskOf(channel), sandboxId, reason: reasonOf(error) },
+          'an egress channel did not close',
+        ),
       )
     }
     channels.delete(sandboxId)

@@ -220,7 +220,8 @@ export function createSandbox({ driver, clock, log, dataDir }: Needs): Sandbox {
         driver.run(...given),
       )
       const { exitCode, signal, limit, durationMs } = result
-      log.info({ sandboxId: spec.id, exitCode, signal, limit, durationMs }, 'sandbox.finished')
+      const { runId, taskId } = spec.owner ?? {}
+      log.info({ runId, taskId, sandboxId: spec.id, exitCode, signal, limit, durationMs }, 'sandbox.finished')
       return result
     },
     running: running.list,

@@ -13,6 +13,8 @@ export type TaskFacts = {
   /** The run that this task is. */
   readonly childRunId: string | null
   readonly startedAt: number | null
+  /** When its latest attempt began; `startedAt` is when the first did. */
+  readonly attemptAt: number | null
   readonly finishedAt: number | null
 }
 /** What carries a run from its start to its end. */
@@ -75,6 +77,7 @@ export type TaskRow = {
   reason: string | null
   output: string | null
   started_at: number | null
+  attempt_at: number | null
   finished_at: number | null
 }
 
@@ -83,6 +86,7 @@ const noFacts: TaskFacts = {
   output: null,
   childRunId: null,
   startedAt: null,
+  attemptAt: null,
   finishedAt: null,
 }
 export const factsOf = (run: Pick<RunRecord, 'facts'>, taskId: string): TaskFacts =>
@@ -168,6 +172,7 @@ const factsIn = (task: TaskRow): TaskFacts => ({
   output: task.output,
   childRunId: task.child_run_id,
   startedAt: task.started_at,
+  attemptAt: task.attempt_at,
   finishedAt: task.finished_at,
 })
 

@@ -66,19 +66,14 @@ const actor = actorOf(systemPrincipal('workflow'))
 
 export function createTransitions({ audit, bus, clock, actions, onOther }: Needs): Transitions {
   async function saveStep(tx: Tx, run: RunRecord, step: Step): Promise<void> {
-    const { taskId, before, after } = step
+    const { taskId, after } = step
     const planned = plannedOf(run, taskId)
     const entry = entryOf(run, step, planned?.action ?? 'unknown')
     if (entry) {
       await audit.record(tx, entry)
-      const { state, attempt } = after
-      await bus.publish(tx, {
-        type: entry.type,
-        subject: `run:${run.id}`,
-        data: { runId: run.id, taskId, state, attempt },
-      })
+      await bus.publish(tx, { type: entry.type, subject: `run:${run.id}`, data: toldOf(run, step) })
     }
-    const left = before.state === 'Running' && after.state !== 'Running'
+    const left = hasLeft(step)
     const action = left && planned ? actions.get(planned.action) : undefined
     await action?.ended?.(tx, { runId: run.id, taskId, reason: after.reason ?? after.state })
   }
@@ -94,7 +89,8 @@ export function createTransitions({ audit, bus, clock, actions, onOther }: Needs
       correlation: run.id,
       detail: { state, reason, flow: run.flow },
     })
-    await bus.publish(tx, { type: 'run.finished', subject: `run:${run.id}`, data: { runId: run.id, state } })
+    const data = { runId: run.id, state, flow: run.flow, startedAt: new Date(run.createdAt).toISOString() }
+    await bus.publish(tx, { type: 'run.finished', subject: `run:${run.id}`, data })
   }
 
   /** What an event commands, or undefined when it does not fit. */
@@ -207,9 +203,23 @@ function timesOf(
   now: number,
 ): Partial<TaskFacts> {
   if (state === 'Running')
-    return attempt === priorAttempts + 1 ? { startedAt: now, finishedAt: null } : { finishedAt: null }
+    return { attemptAt: now, finishedAt: null, ...(attempt === priorAttempts + 1 ? { startedAt: now } : {}) }
   if (isEnded(state)) return { finishedAt: now }
   return isEnded(was.state) ? { finishedAt: null, output: null } : {}
+}
+
+const hasLeft = ({ before, after }: Step): boolean => before.state === 'Running' && after.state !== 'Running'
+
+/** For whoever listens; `startedAt` is that of the attempt which began or ended, null where none did. */
+function toldOf(run: RunRecord, step: Step): Json {
+  const { taskId, after } = step
+  const { state, attempt } = after
+  const attemptAt = state === 'Running' || hasLeft(step) ? factsOf(run, taskId).attemptAt : null
+  return {
+    ...{ runId: run.id, taskId, state, attempt },
+    action: plannedOf(run, taskId)?.action ?? 'unknown',
+    startedAt: attemptAt === null ? null : new Date(attemptAt).toISOString(),
+  }
 }
 
 /** Audit has an entry where an attempt begins and where it ends, and where a task ends without one. */

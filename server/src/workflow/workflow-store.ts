@@ -53,6 +53,10 @@ export const workflowMigrations: readonly Migration[] = [
     id: '0064-run-hosts',
     up: () => ["alter table runs add column host text not null default 'embedded'"],
   },
+  {
+    id: '0069-task-attempts',
+    up: ({ int8 }) => [`alter table run_tasks add column attempt_at ${int8}`],
+  },
   ...temporalMigrations,
 ]
 
@@ -130,7 +134,7 @@ async function updateTask(tx: Tx, run: RunRecord, taskId: string, task: TaskStat
       items = ${task.items}, child_run_id = ${facts.childRunId},
       retry_at = ${task.retryAt}, approval_id = ${task.approvalId}, approved = ${task.approved ? 1 : 0},
       preview = ${facts.preview}, reason = ${task.reason}, output = ${facts.output}, started_at = ${facts.startedAt},
-      finished_at = ${facts.finishedAt}
+      attempt_at = ${facts.attemptAt}, finished_at = ${facts.finishedAt}
     where run_id = ${run.id} and task_id = ${taskId}`)
 }
 
@@ -273,4 +277,41 @@ export async function activeRunsByHost(reader: Reader): Promise<Record<HostName,
     where state in ('Running', 'AwaitingApproval', 'AwaitingPerson', 'Paused') group by host`)
   const of = (host: HostName): number => Number(rows.find((row) => row.host === host)?.n ?? 0)
   return { embedded: of('embedded'), temporal: of('temporal') }
+}
+
+/** What is under way, as a watcher counts it; times in milliseconds, null when there is nothing. */
+export type WorkInHand = {
+  readonly runs: Readonly<Record<ActiveState, number>>
+  /** Attempts that run now, without the tasks that are runs of their own. */
+  readonly running: Counted
+  /** Attempts of which nobody knows whether they had their effect. */
+  readonly ambiguous: Counted
+}
+const activeStates = ['Running', 'AwaitingApproval', 'AwaitingPerson', 'Paused'] as const
+type ActiveState = (typeof activeStates)[number]
+type Counted = { readonly count: number; readonly oldestAt: number | null }
+
+export async function workInHand(reader: Reader): Promise<WorkInHand> {
+  const rows = await reader.all<{ state: ActiveState; n: number }>(
+    sql`select state, count(*) as n from runs where state in (${sqlList(activeStates)}) group by state`,
+  )
+  const of = (state: ActiveState): number => Number(rows.find((row) => row.state === state)?.n ?? 0)
+  return {
+    runs: {
+      Running: of('Running'),
+      AwaitingApproval: of('AwaitingApproval'),
+      AwaitingPerson: of('AwaitingPerson'),
+      Paused: of('Paused'),
+    },
+    running: await countAttempts(reader, sql`state = 'Running' and child_run_id is null`),
+    ambiguous: await countAttempts(reader, sql`state = 'Ambiguous'`),
+  }
+}
+
+async function countAttempts(reader: Reader, which: Sql): Promise<Counted> {
+  const row = await reader.get<{ n: number; oldest: number | null }>(
+    sql`select count(*) as n, min(coalesce(attempt_at, started_at)) as oldest from run_tasks where ${which}`,
+  )
+  const oldest = row?.oldest ?? null
+  return { count: Number(row?.n ?? 0), oldestAt: oldest === null ? null : Number(oldest) }
 }

@@ -27,7 +27,16 @@ import { createSteering, type Steering } from './steering.ts'
 import { createTemporalHost, type TemporalNeeds } from './temporal/index.ts'
 import { createTransitions } from './transition.ts'
 import { runDetail, runView } from './views.ts'
-import { countEnded, type EndedRuns, insertRun, readRun, readSummaries, runByKey } from './workflow-store.ts'
+import {
+  countEnded,
+  type EndedRuns,
+  insertRun,
+  readRun,
+  readSummaries,
+  runByKey,
+  type WorkInHand,
+  workInHand,
+} from './workflow-store.ts'
 
 export type Workflow = Steering & {
   readonly planning: Planning
@@ -50,6 +59,8 @@ export type Workflow = Steering & {
   decide(tx: Tx, decision: ApprovalDecision & { runId: string }): Promise<void>
   /** Resolves when the run has ended, at once if it has. */
   whenEnded(runId: string): Promise<RunDetail>
+  /** What is under way, as a watcher counts it. */
+  inHand(): Promise<WorkInHand>
   /** How what carries the runs is. */
   hosts(): Promise<HostsCondition>
   run(): Promise<void>
@@ -231,6 +242,7 @@ export function createWorkflow(needs: Needs): Workflow {
       await ended
       return runDetail(await found(store, runId))
     },
+    inHand: () => workInHand(store),
     hosts: () => hosts.condition(),
     run: () => hosts.run(),
     stop: () => hosts.stop(),

@@ -1,0 +1,102 @@
+import type { EventName } from '@keyward/contract'
+import type { Bus } from '../bus/index.ts'
+import type { Log } from '../core/index.ts'
+import { expositionOf, type Family, type Sample } from './exposition.ts'
+import { happeningOf } from './happenings.ts'
+import { logHappening } from './run-log.ts'
+import { createRunMetrics } from './run-metrics.ts'
+
+/** For whoever watches the server: numbers for Prometheus, lines in the log. */
+type Observe = {
+  /** What is counted beside the server's state, as Prometheus reads it. */
+  metrics(): Promise<string>
+  /** Listens from now on. Returns what ends it. */
+  start(): () => void
+}
+
+type Counted = { readonly count: number; readonly oldestAt: number | null }
+
+type Needs = {
+  bus: Pick<Bus, 'subscribe'>
+  log: Log
+  work: () => Promise<{
+    readonly runs: Readonly<Record<string, number>>
+    readonly running: Counted
+    readonly ambiguous: Counted
+  }>
+  /** When the approval that has waited longest was asked for. */
+  oldestApprovalAt: () => Promise<number | null>
+  /** Entries of the audit log since the start, by type and outcome. */
+  recorded: () => ReadonlyMap<EventName, ReadonlyMap<string, number>>
+  /** Every part of the server, and whether it has a problem. */
+  problems: () => Promise<ReadonlyMap<string, boolean>>
+}
+
+export function createObserve(needs: Needs): Observe {
+  const { bus, log } = needs
+  const runs = createRunMetrics()
+  return {
+    async metrics() {
+      return expositionOf([
+        ...workFamilies(await needs.work(), await needs.oldestApprovalAt()),
+        ...runs.families(),
+        eventFamily(needs.recorded()),
+        problemFamily(await needs.problems()),
+      ])
+    },
+    start: () =>
+      bus.subscribe((event) => {
+        const happening = happeningOf(event)
+        if (!happening) return
+        runs.take(happening)
+        logHappening(log, happening)
+      }),
+  }
+}
+
+function workFamilies(
+  { runs, running, ambiguous }: Awaited<ReturnType<Needs['work']>>,
+  oldestApprovalAt: number | null,
+): Family[] {
+  const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
+    ...{ name, help, samples },
+    kind: 'gauge',
+  })
+  const seconds = (at: number | null): number => (at === null ? 0 : at / 1000)
+  return [
+    gauge(
+      'runs',
+      'Runs that have not ended, by state.',
+      Object.entries(runs).map(([state, value]) => ({ labels: { state }, value })),
+    ),
+    gauge('tasks', 'Tasks that run, and those of which nobody knows whether they had their effect.', [
+      { labels: { state: 'Running' }, value: running.count },
+      { labels: { state: 'Ambiguous' }, value: ambiguous.count },
+    ]),
+    gauge('task_oldest_timestamp_seconds', 'When the oldest attempt of them began; 0 when there is none.', [
+      { labels: { state: 'Running' }, value: seconds(running.oldestAt) },
+      { labels: { state: 'Ambiguous' }, value: seconds(ambiguous.oldestAt) },
+    ]),
+    gauge(
+      'approval_oldest_timestamp_seconds',
+      'When the approval was asked for that has waited longest; 0 when none waits.',
+      [{ value: seconds(oldestApprovalAt) }],
+    ),
+  ]
+}
+
+const eventFamily = (recorded: ReturnType<Needs['recorded']>): Family => ({
+  name: 'events_total',
+  kind: 'counter',
+  help: 'Entries of the audit log since the server started.',
+  samples: [...recorded].flatMap(([event, outcomes]) =>
+    [...outcomes].map(([outcome, value]) => ({ labels: { event, outcome }, value })),
+  ),
+})
+
+const problemFamily = (problems: ReadonlyMap<string, boolean>): Family => ({
+  name: 'problem',
+  kind: 'gauge',
+  help: 'Whether a part of the server has a problem; /healthz says which.',
+  samples: [...problems].map(([part, has]) => ({ labels: { part }, value: has ? 1 : 0 })),
+})
