@@ -12,10 +12,12 @@ describe('UI-1, CONN-1: connections', () => {
     const { page, ...seen } = await open(t, '/integrations')
     await page.getByText('GitHub does not accept the key of the App').waitFor()
     await page.getByText('in 212 ms').waitFor()
+    await page.getByText('github, production').first().waitFor()
     await page.getByRole('button', { name: 'Connect a service' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByLabel('Name').fill('shop')
     await dialog.getByLabel('Path of its secret in the vault').fill('secret/github/shop')
+    await dialog.getByLabel('Belongs to').fill('staging')
     await dialog.getByLabel('appId').fill('12')
     await dialog.getByLabel('installationId').fill('34')
     await dialog.getByLabel('repositories').fill('team/shop, team/till')
@@ -33,6 +35,7 @@ describe('UI-1, CONN-1: connections', () => {
       connector: 'github',
       settings: { appId: '12', installationId: '34', repositories: ['team/shop', 'team/till'] },
       secretPath: 'secret/github/shop',
+      environment: 'staging',
     })
   })
 

@@ -22,6 +22,13 @@ const connectionName = z
 const settings = z.record(z.string(), json)
 const secretPath = z.string().min(1).max(1000).nullable()
 
+/** What the service belongs to: policies and the phases of agents look at it, and know `production` by name. */
+const environment = z
+  .string()
+  .max(40)
+  .regex(/^[a-z][a-z0-9-]*$/, 'use small letters, digits and hyphens, for example production')
+  .nullable()
+
 export const connectionView = z.object({
   id: z.string(),
   name: z.string(),
@@ -31,6 +38,8 @@ export const connectionView = z.object({
   settings,
   /** Where the vault has the fields that the connector needs; null where it needs none. */
   secretPath: z.string().nullable(),
+  /** For example `production`; null when nobody has said what it belongs to. */
+  environment: z.string().nullable(),
   createdBy: z.string(),
   createdAt: timestamp,
   /** Null until it was asked for the first time. */
@@ -103,6 +112,7 @@ export const connectionsApi = {
       connector: z.string().min(1).max(60),
       settings: settings.default({}),
       secretPath: secretPath.default(null),
+      environment: environment.default(null),
     },
     result: connectionView,
     fails: ['connector.not_found', 'connection.exists', 'secret.not_found', 'vault.sealed'],
@@ -111,9 +121,13 @@ export const connectionsApi = {
     name: 'connections.change',
     method: 'PUT',
     path: '/connections/{connectionId}',
-    summary: 'Change the settings of a connection, or where its secret is',
+    summary: 'Change the settings of a connection, where its secret is, or what environment it belongs to',
     params: connectionId,
-    body: { settings: settings.optional(), secretPath: secretPath.optional() },
+    body: {
+      settings: settings.optional(),
+      secretPath: secretPath.optional(),
+      environment: environment.optional(),
+    },
     result: connectionView,
     fails: ['connection.not_found', 'secret.not_found', 'vault.sealed'],
   }),

@@ -164,6 +164,8 @@ export const taskPreview = z.object({
   needs: z.array(z.string()),
   /** What it acts on. */
   target: z.string().nullable(),
+  /** What the service belongs to that it acts on, for example `production`; null when nobody has said so. */
+  environment: z.string().nullish(),
   risk,
   reversible: z.boolean(),
   idempotent: z.boolean(),

@@ -31,14 +31,13 @@ import { createObserve } from './observe/index.ts'
 import { createPassages, createRemote, type Listen } from './passage/index.ts'
 import { createCustomPolicies, createPolicy } from './policy/index.ts'
 import { createProxy } from './proxy/index.ts'
-import { createRollout, governed } from './rollout/index.ts'
+import { createRollout, governed, natureOf } from './rollout/index.ts'
 import {
   assertMayLendBy,
   assertMayUseBy,
   ceilingOf,
   directoryOf,
   mayApproveBy,
-  natureBy,
   partsBy,
   policyVersionOf,
 } from './rulings.ts'
@@ -200,7 +199,6 @@ export async function createKeyward(needs: Needs) {
     sandboxed: createConnectorCommands({ store, identity, commands }),
     artifacts,
   })
-  const natureOf = natureBy(connectors)
   const looking = {
     ...shared,
     vault,
@@ -221,8 +219,9 @@ export async function createKeyward(needs: Needs) {
       ...ownActions(looking),
       ...commandActions(commands),
     ],
-    { allowTask: (...task) => rollout.allowTask(...task), natureOf },
+    { allowTask: (...task) => rollout.allowTask(...task) },
   )
+  const actionNamed = new Map(actions.map((action) => [action.name, action]))
   const workflow = createWorkflow({
     ...shared,
     actions,
@@ -246,7 +245,7 @@ export async function createKeyward(needs: Needs) {
     workflow,
     identity,
     rollout,
-    natureOf,
+    natureOf: (name, args) => natureOf(actionNamed.get(name), args),
     more: ownFlows(looking),
   })
   const goals = createGoals({ ...shared, flows, workflow, model: async () => undefined })

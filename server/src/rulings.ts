@@ -4,7 +4,6 @@ import type { Connectors, ServiceUse } from './connectors/index.ts'
 import { AppError, actorOf, digestOf, type Principal } from './core/index.ts'
 import { agentPrincipal, type Identity } from './identity/index.ts'
 import type { Policy } from './policy/index.ts'
-import type { ActionNature } from './rollout/index.ts'
 import type { Ceiling } from './vault/index.ts'
 
 /** On /v1 the token's own policies decide; Cedar can only refuse. */
@@ -25,16 +24,6 @@ export function ceilingOf(policy: Pick<Policy, 'decide' | 'hasForbid'>): Ceiling
       action,
       resource: { type: 'Secret', id, attributes: { path } },
     })
-  }
-}
-
-/** What of an action counts for how far an agent is let. What nobody has called a look changes something. */
-export function natureBy(connectors: Pick<Connectors, 'action'>) {
-  const looks = /^(diagnose\.|deploy\.summary$|vault\.(review|verify)-rotation$)/
-  return (name: string): ActionNature => {
-    const action = connectors.action(name)
-    if (action) return { risk: action.risk, effect: action.effect ?? 'write' }
-    return looks.test(name) ? { risk: 'low', effect: 'read' } : { risk: 'high', effect: 'write' }
   }
 }
 
@@ -88,11 +77,15 @@ export function assertMayLendBy(policy: Pick<Policy, 'decide'>) {
 /** Whether who asked for a run may work with a connected service, as they are known when the task runs. */
 export function assertMayUseBy(policy: Pick<Policy, 'decide'>, identity: Pick<Identity, 'person' | 'agent'>) {
   return async ({ requestedBy, connection, action }: ServiceUse): Promise<void> => {
-    const { id, name, connector } = connection
+    const { id, name, connector, environment } = connection
     const { allow, reason } = policy.decide({
       principal: await principalOf(identity, requestedBy),
       action: 'connectors.use',
-      resource: { type: 'ServiceConnection', id, attributes: { connector, name } },
+      resource: {
+        type: 'ServiceConnection',
+        id,
+        attributes: { connector, name, environment: environment ?? undefined },
+      },
       context: { action: action.name, risk: action.risk, reversible: action.reversible },
     })
     if (!allow) throw new AppError('policy.denied', reason)

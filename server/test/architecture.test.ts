@@ -147,7 +147,7 @@ const may: Record<string, readonly string[]> = {
     'approvals',
     'channels',
   ],
-  'rulings.ts': ['condition.ts', 'approvals', 'connectors', 'core', 'identity', 'policy', 'rollout', 'vault'],
+  'rulings.ts': ['condition.ts', 'approvals', 'connectors', 'core', 'identity', 'policy', 'vault'],
   'scanner.ts': ['scan'],
   'migrations.ts': [
     'approvals',

@@ -8,6 +8,7 @@ const connection: ConnectionView = {
   connector: 'github',
   settings: { appId: '123456', installationId: '7890', repositories: ['team/shop'] },
   secretPath: 'secret/github/app',
+  environment: 'production',
   createdBy: 'person:per_01',
   createdAt: ago(9000),
   health: { state: 'up', detail: 'installed at team', latencyMs: 212, checkedAt: ago(2) },
@@ -51,12 +52,13 @@ const github: ConnectorView = {
 export const connectionHandlers = (): Handlers => ({
   'connections.list': () => ({ items: connections }),
   'connectors.list': () => ({ items: [github] }),
-  'connections.create': ({ name, settings, secretPath }) => ({
+  'connections.create': ({ name, settings, secretPath, environment }) => ({
     ...connection,
     id: 'con_04',
     name,
     settings,
     secretPath,
+    environment,
     health: null,
   }),
   'connections.check': ({ connectionId }) => connections.find(({ id }) => id === connectionId) ?? connection,

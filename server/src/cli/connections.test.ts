@@ -12,6 +12,7 @@ const connection: ConnectionView = {
   connector: 'github',
   settings: { appId: '12', repositories: ['team/shop'] },
   secretPath: 'secret/github/app',
+  environment: 'production',
   createdBy: 'person:olga',
   createdAt: at,
   health: { state: 'up', detail: 'the app answers', latencyMs: 41, checkedAt: at },
@@ -56,8 +57,10 @@ test('CONN-1: a service is connected, checked, changed and forgotten at the comm
   const inputs = (name: string) => server.calls.filter((call) => call.name === name).map((call) => call.input)
 
   const given = ['--connector', 'github', '--secret', 'secret/github/app', '--set', 'appId=12']
-  const added = await keyward(['connections', 'add', 'code', ...given, '--set', 'repositories=["team/shop"]'])
+  const more = ['--set', 'repositories=["team/shop"]', '--environment', 'production']
+  const added = await keyward(['connections', 'add', 'code', ...given, ...more])
   assert.equal(added.code, 0, added.stderr)
+  assert.match(added.stdout, /Environment +production/)
   assert.match(added.stdout, /State +up after 41 ms: the app answers/)
   assert.deepEqual(inputs('connections.create'), [
     {
@@ -65,11 +68,12 @@ test('CONN-1: a service is connected, checked, changed and forgotten at the comm
       connector: 'github',
       settings: { appId: '12', repositories: ['team/shop'] },
       secretPath: 'secret/github/app',
+      environment: 'production',
     },
   ])
 
   const listed = await keyward(['connections', 'list'])
-  assert.match(listed.stdout, /code +github +up +41 ms/)
+  assert.match(listed.stdout, /code +github +production +up +41 ms/)
   checked = down
   const asked = await keyward(['connections', 'check', 'code'])
   assert.equal(asked.code, 1)
@@ -77,6 +81,12 @@ test('CONN-1: a service is connected, checked, changed and forgotten at the comm
   await keyward(['connections', 'change', 'code', '--set', 'appId=13'])
   assert.deepEqual(inputs('connections.change'), [
     { connectionId: 'con_1', settings: { appId: '13', repositories: ['team/shop'] } },
+  ])
+  for (const environment of ['staging', ''])
+    await keyward(['connections', 'change', 'code', '--environment', environment])
+  assert.deepEqual(inputs('connections.change').slice(1), [
+    { connectionId: 'con_1', environment: 'staging' },
+    { connectionId: 'con_1', environment: null },
   ])
   assert.equal((await keyward(['connections', 'remove', 'con_1'])).code, 0)
   assert.deepEqual(inputs('connections.remove'), [{ connectionId: 'con_1' }])

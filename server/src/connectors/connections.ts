@@ -15,10 +15,14 @@ import type { ConnectorsNeeds } from './needs.ts'
 import { misfits, type Registry } from './registry.ts'
 
 type Settings = { readonly [name: string]: Json }
-export type NewConnection = Pick<ConnectionView, 'name' | 'connector' | 'secretPath'> & { settings: Settings }
+export type NewConnection = Pick<ConnectionView, 'name' | 'connector' | 'secretPath'> & {
+  readonly settings: Settings
+  readonly environment?: string | null | undefined
+}
 export type ConnectionChange = {
   readonly settings?: Settings | undefined
   readonly secretPath?: string | null | undefined
+  readonly environment?: string | null | undefined
 }
 
 export type Connections = {
@@ -38,11 +42,11 @@ export function createConnections(needs: Needs): Connections {
   async function tell(
     tx: Tx,
     type: 'connection.created' | 'connection.changed' | 'connection.removed',
-    { id, name, connector, secret_path: secretPath }: ConnectionRow,
+    { id, name, connector, secret_path: secretPath, environment }: ConnectionRow,
     by: Principal,
   ): Promise<void> {
     const target = `connection:${id}`
-    const detail = { name, connector, secretPath }
+    const detail = { name, connector, secretPath, environment }
     await audit.record(tx, { type, outcome: 'done', actor: actorOf(by), target, detail })
     await bus.publish(tx, { type, subject: target, data: { name } })
   }
@@ -68,7 +72,7 @@ export function createConnections(needs: Needs): Connections {
 
   return {
     list: async () => (await readConnections(store)).map(connectionViewOf),
-    async create({ name, connector: kind, settings, secretPath }, by) {
+    async create({ name, connector: kind, settings, secretPath, environment = null }, by) {
       const connector = registry.get(kind)
       await assertSecretFits(connector, secretPath, by)
       const now = clock.now()
@@ -78,6 +82,7 @@ export function createConnections(needs: Needs): Connections {
         connector: kind,
         settings: settingsOf(connector, settings),
         secret_path: secretPath,
+        environment,
         created_by: actorOf(by),
         created_at: now.getTime(),
         health_state: null,
@@ -92,7 +97,7 @@ export function createConnections(needs: Needs): Connections {
       })
       return connectionViewOf(row)
     },
-    async change(connectionId, { settings, secretPath }, by) {
+    async change(connectionId, { settings, secretPath, environment }, by) {
       const before = await foundById(store, connectionId)
       const connector = registry.get(before.connector)
       const path = secretPath === undefined ? before.secret_path : secretPath
@@ -101,11 +106,17 @@ export function createConnections(needs: Needs): Connections {
       const after = {
         settings: settings ? settingsOf(connector, settings) : before.settings,
         secretPath: path,
+        environment: environment === undefined ? before.environment : environment,
       }
       await store.write(async (tx) => {
         const row = await foundById(tx, connectionId)
         await putConnection(tx, row.id, after)
-        await tell(tx, 'connection.changed', { ...row, secret_path: path }, by)
+        await tell(
+          tx,
+          'connection.changed',
+          { ...row, secret_path: path, environment: after.environment },
+          by,
+        )
       })
       return connectionViewOf(await foundById(store, connectionId))
     },
@@ -149,6 +160,7 @@ export const connectionViewOf = (row: ConnectionRow): ConnectionView => ({
   connector: row.connector,
   settings: JSON.parse(row.settings) as ConnectionView['settings'],
   secretPath: row.secret_path,
+  environment: row.environment,
   createdBy: row.created_by,
   createdAt: new Date(row.created_at).toISOString(),
   health: healthOf(row),

@@ -19,6 +19,10 @@ export const connectorsMigrations: readonly Migration[] = [
         revoke_url text, minted_at ${int8} not null, expires_at ${int8}, ending_at ${int8})`,
     ],
   },
+  {
+    id: '0104-connection-environment',
+    up: () => ['alter table connections add column environment text'],
+  },
 ]
 
 export type ConnectionRow = {
@@ -28,6 +32,7 @@ export type ConnectionRow = {
   /** JSON. */
   readonly settings: string
   readonly secret_path: string | null
+  readonly environment: string | null
   readonly created_by: string
   readonly created_at: number
   readonly health_state: ConnectionHealth['state'] | null
@@ -38,8 +43,9 @@ export type ConnectionRow = {
 
 /** False when the name is taken. */
 export const insertConnection = async (tx: Tx, row: ConnectionRow): Promise<boolean> =>
-  (await tx.run(sql`insert into connections (id, name, connector, settings, secret_path, created_by, created_at)
-    values (${row.id}, ${row.name}, ${row.connector}, ${row.settings}, ${row.secret_path}, ${row.created_by}, ${row.created_at})
+  (await tx.run(sql`insert into connections (id, name, connector, settings, secret_path, environment, created_by, created_at)
+    values (${row.id}, ${row.name}, ${row.connector}, ${row.settings}, ${row.secret_path}, ${row.environment}, ${row.created_by},
+      ${row.created_at})
     on conflict (name) do nothing`)) === 1
 
 export const readConnections = (reader: Reader): Promise<ConnectionRow[]> =>
@@ -68,14 +74,20 @@ export const countConnections = (reader: Reader): Promise<KindCounts[]> =>
     sum(case when health_state is null then 1 else 0 end) as unknown,
     max(health_latency_ms) as slowest_ms from connections group by connector order by connector`)
 
+type ConnectionChange = {
+  readonly settings: string
+  readonly secretPath: string | null
+  readonly environment: string | null
+}
+
 /** What was known of its health was about the old settings. */
 export async function putConnection(
   tx: Tx,
   id: string,
-  { settings, secretPath }: { settings: string; secretPath: string | null },
+  { settings, secretPath, environment }: ConnectionChange,
 ): Promise<void> {
-  await tx.run(sql`update connections set settings = ${settings}, secret_path = ${secretPath}, health_state = null,
-    health_detail = null, health_latency_ms = null, health_at = null where id = ${id}`)
+  await tx.run(sql`update connections set settings = ${settings}, secret_path = ${secretPath}, environment = ${environment},
+    health_state = null, health_detail = null, health_latency_ms = null, health_at = null where id = ${id}`)
 }
 
 /** Only for the settings that it was asked with: a change meanwhile counts more. False when they are others now. */

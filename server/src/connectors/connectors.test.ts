@@ -101,6 +101,26 @@ test('CONN-1: a connection is made, listed, changed and forgotten, each with its
   await assert.rejects(world.connectors.change(id, {}, olga), { code: 'connection.not_found' })
 })
 
+test('POL-3, CONN-1: a connection says what environment it belongs to, and policy hears of it', async (t) => {
+  const { world } = await open(t)
+  const id = await world.connect({ connector: 'board', settings: { room: 'one' } })
+  const pinning = world.action('board.pin')
+  assert.equal(await pinning.environment?.(pin), undefined)
+  const changed = await world.connectors.change(id, { environment: 'production' }, olga)
+  assert.deepEqual([changed.environment, changed.settings], ['production', { room: 'one' }])
+  assert.equal(await pinning.environment?.(pin), 'production')
+  assert.equal(await pinning.environment?.({ connection: 'nowhere' }), undefined)
+  assert.equal(await pinning.environment?.({}), undefined)
+  await world.execute('board.pin', pin)
+  assert.equal(world.uses.at(-1)?.connection.environment, 'production')
+  const kept = await world.connectors.change(id, { settings: { room: 'two' } }, olga)
+  assert.equal(kept.environment, 'production', 'what is not named stays')
+  const cleared = await world.connectors.change(id, { environment: null }, olga)
+  assert.equal(cleared.environment, null)
+  const told = (await world.entries('connection.changed')).map(({ detail }) => Object(detail).environment)
+  assert.deepEqual(told, ['production', 'production', null])
+})
+
 test('CONN-1: a connection that could not work is refused when it is made', async (t) => {
   const { world } = await open(t)
   const settings = { room: 'one' }

@@ -44,7 +44,7 @@ type ArtifactsForConnectors = {
 /** `requestedBy` is an actor, `<kind>:<id>`. */
 export type ServiceUse = {
   readonly requestedBy: string
-  readonly connection: Pick<ConnectionRow, 'id' | 'name' | 'connector'>
+  readonly connection: Pick<ConnectionRow, 'id' | 'name' | 'connector' | 'environment'>
   readonly action: Pick<ConnectorAction, 'name' | 'risk' | 'reversible'>
 }
 

@@ -4,7 +4,7 @@ import { AppError, type Clock, type TreeTaker } from '../core/index.ts'
 import type { Action, PreviewContext, TaskContext, TaskResult } from '../workflow/index.ts'
 import { foundByName } from './connections.ts'
 import type { ActionContext, Connector, ConnectorAction, Reconciled } from './connector.ts'
-import type { ConnectionRow } from './connectors-store.ts'
+import { type ConnectionRow, connectionByName } from './connectors-store.ts'
 import { type LentSecrets, lendSecrets } from './lent-secrets.ts'
 import type { ConnectorsNeeds } from './needs.ts'
 import { misfits, type Registry } from './registry.ts'
@@ -37,6 +37,12 @@ function taskAction(needs: Needs, connector: Connector, action: ConnectorAction)
   return {
     name,
     idempotent,
+    effect: action.effect ?? 'write',
+    async environment(given) {
+      const named = args.safeParse(given)
+      const row = named.success ? await connectionByName(needs.store, named.data.connection) : undefined
+      return row?.environment ?? undefined
+    },
     output: action.output,
     ...(action.input instanceof z.ZodObject
       ? { input: action.input.extend({ connection: z.string() }) }

@@ -38,7 +38,7 @@ function open(rules = '') {
     },
     identity: { person: unused, agent: unused },
     rollout: { judge: async () => ({ observed: false, judgements: [] }) },
-    natureOf: () => ({ risk: 'low', effect: 'write' }),
+    natureOf: async () => ({ risk: 'low', effect: 'write' }),
     more: [],
   })
   return { flows, started }

@@ -67,7 +67,7 @@ type Needs = {
   workflow: Pick<Workflow, 'start' | 'read' | 'startedBefore' | 'planning'>
   identity: Pick<Identity, 'person' | 'agent'>
   rollout: Pick<Rollout, 'judge'>
-  natureOf: (action: string) => ActionNature
+  natureOf: (action: string, args: Json) => Promise<ActionNature>
   /** Flows in code beside `leaked-key`. */
   more: readonly Flow[]
 }
@@ -148,12 +148,11 @@ export function createFlows(needs: Needs): Flows {
   }
 
   async function startPlan({ plan, by, along, ...how }: StartPlan): Promise<RunDetail> {
-    const tasks = plan.tasks.map(({ id, action, risk }) => ({
-      id,
-      action,
-      risk,
-      effect: natureOf(action).effect,
-    }))
+    const judged = plan.tasks.map(async ({ id, action, args, risk }) => {
+      const { effect, environment } = await natureOf(action, args)
+      return { id, action, risk, effect, environment }
+    })
+    const tasks = await Promise.all(judged)
     const { observed, judgements } = await rollout.judge(by, plan.title, tasks)
     const reasons = new Map(judgements.map(({ taskId, reason }) => [taskId, `observed: ${reason}`]))
     const request = { plan, requestedBy: by, ...how, ...(observed ? { observed: reasons } : {}) }

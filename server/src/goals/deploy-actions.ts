@@ -18,6 +18,7 @@ export function deployActions({ read }: ActionNeeds): Action[] {
     {
       name: 'deploy.summary',
       idempotent: true,
+      effect: 'read',
       output: summary,
       execute: async ({ runId }) => ({ output: { text: summaryOf(await read(runId)) } }),
     },

@@ -142,6 +142,7 @@ export function diagnoseActions(needs: Needs): Action[] {
   ): Action => ({
     name,
     idempotent: true,
+    effect: 'read',
     execute: async ({ args }) => ({ output: plain(await gather(gatherArgs.parse(args))) }),
   })
   return [
@@ -168,6 +169,7 @@ export function diagnoseActions(needs: Needs): Action[] {
     {
       name: 'diagnose.report',
       idempotent: true,
+      effect: 'read',
       execute: async ({ args, outputs }) => {
         const parts = gatheredParts.parse(outputs)
         return { output: plain(reportOf(gatherArgs.parse(args), parts, needs.clock.now())) }

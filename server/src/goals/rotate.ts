@@ -167,6 +167,7 @@ export function rotateActions(needs: Needs): Action[] {
     {
       name: 'vault.review-rotation',
       idempotent: true,
+      effect: 'read',
       preview: async (args) =>
         plain(await Promise.all(reviewArgs.parse(args).targets.map((one) => shown(needs, one)))),
       async execute({ args }) {
@@ -201,6 +202,7 @@ export function rotateActions(needs: Needs): Action[] {
     {
       name: 'vault.verify-rotation',
       idempotent: true,
+      effect: 'read',
       async execute({ args, outputs }) {
         const { target: one } = oneArgs.parse(args)
         const before = reviewedOf(one, outputs)

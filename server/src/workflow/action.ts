@@ -7,6 +7,10 @@ export type Action = {
   readonly name: string
   /** True when a second execution with the same idempotency key does no harm: then a lost attempt simply runs again. */
   readonly idempotent: boolean
+  /** `read`: it changes nothing, whatever a plan says of it. Absent: `write`. */
+  readonly effect?: 'read' | 'write'
+  /** Where it would act, for example "production", as far as its arguments say; undefined when nobody has said so. */
+  environment?(args: Json): Promise<string | undefined>
   /** What its arguments must be and what it gives: plans are checked against them before they run. */
   readonly input?: z.ZodType
   readonly output?: z.ZodType

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { planDraft } from '@keyward/contract'
+import { type Json, planDraft } from '@keyward/contract'
 import { z } from 'zod'
 import type { Action } from './action.ts'
 import { checkedPlan } from './check-plan.ts'
@@ -165,5 +165,28 @@ test('APPR-1: a plan that somebody brings cannot say less than its actions do, n
       expectedSeconds,
     ]),
     [['the shop', ['contents:write'], true, null]],
+  )
+})
+
+test('APPR-1: what changes production asks a person whatever its risk; a look and another environment do not', async () => {
+  const offered = { title: 'Touch', risk: 'low', reversible: true, permissions: [] } as const
+  const environment = async (args: Json): Promise<string | undefined> =>
+    Object(args).connection === 'live' ? 'production' : 'staging'
+  const touch = asAction('touch', { offered, environment })
+  const look = asAction('look', { offered, environment, effect: 'read' })
+  const actions = new Map([touch, look].map((action) => [action.name, action]))
+  const store = { all: async () => [], get: async () => undefined }
+  const { completed, preview } = createPlanning({ store, actions })
+  const task = (id: string, action: string, connection: string) => ({ id, action, args: { connection } })
+  const tasks = [task('a', 'touch', 'live'), task('b', 'touch', 'test'), task('c', 'look', 'live')]
+  const whole = await completed(planDraft.parse({ title: 'A plan', tasks }))
+  assert.deepEqual(
+    whole.tasks.map(({ approval }) => approval !== undefined),
+    [true, false, false],
+  )
+  const shown = await preview(whole, { kind: 'person', id: 'olga', name: 'Olga', roles: [] })
+  assert.deepEqual(
+    shown.tasks.map((one) => one.environment),
+    ['production', 'staging', 'production'],
   )
 })

@@ -28,9 +28,9 @@ const higher = (a: Risk, b: Risk): Risk => (risks.indexOf(a) > risks.indexOf(b) 
 const durationsKept = 50
 
 export function createPlanning({ store, actions }: Needs): Planning {
-  function offeredOf(name: string, place: string): Offered {
-    const offered = actions.get(name)?.offered
-    if (offered) return offered
+  function offeredOf(name: string, place: string): OfferedAction {
+    const action = actions.get(name)
+    if (isOffered(action)) return action
     const known = [...actions.values()].filter((action) => action.offered).map((action) => action.name)
     throw planInvalid(place, `there is no action '${name}' for plans. Known: ${known.join(', ') || 'none'}`)
   }
@@ -38,10 +38,12 @@ export function createPlanning({ store, actions }: Needs): Planning {
   async function completedTask(draft: Draft, place: string): Promise<PlannedTask> {
     if (draft.subrun) return { ...draft, action: draft.action ?? subrunAction, ...ownWords(draft) }
     const action = draft.action ?? ''
-    const offered = offeredOf(action, `${place}.action`)
+    const known = offeredOf(action, `${place}.action`)
+    const { offered } = known
     const about = await aboutOf(offered, draft.args)
     const asked = { target: about.target ?? action, expiresInSeconds: approvalSeconds }
-    const approval = draft.approval ?? (mustAsk(offered) || undoAsks(draft, place) ? asked : undefined)
+    const asks = (await mustAsk(known, draft.args)) || (await undoAsks(draft, place))
+    const approval = draft.approval ?? (asks ? asked : undefined)
     return {
       ...draft,
       action,
@@ -54,8 +56,9 @@ export function createPlanning({ store, actions }: Needs): Planning {
   }
 
   /** What undoes a task is approved with it. */
-  const undoAsks = ({ compensate }: Draft, place: string): boolean =>
-    compensate !== undefined && mustAsk(offeredOf(compensate.action, `${place}.compensate.action`))
+  const undoAsks = async ({ compensate }: Draft, place: string): Promise<boolean> =>
+    compensate !== undefined &&
+    mustAsk(offeredOf(compensate.action, `${place}.compensate.action`), compensate.args)
 
   async function preview(plan: Plan, by: Principal): Promise<PlanPreview> {
     const checked = checkedPlan(plan, actions)
@@ -85,6 +88,7 @@ export function createPlanning({ store, actions }: Needs): Planning {
       reversible: task.reversible,
       idempotent: action?.idempotent ?? true,
       gated: task.approval !== undefined,
+      environment: (await action?.environment?.(task.args)) ?? null,
       permissions: [...(action?.offered?.permissions ?? [])],
       secrets: [...task.secrets],
       expectedSeconds: await expectedSeconds(task),
@@ -126,9 +130,15 @@ const ownWords = ({ id, title, risk, reversible }: Draft) => ({
   reversible: reversible ?? true,
 })
 
+type OfferedAction = Action & { readonly offered: Offered }
+const isOffered = (action: Action | undefined): action is OfferedAction => action?.offered !== undefined
+
 /** Critical, destructive or production-impacting: a person is asked. */
-const mustAsk = ({ risk, reversible }: Offered): boolean =>
-  !reversible || risk === 'high' || risk === 'critical'
+async function mustAsk(action: OfferedAction, args: Json): Promise<boolean> {
+  const { risk, reversible } = action.offered
+  if (!reversible || risk === 'high' || risk === 'critical') return true
+  return action.effect !== 'read' && (await action.environment?.(args)) === 'production'
+}
 
 /** Where arguments hang on what runs before, only that is known which does not. */
 async function aboutOf(

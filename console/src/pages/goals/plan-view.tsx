@@ -110,6 +110,7 @@ function TaskPreviewDetail({ task }: { task: TaskPreview }) {
         facts={[
           ['Action', <code key="action">{task.action}</code>],
           ['Acts on', task.target ?? 'Known when it runs'],
+          ...(task.environment ? [['Belongs to', task.environment] satisfies Fact] : []),
           ['Permissions', task.permissions.length > 0 ? task.permissions.join(', ') : 'None'],
           ['Secrets, by name', task.secrets.length > 0 ? task.secrets.join(', ') : 'None'],
           ['Taken back by', task.rollback ?? (task.reversible ? 'Hand' : 'Nothing')],

@@ -39,6 +39,7 @@ function Form({ kinds, first, onClose }: FormProps) {
   const [kind, setKind] = useState(first.name)
   const [name, setName] = useState('')
   const [secret, setSecret] = useState('')
+  const [environment, setEnvironment] = useState('')
   const [written, setWritten] = useState<Readonly<Record<string, string>>>({})
   const chosen = kinds.find((one) => one.name === kind) ?? first
   const fields = settingFields(chosen)
@@ -52,6 +53,7 @@ function Form({ kinds, first, onClose }: FormProps) {
         connector: chosen.name,
         settings,
         secretPath,
+        ...(environment.trim() === '' ? {} : { environment: environment.trim() }),
       })
       return call(api.connections.check, { connectionId: id })
     },
@@ -94,6 +96,16 @@ function Form({ kinds, first, onClose }: FormProps) {
           onChange={({ target }) => setSecret(target.value)}
         />
       ) : null}
+      <Input
+        label="Belongs to"
+        hint="production asks a person before it is changed, and keeps agents out that are not let there"
+        pattern="[a-z][a-z0-9\-]*"
+        placeholder="production, staging, …"
+        autoComplete="off"
+        spellCheck={false}
+        value={environment}
+        onChange={({ target }) => setEnvironment(target.value)}
+      />
       <div className="grid gap-4 sm:grid-cols-2">
         {fields.map((field) => (
           <Input

@@ -35,7 +35,9 @@ export function ConnectionLine({ connection }: { connection: ConnectionView }) {
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <Badge look={looks[health?.state ?? 'unknown']} />
             <h2 className="min-w-0 font-medium break-all">{name}</h2>
-            <span className="text-[0.8125rem] text-muted">{connector}</span>
+            <span className="text-[0.8125rem] text-muted">
+              {connection.environment === null ? connector : `${connector}, ${connection.environment}`}
+            </span>
           </div>
           {health ? (
             <p className="mt-1 text-[0.8125rem] wrap-anywhere">

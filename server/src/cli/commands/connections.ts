@@ -12,7 +12,11 @@ import type { Tint } from '../terminal.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 type Settings = { readonly [name: string]: Json }
-type GivenOptions = CommonOptions & { readonly secret?: string; readonly set?: Settings }
+type GivenOptions = CommonOptions & {
+  readonly secret?: string
+  readonly set?: Settings
+  readonly environment?: string
+}
 
 export const connectionsCommand = (needs: Needs): Command =>
   commandGroup('connections', 'Services that are connected: add, check, change, remove', [
@@ -34,6 +38,7 @@ function listCommand(needs: Needs): Command {
   const columns: Column<ConnectionView>[] = [
     { title: 'name', value: ({ name }) => name },
     { title: 'connector', value: ({ connector }) => connector },
+    { title: 'environment', value: ({ environment }) => environment },
     {
       title: 'state',
       value: ({ health }) => health?.state ?? 'not asked yet',
@@ -79,6 +84,7 @@ const withGiven = (command: Command): Command =>
       'an address or an id that the service needs; again for the next one',
       setting,
     )
+    .option('--environment <name>', "what it belongs to, for example production; '' when that is not known")
 
 function addCommand(needs: Needs): Command {
   return withGiven(
@@ -96,8 +102,9 @@ function addCommand(needs: Needs): Command {
     .requiredOption('--connector <kind>', 'what kind of service it is')
     .action(async (name: string, options: GivenOptions & { connector: string }) => {
       const client = await connect(needs, options)
-      const { connector, secret = null, set = {} } = options
-      const wanted = { name, connector, settings: { ...set }, secretPath: secret }
+      const { connector, secret = null, set = {}, environment } = options
+      const belongs = environment ? { environment } : {}
+      const wanted = { name, connector, settings: { ...set }, secretPath: secret, ...belongs }
       const { id } = await client.call(api.connections.create, wanted)
       show(needs, options, await client.call(api.connections.check, { connectionId: id }))
     })
@@ -120,18 +127,19 @@ function changeCommand(needs: Needs): Command {
   return withGiven(
     serverCommand({
       usage: 'change <name>',
-      summary: 'Change single settings, or where its secret is, and ask it how it is',
+      summary: 'Change single settings, its environment, or where its secret is, and ask it how it is',
       examples: ['keyward connections change code --secret secret/github/app-2'],
     }),
   ).action(async (name: string, options: GivenOptions) => {
-    if (options.secret === undefined && options.set === undefined)
-      throw new AppError('request.invalid', 'nothing is to be changed. Give --secret or --set')
+    if (options.secret === undefined && options.set === undefined && options.environment === undefined)
+      throw new AppError('request.invalid', 'nothing is to be changed. Give --secret, --set or --environment')
     const client = await connect(needs, options)
     const { id, settings } = await named(client, name)
     await client.call(api.connections.change, {
       connectionId: id,
       ...(options.secret === undefined ? {} : { secretPath: options.secret }),
       ...(options.set === undefined ? {} : { settings: { ...settings, ...options.set } }),
+      ...(options.environment === undefined ? {} : { environment: options.environment || null }),
     })
     show(needs, options, await client.call(api.connections.check, { connectionId: id }))
   })
@@ -160,7 +168,7 @@ async function named(client: Client, name: string): Promise<ConnectionView> {
 }
 
 function show({ terminal, answer }: Needs, { json }: CommonOptions, connection: ConnectionView): void {
-  const { id, name, connector, settings, secretPath, health } = connection
+  const { id, name, connector, settings, secretPath, environment, health } = connection
   if (health?.state !== 'up') answer(exitNegative)
   if (json) terminal.json(connection)
   else
@@ -168,6 +176,7 @@ function show({ terminal, answer }: Needs, { json }: CommonOptions, connection: 
       renderFacts([
         ['Connection', `${name} (${id}), ${connector}`],
         ['Secret', secretPath ?? 'none'],
+        ['Environment', environment ?? 'not said'],
         ...Object.entries(settings).map(
           ([field, value]) => [field, typeof value === 'string' ? value : JSON.stringify(value)] as const,
         ),

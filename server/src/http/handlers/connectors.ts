@@ -9,7 +9,11 @@ export function connectorRoutes(connectors: Connectors): Route[] {
     route(
       connectionsApi.create,
       (wanted, { principal }) => connectors.create(wanted, principal),
-      ({ name, connector }) => ({ type: 'ServiceConnection', id: '*', attributes: { name, connector } }),
+      ({ name, connector, environment }) => ({
+        type: 'ServiceConnection',
+        id: '*',
+        attributes: { name, connector, environment: environment ?? undefined },
+      }),
     ),
     route(
       connectionsApi.change,
