@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { ChannelKind, EventName, Json, Risk } from '@keyward/contract'
 import type { Secret } from '../core/index.ts'
 
@@ -58,8 +59,8 @@ export type ChannelParts<Settings> = {
   /** Throws `channel.refused` when the vault has no such field. */
   readonly secret: (field: string) => Secret
   readonly call: Call
-  /** The address of a name that may be connected to; throws in words. */
-  readonly resolve: (host: string) => Promise<string>
+  /** A connection to an address that the name may lead to; throws in words. */
+  readonly open: (host: string, port: number) => Promise<Socket>
   readonly now: () => Date
 }
 

@@ -1,5 +1,5 @@
 import { lookup as lookUp } from 'node:dns/promises'
-import { isIP, type LookupFunction } from 'node:net'
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net'
 import { callService } from '../core/index.ts'
 import { addressRefusal } from '../proxy/index.ts'
 import type { Call } from './channel.ts'
@@ -10,13 +10,16 @@ type Rule = {
   readonly caPem?: string | undefined
 }
 
+const connectTimeoutMs = 20_000
+
 /**
  * Requests to an address that somebody has configured. The address is judged when the name has been looked up, for each connection: a
  * name that leads into one's own network an hour later is refused then.
  */
 export function createGuardedCall({ allowPrivate, caPem }: Rule): {
   call: Call
-  resolve(host: string): Promise<string>
+  /** Connects to whichever address of the name answers first, for protocols other than HTTP. */
+  open(host: string, port: number): Promise<Socket>
 } {
   const judge = (host: string, address: string): void => {
     const refusal = allowPrivate ? undefined : addressRefusal(address)
@@ -24,13 +27,6 @@ export function createGuardedCall({ allowPrivate, caPem }: Rule): {
       throw new Error(
         `${host} leads to ${address}, which is ${refusal}: an owner has to allow that for the channel`,
       )
-  }
-
-  async function resolve(host: string): Promise<string> {
-    const bare = host.replace(/^\[|\]$/g, '')
-    const address = isIP(bare) === 0 ? (await lookUp(bare)).address : bare
-    judge(host, address)
-    return address
   }
 
   const lookup: LookupFunction = (host, options, answer) => {
@@ -44,14 +40,31 @@ export function createGuardedCall({ allowPrivate, caPem }: Rule): {
       .catch((error: unknown) => answer(error instanceof Error ? error : new Error('lookup failed'), '', 0))
   }
 
+  /** Without the brackets of an IPv6 address. A literal is judged here: it is never looked up. */
+  function bareHost(host: string): string {
+    const bare = host.replace(/^\[|\]$/g, '')
+    if (isIP(bare) !== 0) judge(host, bare)
+    return bare
+  }
+
   return {
-    resolve,
+    open: (host, port) =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ host: bareHost(host), port, lookup, autoSelectFamily: true })
+        socket.setTimeout(connectTimeoutMs, () =>
+          socket.destroy(new Error(`${host} does not answer in time`)),
+        )
+        socket.once('error', reject)
+        socket.once('connect', () => {
+          socket.removeAllListeners('timeout').setTimeout(0)
+          resolve(socket)
+        })
+      }),
     async call({ url, method = 'POST', headers = {}, body = '', signal }) {
       const { protocol, hostname } = new URL(url)
       if (protocol !== 'https:' && !(protocol === 'http:' && allowPrivate))
         throw new Error(`${hostname} is not addressed by https`)
-      const bare = hostname.replace(/^\[|\]$/g, '')
-      if (isIP(bare) !== 0) judge(hostname, bare)
+      bareHost(hostname)
       return callService({ url, method, headers, body, caPem, lookup, signal })
     },
   }

@@ -1,4 +1,4 @@
-import { createTransport } from 'nodemailer'
+import { createTransport, type SMTPTransportOptions } from 'nodemailer'
 import { reasonOf } from '../../core/index.ts'
 import type { Channel, ChannelParts, Notice, Outcome } from '../channel.ts'
 import type { Settings } from '../settings.ts'
@@ -6,34 +6,35 @@ import type { Settings } from '../settings.ts'
 const timeoutMs = 20_000
 
 /** Links only: nothing is answered by mail. Mails about one subject form a thread; its reference is the id of the first. */
-export function emailChannel({ settings, secret, resolve }: ChannelParts<Settings['email']>): Channel {
+export function emailChannel({ settings, secret, open }: ChannelParts<Settings['email']>): Channel {
   const { host, port, tls, user, from, to, caPem } = settings
   const auth = user === undefined ? {} : { auth: { user, pass: secret('password').reveal() } }
 
-  async function connect() {
-    // The address that was judged is the one that is used; the certificate has to be the name's.
-    const address = await resolve(host)
-    return createTransport({
-      host: address,
+  function transport() {
+    const options: SMTPTransportOptions = {
+      host,
       port,
+      // The address that was judged is the one that is used; the certificate has to be the name's.
+      getSocket(_, done) {
+        open(host, port).then((connection) => done(null, { connection }), done)
+      },
       secure: tls === 'implicit',
       requireTLS: tls === 'starttls',
       tls: { servername: host, minVersion: 'TLSv1.2', ...(caPem === undefined ? {} : { ca: caPem }) },
       ...auth,
-      connectionTimeout: timeoutMs,
       greetingTimeout: timeoutMs,
       socketTimeout: timeoutMs,
       disableFileAccess: true,
       disableUrlAccess: true,
-    })
+    }
+    return createTransport(options)
   }
 
   return {
     async deliver(notice, { id, reference }) {
       const messageId = `<${id}@${from.split('@').at(-1) ?? host}>`
       try {
-        const transport = await connect()
-        await transport.sendMail({
+        await transport().sendMail({
           from,
           to,
           subject: `[Keyward] ${notice.title}`.replace(/\s+/g, ' ').slice(0, 200),
@@ -48,7 +49,7 @@ export function emailChannel({ settings, secret, resolve }: ChannelParts<Setting
       }
     },
     async probe() {
-      await (await connect()).verify()
+      await transport().verify()
     },
   }
 }
