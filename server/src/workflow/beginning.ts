@@ -9,7 +9,7 @@ import { filledIn, questionOf, subrunInputOf, takePreview } from './inputs.ts'
 import type { Job, Jobs } from './jobs.ts'
 import { type Plan, type PlannedTask, planDigestOf } from './plan.ts'
 import { factsOf, plannedOf, type RunRecord } from './run-record.ts'
-import type { HostWriter, Transition, Transitions } from './transition.ts'
+import type { HostWriter, Transition, Transitions, Work } from './transition.ts'
 import { readRun } from './workflow-store.ts'
 
 type Needs = {
@@ -104,15 +104,14 @@ export function createBeginning(needs: Needs): Beginning {
     if (seen === 'later') return
     onBoundary(`${taskId}:starting`)
     const started: RunRecord[] = []
-    await insist(runId, () =>
-      transact(runId, async (tx, t) => {
-        started.length = 0
-        const attempt = (t.run.status.tasks.get(taskId)?.attempt ?? 0) + 1
-        if (!due(t.run.status).some((c) => c.type === 'StartTask' && c.taskId === taskId)) return
-        if (plannedOf(t.run, taskId)?.approval && !(await redeemed(tx, t, taskId, seen))) return
-        if (transitions.tell(t, { type: 'TaskStarted', taskId, attempt })) started.push(t.run)
-      }),
-    )
+    const work: Work = async (tx, t) => {
+      started.length = 0
+      const attempt = (t.run.status.tasks.get(taskId)?.attempt ?? 0) + 1
+      if (!due(t.run.status).some((c) => c.type === 'StartTask' && c.taskId === taskId)) return
+      if (plannedOf(t.run, taskId)?.approval && !(await redeemed(tx, t, taskId, seen))) return
+      if (transitions.tell(t, { type: 'TaskStarted', taskId, attempt })) started.push(t.run)
+    }
+    await insist(runId, () => transact(runId, work, { anew: true }))
     const [begun] = started
     if (begun) execute(job, begun)
   }

@@ -13,7 +13,7 @@ import {
 import { contextOf, keyOf } from './inputs.ts'
 import type { PlannedTask } from './plan.ts'
 import { plannedOf, type RunRecord } from './run-record.ts'
-import type { HostWriter, Transitions } from './transition.ts'
+import type { HostWriter, Transitions, Work } from './transition.ts'
 
 type Task = { readonly runId: string; readonly taskId: string }
 type Attempted = Task & { readonly attempt: number }
@@ -39,8 +39,8 @@ type Needs<T extends Task> = {
   log: Log
   writer: HostWriter
   onBoundary: (name: string) => void
-  /** The attempt runs no more; its end is yet to be written. */
-  onReturned: (task: T) => void
+  /** The attempt is over, and its end is written or will be written by another. */
+  onEnded: (task: T) => void
 }
 
 type Running = Attempt & { readonly idempotent: boolean }
@@ -50,7 +50,7 @@ export const graceSeconds = 10
 const largestOutputBytes = 1024 * 1024
 
 export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
-  const { store, transitions, actions, clock, log, onBoundary, onReturned } = needs
+  const { store, transitions, actions, clock, log, onBoundary, onEnded } = needs
   const { transact, insist, tell } = needs.writer
   const running = new Map<string, Running>()
 
@@ -73,8 +73,7 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
     return attempt.ended.then((ending) => {
       onBoundary(`${taskId}:executed`)
       running.delete(keyOf(runId, taskId))
-      onReturned(task)
-      return finish(run, planned, action, ending)
+      return finish(run, planned, action, ending).finally(() => onEnded(task))
     })
   }
 
@@ -94,10 +93,10 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
     }
     if (ending.kind === 'succeeded') {
       const failure = await complete({ runId, taskId, attempt }, ending.result)
-      if (failure) await tell(runId, eventOf(failedBy(failure.error), about))
+      if (failure) await tell(runId, eventOf(failedBy(failure.error), about), { ending: { runId, taskId } })
     } else {
       if (ending.kind === 'failed' && !ending.aborted) reportFailure({ runId, taskId }, ending.error)
-      await tell(runId, eventOf(ending, about))
+      await tell(runId, eventOf(ending, about), { ending: { runId, taskId } })
       if (ending.kind === 'gone') endLate({ runId, taskId }, action, ending.returned)
     }
     onBoundary(`${taskId}:completed`)
@@ -117,13 +116,14 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
     const refusals: { error: unknown }[] = []
     await insist(runId, async () => {
       refusals.length = 0
-      const write = transact(runId, async (tx, t) => {
+      const work: Work = async (tx, t) => {
         if (!transitions.tell(t, { type: 'TaskSucceeded', taskId, attempt }, { output })) return
         await result.commit?.(tx).catch((error: unknown) => {
           if (!(error instanceof AppError && error.code.startsWith('store.'))) refusals.push({ error })
           throw error
         })
-      })
+      }
+      const write = transact(runId, work, { ending: { runId, taskId } })
       await write.catch((error: unknown) => {
         if (refusals.length === 0) throw error
         reportFailure({ runId, taskId }, error)

@@ -11,7 +11,7 @@ import type { PlannedTask } from './plan.ts'
 import { createRecovery } from './recovery.ts'
 import { plannedOf, type RunRecord } from './run-record.ts'
 import type { Command, RunEvent } from './run-status.ts'
-import type { Transition, Transitions, Work } from './transition.ts'
+import type { HostWriter, Transition, Transitions, Work } from './transition.ts'
 import { busyRuns, holdHost, takeHost } from './workflow-store.ts'
 
 /** Runs the tasks of all runs in this process. It holds no truth: what it knows can be read again from the store. */
@@ -38,6 +38,14 @@ type Needs = {
   onFinished: (runId: string) => void
 }
 
+type Transacting = NonNullable<Parameters<HostWriter['transact']>[2]> & {
+  /** What the host is to do; what the transition says unless told. */
+  readonly commandsOf?: (transition: Transition) => readonly Command[]
+}
+
+type Begun = { readonly job: Job; readonly run: RunRecord }
+type Claiming = { readonly ending: Transacting['ending'] | undefined; readonly started: Begun[] }
+
 const storeRetrySeconds = 1
 /** Work is driven by events; this is for those that another process committed on a shared database. */
 const sweepSeconds = 5
@@ -53,7 +61,7 @@ export function createHost(needs: Needs): Host {
   const execution = createExecution<Job>({
     ...needs,
     writer,
-    onReturned: jobs.done,
+    onEnded: jobs.done,
   })
   const beginning = createBeginning({
     ...needs,
@@ -76,22 +84,19 @@ export function createHost(needs: Needs): Host {
   async function transact(
     runId: string,
     work: Work,
-    commandsOf = (t: Transition) => t.commands,
+    { anew, ending, commandsOf }: Transacting = {},
   ): Promise<void> {
-    const started: { job: Job; run: RunRecord }[] = []
+    const started: Begun[] = []
     let commands: readonly Command[] = []
     let changed: RunRecord | undefined
     try {
       await store.write(async (tx) => {
         await holdLease(tx)
-        const transition = await transitions.open(tx, runId)
+        const transition = await (anew ? transitions.openAnew : transitions.open)(tx, runId)
         if (!transition) return
         await work(tx, transition)
-        commands = [...commandsOf(transition)]
-        for (const command of stopping ? [] : commands) {
-          const job = claim(transition, command)
-          if (job) started.push({ job, run: transition.run })
-        }
+        commands = [...(commandsOf?.(transition) ?? transition.commands)]
+        claimAll(transition, commands, { ending, started })
         await transitions.save(tx, transition)
         changed = transition.run
         onBoundary('committing')
@@ -101,18 +106,31 @@ export function createHost(needs: Needs): Host {
       for (const { job } of started) jobs.done(job)
       throw error
     }
+    if (ending) jobs.over(ending)
     for (const { job, run } of started) execute(job, run)
     if (changed) for (const command of commands) take(changed, command)
   }
 
-  /** Starts a task in the transaction that freed it, when it needs no approval and a slot is free. */
-  function claim(transition: Transition, command: Command): Job | undefined {
+  /** Starts tasks in the transaction that freed them, where they need no approval and a slot is free. */
+  function claimAll(
+    transition: Transition,
+    commands: readonly Command[],
+    { ending, started }: Claiming,
+  ): void {
+    if (stopping) return
+    for (const command of commands) {
+      const job = claim(transition, command, ending)
+      if (job) started.push({ job, run: transition.run })
+    }
+  }
+
+  function claim(transition: Transition, command: Command, ending: Claiming['ending']): Job | undefined {
     if (command.type !== 'StartTask') return undefined
     const { run } = transition
     const planned = plannedOf(run, command.taskId)
     if (!planned || planned.approval || !actions.has(planned.action)) return undefined
     const job = jobOf('start', run, planned)
-    if (!jobs.claim(job)) return undefined
+    if (!jobs.claim(job, ending)) return undefined
     transitions.tell(transition, { type: 'TaskStarted', taskId: command.taskId, attempt: command.attempt })
     return job
   }
@@ -197,8 +215,8 @@ export function createHost(needs: Needs): Host {
     loseHost()
   }
 
-  function tell(runId: string, event: RunEvent): Promise<void> {
-    return insist(runId, () => transact(runId, async (_tx, t) => void transitions.tell(t, event)))
+  function tell(runId: string, event: RunEvent, how?: Transacting): Promise<void> {
+    return insist(runId, () => transact(runId, async (_tx, t) => void transitions.tell(t, event), how))
   }
 
   const pause = (seconds: number): Promise<void> =>
@@ -236,13 +254,7 @@ export function createHost(needs: Needs): Host {
   function wake(runId: string): void {
     if (fence === undefined || stopping) return
     track(
-      insist(runId, () =>
-        transact(
-          runId,
-          async () => undefined,
-          (t) => due(t.run.status),
-        ),
-      ),
+      insist(runId, () => transact(runId, async () => undefined, { commandsOf: (t) => due(t.run.status) })),
     )
   }
 

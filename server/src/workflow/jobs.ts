@@ -18,9 +18,14 @@ type Task = Pick<Job, 'runId' | 'taskId'>
 export type Jobs = {
   /** Begins the job now or when a slot is free; nothing happens when the task is in hand already. */
   add(job: Job): void
-  /** Takes a slot for a job that the caller begins itself; false when none is free, others wait, or the task is in hand. */
-  claim(job: Job): boolean
+  /**
+   * Takes a slot for a job that the caller begins itself; false when none is free, others wait, or the task is in hand. With `ending` it
+   * can be the slot of a task that is over, so that a run goes on; now and then that goes to who waits.
+   */
+  claim(job: Job, ending?: Task): boolean
   done(job: Job): void
+  /** The task's attempt has ended, and what it freed has begun. */
+  over(task: Task): void
   has(task: Task): boolean
   /** Calls once after a while, unless cleared; replaces what waits for this task. */
   later(task: Task, milliseconds: number, call: () => void): void
@@ -30,17 +35,22 @@ export type Jobs = {
   clear(): void
 }
 
+/** `passedOn`: how often the slot has gone from one task of a run to the next, while others may have waited. */
+type Held = { readonly job: Job; readonly passedOn: number }
+const mostPassedOn = 8
+
 type Needs = { clock: Pick<Clock, 'after'>; concurrency: number; begin: (job: Job) => void }
 
 export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
-  const active = new Map<string, Job>()
+  const active = new Map<string, Held>()
   const waiting = new Map<string, Job>()
   const timers = new Map<string, { runId: string; cancel: () => void }>()
   const keyOf = ({ runId, taskId }: Task): string => `${runId}:${taskId}`
 
-  const hasRoom = ({ shared }: Job): boolean =>
+  const hasRoom = ({ shared }: Job, ending?: Held): boolean =>
     shared === undefined ||
-    [...active.values()].filter((job) => job.shared?.key === shared.key).length < shared.limit
+    [...active.values()].filter((held) => held !== ending && held.job.shared?.key === shared.key).length <
+      shared.limit
 
   /** Who is next: of the highest priority, and of those who came first. */
   function nextInLine(): Job | undefined {
@@ -52,31 +62,42 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
     return best
   }
 
+  const mayPassOn = ({ passedOn }: Held, { priority = 0 }: Job): boolean =>
+    passedOn < mostPassedOn && (nextInLine()?.priority ?? priority) <= priority
+
   function fill(): void {
     while (active.size < concurrency && waiting.size > 0) {
       const job = nextInLine()
       if (!job) return
       const key = keyOf(job)
       waiting.delete(key)
-      active.set(key, job)
+      active.set(key, { job, passedOn: 0 })
       begin(job)
     }
   }
 
   return {
     add(job) {
-      if (active.get(keyOf(job))?.kind === job.kind) return
+      if (active.get(keyOf(job))?.job.kind === job.kind) return
       waiting.set(keyOf(job), job)
       fill()
     },
-    claim(job) {
+    claim(job, ending) {
       const key = keyOf(job)
-      if (active.size >= concurrency || waiting.size > 0 || active.has(key) || !hasRoom(job)) return false
-      active.set(key, job)
+      const over = ending && active.get(keyOf(ending))
+      if (active.has(key) || !hasRoom(job, over)) return false
+      const isFree = active.size < concurrency && waiting.size === 0
+      if (!isFree && !(over && mayPassOn(over, job))) return false
+      if (!isFree && over) active.delete(keyOf(over.job))
+      active.set(key, { job, passedOn: isFree || !over ? 0 : over.passedOn + 1 })
       return true
     },
     done(job) {
-      if (active.get(keyOf(job)) === job) active.delete(keyOf(job))
+      if (active.get(keyOf(job))?.job === job) active.delete(keyOf(job))
+      fill()
+    },
+    over(task) {
+      if (active.get(keyOf(task))?.job.kind === 'start') active.delete(keyOf(task))
       fill()
     },
     has: (task) => active.has(keyOf(task)) || waiting.has(keyOf(task)),
@@ -90,7 +111,11 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
       timers.set(key, { runId: task.runId, cancel })
     },
     runs: () =>
-      new Set([...active.values(), ...waiting.values(), ...timers.values()].map(({ runId }) => runId)),
+      new Set(
+        [...[...active.values()].map(({ job }) => job), ...waiting.values(), ...timers.values()].map(
+          ({ runId }) => runId,
+        ),
+      ),
     clear() {
       waiting.clear()
       for (const { cancel } of timers.values()) cancel()

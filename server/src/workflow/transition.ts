@@ -6,6 +6,7 @@ import type { Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import { evaluationOf, outputOf } from './inputs.ts'
 import { next } from './reducer.ts'
+import type { RunCache } from './run-cache.ts'
 import { factsOf, plannedOf, type RunRecord, type TaskFacts } from './run-record.ts'
 import {
   type Command,
@@ -15,7 +16,7 @@ import {
   type RunStatus,
   type TaskStatus,
 } from './run-status.ts'
-import { readRun, updateRun } from './workflow-store.ts'
+import { readRevision, readRun, updateRun } from './workflow-store.ts'
 
 /** One run inside one transaction: read, told what happened, and saved with the audit entries and events of all of it. */
 export type Transition = {
@@ -29,6 +30,8 @@ type Step = { readonly taskId: string; readonly before: TaskStatus; readonly aft
 
 export type Transitions = {
   open(tx: Tx, runId: string): Promise<Transition | undefined>
+  /** With all of it, its plan too, read from the database: before something happens that was approved. */
+  openAnew(tx: Tx, runId: string): Promise<Transition | undefined>
   /** Applies an event; false when it does not fit, and then nothing changed. `facts` go into the row of the event's task. */
   tell(transition: Transition, event: RunEvent, facts?: Partial<TaskFacts>): boolean
   save(tx: Tx, transition: Transition): Promise<void>
@@ -46,10 +49,16 @@ type Found = {
 /** The one way in which a host changes a run. */
 export type HostWriter = {
   /** One transition of one run in one transaction, checked to be this host's, and then what it commands. */
-  transact(runId: string, work: Work): Promise<void>
+  transact(runId: string, work: Work, how?: How): Promise<void>
   /** Repeats a transaction until the store takes it: a full disk or a lost connection must not lose what happened. */
   insist(runId: string, write: () => Promise<void>): Promise<void>
-  tell(runId: string, event: RunEvent): Promise<void>
+  tell(runId: string, event: RunEvent, how?: How): Promise<void>
+}
+type How = {
+  /** The run is read anew, with its plan: something is to happen that was approved. */
+  readonly anew?: boolean
+  /** The task whose attempt this ends: what it frees can go on in its place. */
+  readonly ending?: { readonly runId: string; readonly taskId: string }
 }
 export type Work = (tx: Tx, transition: Transition) => Promise<void>
 
@@ -58,13 +67,14 @@ type Needs = {
   bus: Pick<Bus, 'publish'>
   clock: Pick<Clock, 'now'>
   actions: ReadonlyMap<string, Action>
+  cache: RunCache
   /** Another run than the one at hand was changed in this transaction. */
   onOther: (tx: Tx, run: RunRecord) => Promise<void>
 }
 
 const actor = actorOf(systemPrincipal('workflow'))
 
-export function createTransitions({ audit, bus, clock, actions, onOther }: Needs): Transitions {
+export function createTransitions({ audit, bus, clock, actions, cache, onOther }: Needs): Transitions {
   async function saveStep(tx: Tx, run: RunRecord, step: Step): Promise<void> {
     const { taskId, after } = step
     const planned = plannedOf(run, taskId)
@@ -112,14 +122,21 @@ export function createTransitions({ audit, bus, clock, actions, onOther }: Needs
     return commands
   }
 
+  const opened = (run: RunRecord | undefined): Transition | undefined =>
+    run && { run, before: run.status, commands: [], steps: [] }
+
   async function open(tx: Tx, runId: string): Promise<Transition | undefined> {
-    const run = await readRun(tx, runId)
-    return run && { run, before: run.status, commands: [], steps: [] }
+    const known = cache.get(runId)
+    const isCurrent = known !== undefined && (await readRevision(tx, runId)) === known.revision
+    return isCurrent ? opened(known) : openAnew(tx, runId)
   }
+
+  const openAnew = async (tx: Tx, runId: string): Promise<Transition | undefined> =>
+    opened(await readRun(tx, runId))
 
   async function save(tx: Tx, { run, before, commands, steps }: Transition): Promise<void> {
     if (run.status === before) return
-    await updateRun(tx, run, before)
+    cache.put(tx, await updateRun(tx, run, before))
     for (const step of steps) await saveStep(tx, run, step)
     if (!commands.some(({ type }) => type === 'FinishRun')) return
     await saveEnd(tx, run)
@@ -154,10 +171,9 @@ export function createTransitions({ audit, bus, clock, actions, onOther }: Needs
 
   return {
     open,
+    openAnew,
     tell,
-
     save,
-
     async resolved(tx, run, { taskId, effect, reason, by }) {
       await audit.record(tx, {
         type: 'task.resolved',

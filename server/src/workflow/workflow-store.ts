@@ -67,6 +67,11 @@ export async function readRun(reader: Reader, id: string): Promise<RunRecord | u
   return recordOf(row, rows)
 }
 
+export async function readRevision(reader: Reader, id: string): Promise<number | undefined> {
+  const row = await reader.get<{ revision: number }>(sql`select revision from runs where id = ${id}`)
+  return row?.revision
+}
+
 /** False when this requester has used the key before. */
 export async function insertRun(
   tx: Tx,
@@ -104,9 +109,9 @@ export async function runByKey(
 
 /**
  * Writes the tasks that changed since `before` and the run's own row. The revision makes a writer that read an older state fail
- * instead of undoing what another one did.
+ * instead of undoing what another one did. Returns the run with its new revision.
  */
-export async function updateRun(tx: Tx, run: RunRecord, before: RunStatus): Promise<void> {
+export async function updateRun(tx: Tx, run: RunRecord, before: RunStatus): Promise<RunRecord> {
   const { status } = run
   for (const [taskId, task] of status.tasks) {
     const was = before.tasks.get(taskId)
@@ -125,6 +130,7 @@ export async function updateRun(tx: Tx, run: RunRecord, before: RunStatus): Prom
   if (updated !== 1) {
     throw new AppError('request.conflict', `run ${run.id} was changed by another process; try again`)
   }
+  return { ...run, revision: run.revision + 1 }
 }
 
 async function updateTask(tx: Tx, run: RunRecord, taskId: string, task: TaskStatus): Promise<void> {

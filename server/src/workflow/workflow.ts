@@ -21,6 +21,7 @@ import { type Plan, plainJson, planDigestOf } from './plan.ts'
 import { createPlanning, type Planning } from './planning.ts'
 import { next } from './reducer.ts'
 import { rulesOf } from './rules.ts'
+import { createRunCache } from './run-cache.ts'
 import type { HostName, RunRecord } from './run-record.ts'
 import { type ApprovalDecision, isRunEnded, newRun } from './run-status.ts'
 import { createSteering, type Steering } from './steering.ts'
@@ -107,7 +108,8 @@ type Needs = {
 export function createWorkflow(needs: Needs): Workflow {
   const { store, audit, bus, clock, log, gate } = needs
   const actions = byName(needs.actions)
-  const transitions = createTransitions({ audit, bus, clock, actions, onOther: onChanged })
+  const cache = createRunCache()
+  const transitions = createTransitions({ audit, bus, clock, actions, cache, onOther: onChanged })
   const waiting = new Map<string, (() => void)[]>()
   const shared = {
     store,
@@ -190,6 +192,7 @@ export function createWorkflow(needs: Needs): Workflow {
       detail: { flow, title, planDigest, unattended, parentRunId, tasks: plan.tasks.map((task) => task.id) },
     })
     await bus.publish(tx, { type: 'run.started', subject: `run:${id}`, data: { runId: id, flow, title } })
+    cache.put(tx, run)
     await hosts.tell(tx, run)
   }
 

@@ -71,7 +71,7 @@ export function createCarrier(needs: Needs): Carrier {
     later: ({ runId, taskId }: { runId: string; taskId: string }, milliseconds: number): void =>
       void again.set(keyOf(runId, taskId), milliseconds),
   }
-  const execution = createExecution<Job>({ ...needs, writer, onReturned: () => undefined })
+  const execution = createExecution<Job>({ ...needs, writer, onEnded: () => undefined })
   const beginning = createBeginning({
     ...needs,
     writer,
@@ -92,10 +92,10 @@ export function createCarrier(needs: Needs): Carrier {
     complete: execution.complete,
   })
 
-  async function transact(runId: string, work: Work): Promise<void> {
+  async function transact(runId: string, work: Work, { anew }: { anew?: boolean } = {}): Promise<void> {
     let ended = false
     await store.write(async (tx) => {
-      const transition = await transitions.open(tx, runId)
+      const transition = await (anew ? transitions.openAnew : transitions.open)(tx, runId)
       if (!transition) return
       await work(tx, transition)
       await transitions.save(tx, transition)
