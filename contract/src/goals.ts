@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { json, operation, page, paging, timestamp } from './operation.ts'
 import { planPreview } from './plans.ts'
-import { runDetail, runState } from './runs.ts'
+import { runDetail, runOutcome, runState } from './runs.ts'
 
 /** One way to reach a goal: a flow with its input, or a plan that a model proposed. */
 export const proposalView = z.object({
@@ -31,6 +31,7 @@ export const goalView = z.object({
   runId: z.string().nullable(),
   /** How its run is now. */
   outcome: runState.nullable(),
+  runOutcome: runOutcome.nullable().optional(),
   createdBy: z.string(),
   createdAt: timestamp,
   startedAt: timestamp.nullable(),

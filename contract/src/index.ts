@@ -85,6 +85,7 @@ export { type Evidence, type Phase, phase, type RolloutView, rolloutApi } from '
 export {
   type OutputChunk,
   type RunDetail,
+  type RunOutcome,
   type RunState,
   type RunView,
   runsApi,

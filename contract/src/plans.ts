@@ -112,6 +112,8 @@ export const plannedTask = z.strictObject({
     .optional(),
   /** Runs only when that task failed or was denied. When it succeeds, that end is made good. */
   fallbackFor: taskId.optional(),
+  /** With `fallbackFor`: it brings back what was before, and the run is called rolled back. */
+  rollsBack: z.boolean().optional(),
   /** `end`: begins when its needs have ended, however they did. */
   after: z.enum(['success', 'end']).optional(),
   /** This task is a run of another flow: cancelled with this one, its output is the outputs of that one's tasks. */

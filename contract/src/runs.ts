@@ -24,6 +24,24 @@ export const runState = z.enum([
   'Cancelled',
 ])
 export type RunState = z.output<typeof runState>
+/**
+ * What came of an ended run. Its state says how it ended by itself: one whose fallback has done its work has succeeded, and what was
+ * wanted was denied all the same.
+ */
+export const runOutcome = z.enum([
+  'Done',
+  /** A person said no. */
+  'Denied',
+  /** Nobody answered in time. */
+  'Expired',
+  /** Something failed, and a fallback made up for it. */
+  'MadeGood',
+  /** Something failed, and what was before is back. */
+  'RolledBack',
+  'Failed',
+  'Cancelled',
+])
+export type RunOutcome = z.output<typeof runOutcome>
 /** What carries a run from its start to its end: the server's own process, or a Temporal. */
 export const runHost = z.enum(['embedded', 'temporal'])
 
@@ -58,6 +76,8 @@ export const runView = z.object({
   flow: z.string(),
   title: z.string(),
   state: runState,
+  /** Null until it has ended. */
+  outcome: runOutcome.nullable().optional(),
   /** Why it did not succeed: the task to blame and its reason, which begins with an error code where one fits. */
   reason: z.string().nullable().optional(),
   requestedBy: z.string(),

@@ -143,9 +143,9 @@ async function openDeployment(t: TestContext, world: TaskWorld) {
     deny: ({ id, digest }: { id: string; digest: string }) =>
       keyward.approvals.deny(approver, id, { digest, reason: 'not this week' }),
     async ended(runId: string) {
-      const { state, reason, tasks } = await keyward.workflow.whenEnded(runId)
+      const { state, outcome, reason, tasks } = await keyward.workflow.whenEnded(runId)
       const states = Object.fromEntries(tasks.map((task) => [task.id, task.state]))
-      return { state, reason, states, tasks }
+      return { state, outcome, reason, states, tasks }
     },
     /** What was sent to merge this pull request. */
     merges: (number: number) =>
@@ -178,8 +178,8 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
         'nothing before the answer',
       )
       await place.approve(question)
-      const { state, states, reason, tasks } = await place.ended(runId)
-      assert.equal(state, 'Succeeded', reason ?? '')
+      const { state, outcome, states, reason, tasks } = await place.ended(runId)
+      assert.deepEqual([state, outcome], ['Succeeded', 'Done'], reason ?? '')
       for (const id of [
         'fetch',
         'checkout',
@@ -213,7 +213,8 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
       configure('less')
       const runId = await place.begin(pull.number)
       await place.deny(await place.asked(runId, 'approve'))
-      const { states } = await place.ended(runId)
+      const { outcome, states } = await place.ended(runId)
+      assert.equal(outcome, 'Denied')
       assert.deepEqual(
         [states['merge'], states['up'], states['explain']],
         ['Skipped', 'Skipped', 'Succeeded'],
@@ -255,7 +256,8 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
     assert.match(JSON.stringify(question.preview), /"op":"update"/)
     assert.deepEqual(stack.resources, { shop: 'worse' }, 'nothing is taken back before the answer')
     await place.approve(question)
-    const { states } = await place.ended(runId)
+    const { outcome, states } = await place.ended(runId)
+    assert.equal(outcome, 'RolledBack')
     assert.deepEqual([states['monitor'], states['rollback']], ['Failed', 'Succeeded'])
     assert.deepEqual([stack.resources, stack.updates.length], [{ shop: 'more' }, 3])
     assert.deepEqual(place.merges(pull.number), [head], 'once')

@@ -9,6 +9,7 @@ import type {
   LeaseView,
   Receipt,
   Risk,
+  RunOutcome,
   RunState,
   TaskState,
 } from '@keyward/contract'
@@ -67,7 +68,7 @@ export const taskLook: Record<TaskState, Look> = {
   Ambiguous: { hue: 'odd', icon: CircleHelp, text: 'Outcome unknown' },
 }
 
-export const runLook: Record<RunState, Look> = {
+const runLook: Record<RunState, Look> = {
   Running: taskLook.Running,
   AwaitingApproval: taskLook.AwaitingApproval,
   AwaitingPerson: { hue: 'odd', icon: CircleHelp, text: 'Waits for a person' },
@@ -76,6 +77,18 @@ export const runLook: Record<RunState, Look> = {
   Failed: taskLook.Failed,
   Cancelled: taskLook.Cancelled,
 }
+
+const outcomeLook: Partial<Record<RunOutcome, Look>> = {
+  Denied: { hue: 'calm', icon: Ban, text: 'Denied' },
+  Expired: { hue: 'calm', icon: CircleSlash, text: 'Not answered' },
+  MadeGood: { hue: 'wait', icon: RotateCcw, text: 'Made good' },
+  RolledBack: { hue: 'wait', icon: RotateCcw, text: 'Rolled back' },
+  Failed: taskLook.Failed,
+}
+
+/** What came of it, where that says more than its state. */
+export const lookOfRun = (state: RunState, outcome: RunOutcome | null | undefined): Look =>
+  (outcome && outcomeLook[outcome]) || runLook[state]
 
 export const findingLook: Record<FindingView['state'], Look> = {
   open: { hue: 'bad', icon: OctagonAlert, text: 'Open' },

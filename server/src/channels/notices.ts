@@ -62,7 +62,7 @@ export function createNotices({ approvals, workflow, publicAddress }: TellNeeds)
       event,
       subject,
       at,
-      title: `${run.title}: ${run.state}`,
+      title: `${run.title}: ${run.outcome ?? run.state}`,
       facts: [
         ['Flow', run.flow],
         ['Started by', run.requestedBy],
@@ -74,7 +74,13 @@ export function createNotices({ approvals, workflow, publicAddress }: TellNeeds)
       link: `${publicAddress()}/runs/${runId}`,
       preview: null,
       question: null,
-      data: { runId, flow: run.flow, state: run.state, reason: run.reason ?? null },
+      data: {
+        runId,
+        flow: run.flow,
+        state: run.state,
+        outcome: run.outcome ?? null,
+        reason: run.reason ?? null,
+      },
     }
   }
 

@@ -7,6 +7,12 @@ import type { Terminal } from './terminal.ts'
 const firstPauseMilliseconds = 200
 const longestPauseMilliseconds = 2000
 
+const bad: ReadonlySet<string> = new Set(['Failed', 'Cancelled', 'Denied', 'Expired', 'RolledBack'])
+
+/** What was wanted did not come to be, also where the run itself came to a good end. */
+export const endedBadly = ({ state, outcome }: Pick<RunDetail, 'state' | 'outcome'>): boolean =>
+  bad.has(outcome ?? state)
+
 const isFinished = ({ state }: Pick<RunDetail, 'state'>): boolean =>
   state === 'Succeeded' || state === 'Failed' || state === 'Cancelled'
 

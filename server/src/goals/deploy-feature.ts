@@ -116,7 +116,10 @@ export function deployFeatureFlow(needs: Needs): Flow {
 type Draft = Pick<PlannedTask, 'id' | 'title' | 'action' | 'needs'> & {
   readonly args: { readonly [name: string]: Json }
 } & Partial<
-    Pick<PlannedTask, 'approval' | 'fallbackFor' | 'after' | 'retry' | 'timeoutSeconds' | 'concurrencyKey'>
+    Pick<
+      PlannedTask,
+      'approval' | 'fallbackFor' | 'rollsBack' | 'after' | 'retry' | 'timeoutSeconds' | 'concurrencyKey'
+    >
   >
 
 const drafts = (given: Given): Draft[] => [
@@ -234,7 +237,7 @@ function lookTask(
   id: string,
   given: Given,
   to: Infrastructure,
-  more: Pick<Draft, 'needs' | 'fallbackFor'>,
+  more: Pick<Draft, 'needs' | 'fallbackFor' | 'rollsBack'>,
 ): Draft {
   const { look } = toolOf(given, to)
   const takesVariables = look === 'terraform.plan'
@@ -314,7 +317,11 @@ function whenNotWell(given: Given): Draft[] {
   const { rollback: to } = given
   if (!to) return []
   return [
-    lookTask('preview-rollback', given, to, { needs: ['fetch'], fallbackFor: 'monitor' }),
+    lookTask('preview-rollback', given, to, {
+      needs: ['fetch'],
+      fallbackFor: 'monitor',
+      rollsBack: true,
+    }),
     {
       ...changeTask('rollback', given, { to, look: 'preview-rollback', needs: ['preview-rollback'] }),
       title: `Roll back ${nameOf(given)}`,

@@ -110,6 +110,7 @@ export function createGoals(needs: Needs): Goals {
       proposals: [...proposals],
       state: run ? 'started' : proposals.length > 0 ? 'proposed' : 'unclear',
       outcome: run?.state ?? null,
+      runOutcome: run?.outcome ?? null,
       createdAt: new Date(createdAt).toISOString(),
       startedAt: startedAt === null ? null : new Date(startedAt).toISOString(),
     }

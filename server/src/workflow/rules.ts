@@ -3,7 +3,7 @@ import type { TaskRules } from './run-status.ts'
 
 /** What the reducer has to know of a task. */
 export function rulesOf(task: PlannedTask): TaskRules {
-  const { approval, when, forEach, after, fallbackFor, compensate } = task
+  const { approval, when, forEach, after, fallbackFor, rollsBack, compensate } = task
   const attempts = {
     maxAttempts: task.retry?.maxAttempts ?? 1,
     backoffSeconds: task.retry?.backoffSeconds ?? 1,
@@ -15,6 +15,7 @@ export function rulesOf(task: PlannedTask): TaskRules {
     ...(when || forEach ? { evaluated: true } : {}),
     ...(after === 'end' ? { afterEnd: true } : {}),
     ...(fallbackFor === undefined ? {} : { fallbackFor }),
+    ...(rollsBack ? { rollsBack } : {}),
     ...(compensate
       ? { undo: { gated: compensate.approval !== undefined, ...(task.retry ? attempts : undoAttempts) } }
       : {}),

@@ -1,4 +1,4 @@
-import type { RunState, TaskState } from '@keyward/contract'
+import type { RunOutcome, RunState, TaskState } from '@keyward/contract'
 import { derivedFrom, plannedTaskOf } from './derived.ts'
 import type { Plan, PlannedTask } from './plan.ts'
 import { itemRules } from './reducer.ts'
@@ -45,6 +45,7 @@ export type RunRow = {
   flow: string
   title: string
   state: RunState
+  outcome: RunOutcome | null
   reason: string | null
   cancel_reason: string | null
   pause_reason: string | null

@@ -8,6 +8,7 @@ export type TaskRules = Asking & {
   /** It has a condition or a list: what it is to do hangs on outputs, which the host looks into. */
   readonly evaluated?: boolean
   readonly fallbackFor?: string
+  readonly rollsBack?: boolean
   /** How it is undone, where it can be. */
   readonly undo?: Asking
   readonly kind?: 'item' | 'undo'

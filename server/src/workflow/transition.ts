@@ -5,6 +5,7 @@ import { actorOf, type Clock, systemPrincipal } from '../core/index.ts'
 import type { Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import { evaluationOf, outputOf } from './inputs.ts'
+import { runOutcomeOf } from './outcome.ts'
 import { next } from './reducer.ts'
 import type { RunCache } from './run-cache.ts'
 import { factsOf, plannedOf, type RunRecord, type TaskFacts } from './run-record.ts'
@@ -90,6 +91,7 @@ export function createTransitions({ audit, bus, clock, actions, cache, onOther }
 
   async function saveEnd(tx: Tx, run: RunRecord): Promise<void> {
     const { state, reason } = run.status
+    const came = runOutcomeOf(run.status)
     const outcome = state === 'Succeeded' ? 'done' : state === 'Cancelled' ? 'denied' : 'failed'
     await audit.record(tx, {
       type: 'run.finished',
@@ -97,9 +99,10 @@ export function createTransitions({ audit, bus, clock, actions, cache, onOther }
       actor,
       target: `run:${run.id}`,
       correlation: run.id,
-      detail: { state, reason, flow: run.flow },
+      detail: { state, outcome: came, reason, flow: run.flow },
     })
-    const data = { runId: run.id, state, flow: run.flow, startedAt: new Date(run.createdAt).toISOString() }
+    const startedAt = new Date(run.createdAt).toISOString()
+    const data = { runId: run.id, state, outcome: came, flow: run.flow, startedAt }
     await bus.publish(tx, { type: 'run.finished', subject: `run:${run.id}`, data })
   }
 

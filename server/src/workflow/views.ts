@@ -1,6 +1,7 @@
 import type { RunDetail, RunView, TaskView } from '@keyward/contract'
 import { derivedFrom } from './derived.ts'
 import { outputOf } from './inputs.ts'
+import { runOutcomeOf } from './outcome.ts'
 import { factsOf, plannedOf, type RunRecord } from './run-record.ts'
 import type { RunSummary } from './workflow-store.ts'
 
@@ -14,6 +15,7 @@ export function runView(run: RunSummary): RunView {
     flow: run.flow,
     title: run.title,
     state: run.state,
+    outcome: run.outcome,
     reason: run.reason,
     requestedBy: run.requestedBy,
     unattended: run.unattended,
@@ -32,6 +34,7 @@ export function runDetail(run: RunRecord): RunDetail {
   const summary: RunSummary = {
     ...run,
     state: state === 'New' ? 'Running' : state,
+    outcome: runOutcomeOf(run.status),
     reason,
     taskCount: tasks.size,
     doneCount: [...tasks.values()].filter((task) => task.state === 'Succeeded').length,

@@ -1,6 +1,7 @@
-import type { RunState } from '@keyward/contract'
+import type { RunOutcome, RunState } from '@keyward/contract'
 import { AppError } from '../core/index.ts'
 import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
+import { runOutcomeOf } from './outcome.ts'
 import {
   factsOf,
   type HostName,
@@ -56,6 +57,10 @@ export const workflowMigrations: readonly Migration[] = [
   {
     id: '0069-task-attempts',
     up: ({ int8 }) => [`alter table run_tasks add column attempt_at ${int8}`],
+  },
+  {
+    id: '0066-run-outcomes',
+    up: () => ['alter table runs add column outcome text'],
   },
   ...temporalMigrations,
 ]
@@ -124,7 +129,7 @@ export async function updateRun(tx: Tx, run: RunRecord, before: RunStatus): Prom
   }
   const done = [...status.tasks.values()].filter(({ state }) => state === 'Succeeded').length
   const updated = await tx.run(sql`update runs set state = ${status.state}, reason = ${status.reason},
-      cancel_reason = ${status.cancelReason}, pause_reason = ${status.pauseReason}, task_count = ${status.tasks.size},
+      outcome = ${runOutcomeOf(status)}, cancel_reason = ${status.cancelReason}, pause_reason = ${status.pauseReason}, task_count = ${status.tasks.size},
       done_count = ${done}, finished_at = ${run.finishedAt}, revision = revision + 1
     where id = ${run.id} and revision = ${run.revision}`)
   if (updated !== 1) {
@@ -206,6 +211,7 @@ export async function busyRuns(
 
 export type RunSummary = RunHead & {
   readonly state: RunState
+  readonly outcome: RunOutcome | null
   readonly reason: string | null
   readonly finishedAt: number | null
   readonly taskCount: number
@@ -226,7 +232,7 @@ export async function readSummaries(
   )
   const rows = await reader.all<
     Omit<RunRow, 'plan' | 'pause_reason' | 'parent_task_id'>
-  >(sql`select id, host, flow, title, state, reason, cancel_reason, parent_run_id, requested_by,
+  >(sql`select id, host, flow, title, state, outcome, reason, cancel_reason, parent_run_id, requested_by,
     unattended, plan_digest, revision, task_count, done_count, created_at, finished_at
     from runs${where} order by id desc limit ${query.limit}`)
   return rows.map((row) => ({
@@ -235,6 +241,7 @@ export async function readSummaries(
     flow: row.flow,
     title: row.title,
     state: row.state,
+    outcome: row.outcome,
     reason: row.reason,
     requestedBy: row.requested_by,
     unattended: row.unattended === 1,

@@ -6,7 +6,7 @@ import { call } from '../../api/index.ts'
 import { goalQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
 import { announce } from '../../ui/announcer.tsx'
-import { Badge, goalLook, runLook } from '../../ui/badge.tsx'
+import { Badge, goalLook, lookOfRun } from '../../ui/badge.tsx'
 import { Button, buttonStyle } from '../../ui/button.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Section, Sheet } from '../../ui/page.tsx'
@@ -34,7 +34,7 @@ function Loaded({ goal }: { goal: GoalView }) {
     <>
       <PageHeader title={goal.text}>
         <div className="mt-2 flex flex-wrap items-center gap-x-4 gap-y-1.5 text-[0.8125rem] text-muted">
-          <Badge look={goal.outcome ? runLook[goal.outcome] : goalLook[goal.state]} />
+          <Badge look={goal.outcome ? lookOfRun(goal.outcome, goal.runOutcome) : goalLook[goal.state]} />
           <span>
             wanted by <Actor id={goal.createdBy} /> <Time at={goal.createdAt} />
           </span>

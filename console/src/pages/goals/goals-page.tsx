@@ -6,7 +6,7 @@ import { type FormEvent, useState } from 'react'
 import { call } from '../../api/index.ts'
 import { goalQuery, goalsQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
-import { Badge, goalLook, runLook } from '../../ui/badge.tsx'
+import { Badge, goalLook, lookOfRun } from '../../ui/badge.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Input } from '../../ui/field.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
@@ -104,7 +104,7 @@ function GoalRow({ goal }: { goal: GoalView }) {
           by <Actor id={goal.createdBy} /> <Time at={goal.createdAt} />
         </p>
       </div>
-      <Badge look={goal.outcome ? runLook[goal.outcome] : goalLook[goal.state]} />
+      <Badge look={goal.outcome ? lookOfRun(goal.outcome, goal.runOutcome) : goalLook[goal.state]} />
     </li>
   )
 }

@@ -4,7 +4,7 @@ import { getRouteApi } from '@tanstack/react-router'
 import { useCallback } from 'react'
 import { runQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
-import { Badge, runLook } from '../../ui/badge.tsx'
+import { Badge, lookOfRun } from '../../ui/badge.tsx'
 import { Digest } from '../../ui/copy.tsx'
 import { DetailPanel, useWide } from '../../ui/detail-panel.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
@@ -109,7 +109,7 @@ function Reason({
 function RunFacts({ run }: { run: RunDetail }) {
   return (
     <div className="mt-2 flex flex-wrap items-center gap-x-4 gap-y-1.5 text-[0.8125rem] text-muted">
-      <Badge look={runLook[run.state]} />
+      <Badge look={lookOfRun(run.state, run.outcome)} />
       <span>
         {run.doneCount} of {run.taskCount} tasks done
       </span>

@@ -4,7 +4,7 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import { Workflow } from 'lucide-react'
 import { runsQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
-import { Badge, runLook } from '../../ui/badge.tsx'
+import { Badge, lookOfRun } from '../../ui/badge.tsx'
 import { buttonStyle } from '../../ui/button.tsx'
 import { FilterLinks } from '../../ui/filter-links.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
@@ -79,7 +79,7 @@ function RunRow({ run }: { run: RunView }) {
       </div>
       <Steps run={run} />
       <span className="md:w-[10rem]">
-        <Badge look={runLook[run.state]} />
+        <Badge look={lookOfRun(run.state, run.outcome)} />
       </span>
       <span className="ml-auto text-right text-xs text-muted md:w-[6.5rem]">
         <Time at={run.finishedAt ?? run.createdAt} />

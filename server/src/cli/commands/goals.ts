@@ -4,7 +4,7 @@ import { AppError } from '../../core/index.ts'
 import { type CommonOptions, commandGroup, serverCommand } from '../command.ts'
 import { connect } from '../connect.ts'
 import { exitNegative } from '../exit-code.ts'
-import { followRun } from '../follow-run.ts'
+import { endedBadly, followRun } from '../follow-run.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
 import { confirm } from '../prompt.ts'
@@ -56,7 +56,7 @@ export function goalCommand(needs: Needs): Command {
       const run = options.watch ? await followRun(terminal, client, started.id) : started
       if (options.json) terminal.json(run)
       else terminal.write(`${run.id}\n`)
-      if (run.state === 'Failed' || run.state === 'Cancelled') answer(exitNegative)
+      if (endedBadly(run)) answer(exitNegative)
     })
 }
 

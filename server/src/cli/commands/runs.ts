@@ -6,7 +6,7 @@ import { type CommonOptions, commandGroup, serverCommand } from '../command.ts'
 import { connect } from '../connect.ts'
 import { exitNegative } from '../exit-code.ts'
 import { followOutput } from '../follow-output.ts'
-import { followRun } from '../follow-run.ts'
+import { endedBadly, followRun } from '../follow-run.ts'
 import { readInput } from '../input.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
@@ -43,6 +43,7 @@ function listCommand(needs: Needs): Command {
   const columns: Column<RunView>[] = [
     { title: 'id', value: ({ id }) => id },
     { title: 'state', value: ({ state }) => state },
+    { title: 'outcome', value: ({ outcome }) => outcome ?? null },
     { title: 'tasks', value: ({ doneCount, taskCount }) => `${doneCount}/${taskCount}`, align: 'right' },
     { title: 'flow', value: ({ flow }) => flow },
     { title: 'title', value: ({ title }) => title, shrink: true },
@@ -156,7 +157,7 @@ async function agentTaskOf(client: Client, runId: string): Promise<string> {
 function finish({ terminal, answer }: Needs, options: CommonOptions, run: RunDetail): void {
   if (options.json) terminal.json(run)
   else terminal.write(runText(run, terminal.columns))
-  if (run.state === 'Failed' || run.state === 'Cancelled') answer(exitNegative)
+  if (endedBadly(run)) answer(exitNegative)
 }
 
 function runText(run: RunDetail, columns: number | undefined): string {
@@ -165,6 +166,7 @@ function runText(run: RunDetail, columns: number | undefined): string {
     ['Title', run.title],
     ['Flow', run.flow],
     ['State', run.reason ? `${run.state}: ${run.reason}` : run.state],
+    ['Outcome', run.outcome ?? null],
     ['Requested by', `${run.requestedBy}${run.unattended ? ', unattended' : ''}`],
     ['Created', run.createdAt],
     ['Finished', run.finishedAt],
