@@ -128,6 +128,7 @@ const changes: SandboxAttack[] = [
     name: 'see the control groups of the host',
     script: 'ls /sys/fs/cgroup/* || ls /host/sys/fs/cgroup/*',
     guards: ['mounts'],
+    dependsOnKernel: true,
   },
   {
     name: 'leave a core dump',
@@ -224,6 +225,7 @@ const kernel: SandboxAttack[] = [
     name: 'read the log of the kernel (syslog)',
     script: call(arm(103, 116), 10, 0, 0),
     guards: ['filter', 'user'],
+    dependsOnKernel: true,
   },
   {
     name: 'watch every file of a mount (fanotify)',
