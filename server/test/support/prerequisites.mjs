@@ -2,7 +2,16 @@
 // On Debian and its kin, what is missing is installed where that may be done without asking: as root, or with a sudo that
 // needs no password. Elsewhere it is named, and the tests do not start.
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -84,6 +93,7 @@ if (inCi)
 
 const missing = needs.filter(({ present }) => !present())
 if (missing.length > 0) install()
+takeMonitoringTools()
 
 function install() {
   const packages = missing.flatMap((need) => need.packages)
@@ -99,6 +109,34 @@ function install() {
   apt(prefix, ['install', '-y', '-qq', '--no-install-recommends', ...packages])
   const absent = missing.filter(({ present }) => !present()).map(({ name }) => name)
   if (absent.length > 0) fail(`Still missing: ${absent.join(', ')}. As root, run: ${line}`)
+}
+
+/**
+ * The tools of Prometheus and Alertmanager, out of Debian's packages into the cache folder: installed, both would start a
+ * service. Without CI=true the tests that use them are skipped by name where they cannot be had.
+ */
+function takeMonitoringTools() {
+  const tools = { promtool: 'prometheus', amtool: 'prometheus-alertmanager' }
+  const folder = join(cacheFolder(), 'monitoring')
+  const wanted = Object.entries(tools).filter(([name]) => !onPath(name) && !existsSync(join(folder, name)))
+  if (wanted.length === 0 || !onPath('apt-get')) return
+  mkdirSync(folder, { recursive: true })
+  const work = mkdtempSync(join(folder, 'download-'))
+  const inWork = (program, args) => spawnSync(program, args, { cwd: work, stdio: 'ignore' })
+  const download = () => inWork('apt-get', ['download', '-qq', ...wanted.map(([, of]) => of)])
+  const prefix = rootPrefix()
+  if (download().status !== 0 && prefix) {
+    apt(prefix, ['update', '-qq'])
+    download()
+  }
+  const files = readdirSync(work).filter((name) => name.endsWith('.deb'))
+  for (const file of files) inWork('dpkg-deb', ['--extract', file, '.'])
+  // Renamed into place, so that another test run never sees half of it.
+  for (const [name] of wanted) {
+    const taken = join(work, 'usr', 'bin', name)
+    if (existsSync(taken)) renameSync(taken, join(folder, name))
+  }
+  rmSync(work, { recursive: true, force: true })
 }
 
 /** How a program is run as root without asking anybody, or undefined. */
@@ -156,9 +194,13 @@ function hasPostgres() {
 }
 
 function hasBao() {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'keyward-tests')
+  const cache = cacheFolder()
   const cached = existsSync(cache) && readdirSync(cache).some((name) => name.startsWith('bao-'))
   return cached || onPath('bao') || Boolean(process.env['KEYWARD_TEST_BAO'])
+}
+
+function cacheFolder() {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'keyward-tests')
 }
 
 function hasPip() {
