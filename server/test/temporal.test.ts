@@ -6,8 +6,9 @@ import { test } from 'node:test'
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
 import proto from '@temporalio/proto'
 import { AppError } from '../src/core/index.ts'
-import { sql } from '../src/store/index.ts'
 import type { Action } from '../src/workflow/index.ts'
+import { openSignal } from '../src/workflow/temporal/temporal-store.ts'
+import { cleanUp } from './support/clean-up.ts'
 import type { Engine } from './support/engine.ts'
 import {
   createEngine,
@@ -44,6 +45,12 @@ function heldAction() {
   return { action, began: began.promise, letGo: () => letGo.resolve() }
 }
 
+/** Whether the history of now is not the first. */
+async function isContinued(handle: WorkflowHandle): Promise<boolean> {
+  const [first] = (await handle.fetchHistory()).events ?? []
+  return Boolean(first?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId)
+}
+
 const eventsOf = async (handle: WorkflowHandle): Promise<string[]> =>
   ((await handle.fetchHistory()).events ?? []).map(({ eventType }) => EventType[eventType ?? 0] ?? '')
 
@@ -51,6 +58,9 @@ test('WORK-2: on Temporal', async (t) => {
   const stage = await openTemporalStage(t)
   if (!stage) return
   const { temporal, world } = stage
+  const connection = Connection.lazy({ address: temporal.address })
+  cleanUp(t, () => connection.close())
+  const client = new Client({ connection, namespace: temporal.namespace })
 
   await t.test(
     'OPS-4: its files hold ids, and nothing of a plan, an output, a failure or a secret',
@@ -143,10 +153,8 @@ test('WORK-2: on Temporal', async (t) => {
       const engine = await stage.start([held.action])
       const { id } = await begin(engine, task('a', { action: 'test.held' }))
       await held.began
-      const connection = await Connection.connect({ address: temporal.address })
-      const client = new Client({ connection, namespace: temporal.namespace })
-      await client.workflow.getHandle(id).terminate('a test')
-      await connection.close()
+      const handle = client.workflow.getHandle(id)
+      await handle.terminate('a test')
       await engine.stop()
       const notes: string[] = []
       const next = await stage.start([{ ...noteAction(notes), name: 'test.held' }])
@@ -156,14 +164,65 @@ test('WORK-2: on Temporal', async (t) => {
     },
   )
 
+  await t.test(
+    'a workflow that somebody terminated under a running attempt is started again, and the attempt runs on',
+    async () => {
+      const held = heldAction()
+      const engine = await stage.start([held.action])
+      const { id } = await begin(engine, task('a', { action: 'test.held' }))
+      await held.began
+      const handle = client.workflow.getHandle(id)
+      await handle.terminate('a test')
+      await eventually(async () => (await handle.describe()).status.name === 'RUNNING', 'a new workflow')
+      held.letGo()
+      const run = await engine.workflow.whenEnded(id)
+      assert.deepEqual([run.state, run.tasks[0]?.attempt], ['Succeeded', 1])
+      await engine.stop()
+    },
+  )
+
+  await t.test('a long run goes on in a new history, with a question out and signals in flight', async () => {
+    const notes: string[] = []
+    const engine = await stage.start([noteAction(notes)], { longHistory: 10 })
+    const { id } = await begin(engine, task('a'), task('b', { needs: ['a'], approval: gate }))
+    const { id: approvalId, digest } = await pendingApproval(engine.approvals, id)
+    const handle = client.workflow.getHandle(id)
+    await eventually(async () => {
+      await world.store.write((tx) => openSignal(tx, id))
+      return isContinued(handle)
+    }, 'a new history')
+    await engine.approvals.approve(piet, approvalId, { digest })
+    assert.equal((await engine.workflow.whenEnded(id)).state, 'Succeeded')
+    assert.deepEqual(notes, ['a', 'b'])
+    await engine.stop()
+  })
+
+  await t.test('what runs when a history is too long is handed over to the next, and runs once', async () => {
+    const notes: string[] = []
+    const held = heldAction()
+    const engine = await stage.start([noteAction(notes), held.action], { longHistory: 10 })
+    const chain = ['b', 'c', 'd', 'e', 'f', 'g']
+    const { id } = await begin(
+      engine,
+      task('a', { action: 'test.held' }),
+      ...chain.map((name, i) => task(name, { needs: chain.slice(Math.max(0, i - 1), i) })),
+    )
+    const handle = client.workflow.getHandle(id)
+    await held.began
+    await eventually(() => isContinued(handle), 'a new history')
+    held.letGo()
+    const run = await engine.workflow.whenEnded(id)
+    assert.equal(run.state, 'Succeeded')
+    assert.ok(run.tasks.every(({ attempt }) => attempt === 1))
+    assert.deepEqual(notes, chain)
+    await engine.stop()
+  })
+
   await t.test('signals that come early, twice or after the end change nothing', async () => {
     const notes: string[] = []
     const engine = await stage.start([noteAction(notes)])
     const { id } = await begin(engine, task('a', { approval: gate }))
-    const again = () =>
-      world.store.write((tx) =>
-        tx.run(sql`insert into run_signals (run_id, times) values (${id}, 1) on conflict do nothing`),
-      )
+    const again = () => world.store.write((tx) => openSignal(tx, id))
     const sent = () =>
       eventually(async () => (await engine.workflow.hosts()).temporal?.untold === 0, 'the signals to be sent')
     await again()
@@ -210,14 +269,12 @@ test('WORK-2: on Temporal', async (t) => {
     const engine = await stage.start([noteAction([])])
     const { id } = await begin(engine, task('a', { approval: gate }))
     await pendingApproval(engine.approvals, id)
-    const connection = await Connection.connect({ address: temporal.address })
-    const handle = new Client({ connection, namespace: temporal.namespace }).workflow.getHandle(id)
+    const handle = client.workflow.getHandle(id)
     await eventually(
       async () => (await eventsOf(handle)).includes('EVENT_TYPE_WORKFLOW_TASK_COMPLETED'),
       'the look',
     )
     assert.ok(!(await eventsOf(handle)).some((type) => type.startsWith('EVENT_TYPE_ACTIVITY')))
-    await connection.close()
     await engine.workflow.cancel(id, olga)
     await engine.workflow.whenEnded(id)
     await engine.stop()

@@ -10,6 +10,7 @@ import { startTemporal, type TemporalServer } from './temporal.ts'
 import { openWorld } from './world.ts'
 
 export type TemporalStage = HostStage & {
+  start(actions: readonly Action[], more?: { longHistory?: number }): Promise<Engine>
   readonly temporal: TemporalServer
   /** Whether the vault is sealed. */
   readonly vault: { sealed: boolean }
@@ -42,10 +43,11 @@ export async function openTemporalStage(
     vault,
     elapse: () => undefined,
     until,
-    async start(actions: readonly Action[]) {
+    async start(actions: readonly Action[], more: { longHistory?: number } = {}) {
+      const openKey = async (): Promise<Secret | undefined> => (vault.sealed ? undefined : key)
       const engine = createEngine(world, {
         actions,
-        temporal: { env, key: async () => (vault.sealed ? undefined : key), heartbeatSeconds: 2 },
+        temporal: { env, key: openKey, heartbeatSeconds: 2, ...more },
       })
       cleanUp(t, () => engine.stop())
       await engine.workflow.run()

@@ -14,13 +14,14 @@ import { type Command, isRunEnded, type RunEvent } from '../run-status.ts'
 import type { Transitions, Work } from '../transition.ts'
 import { readRun } from '../workflow-store.ts'
 import type { Activities, Attempted, Seen, TaskCommand } from './shapes.ts'
+import { openSignal } from './temporal-store.ts'
 
 /** Temporal's hold on one activity: told that it lives, and telling when it is to stop. */
 export type Lifeline = {
   heartbeat(): void
   readonly signal: AbortSignal
-  /** Whether the signal came because the run asked for it, and not because a worker ends. */
-  wasCancelled(): boolean
+  /** Why the signal came: the run asked for it, the worker ends, or Temporal has lost sight of the activity. */
+  ending(): 'cancel' | 'stop' | 'lost'
 }
 
 /** The tasks of Temporal's runs that this process carries out. */
@@ -201,13 +202,18 @@ export function createCarrier(needs: Needs): Carrier {
     return look(runId)
   }
 
-  /** Resolves when the attempt has ended; passes on that it is to stop. */
+  /** Resolves when the attempt has ended; passes on that it is to stop. What Temporal has lost sight of goes on, and Temporal is told. */
   async function followed(
     attempt: { job: Job; over: Promise<void> } | undefined,
-    { signal, wasCancelled }: Lifeline,
+    { signal, ending }: Lifeline,
   ): Promise<void> {
     if (!attempt) return
-    const stop = (): void => execution.abort(attempt.job, wasCancelled() ? 'cancel' : 'stop')
+    const { job } = attempt
+    const stop = (): void => {
+      const why = ending()
+      if (why !== 'lost') execution.abort(job, why)
+      else void insist(job.runId, () => store.write((tx) => openSignal(tx, job.runId)))
+    }
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop)
     try {

@@ -150,7 +150,11 @@ function lifelineOf({ Context }: Packages): Lifeline {
   return {
     heartbeat: () => context.heartbeat(),
     signal: context.cancellationSignal,
-    wasCancelled: () => context.cancellationDetails?.cancelRequested === true,
+    ending() {
+      const { cancelRequested, notFound, timedOut } = context.cancellationDetails ?? {}
+      if (cancelRequested) return 'cancel'
+      return notFound || timedOut ? 'lost' : 'stop'
+    },
   }
 }
 

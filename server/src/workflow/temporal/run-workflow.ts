@@ -18,6 +18,9 @@ import type { Activities, Attempted, RunSettings, Seen, TaskCommand } from './sh
 /** Above the longest timeout of a task; the attempt's own timeout is the worker's. */
 const longestAttempt = '32 days'
 const troubledMs = 1000
+/** So much longer than long, a history is left even while attempts run; Temporal ends what has 51,200 events or 50 MiB. */
+const tooLong = 4
+const longBytes = 4 * 1024 * 1024
 
 export async function keywardRun(runId: string, settings: RunSettings): Promise<void> {
   // Temporal's own cancel is not heeded: a run is cancelled in Keyward, where it is judged and recorded.
@@ -36,6 +39,7 @@ async function follow(runId: string, settings: RunSettings): Promise<void> {
     retry: { maximumAttempts: 1 },
   })
   const inHand = new Map<string, CancellationScope>()
+  let atWork = 0
   let news = true
   setHandler(defineSignal('woken'), () => {
     news = true
@@ -61,25 +65,43 @@ async function follow(runId: string, settings: RunSettings): Promise<void> {
 
   async function waitAndRetry({ taskId, attempt }: Attempted, at: number): Promise<Seen> {
     await sleep(Math.max(0, at - Date.now()))
-    return retryDue(runId, { taskId, attempt })
+    return worked(() => retryDue(runId, { taskId, attempt }))
+  }
+
+  async function worked(work: () => Promise<Seen>): Promise<Seen> {
+    atWork++
+    try {
+      return await work()
+    } finally {
+      atWork--
+    }
   }
 
   function heed(seen: Seen): void {
     for (const command of seen.commands) if ('taskId' in command) begin(command)
-    for (const attempted of seen.running) take(attempted.taskId, () => takeUp(runId, attempted))
+    for (const attempted of seen.running) take(attempted.taskId, () => worked(() => takeUp(runId, attempted)))
   }
 
   function begin(command: TaskCommand): void {
     const { taskId } = command
     if (command.type === 'CancelTask') inHand.get(taskId)?.cancel()
     else if (command.type === 'SetTimer') take(taskId, () => waitAndRetry(command, command.at))
-    else take(taskId, () => carryOut(runId, command))
+    else take(taskId, () => worked(() => carryOut(runId, command)))
   }
 
-  const isLong = (): boolean => workflowInfo().continueAsNewSuggested && inHand.size === 0
+  /** Whether the rest goes into a new history: when nothing runs that would have to be handed over, or when it cannot wait. */
+  function isLong(): boolean {
+    const { continueAsNewSuggested, historyLength, historySize } = workflowInfo()
+    const { longHistory } = settings
+    if (longHistory === undefined) return continueAsNewSuggested && inHand.size === 0 && !news
+    if (historyLength >= tooLong * longHistory || historySize >= tooLong * longBytes) return true
+    return atWork === 0 && (continueAsNewSuggested || historyLength >= longHistory)
+  }
+
   for (;;) {
     await condition(() => news || isLong())
-    if (!news) await continueAsNew<typeof keywardRun>(runId, settings)
+    // The new one begins with a look, so no news are lost; attempts that run on are in its first look, and taken up.
+    if (isLong()) await continueAsNew<typeof keywardRun>(runId, settings)
     news = false
     const seen = await look(runId)
     if (seen.ended && !news) return

@@ -28,6 +28,8 @@ export type Activities = {
 export type RunSettings = {
   /** After this long without a word from the worker an attempt counts as lost with it. */
   readonly heartbeatSeconds: number
+  /** Events after which a run goes on in a new history. A run that was begun before there was such a limit has none. */
+  readonly longHistory?: number
 }
 
 export const workflowType = 'keywardRun'

@@ -39,6 +39,8 @@ export type TemporalNeeds = {
   key: () => Promise<Secret | undefined>
   /** How long a worker may say nothing before its attempts count as lost; 20 unless told. */
   heartbeatSeconds?: number
+  /** Events after which a run goes on in a new history of Temporal; 2,000 unless told, about 200 tasks. */
+  longHistory?: number
 }
 
 type Needs = {
@@ -82,7 +84,7 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
 
   async function connect(key: Secret): Promise<void> {
     try {
-      const run = { heartbeatSeconds }
+      const run = { heartbeatSeconds, longHistory: temporal.longHistory ?? 2000 }
       const opened = await openLink({ settings, key, carrier, log, concurrency: needs.concurrency, run })
       opened.over.catch((error) => lose(opened, `its worker ended: ${reasonOf(error)}`))
       link = opened
