@@ -14,6 +14,7 @@ import { goalsApi } from './goals.ts'
 import { passagesApi } from './passages.ts'
 import { peopleApi } from './people.ts'
 import { rolloutApi } from './rollout.ts'
+import { runSchedulesApi } from './run-schedules.ts'
 import { runsApi } from './runs.ts'
 import { sandboxesApi } from './sandboxes.ts'
 import { schedulesApi } from './schedules.ts'
@@ -50,6 +51,7 @@ export const api = {
   passages: passagesApi,
   people: peopleApi,
   rollout: rolloutApi,
+  runSchedules: runSchedulesApi,
   runs: runsApi,
   sandboxes: sandboxesApi,
   schedules: schedulesApi,

@@ -47,7 +47,10 @@ export const codes = {
   'scan.not_found': { status: 404, message: 'There is no such scan' },
   'schedule.not_found': { status: 404, message: 'There is no such schedule' },
   'schedule.exists': { status: 409, message: 'This folder has a schedule already' },
-  'schedule.busy': { status: 409, message: 'A scan of this schedule is at work or waits for its turn' },
+  'schedule.busy': {
+    status: 409,
+    message: 'This schedule is at work already, waits for its turn, or is paused',
+  },
   'schedule.no_push': { status: 409, message: 'This schedule listens to no pushes' },
   'push.refused': { status: 401, message: 'The push is not signed as it must be' },
   'push.repeated': { status: 409, message: 'This push was delivered before' },

@@ -82,6 +82,7 @@ export {
 export type { EgressRequest, Reach, WayOut } from './reach.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export { type Evidence, type Phase, phase, type RolloutView, rolloutApi } from './rollout.ts'
+export { type RunFiring, type RunScheduleView, runSchedulesApi } from './run-schedules.ts'
 export {
   type OutputChunk,
   type RunDetail,

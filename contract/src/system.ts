@@ -70,6 +70,10 @@ export const systemStatus = z.object({
       lastSeconds: z.number().nullable(),
     })
     .optional(),
+  /** Flows that are started by the clock: how many, paused, with a last time that was refused; and what came of them. */
+  runSchedules: z
+    .object({ count: z.int(), paused: z.int(), failing: z.int(), started: z.int(), refused: z.int() })
+    .optional(),
   /** Messages to people: waiting to be sent, sent in the last month, and given up. */
   channels: z.object({ count: z.int(), waiting: z.int(), sent: z.int(), dead: z.int() }).optional(),
   /** Connected services by their kind: how they were when they were last asked. */

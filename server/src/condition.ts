@@ -10,7 +10,7 @@ import type { Identity } from './identity/index.ts'
 import type { Lend } from './lend/index.ts'
 import type { Proxy as EgressProxy } from './proxy/index.ts'
 import type { Sandbox } from './sandbox/index.ts'
-import type { Schedules } from './schedules/index.ts'
+import type { RunSchedules, Schedules } from './schedules/index.ts'
 import type { Store } from './store/index.ts'
 import type { Vault } from './vault/index.ts'
 import { countRuns, type Workflow } from './workflow/index.ts'
@@ -24,6 +24,7 @@ type Needs = {
   vault: Pick<Vault, 'status' | 'leases' | 'failingRotations'>
   findings: Pick<Findings, 'counts'>
   schedules: Pick<Schedules, 'counts'>
+  runSchedules: Pick<RunSchedules, 'counts'>
   connectors: Pick<Connectors, 'counts'>
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive' | 'unproved'> & { asks: Pick<Lend['asks'], 'countOpen'> }
@@ -70,6 +71,7 @@ export function createCondition({
   vault,
   findings,
   schedules,
+  runSchedules,
   connectors,
   identity,
   lend,
@@ -154,6 +156,7 @@ export function createCondition({
       failingRotations: vault.failingRotations().length,
       backup: await backupCondition(),
       schedules: await scheduleCondition(),
+      runSchedules: await runSchedules.counts(),
       connections: await connectors.counts(),
       channels: await channels.counts(),
       egress: egress.counts(),
@@ -162,13 +165,21 @@ export function createCondition({
     }
   }
 
+  async function scheduleProblems(): Promise<Record<string, string>> {
+    const { failing } = await schedules.counts()
+    const { failing: refused } = await runSchedules.counts()
+    return {
+      ...(failing > 0 ? { scans: `the last scheduled scan of ${failing} folders failed` } : {}),
+      ...(refused > 0 ? { schedules: `the last time of ${refused} schedules of runs was refused` } : {}),
+    }
+  }
+
   /** What does not keep the server from its work, read from a store that answers. */
   async function lighterProblems(): Promise<Problems> {
     const problems: Found = {}
     if ((await backupCondition())?.state === 'failing')
       problems['backup'] = 'the last backup failed, or one is overdue'
-    const { failing } = await schedules.counts()
-    if (failing > 0) problems['scans'] = `the last scheduled scan of ${failing} folders failed`
+    Object.assign(problems, await scheduleProblems())
     const down = (await connectors.counts()).reduce((sum, kind) => sum + kind.down, 0)
     if (down > 0) problems['connections'] = `${down} connected services do not answer as they should`
     const { count, oldestAt } = await vault.leases.backlog()

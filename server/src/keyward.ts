@@ -25,7 +25,7 @@ import {
 import { createGoals, ownActions, ownFlows } from './goals/index.ts'
 import { createIdentity } from './identity/index.ts'
 import { createKeys } from './keys.ts'
-import { createLend, type Lend, type Probe } from './lend/index.ts'
+import { createLend, type Probe } from './lend/index.ts'
 import { migrations } from './migrations.ts'
 import { createObserve } from './observe/index.ts'
 import { createPassages, createRemote, type Listen } from './passage/index.ts'
@@ -43,7 +43,7 @@ import {
 } from './rulings.ts'
 import { createSandbox, createSandboxDriver, sandboxKindOf, sandboxPoolOf } from './sandbox/index.ts'
 import { keepScanner } from './scanner.ts'
-import { createSchedules } from './schedules/index.ts'
+import { createRunSchedules, createSchedules } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
 import { createVault, type KeyWrapper, type SealKind } from './vault/index.ts'
 import { type ApprovalGate, createWorkflow, type Workflow } from './workflow/index.ts'
@@ -250,6 +250,7 @@ export async function createKeyward(needs: Needs) {
   })
   const goals = createGoals({ ...shared, flows, workflow, model: async () => undefined })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
+  const runSchedules = createRunSchedules({ ...shared, policy, identity, flows, workflow, vault })
   const channels = createChannels({
     ...shared,
     random: Math.random,
@@ -275,6 +276,7 @@ export async function createKeyward(needs: Needs) {
     vault,
     findings,
     schedules,
+    runSchedules,
     connectors,
     identity,
     lend,
@@ -324,9 +326,14 @@ export async function createKeyward(needs: Needs) {
     await connectors.start()
     stops.unshift(() => connectors.stop())
     await schedules.start()
-    stops.unshift(() => schedules.stop())
+    runSchedules.start()
+    stops.unshift(
+      () => runSchedules.stop(),
+      () => schedules.stop(),
+    )
     every(60_000, 'ignored findings', () => findings.expireIgnores())
-    every(2000, 'lease expiry', () => expireLent(lend))
+    every(2000, 'lease expiry', () => lend.expireDue())
+    every(2000, 'expiry of requests for leases', () => lend.asks.expireDue())
     every(60_000, 'artifacts', () => artifacts.expireDue())
     stops.unshift(() => lend.settled())
     every(2000, 'lease receipts', () => lend.proveDue())
@@ -366,6 +373,7 @@ export async function createKeyward(needs: Needs) {
     vault,
     findings,
     schedules,
+    runSchedules,
     lend,
     passages,
     egressLog: createEgressLog(audit),
@@ -389,9 +397,4 @@ export async function createKeyward(needs: Needs) {
     start,
     stop,
   }
-}
-
-async function expireLent({ expireDue, asks }: Lend): Promise<void> {
-  await expireDue()
-  await asks.expireDue()
 }

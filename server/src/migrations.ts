@@ -13,7 +13,7 @@ import { lendMigrations } from './lend/index.ts'
 import { passageMigrations } from './passage/index.ts'
 import { policyMigrations } from './policy/index.ts'
 import { rolloutMigrations } from './rollout/index.ts'
-import { schedulesMigrations } from './schedules/index.ts'
+import { runSchedulesMigrations, schedulesMigrations } from './schedules/index.ts'
 import { vaultMigrations } from './vault/index.ts'
 import { workflowMigrations } from './workflow/index.ts'
 
@@ -26,6 +26,7 @@ export const migrations = [
   ...vaultMigrations,
   ...findingsMigrations,
   ...schedulesMigrations,
+  ...runSchedulesMigrations,
   ...lendMigrations,
   ...passageMigrations,
   ...workflowMigrations,

@@ -32,6 +32,7 @@ const may: Record<string, readonly string[]> = {
     'vault',
     'findings',
     'flows',
+    'workflow',
   ],
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
   proxy: ['contract', 'core'],

@@ -88,7 +88,7 @@ test('DISC-7: a push to a registered repository leads to a proposal, and an appr
   assert.match(metrics, /^keyward_scan_schedule_last_duration_seconds [\d.]+$/m)
 })
 
-test('DISC-7: schedules outlive a killed server, and none of their scans is made twice', async (t) => {
+test('DISC-7, WORK-2: schedules outlive a killed server, and none of their scans or runs is made twice', async (t) => {
   const first = await startServer(t)
   const project = oneKeyProject(t)
   const { id } = await first.call(api.schedules.create, {
@@ -99,6 +99,12 @@ test('DISC-7: schedules outlive a killed server, and none of their scans is made
   await first.call(api.schedules.run, { scheduleId: id }).catch(() => undefined)
   const before = await scannedBy(first, 1)
   await eventually(async () => (await first.call(api.runs.list, {})).items[0], 'the proposal')
+  const { id: scheduleId } = await first.call(api.runSchedules.create, {
+    flow: 'diagnose',
+    input: { service: 'shop' },
+    cron: '0 3 1 1 *',
+  })
+  await first.call(api.runSchedules.run, { scheduleId })
   await first.stop('SIGKILL')
   writeFileSync(join(project.folder, 'later.env'), `STRIPE_KEY=${newPaymentsKey()}\n`)
 
@@ -112,10 +118,21 @@ test('DISC-7: schedules outlive a killed server, and none of their scans is made
   const after = await only(second)
   assert.equal(after.nextAt, before.nextAt)
   const runs = await eventually(async () => {
-    const { items } = await second.call(api.runs.list, {})
+    const items = (await second.call(api.runs.list, {})).items.filter(({ flow }) => flow === 'leaked-key')
     return items.length === 2 && items.every(({ state }) => state === 'AwaitingApproval') && items
   }, 'the second proposal')
   assert.equal(new Set(runs.map(({ id: runId }) => runId)).size, 2)
+  const fired = await eventually(async () => {
+    const { firings } = await second.call(api.runSchedules.read, { scheduleId })
+    return firings[0]?.runState === 'Succeeded' && firings
+  }, 'the run that was asked for before the kill')
+  const diagnoses = (await second.call(api.runs.list, {})).items.filter(({ flow }) => flow === 'diagnose')
+  assert.deepEqual(
+    fired.map(({ runId }) => runId),
+    diagnoses.map(({ id: runId }) => runId),
+  )
+  const metrics = String((await second.ask('GET', '/metrics')).body)
+  assert.match(metrics, /^keyward_run_schedule_times\{outcome="started"\} 1$/m)
   const wrote = await second.keyward(['scan', 'schedule', 'list'])
   assert.match(wrote.stdout, new RegExp(`${id}.*0 3 \\* \\* \\*`))
 })
@@ -129,6 +146,12 @@ test('DISC-7: who is not signed in learns and changes nothing', async (t) => {
     ['DELETE', '/api/v1/schedules/sch_1'],
     ['POST', '/api/v1/schedules/sch_1/run'],
     ['POST', '/api/v1/schedules/sch_1/secret'],
+    ['GET', '/api/v1/run-schedules'],
+    ['POST', '/api/v1/run-schedules'],
+    ['GET', '/api/v1/run-schedules/sch_1'],
+    ['PUT', '/api/v1/run-schedules/sch_1'],
+    ['DELETE', '/api/v1/run-schedules/sch_1'],
+    ['POST', '/api/v1/run-schedules/sch_1/run'],
   ] as const) {
     const reply = await server.ask(method, path, { token: null })
     assert.deepEqual(answer(reply), [401, 'session.required'], `${method} ${path}`)

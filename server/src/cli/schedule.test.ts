@@ -1,7 +1,7 @@
 // Schedules and the triage of findings at the command line.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { api, type ScheduleView } from '@keyward/contract'
+import { api, type RunFiring, type RunScheduleView, type ScheduleView } from '@keyward/contract'
 import { openContractServer } from '../../test/support/contract-server.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
 
@@ -124,4 +124,69 @@ test('DISC-3: trend and folders are tables, and JSON for programs', async (t) =>
   assert.match((await keyward(['findings', 'folders', 'services'])).stdout, /4 +3 +1 +0 +services\/api\//)
   const json = await keyward(['findings', 'folders', '--json'])
   assert.deepEqual(JSON.parse(json.stdout), { folder: 'services', items: [folder] })
+})
+
+const firing: RunFiring = {
+  dueAt: at,
+  cause: 'person',
+  state: 'refused',
+  requestedBy: 'person:olga',
+  runId: null,
+  runState: null,
+  reason: 'policy.denied: nobody may',
+}
+const runSchedule: RunScheduleView = {
+  id: 'sch_2',
+  title: 'Look at the shop',
+  flow: 'diagnose',
+  input: { service: 'shop' },
+  cron: '0 7 * * *',
+  timeZone: 'UTC',
+  missed: 'once',
+  overlap: 'skip',
+  paused: false,
+  createdBy: 'person:olga',
+  createdAt: at,
+  requestedBy: 'person:olga',
+  nextAt: at,
+  started: 3,
+  refused: 1,
+  last: firing,
+}
+
+test('WORK-1: a flow is put on the clock, shown, changed, paused, started and removed at the command line', async (t) => {
+  const server = await openContractServer(t)
+  server.answer(api.runSchedules.create, () => runSchedule)
+  server.answer(api.runSchedules.list, () => ({ items: [runSchedule] }))
+  server.answer(api.runSchedules.read, () => ({ ...runSchedule, firings: [firing] }))
+  server.answer(api.runSchedules.change, () => ({ ...runSchedule, paused: true }))
+  server.answer(api.runSchedules.run, () => runSchedule)
+  server.answer(api.runSchedules.remove, () => ({ removed: true }))
+  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const inputs = (name: string) => server.calls.filter((call) => call.name === name).map((call) => call.input)
+
+  const words = ['--cron', '0 7 * * *', '--overlap', 'queue', '--input', '-']
+  const added = await keyward(['runs', 'schedule', 'add', 'diagnose', ...words], {
+    input: '{"service":"shop"}',
+  })
+  assert.equal(added.code, 0, added.stderr)
+  assert.match(added.stdout, /In the name of +person:olga/)
+  const wanted = { flow: 'diagnose', input: { service: 'shop' }, cron: '0 7 * * *', timeZone: 'UTC' }
+  assert.deepEqual(inputs('run_schedules.create'), [{ ...wanted, missed: 'once', overlap: 'queue' }])
+  assert.equal((await keyward(['runs', 'schedule', 'add', 'diagnose'])).code, 2, 'without a time')
+
+  assert.match((await keyward(['runs', 'schedule', 'list'])).stdout, /sch_2 +refused +0 7 \* \* \* \(UTC\)/)
+  const shown = await keyward(['runs', 'schedule', 'show', 'sch_2'])
+  assert.match(shown.stdout, /refused .*policy\.denied: nobody may/)
+  await keyward(['runs', 'schedule', 'pause', 'sch_2'])
+  await keyward(['runs', 'schedule', 'change', 'sch_2', '--missed', 'all'])
+  assert.deepEqual(inputs('run_schedules.change'), [
+    { scheduleId: 'sch_2', paused: true },
+    { scheduleId: 'sch_2', missed: 'all' },
+  ])
+  assert.equal((await keyward(['runs', 'schedule', 'change', 'sch_2'])).code, 2)
+  const ran = await keyward(['runs', 'schedule', 'run', 'sch_2'])
+  assert.equal(ran.code, 1, 'what is refused has not succeeded')
+  assert.equal((await keyward(['runs', 'schedule', 'run', 'sch_2', '--no-wait'])).code, 0)
+  assert.equal((await keyward(['runs', 'schedule', 'remove', 'sch_2'])).code, 0)
 })

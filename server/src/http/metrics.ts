@@ -51,7 +51,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       gauge('scan_schedule_last_duration_seconds', 'How long it took.', lastSeconds)
     }
   }
-  lines.push(...connectionLines(status.connections ?? []))
+  lines.push(...runScheduleLines(status.runSchedules), ...connectionLines(status.connections ?? []))
   gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
   return `${lines.join('\n')}\n`
 }
@@ -108,6 +108,22 @@ function channelLines(channels: SystemStatus['channels']): string[] {
     ...Object.entries({ waiting, sent, dead }).map(
       ([state, value]) => `keyward_channel_messages{state="${state}"} ${value}`,
     ),
+  ]
+}
+
+function runScheduleLines(schedules: SystemStatus['runSchedules']): string[] {
+  if (!schedules) return []
+  const { count, paused, failing, started, refused } = schedules
+  return [
+    '# HELP keyward_run_schedules Flows that are started by the clock; failing: their last time was refused.',
+    '# TYPE keyward_run_schedules gauge',
+    ...Object.entries({ all: count, paused, failing }).map(
+      ([state, value]) => `keyward_run_schedules{state="${state}"} ${value}`,
+    ),
+    '# HELP keyward_run_schedule_times Times of schedules by what became of them.',
+    '# TYPE keyward_run_schedule_times gauge',
+    `keyward_run_schedule_times{outcome="started"} ${started}`,
+    `keyward_run_schedule_times{outcome="refused"} ${refused}`,
   ]
 }
 

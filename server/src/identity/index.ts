@@ -6,5 +6,6 @@ export {
 } from './identity.ts'
 export { identityMigrations } from './identity-store.ts'
 export { type Person, personView } from './people.ts'
+export { principalNamed } from './principal-named.ts'
 export { createRefusalRecorder } from './refusals.ts'
 export { hashToken, randomToken, sameHash } from './token.ts'

@@ -1,5 +1,6 @@
 import type { ScanView } from '@keyward/contract'
 import { AppError, actorOf, reasonOf } from '../core/index.ts'
+import { createLooking } from './looking.ts'
 import type { SchedulesNeeds } from './needs.ts'
 import { schedulePrincipal } from './principal.ts'
 import type { Propose } from './propose.ts'
@@ -14,8 +15,6 @@ import {
   unproposed,
 } from './schedules-store.ts'
 import { nextTime } from './times.ts'
-
-const lookEveryMilliseconds = 5000
 
 export type Runner = {
   /** Looks for what is due at once, and again and again until `stop`. */
@@ -37,11 +36,8 @@ export type Runner = {
 export function createRunner(needs: SchedulesNeeds, propose: Propose): Runner {
   const { store, audit, bus, clock, log, findings, policy, vault } = needs
   const turns = new Map<string, Promise<unknown>>()
-  let working: Promise<void> | undefined
-  let again = false
+  const looking = createLooking({ clock, log }, look)
   let caughtUp = false
-  let stopped = true
-  let cancel = (): void => undefined
 
   function inTurn<T>(scheduleId: string, work: () => Promise<T>): Promise<T> {
     const before = turns.get(scheduleId) ?? Promise.resolve()
@@ -103,7 +99,7 @@ export function createRunner(needs: SchedulesNeeds, propose: Propose): Runner {
     if (!turn) return
     const ended = await scan(turn).catch((error: unknown) => reasonOf(error))
     // The next start says that it was cut off.
-    if (stopped) return
+    if (looking.isStopped()) return
     const failed = typeof ended === 'string'
     const scanned = failed ? undefined : ended
     const isWhole = scanned?.state === 'finished'
@@ -129,55 +125,30 @@ export function createRunner(needs: SchedulesNeeds, propose: Propose): Runner {
     caughtUp = true
   }
 
-  async function workOff(): Promise<void> {
-    do {
-      again = false
-      // A sealed vault keeps the key of fingerprints: what is due waits for it.
-      if (stopped || vault.status().sealed) return
-      await catchUp()
-      for (const { id } of await dueSchedules(store, clock.now().getTime())) {
-        if (stopped) return
-        await inTurn(id, () => fire(id)).catch((error: unknown) =>
-          log.error({ schedule: id, reason: reasonOf(error) }, 'a scheduled scan could not be recorded'),
-        )
-      }
-    } while (again)
-  }
-
-  function wake(): void {
-    if (stopped) return
-    if (working) {
-      again = true
-      return
+  async function look(): Promise<void> {
+    // A sealed vault keeps the key of fingerprints: what is due waits for it.
+    if (vault.status().sealed) return
+    await catchUp()
+    for (const { id } of await dueSchedules(store, clock.now().getTime())) {
+      if (looking.isStopped()) return
+      await inTurn(id, () => fire(id)).catch((error: unknown) =>
+        log.error({ schedule: id, reason: reasonOf(error) }, 'a scheduled scan could not be recorded'),
+      )
     }
-    cancel()
-    working = workOff()
-      .catch((error: unknown) => {
-        if (!stopped)
-          log.error({ reason: reasonOf(error) }, 'schedules could not be read; they are read again')
-      })
-      .finally(() => {
-        working = undefined
-        if (!stopped) cancel = clock.after(lookEveryMilliseconds, wake)
-      })
   }
 
   return {
     async start() {
-      stopped = false
       const cutOff = await store.write((tx) => failRunning(tx, clock.now().getTime()))
       if (cutOff.length > 0) log.warn({ schedules: cutOff }, 'scheduled scans were cut off by a stop')
-      wake()
+      looking.start()
     },
-    stop() {
-      stopped = true
-      cancel()
-    },
-    wake,
+    stop: looking.stop,
+    wake: looking.wake,
     inTurn,
     isBusy: (scheduleId) => turns.has(scheduleId),
     async idle() {
-      while (working) await working
+      await looking.idle()
       await Promise.all(turns.values())
     },
   }

@@ -13,6 +13,7 @@ import type { CommandNeeds } from '../needs.ts'
 import { readPlan } from '../plan-file.ts'
 import { type Column, renderFacts, renderTable } from '../table.ts'
 import { planCommand } from './run-plan.ts'
+import { runScheduleCommand } from './run-schedules.ts'
 import { steeringCommands } from './run-steering.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
@@ -28,13 +29,14 @@ const states: readonly RunState[] = [
 ]
 
 export const runsCommand = (needs: Needs): Command =>
-  commandGroup('runs', 'Durable runs: plan, start, watch, read what they print, pause, retry, cancel', [
+  commandGroup('runs', 'Durable runs: plan, start, by the clock too, watch, read, pause, retry, cancel', [
     listCommand(needs),
     showCommand(needs),
     startCommand(needs),
     watchCommand(needs),
     logsCommand(needs),
     planCommand(needs),
+    runScheduleCommand(needs),
     ...steeringCommands(needs),
   ])
 

@@ -1,9 +1,11 @@
 import { schedulesApi } from '@keyward/contract'
-import type { Schedules } from '../../schedules/index.ts'
+import type { RunSchedules, Schedules } from '../../schedules/index.ts'
 import { type Route, route } from '../route.ts'
+import { runScheduleRoutes } from './run-schedules.ts'
 
-export function scheduleRoutes(schedules: Schedules): Route[] {
+export function scheduleRoutes(schedules: Schedules, runSchedules: RunSchedules): Route[] {
   return [
+    ...runScheduleRoutes(runSchedules),
     route(schedulesApi.list, async () => ({ items: await schedules.list() })),
     route(schedulesApi.create, (wanted, { principal }) => schedules.create(wanted, principal)),
     route(

@@ -1,5 +1,6 @@
 import { AppError, type Principal, systemPrincipal } from '../core/index.ts'
-import { agentPrincipal, type Identity } from '../identity/index.ts'
+import { agentPrincipal } from './agents.ts'
+import type { Identity } from './identity.ts'
 
 /**
  * Who `<kind>:<id>` is now, with the roles of today. Throws `policy.denied` for somebody who has no account any more, or who never
