@@ -80,15 +80,23 @@ export const approvalView = z.object({
   remindedAt: timestamp.nullable(),
   escalatedAt: timestamp.nullable(),
   supersededBy: z.string().nullable(),
+  /** The question that this one took the place of, when somebody changed its arguments. */
+  replaces: z.string().nullable(),
+  /** Who has changed the arguments, in their order. They count as requesters where another person has to look. */
+  changedBy: z.array(z.string()),
+  /** Whether who answers may change the arguments before. */
+  changeable: z.boolean(),
+  /** The approval of the same, given before and not used, that answered it. */
+  carriedFrom: z.string().nullable(),
   /** The time-limited grant that answered it. */
   grantId: z.string().nullable(),
   /** Of the answer that decided. */
   channel: approvalChannel.nullable(),
   /**
    * `self`: the only account approved its own run. `unattended`: no person was asked. `grant`: a person had allowed its like for
-   * a time.
+   * a time. `carried`: the same had been approved for a run that ended before it used that.
    */
-  mode: z.enum(['person', 'self', 'unattended', 'grant']).nullable(),
+  mode: z.enum(['person', 'self', 'unattended', 'grant', 'carried']).nullable(),
   decidedBy: z.string().nullable(),
   reason: z.string().nullable(),
   requestedAt: timestamp,
@@ -200,6 +208,21 @@ export const approvalsApi = {
     path: '/approvals/{approvalId}/approve',
     summary: 'Allow exactly what the digest names, once',
     ...answer,
+  }),
+  change: operation({
+    name: 'approvals.change',
+    method: 'POST',
+    path: '/approvals/{approvalId}/change',
+    summary: 'Change the arguments before an answer: a new question takes the place of this one',
+    params: { approvalId: z.string() },
+    body: {
+      digest: sha256,
+      /** All of them, as the action takes them. */
+      args: json,
+      reason: z.string().trim().min(3).max(1000),
+    },
+    result: approvalView,
+    fails: [...answer.fails, 'approval.arguments', 'approval.fixed', 'run.state'],
   }),
   deny: operation({
     name: 'approvals.deny',

@@ -78,6 +78,11 @@ export const codes = {
   'approval.not_asked': { status: 403, message: 'Somebody else is asked for this approval' },
   'approval.channel': { status: 403, message: 'This is not decided from there' },
   'approval.second_factor': { status: 403, message: 'This needs a second factor that was shown just now' },
+  'approval.arguments': {
+    status: 400,
+    message: 'These arguments cannot take the place of those that were asked for',
+  },
+  'approval.fixed': { status: 409, message: 'The arguments of this cannot be changed' },
   'approval.self': { status: 403, message: 'A requester may not approve their own request' },
   'channel.not_found': { status: 404, message: 'There is no such channel' },
   'channel.exists': { status: 409, message: 'A channel of this name exists already' },

@@ -149,6 +149,7 @@ export const eventNames = [
   'goal.started',
   'flow.saved',
   'flow.removed',
+  'approval.changed',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

@@ -53,11 +53,11 @@ export function mayApproveBy(
 ): MayApprove {
   return async (principal: Principal, approval) => {
     const soloAccount = (await identity.countPeople()) === 1
-    const { id, requestedBy, requesters, action, risk, unattended } = approval
+    const { id, requestedBy, requesters, changedBy: changers, action, risk, unattended } = approval
     const decision = policy.decide({
       principal,
       action: 'approvals.approve',
-      resource: { type: 'Approval', id, attributes: { requestedBy, requesters, action, risk } },
+      resource: { type: 'Approval', id, attributes: { requestedBy, requesters, changers, action, risk } },
       context: { soloAccount, unattended, risk },
     })
     const mode = requesters.includes(actorOf(principal)) ? 'self' : 'person'

@@ -10,6 +10,7 @@ import type { Recorder } from './record.ts'
 import {
   type Answer,
   type Authority,
+  behindIt,
   isAsked,
   isRefusal,
   judge,
@@ -43,21 +44,39 @@ type Rulings = {
 export function createAnswering(needs: Needs) {
   const { store, clock, directory, recorder, mayApprove, found, end } = needs
 
-  async function rulingsFor(asked: Approval, { principal }: Answer): Promise<Rulings> {
+  async function factsOf(asked: Approval, isChange = false): Promise<Facts> {
     const [view] = await viewsOf(store, [asked])
     if (!view) throw new AppError('approval.not_found', asked.id)
-    const requesters = await requestersOf(directory, store, asked.requestedBy)
-    const facts: Facts = { ...view, unattended: asked.unattended, requesters }
+    const who = await requestersOf(directory, store, asked.requestedBy)
+    // Who has changed it may think better of it.
+    const requesters = isChange ? who : behindIt(asked, who)
+    return { ...view, unattended: asked.unattended, requesters }
+  }
+
+  async function rulingsFor(asked: Approval, { principal, isChange }: Answer): Promise<Rulings> {
+    const facts = await factsOf(asked, isChange)
+    const { requesters } = facts
     const rights = await rightsOf(principal)
     const own = await Promise.all(
       rights.map(async (as) => ({ actor: actorOf(as), ruling: await mayApprove(as, facts) })),
     )
+    return { requesters, own, earlier: await earlierOf(asked.id, facts) }
+  }
+
+  /** Whether policy still lets those answer who have answered before. */
+  async function earlierOf(id: string, facts: Facts): Promise<Rulings['earlier']> {
     const earlier = await Promise.all(
-      (await answersOf(store, [asked.id])).map(
+      (await answersOf(store, [id])).map(
         async ({ by, onBehalfOf }) => [by, await stillMay(onBehalfOf ?? by, facts)] as const,
       ),
     )
-    return { requesters, own, earlier: new Map(earlier) }
+    return new Map(earlier)
+  }
+
+  /** Of the answers to `from`, those that would count for `asked` now. */
+  async function standingFor(asked: Approval, from: Approval): Promise<(tx: Tx) => Promise<Counted[]>> {
+    const earlier = await earlierOf(from.id, await factsOf(asked))
+    return (tx) => standing(tx, { ...asked, id: from.id }, { earlier })
   }
 
   /** The answerer, and in turn everybody who delegated the right to them, with the answerer's own freshness. */
@@ -93,7 +112,7 @@ export function createAnswering(needs: Needs) {
   }
 
   /** Answers whose givers may still give them: who left a group or lost an account is not counted any more. */
-  async function standing(tx: Tx, approval: Approval, rulings: Rulings): Promise<Counted[]> {
+  async function standing(tx: Tx, approval: Approval, rulings: Pick<Rulings, 'earlier'>): Promise<Counted[]> {
     const kept: Counted[] = []
     for (const answer of await answersOf(tx, [approval.id])) {
       const giver = await directory.person(tx, answer.by)
@@ -104,25 +123,42 @@ export function createAnswering(needs: Needs) {
     return kept
   }
 
-  async function answer(id: string, given: Answer): Promise<ApprovalView> {
+  /** What `take` makes of a good answer, in the transaction that found it to be one. */
+  async function judged<T>(
+    id: string,
+    given: Answer,
+    take: (tx: Tx, approval: Approval, authority: Authority, rulings: Rulings) => Promise<T>,
+  ): Promise<T> {
     const asked = await found(id)
     const rulings = await rulingsFor(asked, given)
-    const verdict = await store.write(async (tx): Promise<Approval | Refusal> => {
+    const verdict = await store.write(async (tx): Promise<{ taken: T } | Refusal> => {
       const approval = (await readApproval(tx, id)) ?? asked
       const authorities = await authoritiesOf(tx, given, rulings)
       const answers = await answersOf(tx, [id])
       const { requesters } = rulings
       const now = clock.now().getTime()
       const asGiven = judge({ approval, answer: given, requesters, authorities, answers, now })
-      const judged = isRefusal(asGiven) ? asGiven : ((await staleGrant(tx, given)) ?? asGiven)
-      if (!isRefusal(judged)) return count(tx, approval, given, judged, rulings)
-      if (judged.code === 'approval.expired') await end(tx, id, needs.expired(), [])
-      await recorder.refused(tx, approval, given, judged, authorities[0]?.ruling)
-      return judged
+      const verdict = isRefusal(asGiven) ? asGiven : ((await staleGrant(tx, given)) ?? asGiven)
+      if (!isRefusal(verdict)) return { taken: await take(tx, approval, verdict, rulings) }
+      if (verdict.code === 'approval.expired') await end(tx, id, needs.expired(), [])
+      await recorder.refused(tx, approval, given, verdict, authorities[0]?.ruling)
+      return verdict
     })
     if ('code' in verdict) throw new AppError(verdict.code, verdict.detail)
-    return viewOf(store, verdict)
+    return verdict.taken
   }
+
+  const answer = async (id: string, given: Answer): Promise<ApprovalView> =>
+    viewOf(
+      store,
+      await judged(id, given, (tx, approval, authority, rulings) =>
+        count(tx, approval, given, authority, rulings),
+      ),
+    )
+
+  /** The question as it is open, for who may have it asked otherwise. */
+  const assertMayChange = (id: string, given: Answer): Promise<Approval> =>
+    judged(id, { ...given, isChange: true }, async (_, approval) => approval)
 
   async function staleGrant(tx: Tx, { grantId }: Answer): Promise<Refusal | undefined> {
     if (grantId === undefined) return undefined
@@ -170,7 +206,7 @@ export function createAnswering(needs: Needs) {
     return (await end(tx, approval.id, ending, ruling.policies)) ?? approval
   }
 
-  return { answer }
+  return { answer, assertMayChange, standingFor }
 }
 
 function modeOf({ grantId, principal }: Answer, own: boolean): ApprovalMode {

@@ -49,6 +49,18 @@ export const approvalsMigrations: readonly Migration[] = [
   rulesMigration,
   delegationsMigration,
   grantsMigration,
+  {
+    id: '0075-approvals-changed',
+    up: () => [
+      'alter table approvals add column changeable integer not null default 0',
+      `alter table approvals add column changed_by text not null default '[]'`,
+      'alter table approvals add column replaces text',
+      'alter table approvals add column carried_from text',
+      'alter table approvals add column carried_to text',
+      `create index approvals_unused on approvals (requested_by, plan_digest)
+        where state = 'approved' and redeemed_at is null`,
+    ],
+  },
 ]
 
 export type ApprovalMode = NonNullable<ApprovalView['mode']>
@@ -83,6 +95,13 @@ export type Approval = {
   readonly escalatedAt: number | null
   readonly supersededBy: string | null
   readonly grantId: string | null
+  readonly changeable: boolean
+  /** Actors. */
+  readonly changedBy: readonly string[]
+  readonly replaces: string | null
+  /** The unused approval of the same that may answer this one, and the question that this one has answered. */
+  readonly carriedFrom: string | null
+  readonly carriedTo: string | null
   readonly state: ApprovalState
   readonly mode: ApprovalMode | null
   readonly channel: ApprovalChannel | null
@@ -123,6 +142,11 @@ type Row = {
   escalated_at: number | null
   superseded_by: string | null
   grant_id: string | null
+  changeable: number
+  changed_by: string
+  replaces: string | null
+  carried_from: string | null
+  carried_to: string | null
   state: ApprovalState
   mode: ApprovalMode | null
   channel: ApprovalChannel | null
@@ -163,6 +187,11 @@ const approvalOf = (row: Row): Approval => ({
   escalatedAt: row.escalated_at,
   supersededBy: row.superseded_by,
   grantId: row.grant_id,
+  changeable: row.changeable === 1,
+  changedBy: JSON.parse(row.changed_by),
+  replaces: row.replaces,
+  carriedFrom: row.carried_from,
+  carriedTo: row.carried_to,
   state: row.state,
   mode: row.mode,
   channel: row.channel,
@@ -177,12 +206,13 @@ const approvalOf = (row: Row): Approval => ({
 export async function insertApproval(tx: Tx, a: Approval): Promise<void> {
   await tx.run(sql`insert into approvals (id, run_id, task_id, action, title, target, requested_by, risk, reversible,
       unattended, preview, subject, digest, plan_digest, policy_version, nonce, blast_radius, rollback, quorum,
-      group_names, second_factor, escalate_to, remind_at, escalate_at, grant_id, state, requested_at, expires_at)
+      group_names, second_factor, escalate_to, remind_at, escalate_at, grant_id, changeable, changed_by,
+      replaces, carried_from, state, requested_at, expires_at)
     values (${a.id}, ${a.runId}, ${a.taskId}, ${a.action}, ${a.title}, ${a.target}, ${a.requestedBy}, ${a.risk},
       ${a.reversible ? 1 : 0}, ${a.unattended ? 1 : 0}, ${a.preview}, ${a.subject}, ${a.digest}, ${a.planDigest},
       ${a.policyVersion}, ${a.nonce}, ${a.blastRadius}, ${a.rollback}, ${a.quorum}, ${JSON.stringify(a.groups)},
       ${a.needsSecondFactor ? 1 : 0}, ${JSON.stringify(a.escalateTo)}, ${a.remindAt}, ${a.escalateAt}, ${a.grantId},
-      ${a.state}, ${a.requestedAt}, ${a.expiresAt})`)
+      ${a.changeable ? 1 : 0}, ${JSON.stringify(a.changedBy)}, ${a.replaces}, ${a.carriedFrom}, ${a.state}, ${a.requestedAt}, ${a.expiresAt})`)
 }
 
 export async function readApproval(reader: Reader, id: string): Promise<Approval | undefined> {
@@ -216,6 +246,31 @@ export async function voidApproval(tx: Tx, id: string, reason: string): Promise<
 
 export async function markRedeemed(tx: Tx, id: string, at: number): Promise<void> {
   await tx.run(sql`update approvals set redeemed_at = ${at} where id = ${id} and redeemed_at is null`)
+}
+
+/** Approvals of this plan's task for this requester that people gave and nothing used, the latest first. */
+export async function unusedOf(
+  reader: Reader,
+  { requestedBy, planDigest, taskId }: Pick<Approval, 'requestedBy' | 'planDigest' | 'taskId'>,
+): Promise<Approval[]> {
+  const rows = await reader.all<Row>(sql`select * from approvals where requested_by = ${requestedBy}
+    and plan_digest = ${planDigest} and task_id = ${taskId} and state = 'approved' and redeemed_at is null
+    and carried_to is null and mode in ('person', 'carried') order by id desc`)
+  return rows.map(approvalOf)
+}
+
+/** Used up by another question; false when it was used before. */
+export async function markCarried(tx: Tx, id: string, to: string, at: number): Promise<boolean> {
+  const count = await tx.run(sql`update approvals set carried_to = ${to}, redeemed_at = ${at}
+    where id = ${id} and state = 'approved' and redeemed_at is null`)
+  return count === 1
+}
+
+/** What was carried over lives no longer than what it was carried from. */
+export async function shortenTo(tx: Tx, id: string, expiresAt: number): Promise<void> {
+  await tx.run(
+    sql`update approvals set expires_at = ${expiresAt} where id = ${id} and expires_at > ${expiresAt}`,
+  )
 }
 
 export async function noteReminded(tx: Tx, id: string, at: number): Promise<Approval | undefined> {
@@ -252,6 +307,7 @@ export type Pending = Pick<
   | 'digest'
   | 'unattended'
   | 'grantId'
+  | 'carriedFrom'
   | 'requestedAt'
   | 'expiresAt'
   | 'remindAt'
@@ -262,7 +318,7 @@ export type Pending = Pick<
 
 export async function readPending(reader: Reader): Promise<Pending[]> {
   const rows = await reader.all<Row>(
-    sql`select id, run_id, task_id, digest, unattended, grant_id, requested_at, expires_at, remind_at, escalate_at, reminded_at,
+    sql`select id, run_id, task_id, digest, unattended, grant_id, carried_from, requested_at, expires_at, remind_at, escalate_at, reminded_at,
         escalated_at
       from approvals where state = 'pending' order by id`,
   )
@@ -273,6 +329,7 @@ export async function readPending(reader: Reader): Promise<Pending[]> {
     digest: row.digest,
     unattended: row.unattended === 1,
     grantId: row.grant_id,
+    carriedFrom: row.carried_from,
     requestedAt: row.requested_at,
     expiresAt: row.expires_at,
     remindAt: row.remind_at,

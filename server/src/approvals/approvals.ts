@@ -1,4 +1,11 @@
-import type { ApprovalChannel, ApprovalRule, ApprovalState, ApprovalView, Risk } from '@keyward/contract'
+import type {
+  ApprovalChannel,
+  ApprovalRule,
+  ApprovalState,
+  ApprovalView,
+  Json,
+  Risk,
+} from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import {
@@ -6,26 +13,17 @@ import {
   actorOf,
   type Clock,
   type Log,
-  newId,
-  newUuid,
   type Principal,
   reasonOf,
   systemPrincipal,
 } from '../core/index.ts'
-import type { Store, Tx } from '../store/index.ts'
-import type {
-  ApprovalClaim,
-  ApprovalGate,
-  ApprovalQuestion,
-  Redemption,
-  Workflow,
-} from '../workflow/index.ts'
+import type { Reader, Store, Tx } from '../store/index.ts'
+import type { ApprovalClaim, ApprovalGate, Redemption, Workflow } from '../workflow/index.ts'
 import { createAnswering } from './answering.ts'
 import {
   type Approval,
   type End,
   endPending,
-  insertApproval,
   markRedeemed,
   type Pending,
   pendingOfRun,
@@ -34,19 +32,28 @@ import {
   readPending,
   voidApproval,
 } from './approvals-store.ts'
+import { createAsking } from './asking.ts'
 import { type AnsweredOne, assertAlike, refusedOne } from './batch.ts'
+import { createCarrying } from './carrying.ts'
 import type { Directory } from './directory.ts'
 import { createExpiry } from './expiry.ts'
 import { readGrant } from './grants-store.ts'
 import { createRecorder } from './record.ts'
 import { createReminders } from './reminders.ts'
-import { createRights, grantOf, type Rights } from './rights.ts'
-import { defaultRules, termsOf } from './rules.ts'
+import { createRights, type Rights } from './rights.ts'
+import { defaultRules } from './rules.ts'
 import { readRule, writeRule } from './rules-store.ts'
 import { type Answer, type MayApprove, unattendedId } from './ruling.ts'
 import { viewsOf } from './views.ts'
 
 type Given = { digest: string; reason?: string | undefined; channel?: ApprovalChannel | undefined }
+
+type Changed = {
+  digest: string
+  args: Json
+  reason: string
+  channel?: ApprovalChannel | undefined
+}
 
 export type Approvals = ApprovalGate &
   Rights & {
@@ -65,6 +72,8 @@ export type Approvals = ApprovalGate &
       answers: readonly { approvalId: string; digest: string }[],
       answer: Omit<Given, 'digest'> & { decision: 'approved' | 'denied' },
     ): Promise<AnsweredOne[]>
+    /** Asks with other arguments instead; gives the question that takes the place of this one. */
+    change(principal: Principal, id: string, wanted: Changed): Promise<ApprovalView>
     read(id: string): Promise<ApprovalView>
     page(query: {
       cursor?: string | undefined
@@ -86,7 +95,7 @@ type Needs = {
   bus: Pick<Bus, 'publish'>
   clock: Clock
   log: Log
-  workflow: Pick<Workflow, 'decide'>
+  workflow: Pick<Workflow, 'decide' | 'change' | 'waitsWith'>
   directory: Directory
   mayApprove: MayApprove
   /** A hash of the policies in force. */
@@ -107,7 +116,7 @@ export function createApprovals(needs: Needs): Approvals {
   const expiry = createExpiry(clock, (id) => inBackground(() => expire(id)))
   const reminders = createReminders({ store, clock, recorder, inBackground })
   const nowMilliseconds = (): number => clock.now().getTime()
-  const { answer } = createAnswering({
+  const { answer, assertMayChange, standingFor } = createAnswering({
     store,
     clock,
     directory,
@@ -117,6 +126,10 @@ export function createApprovals(needs: Needs): Approvals {
     end,
     expired,
   })
+  const carrying = createCarrying({ store, clock, recorder, workflow, standingFor, end })
+  const { policyVersion } = needs
+  const asked = { clock, recorder, carrying, policyVersion, ruleOf, end, expired, takeUp }
+  const { request } = createAsking(asked)
 
   function inBackground(work: () => Promise<unknown>): void {
     const done = work()
@@ -223,63 +236,38 @@ export function createApprovals(needs: Needs): Approvals {
     })
   }
 
-  const ruleOf = async (reader: Pick<Store, 'all' | 'get'> | Tx, risk: Risk): Promise<ApprovalRule> =>
-    (await readRule(reader, risk)) ?? defaultRules[risk]
-
-  async function request(tx: Tx, question: ApprovalQuestion): Promise<string> {
-    const now = clock.now()
-    const { args: _, preview, rules, ...asked } = question
-    const terms = termsOf(await ruleOf(tx, question.risk), rules, now.getTime())
-    const grant = await grantOf(tx, question, terms, now.getTime())
-    const approval: Approval = {
-      ...asked,
-      ...terms,
-      id: newId('apr', now),
-      nonce: newUuid(now),
-      policyVersion: needs.policyVersion(),
-      target: rules.target,
-      blastRadius: rules.blastRadius ?? null,
-      rollback: rules.rollback ?? null,
-      preview: JSON.stringify(preview),
-      state: 'pending',
-      mode: null,
-      channel: null,
-      decidedBy: null,
-      reason: null,
-      requestedAt: now.getTime(),
-      decidedAt: null,
-      redeemedAt: null,
-      remindedAt: null,
-      escalatedAt: null,
-      supersededBy: null,
-      grantId: grant?.id ?? null,
-    }
-    await supersede(tx, approval)
-    await insertApproval(tx, approval)
-    await recorder.tell(tx, 'requested', approval, {
-      actor: approval.requestedBy,
-      detail: { unattended: approval.unattended },
+  const answerCarried = ({ id, digest: _, ...task }: Asked): Promise<void> =>
+    carrying.carry(id).catch((error) => {
+      log.info({ ...task, approvalId: id, reason: reasonOf(error) }, 'an approval was not carried over')
     })
-    tx.afterCommit(() => takeUp(approval))
-    return approval.id
+
+  /** The preview of other arguments is taken before the transaction that asks with them. */
+  async function change(principal: Principal, id: string, wanted: Changed): Promise<ApprovalView> {
+    const { digest, args, reason, channel = 'api' } = wanted
+    const given: Answer = { principal, decision: 'approved', digest, reason, channel }
+    const { runId, taskId } = await assertMayChange(id, given)
+    const by = actorOf(principal)
+    const next = await workflow.change({ runId, taskId, approvalId: id, args, by, reason }, async (tx) => {
+      const now = await readApproval(tx, id)
+      if (now?.state !== 'pending')
+        throw new AppError('approval.answered', `${id} is ${now?.state ?? 'gone'}`)
+    })
+    const [view] = await viewsOf(store, [await found(next)])
+    if (!view) throw new AppError('approval.not_found', next)
+    return view
   }
 
-  /** A task has one open question: a new one takes the place of the one before. */
-  async function supersede(tx: Tx, { id, runId, taskId }: Approval): Promise<void> {
-    for (const old of await pendingOfRun(tx, runId)) {
-      if (old.taskId !== taskId) continue
-      const reason = 'the task was asked for anew'
-      const ending: End = { ...expired(), state: 'superseded', decidedBy: workflowActor, reason }
-      await end(tx, old.id, { ...ending, supersededBy: id })
-    }
+  async function ruleOf(reader: Reader, risk: Risk): Promise<ApprovalRule> {
+    return (await readRule(reader, risk)) ?? defaultRules[risk]
   }
 
   function takeUp(approval: Pending): void {
     expiry.arm(approval)
     reminders.arm(approval)
-    const { id, digest, runId, taskId, grantId, unattended: alone } = approval
+    const { id, digest, runId, taskId, grantId, carriedFrom, unattended: alone } = approval
     const asked = { id, digest, runId, taskId }
-    if (grantId !== null) inBackground(() => answerGranted(asked, grantId))
+    if (carriedFrom !== null) inBackground(() => answerCarried(asked))
+    else if (grantId !== null) inBackground(() => answerGranted(asked, grantId))
     else if (alone) inBackground(() => answerUnattended(asked))
   }
 
@@ -290,6 +278,8 @@ export function createApprovals(needs: Needs): Approvals {
       return { valid: false, reason: `${approval.id} was given for another task` }
     }
     if (approval.state !== 'approved') return { valid: false, reason: `${approval.id} is ${approval.state}` }
+    if (approval.carriedTo !== null)
+      return { valid: false, reason: `${approval.id} was used by ${approval.carriedTo}` }
     if (approval.digest !== claim.digest) {
       const reason = 'what would run is not what was approved'
       await voidApproval(tx, approval.id, reason)
@@ -318,6 +308,7 @@ export function createApprovals(needs: Needs): Approvals {
 
   return {
     request,
+    change,
     redeem,
     async cancelForRun(tx, runId, reason) {
       const ending: End = { ...expired(), state: 'cancelled', decidedBy: workflowActor, reason }

@@ -309,6 +309,7 @@ test('APPR-1: a task that is asked for anew has one open question; the one befor
       subject,
       digest: digest.replaceAll(/[0-9]/g, 'a'),
       unattended: false,
+      changeable: false,
     }),
   )
   const replaced = await opened.approvals.read(old.id)

@@ -8,7 +8,13 @@ import type { Answer, Refusal, Ruling } from './ruling.ts'
 import { contentOf } from './views.ts'
 
 type Needs = { audit: Pick<Audit, 'record'>; bus: Pick<Bus, 'publish'> }
-type Happened = 'requested' | 'counted' | 'reminded' | 'escalated' | Exclude<ApprovalState, 'pending'>
+type Happened =
+  | 'requested'
+  | 'changed'
+  | 'counted'
+  | 'reminded'
+  | 'escalated'
+  | Exclude<ApprovalState, 'pending'>
 type By = { readonly actor: string; readonly detail?: { [key: string]: Json } }
 
 /** Says what happened to an approval, to the audit log in full and to the bus by reference. */
@@ -25,6 +31,7 @@ export type Recorder = {
 
 const outcomes: Readonly<Record<Happened, 'intent' | 'done' | 'denied'>> = {
   requested: 'intent',
+  changed: 'done',
   counted: 'done',
   reminded: 'done',
   escalated: 'done',
@@ -54,7 +61,7 @@ export function createRecorder({ audit, bus }: Needs): Recorder {
       await bus.publish(tx, { type, subject: `approval:${id}`, data })
     },
     async refused(tx, approval, given, refusal, ruling) {
-      const { principal, decision, digest, reason, channel } = given
+      const { principal, decision, digest, reason, channel, isChange } = given
       await audit.record(tx, {
         type: 'approval.refused',
         outcome: 'denied',
@@ -63,7 +70,7 @@ export function createRecorder({ audit, bus }: Needs): Recorder {
         correlation: approval.runId,
         detail: {
           ...contentOf(approval),
-          decision,
+          decision: isChange ? 'changed' : decision,
           answeredDigest: digest,
           reason,
           channel,

@@ -33,6 +33,8 @@ export type Answer = {
   readonly channel: ApprovalChannel
   /** Given ahead, by this grant. */
   readonly grantId?: string
+  /** It is to be asked with other arguments instead; judged like an approval of which nothing hangs on a second factor. */
+  readonly isChange?: true
 }
 
 /** In whose right an answer may count: one's own, or that of somebody who delegated it. */
@@ -64,6 +66,15 @@ const skewMs = 60_000
 
 const ownChannels: readonly ApprovalChannel[] = ['console', 'cli', 'api', 'none']
 
+/** What is grave, or for several people, is not approved by who changed it: then they stand behind it like its requester. */
+export const behindIt = (
+  { changedBy, quorum, risk }: Pick<Approval, 'changedBy' | 'quorum' | 'risk'>,
+  requesters: readonly string[],
+): readonly string[] =>
+  quorum > 1 || risk === 'high' || risk === 'critical'
+    ? [...new Set([...requesters, ...changedBy])]
+    : requesters
+
 /** In whose right this answer counts, or why it does not. Who may not answer learns nothing about the state. */
 export function judge(about: Case): Authority | Refusal {
   const { approval, answer, now } = about
@@ -74,8 +85,7 @@ export function judge(about: Case): Authority | Refusal {
     byTime(approval, now) ??
     byDigest(approval, answer) ??
     byChannel(approval, answer) ??
-    bySecondFactor(approval, answer, now) ??
-    byVoice(about, authority)
+    (answer.isChange ? authority : (bySecondFactor(approval, answer, now) ?? byVoice(about, authority)))
   )
 }
 
@@ -91,7 +101,9 @@ function byAuthority({ approval, answer, requesters, authorities }: Case): Autho
     if (decision === 'denied' || (own.ruling.allow && own.ruling.mode === 'self')) return own
     return { code: 'approval.self', detail: `${own.actor} asked for it: ${own.ruling.reason}` }
   }
-  const allowed = authorities.filter(({ ruling, live }) => live && ruling.allow)
+  // Whoever changed it answers in their own right or not at all.
+  const rights = approval.changedBy.includes(own.actor) ? [own] : authorities
+  const allowed = rights.filter(({ ruling, live }) => live && ruling.allow)
   if (allowed.length === 0) return denied(own.live ? own.ruling.reason : 'the account is closed')
   const asked = allowed.filter(({ groups }) => isAsked(approval, groups))
   if (asked.length === 0)

@@ -53,7 +53,8 @@ export function createBeginning(needs: Needs): Beginning {
     await insist(runId, () =>
       transact(runId, async (tx, t) => {
         if (!due(t.run.status).some((c) => c.type === 'RequestApproval' && c.taskId === taskId)) return
-        const approvalId = await gate.request(tx, questionOf(t.run, seen.planned, seen.value))
+        const asked = { action: actions.get(planned.action), preview: seen.value }
+        const approvalId = await gate.request(tx, questionOf(t.run, seen.planned, asked))
         const facts = { preview: JSON.stringify(seen.value) }
         transitions.tell(t, { type: 'ApprovalRequested', taskId, approvalId }, facts)
       }),

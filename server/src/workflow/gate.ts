@@ -32,6 +32,10 @@ export type ApprovalQuestion = {
   readonly subject: string
   readonly digest: string
   readonly unattended: boolean
+  /** Whether other arguments can take the place of these. */
+  readonly changeable: boolean
+  /** Asked because somebody changed the arguments of the question before. */
+  readonly change?: { readonly approvalId: string; readonly by: string; readonly reason: string }
 }
 
 export type ApprovalClaim = {

@@ -89,8 +89,19 @@ export async function takePreview(
   return plainJson<Json>((await action?.preview?.(args, { runId, taskId, requestedBy })) ?? null)
 }
 
+/**
+ * Who answers may change what the action itself can check, unless the plan undoes it: an undo is planned for the arguments as
+ * they were.
+ */
+export const isChangeable = ({ compensate }: PlannedTask, action: Action | undefined): boolean =>
+  action?.input !== undefined && compensate === undefined
+
 /** @param planned with its arguments filled in: what is approved is what runs. */
-export function questionOf(run: RunRecord, planned: PlannedTask, preview: Json): ApprovalQuestion {
+export function questionOf(
+  run: RunRecord,
+  planned: PlannedTask,
+  { action, preview }: { action: Action | undefined; preview: Json },
+): ApprovalQuestion {
   const subject = approvalSubject(planned, run.planDigest, preview)
   return {
     runId: run.id,
@@ -107,6 +118,7 @@ export function questionOf(run: RunRecord, planned: PlannedTask, preview: Json):
     subject: canonicalJson(subject),
     digest: digestOf(subject),
     unattended: run.unattended,
+    changeable: isChangeable(planned, action),
   }
 }
 

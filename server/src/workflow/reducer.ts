@@ -91,6 +91,8 @@ function applyToTask(run: RunStatus, task: TaskStatus, event: TaskEvent): Change
       return when(isWaiting(task, event), () => ({ retryAt: null }))
     case 'ApprovalRequested':
       return when(mayAsk(run, task), () => ({ state: 'AwaitingApproval', approvalId: event.approvalId }))
+    case 'ApprovalReplaced':
+      return when(waitsFor(task, event.replaces), () => ({ approvalId: event.approvalId }))
     case 'ApprovalDecided':
       return when(task.approvalId === event.approvalId, () => afterDecision(task, event))
     case 'TaskResolved':
@@ -122,6 +124,9 @@ const mayStart = (run: RunStatus, task: TaskStatus, attempt: number): boolean =>
 
 const mayAsk = (run: RunStatus, task: TaskStatus): boolean =>
   isReady(run, task) && task.rules.gated && task.approvalId === null
+
+const waitsFor = (task: TaskStatus, approvalId: string): boolean =>
+  task.state === 'AwaitingApproval' && task.approvalId === approvalId
 
 /** Goes on, is skipped, or makes room for its items. */
 function evaluated(run: RunStatus, { taskId, found }: { taskId: string; found: Evaluation }): RunStatus {

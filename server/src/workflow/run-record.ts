@@ -12,6 +12,8 @@ export type TaskFacts = {
   readonly output: string | null
   /** The run that this task is. */
   readonly childRunId: string | null
+  /** The arguments that who answers has put in the place of the plan's. */
+  readonly changedArgs: string | null
   readonly startedAt: number | null
   /** When its latest attempt began; `startedAt` is when the first did. */
   readonly attemptAt: number | null
@@ -71,6 +73,7 @@ export type TaskRow = {
   evaluated: number
   items: number | null
   child_run_id: string | null
+  changed_args: string | null
   retry_at: number | null
   approval_id: string | null
   approved: number
@@ -86,6 +89,7 @@ const noFacts: TaskFacts = {
   preview: null,
   output: null,
   childRunId: null,
+  changedArgs: null,
   startedAt: null,
   attemptAt: null,
   finishedAt: null,
@@ -172,15 +176,18 @@ const factsIn = (task: TaskRow): TaskFacts => ({
   preview: task.preview,
   output: task.output,
   childRunId: task.child_run_id,
+  changedArgs: task.changed_args,
   startedAt: task.started_at,
   attemptAt: task.attempt_at,
   finishedAt: task.finished_at,
 })
 
-/** The task by this id, as the plan means it. */
-export function plannedOf({ plan }: Pick<RunRecord, 'plan'>, taskId: string): PlannedTask | undefined {
-  return (
-    plan.tasks.find((task) => task.id === taskId) ??
-    plannedTaskOf(new Map(plan.tasks.map((task) => [task.id, task])), taskId)
-  )
+/** The task by this id, as the plan means it, with the arguments that it was approved with where those were changed. */
+export function plannedOf(run: Pick<RunRecord, 'plan' | 'facts'>, taskId: string): PlannedTask | undefined {
+  const { tasks } = run.plan
+  const planned =
+    tasks.find((task) => task.id === taskId) ??
+    plannedTaskOf(new Map(tasks.map((task) => [task.id, task])), taskId)
+  const { changedArgs } = factsOf(run, taskId)
+  return planned && changedArgs !== null ? { ...planned, args: JSON.parse(changedArgs) } : planned
 }

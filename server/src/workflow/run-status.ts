@@ -82,6 +82,13 @@ export type RunEvent =
   | ({ readonly type: 'StartTimedOut'; readonly reason: string } & Attempted)
   | ({ readonly type: 'RetryDue' } & Attempted)
   | { readonly type: 'ApprovalRequested'; readonly taskId: string; readonly approvalId: string }
+  /** Who was asked has changed the arguments: the question that is waited for is another one now. */
+  | {
+      readonly type: 'ApprovalReplaced'
+      readonly taskId: string
+      readonly replaces: string
+      readonly approvalId: string
+    }
   | ({ readonly type: 'ApprovalDecided' } & ApprovalDecision)
   /** The action or a person says whether an attempt whose outcome was unknown had its effect. */
   | ({ readonly type: 'TaskResolved'; readonly effect: 'done' | 'none'; readonly reason: string } & Attempted)

@@ -224,7 +224,7 @@ function timesOf(
   if (state === 'Running')
     return { attemptAt: now, finishedAt: null, ...(attempt === priorAttempts + 1 ? { startedAt: now } : {}) }
   if (isEnded(state)) return { finishedAt: now }
-  return isEnded(was.state) ? { finishedAt: null, output: null } : {}
+  return isEnded(was.state) ? { finishedAt: null, output: null, changedArgs: null } : {}
 }
 
 const hasLeft = ({ before, after }: Step): boolean => before.state === 'Running' && after.state !== 'Running'

@@ -63,6 +63,10 @@ export const workflowMigrations: readonly Migration[] = [
     up: () => ['alter table runs add column outcome text'],
   },
   ...temporalMigrations,
+  {
+    id: '0066-changed-arguments',
+    up: () => ['alter table run_tasks add column changed_args text'],
+  },
 ]
 
 export async function readRun(reader: Reader, id: string): Promise<RunRecord | undefined> {
@@ -142,7 +146,7 @@ async function updateTask(tx: Tx, run: RunRecord, taskId: string, task: TaskStat
   const facts = factsOf(run, taskId)
   await tx.run(sql`update run_tasks set state = ${task.state}, attempt = ${task.attempt}, failures = ${task.failures},
       prior_attempts = ${task.priorAttempts}, round = ${task.round}, evaluated = ${task.isEvaluated ? 1 : 0},
-      items = ${task.items}, child_run_id = ${facts.childRunId},
+      items = ${task.items}, child_run_id = ${facts.childRunId}, changed_args = ${facts.changedArgs},
       retry_at = ${task.retryAt}, approval_id = ${task.approvalId}, approved = ${task.approved ? 1 : 0},
       preview = ${facts.preview}, reason = ${task.reason}, output = ${facts.output}, started_at = ${facts.startedAt},
       attempt_at = ${facts.attemptAt}, finished_at = ${facts.finishedAt}
@@ -275,6 +279,17 @@ export async function countEnded(reader: Reader, requestedBy: string, since: num
     cancelled: count(({ state }) => state === 'Cancelled'),
     denials: count(({ state, denied }) => state === 'Cancelled' && Number(denied) === 1),
   }
+}
+
+/** Whether the task has not ended and is approved, or to be, by this approval. */
+export async function holdsApproval(
+  reader: Reader,
+  { runId, taskId, approvalId }: { runId: string; taskId: string; approvalId: string },
+): Promise<boolean> {
+  const row = await reader.get<{ n: number }>(sql`select count(*) as n from run_tasks where run_id = ${runId}
+    and task_id = ${taskId} and approval_id = ${approvalId}
+    and state in ('Pending', 'AwaitingApproval', 'Running', 'Ambiguous')`)
+  return Number(row?.n ?? 0) > 0
 }
 
 export async function countRuns(reader: Reader, states: readonly RunState[]): Promise<number> {

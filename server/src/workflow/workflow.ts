@@ -13,8 +13,9 @@ import {
 import type { Reader, Store, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import type { PlanFlow } from './beginning.ts'
+import { type Changing, createChanging } from './changing.ts'
 import { checkedPlan } from './check-plan.ts'
-import type { ApprovalGate } from './gate.ts'
+import type { ApprovalClaim, ApprovalGate } from './gate.ts'
 import { createHost } from './host.ts'
 import { createHosts, type HostsCondition } from './hosts.ts'
 import { type Plan, plainJson, planDigestOf } from './plan.ts'
@@ -31,6 +32,7 @@ import { runDetail, runView } from './views.ts'
 import {
   countEnded,
   type EndedRuns,
+  holdsApproval,
   insertRun,
   readRun,
   readSummaries,
@@ -39,34 +41,37 @@ import {
   workInHand,
 } from './workflow-store.ts'
 
-export type Workflow = Steering & {
-  readonly planning: Planning
-  /**
-   * Stores a run; it begins when the transaction is committed. The same requester's same idempotency key gives the run that
-   * exists already. With a `tx` the run exists exactly if the caller's own change does.
-   */
-  start(tx: Tx | undefined, request: StartRequest): Promise<RunDetail>
-  /** The run that this key has started already, if it has; throws `request.conflict` when it was for another input. */
-  startedBefore(request: StartedBefore): Promise<RunDetail | undefined>
-  read(runId: string): Promise<RunDetail>
-  page(query: {
-    cursor?: string | undefined
-    limit: number
-    state?: RunState | undefined
-  }): Promise<{ items: RunView[]; next: string | null }>
-  /** What became of the runs that `<kind>:<id>` asked for and that have ended since. */
-  endedOf(requestedBy: string, since: Date): Promise<EndedRuns>
-  /** An approval was answered, expired or voided; called in the transaction that says so. Told twice, it counts once. */
-  decide(tx: Tx, decision: ApprovalDecision & { runId: string }): Promise<void>
-  /** Resolves when the run has ended, at once if it has. */
-  whenEnded(runId: string): Promise<RunDetail>
-  /** What is under way, as a watcher counts it. */
-  inHand(): Promise<WorkInHand>
-  /** How what carries the runs is. */
-  hosts(): Promise<HostsCondition>
-  run(): Promise<void>
-  stop(): Promise<void>
-}
+export type Workflow = Steering &
+  Changing & {
+    readonly planning: Planning
+    /**
+     * Stores a run; it begins when the transaction is committed. The same requester's same idempotency key gives the run that
+     * exists already. With a `tx` the run exists exactly if the caller's own change does.
+     */
+    start(tx: Tx | undefined, request: StartRequest): Promise<RunDetail>
+    /** The run that this key has started already, if it has; throws `request.conflict` when it was for another input. */
+    startedBefore(request: StartedBefore): Promise<RunDetail | undefined>
+    read(runId: string): Promise<RunDetail>
+    page(query: {
+      cursor?: string | undefined
+      limit: number
+      state?: RunState | undefined
+    }): Promise<{ items: RunView[]; next: string | null }>
+    /** What became of the runs that `<kind>:<id>` asked for and that have ended since. */
+    endedOf(requestedBy: string, since: Date): Promise<EndedRuns>
+    /** An approval was answered, expired or voided; called in the transaction that says so. Told twice, it counts once. */
+    decide(tx: Tx, decision: ApprovalDecision & { runId: string }): Promise<void>
+    /** Whether the task may still begin with this approval. */
+    waitsWith(reader: Reader, claim: Pick<ApprovalClaim, 'runId' | 'taskId' | 'approvalId'>): Promise<boolean>
+    /** Resolves when the run has ended, at once if it has. */
+    whenEnded(runId: string): Promise<RunDetail>
+    /** What is under way, as a watcher counts it. */
+    inHand(): Promise<WorkInHand>
+    /** How what carries the runs is. */
+    hosts(): Promise<HostsCondition>
+    run(): Promise<void>
+    stop(): Promise<void>
+  }
 
 export type StartRequest = {
   readonly plan: Plan
@@ -130,6 +135,7 @@ export function createWorkflow(needs: Needs): Workflow {
     temporal: createTemporalHost({ ...shared, temporal: needs.temporal }),
   })
   const steering = createSteering({ store, transitions, gate, audit, bus, onChanged })
+  const changing = createChanging({ store, transitions, gate, actions, onChanged })
   const planning = createPlanning({ store, actions })
 
   function announceEnd(runId: string): void {
@@ -216,6 +222,7 @@ export function createWorkflow(needs: Needs): Workflow {
 
   return {
     ...steering,
+    ...changing,
     planning,
     start: (tx, request) => (tx ? start(tx, request) : store.write((own) => start(own, request))),
     async startedBefore({ by, idempotencyKey, flow, input }) {
@@ -236,6 +243,7 @@ export function createWorkflow(needs: Needs): Workflow {
       await transitions.save(tx, transition)
       await onChanged(tx, transition.run)
     },
+    waitsWith: holdsApproval,
     async whenEnded(runId) {
       const ended = new Promise<void>((resolve) => {
         waiting.set(runId, [...(waiting.get(runId) ?? []), resolve])

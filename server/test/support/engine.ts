@@ -47,6 +47,7 @@ type Options = {
   actions: readonly Action[]
   mayApprove?: MayApprove
   directory?: Directory
+  policyVersion?: () => string
   concurrency?: number
   onBoundary?: (name: string) => void
   temporal?: Parameters<typeof createWorkflow>[0]['temporal']
@@ -62,6 +63,7 @@ export function createEngine(
   const { store, audit, bus, clock } = world
   const shared = { store, audit, bus, clock, log: silentLog }
   const { mayApprove = openPolicy, directory = everybody, flows = {}, ...own } = options
+  const { policyVersion = () => 'test' } = options
   const workflow: Workflow = createWorkflow({
     ...shared,
     ...own,
@@ -81,7 +83,7 @@ export function createEngine(
     workflow,
     directory,
     mayApprove,
-    policyVersion: () => 'test',
+    policyVersion,
   })
   return {
     workflow,

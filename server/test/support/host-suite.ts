@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import type { Json } from '@keyward/contract'
+import { z } from 'zod'
 import { AppError } from '../../src/core/index.ts'
 import { sql } from '../../src/store/index.ts'
 import type { Action, Plan } from '../../src/workflow/index.ts'
@@ -94,6 +96,46 @@ const checks: Record<string, (stage: HostStage) => Promise<void>> = {
     assert.equal((await engine.workflow.whenEnded(id)).state, 'Succeeded')
     await assert.rejects(engine.approvals.approve(piet, approval.id, { digest }))
     assert.deepEqual(notes, ['a', 'b'])
+  },
+
+  async 'arguments that who answers has changed are what runs, and the next task gets their output'(stage) {
+    const done: Json[] = []
+    const scale: Action = {
+      name: 'test.scale',
+      idempotent: true,
+      input: z.object({ count: z.int() }),
+      preview: async (args) => args,
+      async execute({ args }) {
+        done.push(args)
+        return { output: args }
+      },
+    }
+    const engine = await stage.start([scale])
+    const { id } = await begin(engine, [
+      task('a', { action: 'test.scale', args: { count: 3 }, approval: gate }),
+      task('b', { action: 'test.scale', args: { count: { $from: 'a', path: 'count' } }, needs: ['a'] }),
+    ])
+    const asked = await pendingApproval(engine.approvals, id)
+    const wanted = { digest: asked.digest, args: { count: 2 }, reason: 'fewer will do' }
+    const changed = await engine.approvals.change(piet, asked.id, wanted)
+    await engine.approvals.approve(piet, changed.id, { digest: changed.digest })
+    assert.equal((await engine.workflow.whenEnded(id)).state, 'Succeeded')
+    assert.deepEqual(done, [{ count: 2 }, { count: 2 }])
+  },
+
+  async 'what was approved and not used is not asked for again'(stage) {
+    const notes: string[] = []
+    const engine = await stage.start([noteAction(notes)])
+    const tasks: Parameters<typeof planOf> = [task('a', { approval: gate })]
+    const first = await begin(engine, tasks, { title: 'carried' })
+    const asked = await pendingApproval(engine.approvals, first.id)
+    await engine.workflow.pause(first.id, olga)
+    await engine.approvals.approve(piet, asked.id, { digest: asked.digest })
+    await engine.workflow.cancel(first.id, olga)
+    const second = await engine.workflow.whenEnded((await begin(engine, tasks, { title: 'carried' })).id)
+    assert.equal(second.state, 'Succeeded')
+    const used = await engine.approvals.read(second.tasks[0]?.approvalId ?? '')
+    assert.deepEqual([used.mode, used.carriedFrom, notes], ['carried', asked.id, ['a']])
   },
 
   async 'what is denied does not run, and what needs it is skipped'(stage) {

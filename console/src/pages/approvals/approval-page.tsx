@@ -167,6 +167,7 @@ function factsOf(approval: ApprovalView) {
 const modes = {
   person: 'A person answered.',
   self: 'The only account answered its own request; that is recorded.',
+  carried: 'The same had been approved for a run that ended before it used that.',
   grant: 'A person had allowed its like for a time.',
   unattended: 'Nobody was asked: the run was started unattended, and that is recorded.',
 } as const

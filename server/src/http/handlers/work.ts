@@ -20,7 +20,7 @@ type Needs = {
   goals: Parameters<typeof goalRoutes>[0]['goals']
   approvals: Pick<
     Approvals,
-    'page' | 'read' | 'approve' | 'deny' | 'answerMany' | 'rules' | 'setRule' | keyof Rights
+    'page' | 'read' | 'approve' | 'deny' | 'change' | 'answerMany' | 'rules' | 'setRule' | keyof Rights
   >
 }
 
@@ -121,6 +121,12 @@ export function approvalRoutes({ approvals }: Pick<Needs, 'approvals'>): Route[]
     {
       ...route(approvalsApi.approve, ({ approvalId, digest, reason }, { principal, channel }) =>
         approvals.approve(principal, approvalId, { digest, reason, channel }),
+      ),
+      decidedByDomain: true,
+    },
+    {
+      ...route(approvalsApi.change, ({ approvalId, ...wanted }, { principal, channel }) =>
+        approvals.change(principal, approvalId, { ...wanted, channel }),
       ),
       decidedByDomain: true,
     },
