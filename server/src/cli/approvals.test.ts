@@ -137,3 +137,58 @@ test('APPR-2: a person at a terminal is asked, and only a yes is a yes', {
   assert.equal(yes.code, 0, yes.stdout)
   assert.equal(answers(server).length, 1)
 })
+
+test('APPR-1: other arguments are given with the digest of what was shown, and the new question is shown', async (t) => {
+  const server = await openApproval(t)
+  server.answer(api.approvals.change, ({ args }) => ({
+    ...pending,
+    id: 'apr_2',
+    replaces: 'apr_1',
+    changedBy: ['person:ada'],
+    preview: args,
+  }))
+  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const given = ['approvals', 'change', 'apr_1', '--reason', 'fewer']
+  const done = await keyward([...given, '--args', '{"count":2}'])
+  assert.equal(done.code, 0, done.stderr)
+  assert.match(done.stdout, /apr_2[\s\S]*person:ada; it takes the place of apr_1[\s\S]*"count": 2/)
+  assert.match(done.stderr, /Next: keyward approve apr_2/)
+  assert.deepEqual(answers(server), [
+    ['approvals.change', { approvalId: 'apr_1', digest, args: { count: 2 }, reason: 'fewer' }],
+  ])
+  assert.match((await keyward([...given, '--args', '{'])).stderr, /It must be JSON/)
+  const stale = await keyward([...given, '--args', '{}', '--digest', '0'.repeat(64)])
+  assert.match(stale.stderr, /has the digest 9f86/)
+})
+
+test('APPR-2: where a second factor is asked for, its code is typed unseen, and the answer is given again', {
+  skip: terminalMissing,
+}, async (t) => {
+  const server = await openApproval(t)
+  const code = '135790'
+  let kind: 'totp' | 'key' = 'totp'
+  let isShown = false
+  server.answer(api.approvals.approve, () => {
+    if (!isShown) throw new AppError('approval.second_factor')
+    return { ...pending, state: 'approved' as const, decidedBy: 'person:ada' }
+  })
+  const factor = { id: 'fct_1', name: 'phone', createdAt: pending.requestedAt, lastUsedAt: null }
+  server.answer(api.secondFactors.list, () => ({ items: [{ ...factor, kind }], recoveryCodesLeft: 10 }))
+  server.answer(api.secondFactors.confirm, (input) => {
+    isShown = input.code === code
+    return { kind: 'totp' as const, freshUntil: pending.expiresAt }
+  })
+  const { home, keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const env = { PATH: process.env['PATH'] ?? '', HOME: home, KEYWARD_ADDRESS: server.address, NO_COLOR: '1' }
+  const command = `'${process.execPath}' '${launcher}' approve apr_1 --yes`
+  const ask = () => runToEnd('script', ['-qec', command, '/dev/null'], { cwd: home, env }, `${code}\n`)
+  const alone = await keyward(['approve', 'apr_1', '--yes'])
+  assert.match(alone.stderr, /needs a second factor/)
+  const done = await ask()
+  assert.equal(done.code, 0, done.stdout)
+  assert.match(done.stdout, /Code that the app shows:[\s\S]*approved by person:ada/)
+  isShown = false
+  kind = 'key'
+  const byKey = await ask()
+  assert.match(byKey.stdout, new RegExp(`Answer at ${server.address}/approvals/apr_1`))
+})

@@ -116,6 +116,7 @@ test('IDENT-1: what each role may do', () => {
     'approval_grants.create',
     'approvals.answer_many',
     'approvals.approve',
+    'approvals.change',
     'approvals.deny',
     'channels.link',
     'channels.unlink',

@@ -6,10 +6,12 @@ import { connect } from '../connect.ts'
 import { exitNegative } from '../exit-code.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
-import { printableJson } from '../printable.ts'
 import { confirm } from '../prompt.ts'
-import { type Column, renderFacts } from '../table.ts'
+import type { Column } from '../table.ts'
 import { rightsCommands, rulesCommand } from './approval-rights.ts'
+import { approvalText } from './approval-text.ts'
+import { changeCommand } from './change-approval.ts'
+import { withSecondFactor } from './shown-factor.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 
@@ -27,6 +29,7 @@ export const approvalsCommand = (needs: Needs): Command =>
   commandGroup('approvals', 'What waits for a person, and what was decided', [
     listCommand(needs),
     showCommand(needs),
+    changeCommand(needs),
     rulesCommand(needs),
     ...rightsCommands(needs),
   ])
@@ -120,7 +123,9 @@ function answerCommand(needs: Needs, { verb, summary, question }: Answer): Comma
         needs.answer(exitNegative)
         return
       }
-      const decided = await client.call(api.approvals[verb], { approvalId, digest: shown.digest, reason })
+      const decided = await withSecondFactor(terminal, client, shown, () =>
+        client.call(api.approvals[verb], { approvalId, digest: shown.digest, reason }),
+      )
       if (options.json) terminal.json(decided)
       else terminal.note(`${decided.title}: ${decided.state} by ${decided.decidedBy ?? 'nobody'}.`)
     })
@@ -141,40 +146,4 @@ function refuseStale({ id, state, decidedBy, digest }: ApprovalView, reviewed: s
   if (state === 'pending') return
   if (state === 'expired') throw new AppError('approval.expired', `${id}. Start its run again`)
   throw new AppError('approval.answered', `${id} is ${state}${decidedBy ? ` by ${decidedBy}` : ''}`)
-}
-
-function needsText({ quorum, groups, needsSecondFactor }: ApprovalView): string {
-  const people = quorum === 1 ? 'one person' : `${quorum} people`
-  const from = groups.length > 0 ? ` of ${groups.join(' or ')}` : ''
-  return `${people}${from}${needsSecondFactor ? ', each with a second factor' : ''}`
-}
-
-export function approvalText(approval: ApprovalView): string {
-  const facts = renderFacts([
-    ['Approval', `${approval.id}, ${approval.state}`],
-    ['What', approval.title],
-    ['Action', approval.action],
-    ['Target', approval.target],
-    ['Asked by', approval.requestedBy],
-    ['Risk', `${approval.risk}, ${approval.reversible ? 'reversible' : 'not reversible'}`],
-    ...(approval.blastRadius ? [['If it goes wrong', approval.blastRadius] as const] : []),
-    ...(approval.rollback ? [['Taken back by', approval.rollback] as const] : []),
-    ['Needs', needsText(approval)],
-    ...approval.approvals.map(
-      ({ by, at, channel, decision }) => ['Answer', `${decision} by ${by}, ${at}, ${channel}`] as const,
-    ),
-    ['Run', `${approval.runId}, task ${approval.taskId}`],
-    ['Asked at', `${approval.requestedAt}, expires ${approval.expiresAt}`],
-    ...(approval.decidedAt
-      ? [
-          [
-            'Decided',
-            `${approval.decidedAt} by ${approval.decidedBy ?? '-'} (${approval.mode ?? '-'})`,
-          ] as const,
-        ]
-      : []),
-    ...(approval.reason ? [['Reason', approval.reason] as const] : []),
-    ['Digest', approval.digest],
-  ])
-  return `${facts}What would run:\n${printableJson(approval.preview, 2)}\n`
 }

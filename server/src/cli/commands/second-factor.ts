@@ -82,7 +82,7 @@ async function finish(
   options: CommonOptions,
   factorId: string,
 ): Promise<void> {
-  const code = (await askHidden(terminal, 'Code that the app shows: ')).reveal()
+  const code = (await askHidden(terminal, questions.code)).reveal()
   const added = await client.call(api.secondFactors.finishTotp, { factorId, code })
   if (options.json) {
     terminal.json(added)
@@ -97,6 +97,18 @@ function showCodes(terminal: Needs['terminal'], codes: readonly string[]): void 
   terminal.write(`${codes.join('\n')}\n`)
 }
 
+const questions = { recoveryCode: 'Recovery code: ', code: 'Code that the app shows: ' } as const
+
+/** Shows what is typed unseen as a second factor, or as what lets one change them. */
+export async function confirmTyped(
+  terminal: Needs['terminal'],
+  client: Client,
+  kind: keyof typeof questions,
+): Promise<{ freshUntil: string }> {
+  const typed = await askHidden(terminal, questions[kind])
+  return client.call(api.secondFactors.confirm, { [kind]: typed.reveal() })
+}
+
 function confirmCommand(needs: Needs): Command {
   const { terminal } = needs
   return serverCommand({
@@ -108,11 +120,7 @@ function confirmCommand(needs: Needs): Command {
     .option('--recovery', 'with a recovery code, to change your factors')
     .action(async (options: CommonOptions & { recovery?: boolean }) => {
       const client = await connect(needs, options)
-      const typed = (
-        await askHidden(terminal, options.recovery ? 'Recovery code: ' : 'Code that the app shows: ')
-      ).reveal()
-      const shown = options.recovery ? { recoveryCode: typed } : { code: typed }
-      const answer = await client.call(api.secondFactors.confirm, shown)
+      const answer = await confirmTyped(terminal, client, options.recovery ? 'recoveryCode' : 'code')
       if (options.json) return terminal.json(answer)
       terminal.note(`Confirmed until ${answer.freshUntil}.`)
     })
