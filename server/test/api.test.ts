@@ -83,6 +83,7 @@ test('API-1: what an operation does not find, it says with the code that it anno
       attestation: 'AAAA',
       phase: 'read-only',
       observed: true,
+      args: {},
       effect: 'done',
     }
     const given = Object.fromEntries(Object.entries(body).filter(([name]) => name in operation.body))
