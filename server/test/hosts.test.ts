@@ -8,6 +8,7 @@ hostSuite('the embedded host', async (t) => {
   const world = await openWorld(t, engineMigrations)
   return {
     world,
+    name: 'embedded',
     elapse: (milliseconds) => world.clock.advance(milliseconds),
     async start(actions) {
       const engine = createEngine(world, { actions })

@@ -7,11 +7,13 @@ import { sql } from '../../src/store/index.ts'
 import type { Action, Plan } from '../../src/workflow/index.ts'
 import { type Engine, gate, noteAction, olga, pendingApproval, piet, planOf, task } from './engine.ts'
 import { eventually } from './eventually.ts'
+import { checkGoesOn, storedRuns } from './stored-runs.ts'
 import type { World } from './world.ts'
 
 /** Where a suite runs: engines over one store, whose time can be made to pass. */
 export type HostStage = {
   readonly world: World
+  readonly name: 'embedded' | 'temporal'
   start(actions: readonly Action[]): Promise<Engine>
   /** Lets `milliseconds` pass: moves the clock, or does nothing where time passes by itself. */
   elapse(milliseconds: number): void
@@ -366,6 +368,12 @@ const checks: Record<string, (stage: HostStage) => Promise<void>> = {
     const second = await stage.start([noteAction(notes)])
     assert.equal((await second.workflow.whenEnded(id)).state, 'Succeeded')
     assert.deepEqual(notes, ['a#2'])
+  },
+
+  async 'a run that an earlier version left in its middle goes on'(stage) {
+    const stored = storedRuns()
+    assert.ok(stored.length > 0, 'there are recordings')
+    for (const run of stored) await checkGoesOn(stage.world, run, stage)
   },
 
   async 'what is answered while no host runs is done when one does'(stage) {

@@ -39,6 +39,7 @@ export async function openTemporalStage(
     ).then(() => undefined)
   return {
     world,
+    name: 'temporal',
     temporal,
     vault,
     elapse: () => undefined,
