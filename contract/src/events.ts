@@ -147,6 +147,7 @@ export const eventNames = [
   'connection.token_ended',
   'goal.proposed',
   'goal.started',
+  'goal.model_asked',
   'flow.saved',
   'flow.removed',
   'approval.changed',

@@ -9,6 +9,8 @@ export const proposalView = z.object({
   number: z.int(),
   /** `rules`: the words fit a flow. `model`: a language model proposed it; it is checked like any other plan. */
   source: z.enum(['rules', 'model']),
+  /** Which language model; null when rules did it. */
+  model: z.string().nullable(),
   flow: z.string(),
   title: z.string(),
   input: json,

@@ -22,7 +22,7 @@ import {
   leakedKeyActions,
   watchEgressEnds,
 } from './flows/index.ts'
-import { createGoals, ownActions, ownFlows } from './goals/index.ts'
+import { createGoals, openModelPlanner, ownActions, ownFlows } from './goals/index.ts'
 import { createIdentity } from './identity/index.ts'
 import { createKeys } from './keys.ts'
 import { createLend, type Probe } from './lend/index.ts'
@@ -121,14 +121,7 @@ export async function createKeyward(needs: Needs) {
   await vault.load()
   const { scanner, sources } = keepScanner(() => keys.fingerprint(vault.sealed), needs.searchPath)
   const { version, agentsListen: listen } = needs
-  const findings = createFindings({
-    ...shared,
-    dataDir,
-    vault,
-    scanner,
-    sources,
-    version,
-  })
+  const findings = createFindings({ ...shared, dataDir, vault, scanner, sources, version })
   const probesFor = (): readonly Probe[] => [proxyProbe]
   const lend = createLend({
     ...shared,
@@ -189,13 +182,14 @@ export async function createKeyward(needs: Needs) {
     taskOutput,
     artifacts,
   })
+  const assertMayUse = assertMayUseBy(policy, identity)
   const connectors = createConnectors({
     ...shared,
     random: Math.random,
     vault,
     connectors: [...shippedConnectors, ...channelConnectors],
     assertMayLend: assertMayLendBy(policy),
-    assertMayUse: assertMayUseBy(policy, identity),
+    assertMayUse,
     sandboxed: createConnectorCommands({ store, identity, commands }),
     artifacts,
   })
@@ -248,7 +242,8 @@ export async function createKeyward(needs: Needs) {
     natureOf: (name, args) => natureOf(actionNamed.get(name), args),
     more: ownFlows(looking),
   })
-  const goals = createGoals({ ...shared, flows, workflow, model: async () => undefined })
+  const model = openModelPlanner(needs.env, { ...looking, flows, kinds: connectors.kinds, assertMayUse })
+  const goals = createGoals({ ...shared, policy, flows, workflow, model })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
   const runSchedules = createRunSchedules({ ...shared, policy, identity, flows, workflow, vault })
   const channels = createChannels({

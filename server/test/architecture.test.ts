@@ -378,6 +378,7 @@ describe('what is kept in few places', () => {
         'core/secret.ts',
         'findings/import.ts', // compared with what the file holds
         'flows/sandboxed-commands.ts', // a passphrase, into a file of the sandbox whose program needs it
+        'goals/model/chat.ts', // the key of a language model, into the Authorization header
         'guide/demonstration.ts', // given to the example API, which checks it
         'http/handlers/agents.ts', // an agent's key, once, to who registered it
         'http/handlers/channels.ts', // the code that links an account, once, to who asked for it

@@ -49,6 +49,7 @@ const plan: PlanPreview = {
 const proposal: ProposalView = {
   number: 1,
   source: 'rules',
+  model: null,
   flow: 'deploy-feature',
   title: 'Deploy with Pulumi',
   input: { pullRequest: 123 },
@@ -67,6 +68,7 @@ const planned: GoalView = {
       ...proposal,
       number: 2,
       source: 'model',
+      model: 'planner-1',
       title: 'Deploy with Terraform',
       plan: null,
       problem: 'There is no connection to Terraform.',

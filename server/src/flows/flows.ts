@@ -27,6 +27,8 @@ export type Flows = {
   startPlan(request: StartPlan): Promise<RunDetail>
   /** What it would do; nothing runs. Throws as `start` does. */
   preview(request: Wanted): Promise<PlanPreview>
+  /** A plan that somebody brings, made whole, if they may lend what it borrows. Throws `run.plan_invalid` and `policy.denied`. */
+  completed(draft: PlanDraft, by: Principal): Promise<Plan>
   /** Plans a run that is a task of another one: for who asked for that, as far as policy lets them start it now. */
   planSubrun(request: { flow: string; input: Json; requestedBy: string }): Promise<Plan>
   readonly documents: FlowDocuments
@@ -197,6 +199,7 @@ export function createFlows(needs: Needs): Flows {
       const exactly = wanted.plan !== undefined
       return startPlan({ plan: await planned(wanted), by, unattended, idempotencyKey, exactly })
     },
+    completed,
     startPlan,
     preview: async (wanted) => workflow.planning.preview(await planned(wanted), wanted.by),
     async planSubrun({ flow, input, requestedBy }) {

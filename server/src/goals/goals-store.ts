@@ -1,4 +1,4 @@
-import type { GoalView, ProposalView } from '@keyward/contract'
+import type { GoalView, PlanDraft, ProposalView } from '@keyward/contract'
 import { type Migration, type Reader, sql, type Tx } from '../store/index.ts'
 
 export const goalsMigrations: readonly Migration[] = [
@@ -12,11 +12,14 @@ export const goalsMigrations: readonly Migration[] = [
   },
 ]
 
+/** With the tasks of its own that a model wrote, by which its plan is made again; null where it is a flow's. */
+export type Proposal = ProposalView & { readonly draft: PlanDraft | null }
+
 export type GoalRecord = {
   readonly id: string
   readonly text: string
   readonly choices: GoalView['choices']
-  readonly proposals: readonly ProposalView[]
+  readonly proposals: readonly Proposal[]
   readonly chosen: number | null
   readonly runId: string | null
   readonly createdBy: string
@@ -42,7 +45,11 @@ const recordOf = (row: Row): GoalRecord => ({
   id: row.id,
   text: row.text,
   choices: JSON.parse(row.choices),
-  proposals: JSON.parse(row.proposals),
+  proposals: (JSON.parse(row.proposals) as Proposal[]).map((proposal) => ({
+    ...proposal,
+    model: proposal.model ?? null,
+    draft: proposal.draft ?? null,
+  })),
   chosen: row.chosen === null ? null : Number(row.chosen),
   runId: row.run_id,
   createdBy: row.created_by,

@@ -44,7 +44,13 @@ test('WORK-1: a goal that two people start at the same moment becomes one run', 
     ],
   })
   const { workflow } = engine
-  const goals = createGoals({ ...world, flows, workflow, model: async () => undefined })
+  const goals = createGoals({
+    ...world,
+    flows,
+    workflow,
+    policy: createPolicy({ clock: systemClock }),
+    model: undefined,
+  })
   const { id, proposals } = await goals.propose('note this', olga)
   const wanted = { proposal: 1, digest: proposals[0]?.plan?.planDigest ?? '' }
   const [one, other] = await Promise.allSettled([

@@ -1,12 +1,22 @@
-import type { GoalView, Json, PlanPreview, ProposalView, RunDetail } from '@keyward/contract'
+import type { GoalView, Json, PlanPreview, RunDetail } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import { type Flow, type Match, matchGoal, sayUsing } from '../catalogue/index.ts'
 import { AppError, actorOf, type Clock, newId, type Principal } from '../core/index.ts'
 import type { Flows } from '../flows/index.ts'
+import type { Policy } from '../policy/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Plan, Workflow } from '../workflow/index.ts'
-import { type GoalRecord, goalsBefore, insertGoal, markStarted, readGoal } from './goals-store.ts'
+import {
+  type GoalRecord,
+  goalsBefore,
+  insertGoal,
+  markStarted,
+  type Proposal,
+  readGoal,
+} from './goals-store.ts'
+import { mayStart } from './model/choice.ts'
+import type { ModelPlanner } from './model/model-planner.ts'
 
 /** What people and agents want, in their words, with the plans for it. */
 export type Goals = {
@@ -22,57 +32,58 @@ export type Goals = {
   start(goalId: string, wanted: { proposal: number; digest: string }, by: Principal): Promise<RunDetail>
 }
 
-/** Chooses a flow for words that no rule knows. Throws `goal.model_failed`. */
-export type Planner = (text: string, flows: readonly Flow[]) => Promise<Match>
-
 type Needs = {
   store: Pick<Store, 'write' | 'all' | 'get'>
   audit: Pick<Audit, 'record'>
   bus: Pick<Bus, 'publish'>
   clock: Pick<Clock, 'now'>
-  flows: Pick<Flows, 'all' | 'plan' | 'startPlan'>
+  policy: Pick<Policy, 'decide'>
+  flows: Pick<Flows, 'all' | 'plan' | 'completed' | 'startPlan'>
   workflow: Pick<Workflow, 'read'> & { planning: Pick<Workflow['planning'], 'preview'> }
   /** A language model, when one is configured. */
-  model: () => Promise<Planner | undefined>
+  model: ModelPlanner | undefined
 }
 
 export function createGoals(needs: Needs): Goals {
   const { store, audit, bus, clock, flows, workflow } = needs
 
-  async function proposalOf(
-    { flow, input }: Match,
-    { text, source, by }: { text: string; source: ProposalView['source']; by: Principal },
-  ): Promise<ProposalView> {
-    const base = { number: 1, source, flow: flow.name, title: flow.title, input }
+  async function proposalOf({ flow, input }: Match, text: string, by: Principal): Promise<Proposal> {
+    const base = { number: 1, source: 'rules', model: null, flow: flow.name, input, draft: null } as const
     try {
       const plan = await previewOf(text, await flows.plan({ flow: flow.name, input, by }), by)
       return { ...base, title: plan.plan.title, plan, problem: null }
     } catch (error) {
       // What a person can do something about belongs into the answer: a missing connection, a changed file.
       if (!(error instanceof AppError)) throw error
-      return { ...base, plan: null, problem: `${error.code}: ${error.detail ?? error.message}` }
+      return {
+        ...base,
+        title: flow.title,
+        plan: null,
+        problem: `${error.code}: ${error.detail ?? error.message}`,
+      }
     }
   }
 
   const previewOf = (goal: string, plan: Plan, by: Principal): Promise<PlanPreview> =>
     workflow.planning.preview({ ...plan, goal }, by)
 
-  /** A model only ever chooses among the flows that there are, and its input is checked like anybody's. */
+  /** Only for words that no rule knows, and only ever a proposal: a person starts it or nobody does. */
   async function proposedByModel(
     text: string,
-    all: readonly Flow[],
     by: Principal,
-  ): Promise<ProposalView | undefined> {
-    const model = await needs.model()
-    const match = model && (await model(text, all))
-    return match && proposalOf(match, { text, source: 'model', by })
+    refusal: (more: readonly string[]) => AppError,
+  ): Promise<Proposal> {
+    if (!needs.model) throw refusal([])
+    const said = await needs.model(text, by)
+    if ('declined' in said) throw refusal([`${said.model} says: ${said.declined}`])
+    const plan = await previewOf(text, said.plan, by)
+    return { ...said, number: 1, source: 'model', plan, problem: null }
   }
 
   async function answerTo(text: string, by: Principal): Promise<Pick<GoalRecord, 'choices' | 'proposals'>> {
     const all = await flows.all()
     const matched = matchGoal(text, all)
-    if (matched.kind === 'one')
-      return { choices: [], proposals: [await proposalOf(matched.match, { text, source: 'rules', by })] }
+    if (matched.kind === 'one') return { choices: [], proposals: [await proposalOf(matched.match, text, by)] }
     if (matched.kind === 'several') {
       const choices = matched.matches.map(({ flow }) => ({
         title: flow.title,
@@ -80,9 +91,17 @@ export function createGoals(needs: Needs): Goals {
       }))
       return { choices, proposals: [] }
     }
-    const proposal = await proposedByModel(text, all, by)
-    if (proposal) return { choices: [], proposals: [proposal] }
-    throw unknown(all, matched.nearest)
+    const refusal = (more: readonly string[]) => unknown(all, [...matched.nearest, ...more])
+    return { choices: [], proposals: [await proposedByModel(text, by, refusal)] }
+  }
+
+  async function plannedAgain({ flow, input, draft, source }: Proposal, by: Principal): Promise<Plan> {
+    // A model may be talked into things by what it reads: somebody has to have looked at what it chose.
+    if (source === 'model' && by.kind !== 'person')
+      throw new AppError('policy.denied', 'what a language model proposed is started by a person')
+    if (!mayStart(needs.policy, flow, by))
+      throw new AppError('policy.denied', `you may not start runs of the flow ${flow}`)
+    return draft ? flows.completed(draft, by) : flows.plan({ flow, input, by })
   }
 
   async function found(goalId: string): Promise<GoalRecord> {
@@ -107,7 +126,7 @@ export function createGoals(needs: Needs): Goals {
     const run = goal.runId === null ? undefined : await workflow.read(goal.runId)
     return {
       ...rest,
-      proposals: [...proposals],
+      proposals: proposals.map(({ draft: _, ...proposal }) => proposal),
       state: run ? 'started' : proposals.length > 0 ? 'proposed' : 'unclear',
       outcome: run?.state ?? null,
       runOutcome: run?.outcome ?? null,
@@ -130,8 +149,9 @@ export function createGoals(needs: Needs): Goals {
         createdAt: now.getTime(),
         startedAt: null,
       }
-      const proposed = goal.proposals.map(({ source, flow, plan }) => ({
+      const proposed = goal.proposals.map(({ source, model, flow, plan }) => ({
         source,
+        model,
         flow,
         digest: plan?.planDigest ?? null,
       }))
@@ -154,13 +174,11 @@ export function createGoals(needs: Needs): Goals {
       const proposal = goal.proposals.find((one) => one.number === number)
       if (!proposal) throw new AppError('goal.state', `it has no proposal ${number}`)
       if (!proposal.plan) throw new AppError('goal.state', `it cannot be planned: ${proposal.problem}`)
-      // A model may be talked into things by what it reads: somebody has to have looked at what it chose.
-      if (proposal.source === 'model' && by.kind !== 'person')
-        throw new AppError('policy.denied', 'what a language model proposed is started by a person')
-      const plan = { ...(await flows.plan({ ...proposal, by })), goal: goal.text }
+      const plan = { ...(await plannedAgain(proposal, by)), goal: goal.text }
       const { planDigest: now } = await workflow.planning.preview(plan, by)
       if (now !== digest || digest !== proposal.plan.planDigest)
         throw new AppError('goal.changed', `the plan would be ${now}; say the goal again to see it`)
+      const told = { source: proposal.source, model: proposal.model }
       return flows.startPlan({
         plan,
         by,
@@ -169,7 +187,7 @@ export function createGoals(needs: Needs): Goals {
           const at = clock.now().getTime()
           if (!(await markStarted(tx, goalId, { chosen: number, runId, at })))
             throw new AppError('goal.state', 'somebody else started it at the same moment')
-          await tell(tx, 'goal.started', goalId, { by, detail: { runId, digest } })
+          await tell(tx, 'goal.started', goalId, { by, detail: { runId, digest, ...told } })
         },
       })
     },

@@ -1,3 +1,4 @@
 export { createGoals, type Goals } from './goals.ts'
 export { goalsMigrations } from './goals-store.ts'
+export { openModelPlanner } from './model/open-model.ts'
 export { ownActions, ownFlows } from './own-flows.ts'

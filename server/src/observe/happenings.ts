@@ -34,6 +34,13 @@ export type Happening =
       readonly channel: string
       readonly startedAt: number
     }
+  | {
+      readonly kind: 'model-asked'
+      readonly at: number
+      readonly outcome: string
+      readonly inputTokens: number
+      readonly outputTokens: number
+    }
 
 const time = z.string().transform((text) => Date.parse(text))
 const ofRun = { runId: z.string() }
@@ -48,6 +55,7 @@ const shapes = {
     attempt: z.int(),
     startedAt: time.nullable(),
   }),
+  model: z.object({ outcome: z.string(), inputTokens: z.int(), outputTokens: z.int() }),
   approval: z.object({
     ...ofTask,
     approvalId: z.string(),
@@ -72,6 +80,10 @@ export function happeningOf({ type, at: when, data }: LiveEvent): Happening | un
     case 'task.finished': {
       const said = shapes.task.safeParse(data).data
       return said && { kind: 'task-finished', at, ...said }
+    }
+    case 'goal.model_asked': {
+      const said = shapes.model.safeParse(data).data
+      return said && { kind: 'model-asked', at, ...said }
     }
     case 'approval.approved':
     case 'approval.denied':

@@ -149,3 +149,17 @@ test('OBS-1: a value on the bound of a bucket is in it, one above the last is in
     ],
   )
 })
+
+test('OBS-1, WORK-1: what a language model was asked for plans is counted, with its tokens', async () => {
+  const { observe, say, lines } = open()
+  say('goal.model_asked', 1, { answers: 1, inputTokens: 900, outputTokens: 40, outcome: 'done' })
+  say('goal.model_asked', 2, { answers: 3, inputTokens: 100, outputTokens: 2, outcome: 'failed' })
+  const text = await observe.metrics()
+  assert.deepEqual(shownIn(text, 'planner_'), [
+    'keyward_planner_goals_total{outcome="done"} 1',
+    'keyward_planner_goals_total{outcome="failed"} 1',
+    'keyward_planner_tokens_total{type="input"} 1000',
+    'keyward_planner_tokens_total{type="output"} 42',
+  ])
+  assert.equal(lines.length, 2)
+})

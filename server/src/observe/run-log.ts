@@ -14,4 +14,5 @@ const messages: Readonly<Record<Happening['kind'], string>> = {
   'run-finished': 'a run ended',
   'task-finished': 'a task ended an attempt',
   'approval-ended': 'an approval ended',
+  'model-asked': 'a language model was asked for a plan',
 }

@@ -16,6 +16,8 @@ export function createRunMetrics(): RunMetrics {
   const attempts = createHistogram(taskSeconds)
   const answers = createCounter()
   const waited = createHistogram(answerSeconds)
+  const questions = createCounter()
+  const tokens = createCounter()
   return {
     take(happening) {
       switch (happening.kind) {
@@ -40,6 +42,13 @@ export function createRunMetrics(): RunMetrics {
           waited.observe({ outcome }, (at - startedAt) / 1000)
           break
         }
+        case 'model-asked': {
+          const { outcome, inputTokens, outputTokens } = happening
+          questions.add({ outcome })
+          tokens.add({ type: 'input' }, inputTokens)
+          tokens.add({ type: 'output' }, outputTokens)
+          break
+        }
       }
     },
     families: () => [
@@ -57,6 +66,8 @@ export function createRunMetrics(): RunMetrics {
         answers,
       ),
       familyOf('approval_wait_seconds', 'How long approvals were open.', waited),
+      familyOf('planner_goals_total', 'Goals for which a language model was asked, by outcome.', questions),
+      familyOf('planner_tokens_total', 'Tokens that it took, as its service counts them.', tokens),
     ],
   }
 }

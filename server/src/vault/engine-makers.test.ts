@@ -26,7 +26,7 @@ test('OPS-1: a server starts without the code of what it may never be asked for'
     /\/engines\/database\/(?!databases\.|kinds\.)/,
     /\/auth\/(?:approle|jwt|userpass)\//,
     /\/src\/(?:guide|scan)\//,
-    /node_modules\/(?:@aws-sdk|@cedar-policy|@octokit|@slack|@temporalio|age-encryption|jose|nodemailer|openpgp|pg|qr|yaml)\//,
+    /node_modules\/(?:@ai-sdk|@aws-sdk|@cedar-policy|@octokit|@slack|@temporalio|age-encryption|ai|jose|nodemailer|openpgp|pg|qr|yaml)\//,
   ]
   assert.deepEqual(
     loaded.filter((url) => later.some((pattern) => pattern.test(url))),

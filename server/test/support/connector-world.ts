@@ -43,13 +43,16 @@ export type ConnectorWorld = World & {
 
 export const secretPath = 'secret/service/bot'
 
+/** `migrations`: of the other domains that the test opens. */
+type Around = { sandboxed?: SandboxedForConnectors; migrations?: Parameters<typeof openWorld>[1] }
+
 /** Connectors over a real store, with a vault that holds what the test says. */
 export async function openConnectorWorld(
   t: TestContext,
   connectors: readonly Connector[],
-  { sandboxed = noSandbox }: { sandboxed?: SandboxedForConnectors } = {},
+  { sandboxed = noSandbox, migrations = [] }: Around = {},
 ): Promise<ConnectorWorld> {
-  const world = await openWorld(t, connectorsMigrations)
+  const world = await openWorld(t, [...connectorsMigrations, ...migrations])
   const secrets = new Map<string, Record<string, string>>()
   const vault = { sealed: false }
   const uses: ServiceUse[] = []

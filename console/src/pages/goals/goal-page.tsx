@@ -110,15 +110,19 @@ function Proposals({ goal, shown }: { goal: GoalView; shown: ProposalView | unde
   )
 }
 
-const sources = {
-  rules: 'Planned by rules from your words.',
-  model: 'Proposed by a language model and checked like any plan. Read it with more care.',
-} as const
-
 function Proposal({ goal, proposal }: { goal: GoalView; proposal: ProposalView }) {
   return (
     <>
-      <p className="mb-4 text-muted">{sources[proposal.source]}</p>
+      <p className="mb-4 text-muted">
+        {proposal.model === null ? (
+          'Planned by rules from your words.'
+        ) : (
+          <>
+            Proposed by the language model <strong>{proposal.model}</strong> <Time at={goal.createdAt} />, and
+            checked like any plan. Read it with more care: words of a model may mislead.
+          </>
+        )}
+      </p>
       {proposal.problem ? (
         <p className="mb-5 max-w-[46rem] border-l-2 border-brass-mark pl-3 text-pretty break-words">
           It cannot be planned now: {proposal.problem}

@@ -73,7 +73,7 @@ function planned({ choices, proposals }: GoalView): ProposalView & { plan: PlanP
 }
 
 function planText(
-  { source, flow, plan }: ProposalView & { plan: PlanPreview },
+  { model, flow, plan }: ProposalView & { plan: PlanPreview },
   width: number | undefined,
 ): string {
   const columns: Column<TaskPreview>[] = [
@@ -88,17 +88,26 @@ function planText(
       shrink: true,
     },
     { title: 'asks', value: ({ gated }) => (gated ? 'yes' : null) },
+    {
+      title: 'takes',
+      value: ({ expectedSeconds: seconds }) => seconds && secondsText(seconds),
+      align: 'right',
+    },
     { title: 'permissions', value: ({ permissions }) => permissions.join(' ') || null, shrink: true },
     { title: 'secrets', value: ({ secrets }) => secrets.join(' ') || null, shrink: true },
   ]
   const facts = renderFacts([
     ['Plan', plan.plan.title],
     ['Flow', flow],
-    ['Proposed by', source === 'model' ? 'a language model; look twice' : 'rules'],
+    ['Proposed by', model === null ? 'rules' : `the language model ${model}; look twice`],
+    ['Expected to take', plan.expectedSeconds === null ? 'not known yet' : secondsText(plan.expectedSeconds)],
     ['Digest', plan.planDigest],
   ])
   return `${facts}\n${renderTable(columns, plan.tasks, width)}`
 }
+
+const secondsText = (seconds: number): string =>
+  `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
 
 export const goalsCommand = (needs: Needs): Command =>
   commandGroup('goals', 'Goals that were said: list, show', [listCommand(needs), showCommand(needs)])
@@ -133,10 +142,11 @@ function showCommand(needs: Needs): Command {
       terminal.json(goal)
       return
     }
-    const { text, state, runId, outcome, choices } = goal
+    const { text, state, runId, outcome, choices, createdBy, createdAt } = goal
     const head = renderFacts([
       ['Goal', text],
       ['State', state],
+      ['Said', `${shortTime(createdAt)} by ${createdBy}`],
       ['Run', runId],
       ['Outcome', outcome],
       ...choices.map(({ text: choice }) => ['Say', choice] as const),
