@@ -5,15 +5,12 @@
  */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { auditMigrations, createAudit, createFileAnchor } from '../../src/audit/index.ts'
-import { busMigrations, createBus } from '../../src/bus/index.ts'
-import { silentLog, systemClock } from '../../src/core/index.ts'
-import { openDataFolder, openStore, sql } from '../../src/store/index.ts'
+import { sql } from '../../src/store/index.ts'
 import type { Action } from '../../src/workflow/index.ts'
-import { createEngine, engineMigrations, gate, olga, piet, planOf, task } from './engine.ts'
+import { noteEffect, openEffects } from './effects.ts'
+import { createEngine, gate, olga, piet, planOf, task } from './engine.ts'
 
 const [dataDir = '', nth = '0'] = process.argv.slice(2)
-const clock = systemClock
 let armed = false
 let left = Number(nth)
 
@@ -23,23 +20,8 @@ function boundary(name: string): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-const folder = openDataFolder(dataDir)
-const store = await openStore({ dataDir })
-const effects = {
-  id: '9990-effects',
-  up: () => [
-    'create table effects (id text primary key, times integer not null)',
-    'create table open_leases (id text primary key)',
-  ],
-}
-await store.migrate([...auditMigrations, ...busMigrations, ...engineMigrations, effects])
-const audit = createAudit({
-  store,
-  clock,
-  anchor: createFileAnchor(join(dataDir, 'audit.anchor')),
-  signingKey: async () => undefined,
-})
-const bus = createBus({ store, clock, log: silentLog })
+const { world, count, close } = await openEffects(dataDir)
+const { store, bus } = world
 
 /** Lends while it runs, and writes its effect with its completion. */
 const lending: Action = {
@@ -53,10 +35,7 @@ const lending: Action = {
     boundary('lent')
     return {
       output: idempotencyKey,
-      async commit(tx) {
-        await tx.run(sql`insert into effects (id, times) values (${idempotencyKey}, 1)
-          on conflict (id) do update set times = effects.times + 1`)
-      },
+      commit: (tx) => noteEffect(tx, idempotencyKey),
     }
   },
   async ended(tx, { runId, taskId }) {
@@ -64,10 +43,7 @@ const lending: Action = {
   },
 }
 
-const { workflow, approvals, stop } = createEngine(
-  { store, audit, bus, clock },
-  { actions: [lending], onBoundary: boundary },
-)
+const { workflow, approvals, stop } = createEngine(world, { actions: [lending], onBoundary: boundary })
 
 async function answerAll(): Promise<void> {
   for (const { id, digest } of (await approvals.page({ limit: 500, state: 'pending' })).items) {
@@ -79,9 +55,6 @@ async function answerAll(): Promise<void> {
 bus.subscribe(({ type }) => {
   if (type === 'approval.requested') void answerAll()
 })
-
-const count = async (query: ReturnType<typeof sql>): Promise<number> =>
-  Number((await store.get<{ n: number }>(query))?.n)
 
 await workflow.run()
 await approvals.run()
@@ -115,5 +88,4 @@ if (armed) {
 }
 armed = false
 await stop()
-await store.close()
-folder.release()
+await close()
