@@ -12,11 +12,32 @@ export const busMigrations: readonly Migration[] = [
 
 type Row = { seq: number; type: EventName; subject: string; at: number; data: string }
 
-export async function insertEvent(tx: Tx, event: Omit<LiveEvent, 'seq'>): Promise<LiveEvent> {
-  const row = await tx.get<{ seq: number }>(sql`insert into outbox (seq, type, subject, at, data)
-    select coalesce(max(seq), 0) + 1, ${event.type}, ${event.subject}, cast(${Date.parse(event.at)} as bigint), ${JSON.stringify(event.data)}
-    from outbox returning seq`)
-  return { ...event, seq: row?.seq ?? 0 }
+export async function lastSeq(tx: Pick<Tx, 'get'>): Promise<number> {
+  const row = await tx.get<{ seq: number | null }>(sql`select max(seq) as seq from outbox`)
+  return Number(row?.seq ?? 0)
+}
+
+/** Few statements to prepare, and few to run for any number of events. */
+const columns = 'insert into outbox (seq, type, subject, at, data) values '
+const row = '(?, ?, ?, cast(? as bigint), ?)'
+const inserts = [32, 8, 1].map((rows) => ({ rows, text: columns + Array<string>(rows).fill(row).join(', ') }))
+
+export async function insertEvents(tx: Pick<Tx, 'run'>, events: readonly LiveEvent[]): Promise<void> {
+  for (let at = 0; at < events.length; ) {
+    const fits = inserts.find(({ rows }) => rows <= events.length - at)
+    if (!fits) return
+    const values = events
+      .slice(at, at + fits.rows)
+      .flatMap((event) => [
+        event.seq,
+        event.type,
+        event.subject,
+        Date.parse(event.at),
+        JSON.stringify(event.data),
+      ])
+    await tx.run({ text: fits.text, values })
+    at += fits.rows
+  }
 }
 
 export async function eventsAfter(reader: Reader, seq: number, limit: number): Promise<LiveEvent[]> {
@@ -28,6 +49,6 @@ export async function eventsAfter(reader: Reader, seq: number, limit: number): P
   }))
 }
 
-export async function deleteBefore(tx: Tx, seq: number): Promise<void> {
+export async function deleteBefore(tx: Pick<Tx, 'run'>, seq: number): Promise<void> {
   await tx.run(sql`delete from outbox where seq < ${seq}`)
 }

@@ -1,7 +1,7 @@
 import type { EventName, Json, LiveEvent } from '@keyward/contract'
 import { type Clock, type Log, reasonOf } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
-import { deleteBefore, eventsAfter, insertEvent } from './bus-store.ts'
+import { deleteBefore, eventsAfter, insertEvents, lastSeq } from './bus-store.ts'
 
 export type Bus = {
   /** Puts an event into the outbox in the caller's transaction; listeners hear of it after the commit. */
@@ -15,6 +15,20 @@ export type Bus = {
 /** How many events stay for listeners that were away; trimmed each time as many have come. */
 const kept = 10_000
 const trimEvery = 1000
+
+/** Has its number once it is placed. */
+type Published = { -readonly [Key in keyof LiveEvent]: LiveEvent[Key] }
+
+/** Numbers the events of all transactions that share a commit, and stores them. */
+async function place(tx: Pick<Tx, 'get' | 'run'>, events: readonly Published[]): Promise<void> {
+  const last = await lastSeq(tx)
+  events.forEach((event, i) => {
+    event.seq = last + i + 1
+  })
+  await insertEvents(tx, events)
+  const trimmed = Math.floor((last + events.length) / trimEvery) * trimEvery
+  if (trimmed > last) await deleteBefore(tx, trimmed - kept)
+}
 
 export function createBus({ store, clock, log }: { store: Store; clock: Pick<Clock, 'now'>; log: Log }): Bus {
   const listeners = new Set<(event: LiveEvent) => void>()
@@ -31,9 +45,9 @@ export function createBus({ store, clock, log }: { store: Store; clock: Pick<Clo
 
   return {
     async publish(tx, { type, subject, data = null }) {
-      const event = await insertEvent(tx, { type, subject, data, at: clock.now().toISOString() })
-      if (event.seq % trimEvery === 0) await deleteBefore(tx, event.seq - kept)
-      tx.afterCommit(() => tell(event))
+      const published: Published = { type, subject, data, at: clock.now().toISOString(), seq: 0 }
+      tx.collect(place, published)
+      tx.afterCommit(() => tell(published))
     },
     subscribe(hear) {
       listeners.add(hear)

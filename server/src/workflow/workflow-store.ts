@@ -81,6 +81,10 @@ export async function readRevision(reader: Reader, id: string): Promise<number |
   return row?.revision
 }
 
+export async function readState(reader: Reader, id: string): Promise<RunState | undefined> {
+  return (await reader.get<{ state: RunState }>(sql`select state from runs where id = ${id}`))?.state
+}
+
 /** False when this requester has used the key before. */
 export async function insertRun(
   tx: Tx,

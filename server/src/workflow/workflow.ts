@@ -35,6 +35,7 @@ import {
   holdsApproval,
   insertRun,
   readRun,
+  readState,
   readSummaries,
   runByKey,
   type WorkInHand,
@@ -248,8 +249,8 @@ export function createWorkflow(needs: Needs): Workflow {
       const ended = new Promise<void>((resolve) => {
         waiting.set(runId, [...(waiting.get(runId) ?? []), resolve])
       })
-      const now = await found(store, runId)
-      if (isRunEnded(now.status.state)) announceEnd(runId)
+      const state = await readState(store, runId)
+      if (!state || isRunEnded(state)) announceEnd(runId)
       await ended
       return runDetail(await found(store, runId))
     },
