@@ -1,129 +1,37 @@
 // From the words of a goal to what runs: a pull request on a server that speaks as GitHub does, commands in real sandboxes, Pulumi by a
-// stand-in for its command, a service that is watched, and Slack's Web API.
+// stand-in for its command and Terraform for real, a service that is watched, and Slack's Web API.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { Json } from '@keyward/contract'
 import { markOf } from '../src/connectors/github/client.ts'
 import { systemPrincipal } from '../src/core/index.ts'
-import { startService, startSlack, wordsOf } from './support/chat-servers.ts'
-import { apiHost, openUpstream } from './support/egress.ts'
+import { openDeploymentServices, openPulumiStack, openTerraformState } from './support/deployment.ts'
 import { eventually } from './support/eventually.ts'
-import { openGitHubServer } from './support/github-server.ts'
 import { mayBeMissing } from './support/needed.ts'
 import { openTaskWorld, type TaskWorld } from './support/task-world.ts'
-import { temporaryFolder } from './support/world.ts'
+import { terraformOrSkip } from './support/terraform.ts'
 
 const by = systemPrincipal('test')
 const owner = { kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] } as const
 const words = 'deploy the feature of pull request'
 
-/** What the stand-in keeps, and two folders: what is to run, and what ran before. */
-async function openStack(t: TestContext, world: TaskWorld) {
-  const [token, passphrase] = [randomBytes(24).toString('hex'), randomBytes(24).toString('hex')]
-  const stack = { key: null, resources: { shop: 'before' }, updates: [] as Json[] }
-  const route = await openUpstream(t, async (request, response) => {
-    if (request.headers.authorization !== `token ${token}`) return response.writeHead(401).end()
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part as Buffer)
-    if (request.method === 'PUT') {
-      const { kind, resources, key } = JSON.parse(Buffer.concat(parts).toString('utf8'))
-      stack.updates.push({ version: stack.updates.length + 1, kind, result: 'succeeded' })
-      Object.assign(stack, { resources, key })
-    }
-    return response.end(JSON.stringify(stack))
-  })
-  const secretPath = await world.keep('pulumi', { token, passphrase })
-  const connect = async (name: string): Promise<(value: string) => void> => {
-    const folder = temporaryFolder(t)
-    const settings = {
-      folder,
-      program: join(import.meta.dirname, 'support', 'pulumi-stand-in.mjs'),
-      stack: 'acme/shop/test',
-      passphrase: true,
-      environment: { PULUMI_BACKEND_URL: `https://${apiHost}` },
-      secrets: [
-        {
-          field: 'token',
-          variable: 'PULUMI_ACCESS_TOKEN',
-          destinations: [{ host: apiHost, port: 443 }],
-          injection: { kind: 'header', name: 'authorization' },
-        },
-      ],
-      route,
-    }
-    await world.keyward.connectors.create({ name, connector: 'pulumi', settings, secretPath }, owner)
-    return (shop) => writeFileSync(join(folder, 'resources.json'), JSON.stringify({ shop }))
-  }
-  const configure = await connect('stack')
-  const configureBefore = await connect('stack-before')
-  configureBefore('before')
-  return { stack, configure, configureBefore }
-}
-
-const presetOf = (repository: string): string => {
-  const command = ['/bin/sh', '-ec', 'echo "$REPOSITORY#$PULL_REQUEST at $HEAD_SHA has $(ls)"']
-  return JSON.stringify({
-    version: 1,
-    title: 'Deploy the shop',
-    goals: [`deploy [the feature of] pull request {number}`],
-    inputs: { number: { type: 'integer', title: 'Number of the pull request', minimum: 1 } },
-    uses: 'deploy-feature',
-    with: {
-      pullRequest: { $input: 'number' },
-      repository,
-      github: 'hub',
-      agent: 'shop-bot',
-      tests: { command },
-      lint: { command },
-      infrastructure: { connection: 'stack' },
-      monitor: { connection: 'shop', check: { windowSeconds: 0 } },
-      notify: 'releases',
-      rollback: { connection: 'stack-before' },
-    },
-  })
-}
-
-async function openDeployment(t: TestContext, world: TaskWorld) {
+async function openDeployment(
+  t: TestContext,
+  world: TaskWorld,
+  tool: Parameters<typeof openDeploymentServices>[1],
+) {
   const { keyward } = world
-  const hub = await openGitHubServer(t)
-  const token = randomBytes(24).toString('hex')
-  const slack = await startSlack(t, token)
-  const service = { well: true }
-  const shop = await startService(t, () => ({ status: service.well ? 200 : 503 }))
-  const connect = async (
-    name: string,
-    connector: string,
-    settings: { [name: string]: Json },
-    secret?: Record<string, string>,
-  ) =>
-    keyward.connectors.create(
-      { name, connector, settings, secretPath: secret ? await world.keep(name, secret) : null },
-      owner,
-    )
-  await connect('hub', 'github', hub.settings, { private_key: hub.privateKeyPem })
-  const conversation = { conversation: 'C01', apiUrl: slack.apiUrl, allowPrivate: true }
-  await connect('releases', 'slack', conversation, { 'bot-token': token })
-  await connect('shop', 'monitor', { address: shop.url })
-  const stacked = await openStack(t, world)
-  await keyward.flows.documents.save({ name: 'deploy-shop', text: presetOf(hub.repository) }, by)
+  const services = await openDeploymentServices(t, tool)
+  for (const { name, connector, settings, secret } of services.connections) {
+    const secretPath = secret ? await world.keep(name, secret) : null
+    await keyward.connectors.create({ name, connector, settings, secretPath }, owner)
+  }
+  await keyward.flows.documents.save({ name: 'deploy-shop', text: services.preset }, by)
   const person = await keyward.store.write((tx) => keyward.identity.bootstrapOwner(tx))
   const now = new Date()
   const approver = { ...owner, id: person.id, name: person.name, signedInAt: now, secondFactorAt: now }
 
   return {
-    ...stacked,
-    hub,
-    slack,
-    service,
-    /** A pull request with a change of its own. */
-    open(branch: string) {
-      hub.branches.set(branch, hub.branches.get('main') ?? '')
-      const head = hub.commit(branch, `make ${branch}`, { [`${branch}.ts`]: 'export {}' })
-      return { head, pull: hub.openPull(branch) }
-    },
+    ...services,
     async begin(number: number): Promise<string> {
       const goal = await keyward.goals.propose(`${words} ${number}`, by)
       const [proposal] = goal.proposals
@@ -147,26 +55,21 @@ async function openDeployment(t: TestContext, world: TaskWorld) {
       const states = Object.fromEntries(tasks.map((task) => [task.id, task.state]))
       return { state, outcome, reason, states, tasks }
     },
-    /** What was sent to merge this pull request. */
-    merges: (number: number) =>
-      hub.asked
-        .filter(({ method, path }) => method === 'PUT' && path.endsWith(`/pulls/${number}/merge`))
-        .map(({ body }) => body['sha']),
-    said: () => slack.posts.map(wordsOf),
   }
 }
 
 test('WORK-3: a feature is deployed as it was approved', async (t) => {
   const world = await openTaskWorld(t)
   if (world.skip !== undefined) return t.skip(mayBeMissing(world.skip))
-  const place = await openDeployment(t, world)
-  const { hub, stack, configure, configureBefore } = place
+  const { stack, configure, ...tool } = await openPulumiStack(t)
+  const place = await openDeployment(t, world, tool)
+  const { hub } = place
 
   await t.test(
     'WORK-3: approved, it is merged at that head, made as previewed, watched and told',
     async () => {
       const { head, pull } = place.open('sell-more')
-      configure('more')
+      configure('stack', 'more')
       const runId = await place.begin(pull.number)
       const question = await place.asked(runId, 'approve')
       const shown = JSON.stringify(question.preview)
@@ -202,7 +105,7 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
       assert.deepEqual([stack.resources, stack.updates.length], [{ shop: 'more' }, 1])
       assert.equal(place.said().length, 1)
       assert.match(place.said()[0] ?? '', /merged; deployed; well since/)
-      configureBefore('more')
+      configure('stack-before', 'more')
     },
   )
 
@@ -210,7 +113,7 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
     'WORK-3: denied, nothing is merged or made; the pull request and people are told',
     async () => {
       const { pull } = place.open('sell-less')
-      configure('less')
+      configure('stack', 'less')
       const runId = await place.begin(pull.number)
       await place.deny(await place.asked(runId, 'approve'))
       const { outcome, states } = await place.ended(runId)
@@ -248,7 +151,7 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
 
   await t.test('WORK-3: what is not well afterwards is rolled back once a person has seen how', async () => {
     const { head, pull } = place.open('sell-worse')
-    configure('worse')
+    configure('stack', 'worse')
     place.service.well = false
     const runId = await place.begin(pull.number)
     await place.approve(await place.asked(runId, 'approve'))
@@ -264,4 +167,26 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
     assert.equal(place.said().length, 4)
     assert.match(place.said()[3] ?? '', /monitor failed[\s\S]*rolled back/)
   })
+})
+
+test('WORK-3: with Terraform, the head that was tested is what runs, and what ran before is what is gone back to', async (t) => {
+  const world = await openTaskWorld(t)
+  if (world.skip !== undefined) return t.skip(mayBeMissing(world.skip))
+  const program = await terraformOrSkip(t)
+  if (program === undefined) return
+  const { state, ...tool } = await openTerraformState(t, program)
+  const place = await openDeployment(t, world, tool)
+  const { head, pull } = place.open('sell-worse')
+  place.service.well = false
+  const runId = await place.begin(pull.number)
+  const question = await place.asked(runId, 'approve')
+  assert.match(JSON.stringify(question.preview), new RegExp(`"after":"${head}"`))
+  await place.approve(question)
+  const back = await place.asked(runId, 'rollback')
+  assert.deepEqual([state().commit, place.merges(pull.number)], [head, [head]])
+  await place.approve(back)
+  const { outcome, states } = await place.ended(runId)
+  assert.deepEqual([outcome, states['rollback']], ['RolledBack', 'Succeeded'])
+  assert.deepEqual([state().commit, place.merges(pull.number)], ['the one before', [head]])
+  place.assertNoTokenLeft()
 })
