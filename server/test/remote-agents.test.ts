@@ -13,11 +13,13 @@ import { AppError, type Principal, silentLog } from '../src/core/index.ts'
 import { createEgressGate, watchEgressEnds } from '../src/flows/index.ts'
 import { createRemote, passageMigrations } from '../src/passage/index.ts'
 import { createAuthority, createProxy, type EgressRule } from '../src/proxy/index.ts'
+import { findProgram } from '../src/sandbox/index.ts'
 import { agentAuthority, type SealedStorage } from '../src/vault/index.ts'
 import { cleanUp } from './support/clean-up.ts'
 import { apiHost, openUpstream, testClock } from './support/egress.ts'
 import { eventually } from './support/eventually.ts'
 import { ask, entries, give, openLendWorld } from './support/lend-world.ts'
+import { mayBeMissing } from './support/needed.ts'
 
 const run = promisify(execFile)
 const person: Principal = { kind: 'person', id: 'per_1', name: 'Ada', roles: ['owner'] }
@@ -161,6 +163,7 @@ test('LEND-2: an agent on another machine comes with its certificate, and its pl
 })
 
 test('LEND-2: curl comes through with nothing but its own options', async (t) => {
+  if (!findProgram('curl')) return t.skip(mayBeMissing('curl is not installed'))
   const { world, certify, port } = await openRemoteWorld(t)
   await give(world, { destinations })
   const { placeholder } = await world.lend.request(ask(world, { destinations }))
