@@ -94,8 +94,11 @@ test('LEND-2: ssh and git in a sandbox sign in with a key that stays outside', {
   )
 
   await t.test('LEND-2: what does not speak SSH does not pass, and a tunnel needs a lease', async () => {
-    const curl = `curl -sS -m 5 -p -x "$HTTPS_PROXY" http://${host}:22/ 2>&1`
-    await shell(curl)
+    const script = `const { hostname, port } = new URL(process.env['HTTPS_PROXY'])
+      const socket = require('net').connect(port, hostname)
+      socket.write('CONNECT ${host}:22 HTTP/1.1\\r\\nHost: ${host}:22\\r\\n\\r\\n')
+      socket.once('data', () => socket.resume().write('GET / HTTP/1.1\\r\\nHost: ${host}\\r\\n\\r\\n'))`
+    await world.run({ ...lent, command: ['node', '-e', script] })
     const reasons = (await world.entries('egress.allowed')).concat(await world.entries('egress.denied'))
     assert.match(
       JSON.stringify(reasons.map(({ detail }) => Object(detail).reason)),
