@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { assertClean } from './support/browser.ts'
 import { Refusal } from './support/console-server.ts'
-import { openStage } from './support/stage.ts'
+import { narrow, openStage } from './support/stage.ts'
 
 describe('UI-1, APPR-2: channels', () => {
   const { server, open, callsOf } = openStage()
@@ -24,6 +24,46 @@ describe('UI-1, APPR-2: channels', () => {
     await line('on-call').getByRole('button', { name: 'Try again' }).click()
     await page.getByText('What was given up for on-call is tried again').waitFor()
     assert.deepEqual(callsOf('channels.retry')[0]?.input, { channelId: 'chn_2' })
+  })
+
+  test('APPR-2: a channel is added with what its kind asks for, and removed after a second look', async (t) => {
+    const { page, ...seen } = await open(t, '/integrations/channels', narrow)
+    await page.getByRole('button', { name: 'Add a channel' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Where').selectOption('E-mail')
+    await dialog.getByLabel('Name').fill('ops-mail')
+    await dialog.getByLabel('Mail server').fill('mail.example.com')
+    await dialog.getByLabel('Port').fill('465')
+    await dialog.getByLabel('From').fill('keyward@example.com')
+    await dialog.getByLabel('To, several with commas').fill('ops@example.com, it@example.com')
+    await assertClean({ page, ...seen })
+    server.answer({
+      'channels.create': () => {
+        throw new Refusal('channel.exists', "there is a channel 'ops-mail' already")
+      },
+    })
+    await dialog.getByRole('button', { name: 'Add it' }).click()
+    await dialog.getByText("there is a channel 'ops-mail' already").waitFor()
+    assert.deepEqual(callsOf('channels.create')[0]?.input, {
+      kind: 'email',
+      name: 'ops-mail',
+      settings: {
+        host: 'mail.example.com',
+        port: 465,
+        from: 'keyward@example.com',
+        to: ['ops@example.com', 'it@example.com'],
+      },
+      secretPath: null,
+      allowPrivate: false,
+    })
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('button', { name: 'Remove on-call' }).click()
+    await page.getByRole('button', { name: 'Keep it' }).click()
+    assert.equal(callsOf('channels.remove').length, 0)
+    await page.getByRole('button', { name: 'Remove on-call' }).click()
+    await page.getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText('on-call is removed').waitFor()
+    assert.deepEqual(callsOf('channels.remove')[0]?.input, { channelId: 'chn_2' })
   })
 
   test('APPR-2: a code is shown once, and an account is parted after a second look', async (t) => {

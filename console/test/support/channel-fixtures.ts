@@ -66,6 +66,8 @@ export const channelHandlers = (): Handlers => ({
   'channels.list': () => ({ items: channels }),
   'channels.accounts': () => ({ items: accounts }),
   'channels.check': () => slack,
+  'channels.create': ({ kind, name }) => ({ ...slack, id: 'chn_4', kind, name }),
+  'channels.remove': () => ({ removed: true }),
   'channels.change': ({ paused }) => ({ ...slack, paused }),
   'channels.retry': () => ({ revived: 2 }),
   'channels.test': () => ({

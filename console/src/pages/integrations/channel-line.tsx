@@ -9,13 +9,17 @@ import {
   RotateCw,
   Send,
   Stethoscope,
+  Trash2,
 } from 'lucide-react'
+import { useState } from 'react'
 import { call } from '../../api/index.ts'
 import { Badge, type Look } from '../../ui/badge.tsx'
-import { Button } from '../../ui/button.tsx'
+import { Button, IconButton } from '../../ui/button.tsx'
+import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { Time } from '../../ui/time.tsx'
 import { useAnnouncedChange } from '../../ui/use-announced-change.ts'
+import { kindNames } from './channel-kinds.ts'
 
 const paused: Look = { hue: 'calm', icon: CirclePause, text: 'Paused' }
 const looks: Record<ChannelView['health']['state'], Look> = {
@@ -23,14 +27,6 @@ const looks: Record<ChannelView['health']['state'], Look> = {
   up: { hue: 'ok', icon: CircleCheck, text: 'Answers' },
   down: { hue: 'bad', icon: CircleX, text: 'Does not answer' },
 }
-const kinds: Record<ChannelView['kind'], string> = {
-  slack: 'Slack',
-  teams: 'Microsoft Teams',
-  email: 'E-mail',
-  webhook: 'Webhook',
-  pagerduty: 'PagerDuty',
-}
-
 export function ChannelLine({ channel }: { channel: ChannelView }) {
   const { id: channelId, name, dead, health } = channel
   const change = <R,>(work: () => Promise<R>, done: string) => ({ work, done })
@@ -54,6 +50,15 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
     ),
     shown,
   )
+  const [asking, setAsking] = useState(false)
+  const remove = useAnnouncedChange(
+    {
+      work: () => call(api.channels.remove, { channelId }),
+      done: `${name} is removed`,
+      onDone: () => setAsking(false),
+    },
+    shown,
+  )
   const error = test.error ?? check.error ?? retry.error ?? pause.error
   return (
     <li className="px-4 py-3.5">
@@ -62,7 +67,7 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <Badge look={channel.paused ? paused : looks[health.state]} />
             <h2 className="min-w-0 font-medium break-all">{name}</h2>
-            <span className="text-muted">{kinds[channel.kind]}</span>
+            <span className="text-muted">{kindNames[channel.kind]}</span>
           </div>
           <p className="mt-1 text-[0.8125rem] break-words text-muted">{told(channel)}</p>
         </div>
@@ -81,6 +86,7 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
           >
             {channel.paused ? 'Go on' : 'Pause'}
           </Button>
+          <IconButton icon={Trash2} label={`Remove ${name}`} onClick={() => setAsking(true)} />
         </div>
       </div>
       <Outcome channel={channel} />
@@ -97,6 +103,15 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
           <Failure error={error} />
         </div>
       ) : null}
+      <ConfirmDialog
+        open={asking}
+        onClose={() => setAsking(false)}
+        title="Remove the channel?"
+        description={`Nobody is told by ${name} any more, and what waits for it is forgotten. Its secret stays in the vault.`}
+        action="Remove it"
+        dismiss="Keep it"
+        work={remove}
+      />
     </li>
   )
 }
