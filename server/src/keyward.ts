@@ -195,9 +195,7 @@ export async function createKeyward(needs: Needs) {
   })
   const looking = {
     ...shared,
-    vault,
-    lend,
-    policy,
+    ...{ vault, lend, policy, artifacts, scanner },
     runs: (query: Parameters<Workflow['page']>[0]) => workflow.page(query),
     parts: partsBy(connectors, () => health()),
     read: (runId: string) => workflow.read(runId),
