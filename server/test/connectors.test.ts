@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { api } from '@keyward/contract'
 import { openGitHubServer, strangeKeyPem } from './support/github-server.ts'
+import { newPaymentsKey } from './support/leaky-project.ts'
 import { startServer } from './support/server.ts'
 
-test('CONN-1: a GitHub App is connected, watched and forgotten, and its key is shown nowhere', async (t) => {
+test('CONN-1, WORK-3: a GitHub App is connected, read from, watched and forgotten, and its key is shown nowhere', async (t) => {
   const gitHub = await openGitHubServer(t)
   const server = await startServer(t)
   const keep = (private_key: string, cas: number) =>
@@ -30,6 +31,21 @@ test('CONN-1: a GitHub App is connected, watched and forgotten, and its key is s
   assert.match(doctor, /ok +github +1 up, the slowest answered in \d+ ms/)
   const metrics = async () => String((await server.ask('GET', '/metrics')).body)
   assert.match(await metrics(), /^keyward_connector_up\{connector="github"\} 1$/m)
+
+  const { repository } = gitHub
+  const value = newPaymentsKey()
+  const sha = gitHub.commit('main', 'a key', { 'config/.env': `A=1\nSTRIPE_KEY=${value}\n` })
+  const wanted = { repository, sha, path: 'config/.env', github: 'code' }
+  const start = ['runs', 'start', 'read-file', '--input', '-', '--watch', '--json']
+  const ran = await server.keyward(start, { input: JSON.stringify(wanted) })
+  assert.equal(ran.code, 0, ran.stderr)
+  const { tasks } = JSON.parse(ran.stdout) as { tasks: { id: string; output: unknown }[] }
+  assert.deepEqual(tasks.find(({ id }) => id === 'read')?.output, {
+    path: 'config/.env',
+    sizeBytes: 16 + value.length,
+    text: 'A=1\nSTRIPE_KEY=[secret]\n',
+    takenOut: 1,
+  })
 
   await keep(strangeKeyPem(), 1)
   const checked = await server.keyward(['connections', 'check', 'code'])
