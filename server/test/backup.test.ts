@@ -52,7 +52,7 @@ async function leased(server: RunningServer): Promise<{ lease: string; serial: s
   }
   await ask('sys/mounts/pki', { type: 'pki' })
   await ask('pki/root/generate/internal', { common_name: 'a.test', key_type: 'ec' })
-  await ask('pki/roles/web', { allow_any_name: true, key_type: 'ec', generate_lease: true })
+  await ask('pki/roles/web', { allow_any_name: true, key_type: 'ec', generate_lease: true, ttl: '1h' })
   const issued = await ask('pki/issue/web', { common_name: 'b.a.test' })
   return {
     lease: String(issued['lease_id']),
