@@ -7,11 +7,13 @@ import { requestOf } from '../src/api/client.ts'
 import { reachLayout, widenings } from '../src/pages/agents/reach-layout.ts'
 import { previewParts } from '../src/pages/approvals/preview-parts.ts'
 import { canonicalJson, verifyEntry, verifyHead } from '../src/pages/audit/verify-entry.ts'
+import { partsOf } from '../src/pages/overview/health-parts.ts'
 import { nextSteps } from '../src/pages/overview/next-steps.ts'
 import { cedarWords, describePolicy, rulesIn } from '../src/pages/policies/cedar-words.ts'
 import { arrowPath } from '../src/pages/runs/arrows.ts'
 import { frameFor } from '../src/pages/runs/graph-frame.ts'
 import { arrange, arrowId, layersOf } from '../src/pages/runs/layers.ts'
+import { carriedBy } from '../src/pages/runs/run-host.ts'
 import { axisOf, lanesOf, placeOf, ticksOf } from '../src/pages/runs/timeline.ts'
 import { codeIn, takeSignInCode } from '../src/pages/sign-in/sign-in-code.ts'
 import { bytesText, spanText } from '../src/ui/amounts.ts'
@@ -51,6 +53,44 @@ describe('IDENT-1: the code of a sign-in link', () => {
     const history = { replaceState: (...args: unknown[]) => void seen.push(args) }
     assert.equal(takeSignInCode({ location, history } as never), 'abc')
     assert.deepEqual(seen, [[null, '', '/']])
+  })
+})
+
+describe('WORK-2: what carries runs', () => {
+  const up = {
+    forNewRuns: 'temporal',
+    active: { embedded: 1, temporal: 2 },
+    temporal: {
+      address: 'temporal.internal:7233',
+      namespace: 'keyward',
+      state: 'up',
+      problem: null,
+      untold: 0,
+      running: 0,
+    },
+  } as const
+  const down = {
+    ...up,
+    temporal: { ...up.temporal, state: 'connecting', problem: 'nobody answers', untold: 3 },
+  } as const
+  const gone = { ...up, forNewRuns: 'embedded', temporal: null } as const
+
+  test('is said on the page of a run, and that it waits', () => {
+    const going = { host: 'temporal', finishedAt: null } as const
+    assert.equal(carriedBy({ host: 'embedded', finishedAt: null }, down), 'carried by the server')
+    assert.equal(carriedBy(going, up), 'carried by Temporal')
+    assert.equal(carriedBy(going, down), 'waiting for Temporal: nobody answers')
+    assert.match(carriedBy(going, gone), /no longer set/)
+    assert.equal(carriedBy({ ...going, finishedAt: '2026-09-22T10:00:00.000Z' }, down), 'carried by Temporal')
+  })
+
+  test('is part of the overview where a Temporal is set or missed', () => {
+    const runs = (hosts?: typeof up | typeof down | typeof gone) =>
+      partsOf({ ...data.fullStatus, hosts }).find(({ name }) => name === 'Runs')
+    assert.equal(runs(), undefined)
+    assert.equal(runs(up)?.health, 'ok')
+    assert.deepEqual([runs(down)?.health, runs(gone)?.health], ['degraded', 'degraded'])
+    assert.match(runs(down)?.notes.join() ?? '', /nobody answers.*yet to hear of 3/)
   })
 })
 

@@ -107,6 +107,8 @@ test('WORK-1: a run that fails or is cancelled exits 1', async (t) => {
   server.answer(api.runs.read, () => runAs('Cancelled', 'Cancelled'))
   assert.equal((await keyward(['runs', 'watch', 'run_1', '--json'])).code, 1)
   assert.equal((await keyward(['runs', 'show', 'run_1'])).code, 0)
+  server.answer(api.runs.read, () => ({ ...runAs('Failed', 'Failed'), host: 'temporal' as const }))
+  assert.match((await keyward(['runs', 'show', 'run_1'])).stdout, /Carried by +Temporal\n/)
   assert.match((await keyward(['runs', 'show', '..'])).stderr, /runId is empty or made of dots/)
 })
 

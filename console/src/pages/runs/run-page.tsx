@@ -2,7 +2,7 @@ import type { RunDetail } from '@keyward/contract'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useCallback } from 'react'
-import { runQuery } from '../../api/queries.ts'
+import { runQuery, statusQuery } from '../../api/queries.ts'
 import { Actor } from '../../ui/actor.tsx'
 import { Badge, lookOfRun } from '../../ui/badge.tsx'
 import { Digest } from '../../ui/copy.tsx'
@@ -14,6 +14,7 @@ import { Time } from '../../ui/time.tsx'
 import { frameFor, readableScale } from './graph-frame.ts'
 import { RunActions } from './run-actions.tsx'
 import { RunGraph } from './run-graph.tsx'
+import { carriedBy } from './run-host.ts'
 import { RunSteps } from './run-steps.tsx'
 import { RunTimeline } from './run-timeline.tsx'
 import { TaskDetail } from './task-detail.tsx'
@@ -107,6 +108,7 @@ function Reason({
 }
 
 function RunFacts({ run }: { run: RunDetail }) {
+  const { data: status } = useQuery(statusQuery)
   return (
     <div className="mt-2 flex flex-wrap items-center gap-x-4 gap-y-1.5 text-[0.8125rem] text-muted">
       <Badge look={lookOfRun(run.state, run.outcome)} />
@@ -122,6 +124,7 @@ function RunFacts({ run }: { run: RunDetail }) {
           ended <Time at={run.finishedAt} />
         </span>
       ) : null}
+      {run.host ? <span>{carriedBy(run, status?.hosts)}</span> : null}
       <span className="inline-flex items-center gap-1.5">
         plan <Digest value={run.planDigest} head={6} what="the digest of the plan" />
       </span>

@@ -162,6 +162,8 @@ function finish({ terminal, answer }: Needs, options: CommonOptions, run: RunDet
   if (endedBadly(run)) answer(exitNegative)
 }
 
+const carriers = { embedded: 'the server', temporal: 'Temporal' } as const
+
 function runText(run: RunDetail, columns: number | undefined): string {
   const facts = renderFacts([
     ['Run', run.id],
@@ -170,6 +172,7 @@ function runText(run: RunDetail, columns: number | undefined): string {
     ['State', run.reason ? `${run.state}: ${run.reason}` : run.state],
     ['Outcome', run.outcome ?? null],
     ['Requested by', `${run.requestedBy}${run.unattended ? ', unattended' : ''}`],
+    ['Carried by', run.host ? carriers[run.host] : null],
     ['Created', run.createdAt],
     ['Finished', run.finishedAt],
     ['Plan digest', run.planDigest],
