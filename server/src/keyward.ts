@@ -287,6 +287,7 @@ export async function createKeyward(needs: Needs) {
     work: workflow.inHand,
     oldestApprovalAt: () => oldestPendingAt(store),
     recorded: audit.counts,
+    factors: identity.factors.attempts,
     problems: async () => faultsOf(await health()),
   })
   const stops: Step[] = []

@@ -384,11 +384,13 @@ describe('what is kept in few places', () => {
         'http/handlers/channels.ts', // the code that links an account, once, to who asked for it
         'http/handlers/people.ts', // a sign-in code, once, to who made the account
         'http/handlers/schedules.ts', // the secret of a webhook, once, to who asked for it
+        'http/handlers/second-factors.ts', // the secret of an app, and recovery codes, once, to their owner
         'http/handlers/secrets.ts', // to a person who asked, audited
         'http/handlers/session.ts', // a session's token, into the answer that starts it
         'http/vault/dialect.ts', // the answer of the Vault dialect
         'identity/agents.ts', // hashed
-        'identity/factors/factors.ts', // recovery codes, hashed, and once to their owner
+        'identity/factors/app.ts', // into the URL that an app reads; a code, compared
+        'identity/factors/factors.ts', // recovery codes, hashed
         'identity/sessions.ts', // hashed
         'lend/accounts.ts', // an account that was made for a lease, into encrypted storage; names of users
         'lend/aws-signing.ts', // a derivative of it, to the proxy

@@ -27,6 +27,7 @@ function open() {
       ambiguous: { count: 0, oldestAt: null },
     }),
     oldestApprovalAt: async () => null,
+    factors: () => [{ kind: 'totp', outcome: 'refused', count: 2 }],
     recorded: () => new Map([['factor.refused', new Map([['denied', 3]])]]),
     problems: async () =>
       new Map([
@@ -96,6 +97,7 @@ test('OBS-1: how much work is in hand, since when, and what has a problem', asyn
     'keyward_task_oldest_timestamp_seconds{state="Ambiguous"} 0',
     'keyward_approval_oldest_timestamp_seconds 0',
     'keyward_events_total{event="factor.refused",outcome="denied"} 3',
+    'keyward_second_factor_attempts_total{kind="totp",outcome="refused"} 2',
     'keyward_problem{part="store"} 0',
     'keyward_problem{part="lease receipts"} 1',
   ])

@@ -28,6 +28,8 @@ type Needs = {
   oldestApprovalAt: () => Promise<number | null>
   /** Entries of the audit log since the start, by type and outcome. */
   recorded: () => ReadonlyMap<EventName, ReadonlyMap<string, number>>
+  /** How often each kind of second factor was shown since the start, and what came of it. */
+  factors: () => readonly { readonly kind: string; readonly outcome: string; readonly count: number }[]
   /** Every part of the server, and whether it has a problem. */
   problems: () => Promise<ReadonlyMap<string, boolean>>
 }
@@ -41,6 +43,7 @@ export function createObserve(needs: Needs): Observe {
         ...workFamilies(await needs.work(), await needs.oldestApprovalAt()),
         ...runs.families(),
         eventFamily(needs.recorded()),
+        factorFamily(needs.factors()),
         problemFamily(await needs.problems()),
       ])
     },
@@ -92,6 +95,13 @@ const eventFamily = (recorded: ReturnType<Needs['recorded']>): Family => ({
   samples: [...recorded].flatMap(([event, outcomes]) =>
     [...outcomes].map(([outcome, value]) => ({ labels: { event, outcome }, value })),
   ),
+})
+
+const factorFamily = (attempts: ReturnType<Needs['factors']>): Family => ({
+  name: 'second_factor_attempts_total',
+  kind: 'counter',
+  help: 'Second factors that were shown since the server started, by kind and outcome.',
+  samples: attempts.map(({ kind, outcome, count }) => ({ labels: { kind, outcome }, value: count })),
 })
 
 const problemFamily = (problems: ReadonlyMap<string, boolean>): Family => ({

@@ -1,4 +1,5 @@
 import { secondFactorsApi } from '@keyward/contract'
+import { Secret } from '../../core/index.ts'
 import type { Identity } from '../../identity/index.ts'
 import { type Call, type Route, route } from '../route.ts'
 
@@ -14,25 +15,40 @@ export function secondFactorRoutes({ identity }: { identity: FactorIdentity }): 
   }
   return [
     route(secondFactorsApi.list, (_, { principal }) => factors.list(principal.id)),
-    route(secondFactorsApi.addTotp, async ({ name }, { token }) =>
-      factors.addTotp(await proven(token), name),
-    ),
+    route(secondFactorsApi.addTotp, async ({ name }, { token }) => {
+      const { factorId, url, secret } = await factors.addTotp(await proven(token), name)
+      return { factorId, url: url.reveal(), secret: secret.reveal() }
+    }),
     route(secondFactorsApi.finishTotp, async ({ factorId, code }, call) =>
-      factors.finishTotp(await owning(factorId, call), factorId, code),
+      shownOnce(await factors.finishTotp(await owning(factorId, call), factorId, new Secret(code))),
     ),
     route(secondFactorsApi.addKey, async ({ name, origin }, { token }) =>
       factors.addKey(await proven(token), name, origin),
     ),
     route(secondFactorsApi.finishKey, async ({ factorId, ...given }, call) =>
-      factors.finishKey(await owning(factorId, call), factorId, given),
+      shownOnce(await factors.finishKey(await owning(factorId, call), factorId, given)),
     ),
     route(secondFactorsApi.challenge, ({ origin }, { principal }) => factors.challenge(principal.id, origin)),
-    route(secondFactorsApi.confirm, async (shown, { token }) => factors.confirm(await proven(token), shown)),
+    route(secondFactorsApi.confirm, async ({ code, recoveryCode, key }, { token }) =>
+      factors.confirm(await proven(token), {
+        key,
+        ...(code === undefined ? {} : { code: new Secret(code) }),
+        ...(recoveryCode === undefined ? {} : { recoveryCode: new Secret(recoveryCode) }),
+      }),
+    ),
     route(secondFactorsApi.remove, async ({ factorId }, call) =>
       factors.remove(await owning(factorId, call), factorId),
     ),
     route(secondFactorsApi.recoveryCodes, async (_, { token }) => ({
-      recoveryCodes: await factors.recoveryCodes(await proven(token)),
+      recoveryCodes: revealed(await factors.recoveryCodes(await proven(token))),
     })),
   ]
 }
+
+const revealed = (codes: readonly Secret[]): string[] => codes.map((code) => code.reveal())
+
+/** Recovery codes are told to their owner here, and nowhere again. */
+const shownOnce = <T>({ recoveryCodes, ...added }: T & { recoveryCodes: readonly Secret[] | null }) => ({
+  ...added,
+  recoveryCodes: recoveryCodes && revealed(recoveryCodes),
+})

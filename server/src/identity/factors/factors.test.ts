@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { keepSealed } from '../../../test/support/sealed-bytes.ts'
 import { createSecurityKey } from '../../../test/support/security-key.ts'
 import { openWorld } from '../../../test/support/world.ts'
-import { codeAt, fromBase32, silentLog, stepOf, systemPrincipal } from '../../core/index.ts'
+import { codeAt, fromBase32, Secret, silentLog, stepOf, systemPrincipal } from '../../core/index.ts'
 import { createIdentity, identityMigrations } from '../index.ts'
 import { readCbor } from './cbor.ts'
 
@@ -20,14 +20,14 @@ async function open(t: TestContext) {
   const owner = await store.write((tx) => identity.bootstrapOwner(tx))
   const token = await signIn(owner.id)
   const who = () => identity.proven(token)
-  const codeOf = (secret: string, steps = 0): string => {
+  const codeOf = (secret: Secret, steps = 0): Secret => {
     const key = {
-      secret: fromBase32(secret) ?? Buffer.alloc(0),
+      secret: fromBase32(secret.reveal()) ?? Buffer.alloc(0),
       algorithm: 'SHA1',
       digits: 6,
       periodSeconds: 30,
     } as const
-    return codeAt(key, stepOf(key, clock.now()) + steps)
+    return new Secret(codeAt(key, stepOf(key, clock.now()) + steps))
   }
   const addTotp = async () => {
     const { factorId, secret, url } = await identity.factors.addTotp(await who(), 'phone')
@@ -44,7 +44,7 @@ test('IDENT-1: an app is added with a code of its own, and its owner is then kno
   const { identity, owner, who, addTotp, isFresh, clock } = await open(t)
   assert.equal((await isFresh()).secondFactorAt, undefined)
   const { url, secret, recoveryCodes } = await addTotp()
-  assert.equal(new URL(url).searchParams.get('secret'), secret)
+  assert.equal(new URL(url.reveal()).searchParams.get('secret'), secret.reveal())
   assert.equal(recoveryCodes.length, 10)
   assert.deepEqual((await isFresh()).secondFactorAt, clock.now())
   const { items, recoveryCodesLeft } = await identity.factors.list(owner.id)
@@ -53,13 +53,13 @@ test('IDENT-1: an app is added with a code of its own, and its owner is then kno
     [[['totp', 'phone']], 10],
   )
   const second = await identity.factors.addTotp(await who(), 'tablet')
-  await assert.rejects(identity.factors.finishTotp(await who(), second.factorId, '000000'), wrong)
+  await assert.rejects(identity.factors.finishTotp(await who(), second.factorId, new Secret('000000')), wrong)
 })
 
 test('IDENT-1: a code is good once, in its own step or the one beside it, also when many come at once', async (t) => {
   const { identity, who, addTotp, codeOf, clock } = await open(t)
   const { secret } = await addTotp()
-  const confirm = async (code: string) => identity.factors.confirm(await who(), { code })
+  const confirm = async (code: Secret) => identity.factors.confirm(await who(), { code })
   await assert.rejects(confirm(codeOf(secret)), wrong)
   clock.advance(60_000)
   const code = codeOf(secret)
@@ -90,6 +90,15 @@ test('IDENT-1: after five wrong ones none is looked at for a quarter of an hour,
   assert.equal((await audit.page({ limit: 50, order: 'asc', type: 'factor.refused' })).items.length, 5)
   clock.advance(15 * 60_000)
   assert.equal((await identity.factors.confirm(await who(), { code: codeOf(secret) })).kind, 'totp')
+  const counted = identity.factors.attempts().filter(({ kind }) => kind === 'totp')
+  assert.deepEqual(
+    counted.map(({ outcome, count }) => [outcome, count]),
+    [
+      ['confirmed', 2],
+      ['refused', 5],
+      ['limited', 16],
+    ],
+  )
 })
 
 test('IDENT-1: a recovery code works once, lets its owner change factors, and is no second factor', async (t) => {
@@ -99,7 +108,7 @@ test('IDENT-1: a recovery code works once, lets its owner change factors, and is
   clock.advance(10 * 60_000)
   const remove = async () => identity.factors.remove(await who(), factorId)
   await assert.rejects(remove(), { code: 'factor.needed' })
-  const [recoveryCode = ''] = recoveryCodes
+  const [recoveryCode] = recoveryCodes
   assert.equal((await identity.factors.confirm(await who(), { recoveryCode })).kind, 'recovery')
   await assert.rejects(identity.factors.confirm(await who(), { recoveryCode }), wrong)
   assert.deepEqual((await isFresh()).secondFactorAt, before)
@@ -139,6 +148,13 @@ test('IDENT-1: a factor counts for its session alone, and for its person alone',
   await assert.rejects(identity.factors.confirm(hers, { recoveryCode: recoveryCodes[0] }), wrong)
   await assert.rejects(identity.factors.confirm(await who(), {}), wrong)
   await assert.rejects(identity.proven('kws_none'), { code: 'factor.needed' })
+})
+
+test('IDENT-1: what a key answers is no answer of an app', async (t) => {
+  const { identity, who, addTotp } = await open(t)
+  const { factorId } = await addTotp()
+  const given = createSecurityKey(origin).create('a question')
+  await assert.rejects(identity.factors.finishKey(await who(), factorId, given), wrong)
 })
 
 async function withKey(t: TestContext) {

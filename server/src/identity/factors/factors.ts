@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { FactorView } from '@keyward/contract'
 import type { Audit } from '../../audit/index.ts'
-import { AppError, type Clock, newId, stepOfCode, toBase32 } from '../../core/index.ts'
+import { AppError, type Clock, newId, type Secret } from '../../core/index.ts'
 import type { Reader, Store, Tx } from '../../store/index.ts'
 import type { Person } from '../people.ts'
 import { hashToken, randomToken } from '../token.ts'
+import { newApp, stepShown } from './app.ts'
+import { type AttemptKind, createAttempts } from './attempts.ts'
 import {
   attemptsOf,
   confirmFactor,
@@ -42,8 +44,8 @@ export type Proven = {
 }
 
 export type Shown = {
-  readonly code?: string | undefined
-  readonly recoveryCode?: string | undefined
+  readonly code?: Secret | undefined
+  readonly recoveryCode?: Secret | undefined
   readonly key?:
     | {
         readonly credential: string
@@ -68,14 +70,12 @@ const freshMs = 5 * 60_000
 const freshSignInMs = 15 * 60_000
 const unfinishedMs = 10 * 60_000
 const challengeMs = 5 * 60_000
-const codeRules = { algorithm: 'SHA1', digits: 6, periodSeconds: 30 } as const
-/** A clock of a phone may be a step away from ours. */
-const skewSteps = 1
 const mostFailures = 5
 const waitMs = 15 * 60_000
 const recoveryCodeCount = 10
 
 export function createFactors({ store, audit, clock, sealed, personOf }: Needs) {
+  const attempts = createAttempts()
   const now = (): number => clock.now().getTime()
   const pathOf = ({ person_id, id }: Pick<FactorRow, 'person_id' | 'id'>): string =>
     `people/${person_id}/factors/${id}`
@@ -115,38 +115,51 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
     throw new AppError('factor.not_found', `you have no factor ${id}; keyward second-factor list shows them`)
   }
 
-  async function begin(tx: Tx, who: Proven, kind: FactorRow['kind'], name: string, hidden: object) {
+  async function begin(tx: Tx, who: Proven, kind: FactorRow['kind'], name: string, hidden: Uint8Array) {
     await assertMayChange(tx, who)
     const row = { id: newId('fct', clock.now()), person_id: who.personId, kind, name, created_at: now() }
     await insertFactor(tx, row, now() - unfinishedMs)
-    await sealed().put(tx, pathOf(row), Buffer.from(JSON.stringify(hidden)))
+    await sealed().put(tx, pathOf(row), hidden)
     return row
   }
 
-  const hiddenOf = async <T>(reader: Reader, row: FactorRow): Promise<T> =>
-    JSON.parse((await sealed().get(pathOf(row), reader))?.toString('utf8') ?? 'null')
+  async function hiddenOf(reader: Reader, row: FactorRow): Promise<Buffer> {
+    const bytes = await sealed().get(pathOf(row), reader)
+    if (!bytes) throw new AppError('factor.not_found', `nothing is kept of the factor ${row.id}; remove it`)
+    return bytes
+  }
+
+  /** What is kept of a security key: nothing of it is secret. */
+  const keyOf = async <T extends { origin: string }>(reader: Reader, row: FactorRow): Promise<T> =>
+    JSON.parse((await hiddenOf(reader, row)).toString('utf8'))
 
   /** Counts the attempt before it is judged, so that many at once are no more guesses than one after the other. */
-  const attempt = (personId: string): Promise<void> =>
+  const attempt = (personId: string, kind: AttemptKind): Promise<void> =>
     store.write(async (tx) => {
       const before = await attemptsOf(tx, personId)
       const recent = before && now() - Number(before.last_at) < waitMs
       const failures = recent ? Number(before.failures) : 0
-      if (failures >= mostFailures)
+      if (failures >= mostFailures) {
+        attempts.count(kind, 'limited')
         throw new AppError('factor.limited', 'wait a quarter of an hour after five that were wrong')
+      }
       await writeAttempts(tx, personId, failures + 1, now())
     })
 
   /** Runs `show` in a transaction; what is wrong is recorded, and then thrown. */
-  async function judged<T>(personId: string, show: (tx: Tx) => Promise<T | undefined>): Promise<T> {
-    await attempt(personId)
+  async function judged<T>(
+    { personId, kind }: { personId: string; kind: AttemptKind },
+    show: (tx: Tx) => Promise<T | undefined>,
+  ): Promise<T> {
+    await attempt(personId, kind)
     const result = await store.write(async (tx) => {
       const good = await show(tx)
       if (good === undefined)
-        await record(tx, 'factor.refused', personId, { reason: 'wrong, used or too old' })
+        await record(tx, 'factor.refused', personId, { kind, reason: 'wrong, used or too old' })
       else await writeAttempts(tx, personId, 0, now())
       return good
     })
+    attempts.count(kind, result === undefined ? 'refused' : 'confirmed')
     if (result === undefined) throw new AppError('factor.wrong')
     return result
   }
@@ -165,20 +178,21 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
     return { factor: viewOf(row), recoveryCodes: has ? null : await newCodes(tx, row.person_id) }
   }
 
-  async function newCodes(tx: Tx, personId: string): Promise<string[]> {
-    const codes = Array.from({ length: recoveryCodeCount }, () => randomToken('kwr_', 24).reveal())
-    await replaceRecoveryCodes(tx, personId, codes.map(hashToken))
+  async function newCodes(tx: Tx, personId: string): Promise<Secret[]> {
+    const codes = Array.from({ length: recoveryCodeCount }, () => randomToken('kwr_', 24))
+    await replaceRecoveryCodes(
+      tx,
+      personId,
+      codes.map((code) => hashToken(code.reveal())),
+    )
     await record(tx, 'factor.codes_made', personId, { codes: codes.length })
     return codes
   }
 
-  const codeKey = (secret: string) => ({ ...codeRules, secret: Buffer.from(secret, 'base64') })
-
-  async function showTotp(tx: Tx, personId: string, code: string): Promise<boolean> {
+  async function showTotp(tx: Tx, personId: string, code: Secret): Promise<boolean> {
     for (const row of await factorsOf(tx, personId)) {
       if (row.kind !== 'totp') continue
-      const { secret } = await hiddenOf<{ secret: string }>(tx, row)
-      const step = stepOfCode(codeKey(secret), code, clock.now(), skewSteps)
+      const step = stepShown(await hiddenOf(tx, row), code, clock.now())
       if (step !== undefined && (await useStep(tx, row.id, step, now()))) return true
     }
     return false
@@ -187,7 +201,7 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
   async function showKey(tx: Tx, personId: string, given: NonNullable<Shown['key']>): Promise<boolean> {
     const row = (await factorsOf(tx, personId)).find(({ credential }) => credential === given.credential)
     if (!row) return false
-    const enrolled = await hiddenOf<Enrolled>(tx, row)
+    const enrolled = await keyOf<Enrolled>(tx, row)
     const challenge = challengeOf(given.clientData, 'webauthn.get', enrolled.origin)
     if (challenge === undefined) return false
     const hash = hashToken(challenge)
@@ -203,11 +217,14 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
     if (code !== undefined) return (await showTotp(tx, personId, code)) ? ('totp' as const) : undefined
     if (key !== undefined) return (await showKey(tx, personId, key)) ? ('key' as const) : undefined
     if (recoveryCode === undefined) return undefined
-    const good = await useRecoveryCode(tx, personId, hashToken(recoveryCode.trim()), now())
+    const good = await useRecoveryCode(tx, personId, hashToken(recoveryCode.reveal().trim()), now())
     return good ? ('recovery' as const) : undefined
   }
 
   return {
+    /** Since the start of the process: how often each kind was shown, and what came of it. */
+    attempts: attempts.counts,
+
     /** Throws `factor.not_found` for what is not theirs. */
     async assertOwn(personId: string, factorId: string): Promise<void> {
       await foundFactor(store, personId, factorId)
@@ -220,31 +237,27 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
 
     addTotp: (who: Proven, name: string) =>
       store.write(async (tx) => {
-        const secret = randomBytes(20)
-        const row = await begin(tx, who, 'totp', name, { secret: secret.toString('base64') })
-        const person = await personOf(tx, who.personId)
-        const base32 = toBase32(secret)
-        const label = `Keyward:${encodeURIComponent(person.name)}`
-        const url = `otpauth://totp/${label}?issuer=Keyward&secret=${base32}&algorithm=SHA1&digits=6&period=30`
-        return { factorId: row.id, url, secret: base32 }
+        const app = newApp((await personOf(tx, who.personId)).name)
+        const row = await begin(tx, who, 'totp', name, app.stored)
+        app.stored.fill(0)
+        return { factorId: row.id, url: app.url, secret: app.base32 }
       }),
 
-    finishTotp: async (who: Proven, factorId: string, code: string) => {
+    finishTotp: async (who: Proven, factorId: string, code: Secret) => {
       await assertMayChange(store, who)
       await foundFactor(store, who.personId, factorId)
-      return judged(who.personId, async (tx) => {
+      return judged({ personId: who.personId, kind: 'totp' }, async (tx) => {
         const row = await foundFactor(tx, who.personId, factorId)
         if (row.kind !== 'totp' || row.confirmed_at !== null || now() - row.created_at > unfinishedMs)
           return undefined
-        const { secret } = await hiddenOf<{ secret: string }>(tx, row)
-        const step = stepOfCode(codeKey(secret), code, clock.now(), skewSteps)
+        const step = stepShown(await hiddenOf(tx, row), code, clock.now())
         return step === undefined ? undefined : finish(tx, who, row, { step, credential: null })
       })
     },
 
     addKey: (who: Proven, name: string, origin: string) =>
       store.write(async (tx) => {
-        const row = await begin(tx, who, 'key', name, { origin })
+        const row = await begin(tx, who, 'key', name, Buffer.from(JSON.stringify({ origin })))
         const challenge = randomBytes(32).toString('base64url')
         const { personId } = who
         const hash = hashToken(challenge)
@@ -266,7 +279,8 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
         const { personId } = who
         await assertMayChange(tx, who)
         const row = await foundFactor(tx, personId, factorId)
-        const { origin } = await hiddenOf<{ origin: string }>(tx, row)
+        if (row.kind !== 'key') throw new AppError('factor.wrong', `${factorId} is an app, not a key`)
+        const { origin } = await keyOf<{ origin: string }>(tx, row)
         const challenge = challengeOf(given.clientData, 'webauthn.create', origin)
         const hash = hashToken(challenge ?? '')
         const enrolled = enrolledBy(given.attestation, origin)
@@ -281,7 +295,7 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
     challenge: (personId: string, origin: string) =>
       store.write(async (tx) => {
         const rows = (await factorsOf(tx, personId)).filter(({ kind }) => kind === 'key')
-        const hidden = await Promise.all(rows.map((row) => hiddenOf<Enrolled>(tx, row)))
+        const hidden = await Promise.all(rows.map((row) => keyOf<Enrolled>(tx, row)))
         const credentials = hidden.filter((key) => key.origin === origin).map(({ credential }) => credential)
         if (credentials.length === 0)
           throw new AppError('factor.not_found', `you have no security key for ${origin}`)
@@ -295,7 +309,7 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
       const { personId, tokenHash } = who
       if ((await factorsOf(store, personId)).length === 0)
         throw new AppError('factor.not_found', 'you have none yet: keyward second-factor add-totp')
-      return judged(personId, async (tx) => {
+      return judged({ personId, kind: kindOf(shown) }, async (tx) => {
         const kind = await kindShown(tx, personId, shown)
         if (kind === undefined) return undefined
         await markSession(tx, tokenHash, kind === 'recovery' ? 'recovered' : 'second_factor', now())
@@ -314,13 +328,16 @@ export function createFactors({ store, audit, clock, sealed, personOf }: Needs) 
         return viewOf(row)
       }),
 
-    recoveryCodes: (who: Proven): Promise<string[]> =>
+    recoveryCodes: (who: Proven): Promise<Secret[]> =>
       store.write(async (tx) => {
         await assertMayChange(tx, who)
         return newCodes(tx, who.personId)
       }),
   }
 }
+
+const kindOf = ({ code, key }: Shown): AttemptKind =>
+  code !== undefined ? 'totp' : key === undefined ? 'recovery' : 'key'
 
 const viewOf = ({ id, kind, name, created_at, last_used_at }: FactorRow): FactorView => ({
   id,
