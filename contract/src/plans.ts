@@ -178,6 +178,8 @@ export const taskPreview = z.object({
   secrets: z.array(z.string()),
   /** The median of how long this action took; null when it has not run. */
   expectedSeconds: z.number().nullable(),
+  /** What somebody is billed for, in words; null where that is nothing. */
+  cost: z.string().nullish(),
   /** What the dry run of the action says; null where it has none, or where it hangs on what runs before. */
   preview: json.nullable(),
   /** The task that undoes it, in words; null when nothing does. */

@@ -1,9 +1,11 @@
 // Goals from the words to the end of their runs, through the whole server and the command line.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { api } from '@keyward/contract'
+import { asJson, openModelServer } from './support/model-server.ts'
 import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'
 import { approve, ended } from './support/steps.ts'
 
@@ -75,6 +77,36 @@ test('WORK-1: a goal that no rule knows, a plan that was not shown, and a second
   await server.call(api.runs.cancel, { runId: run.id })
   const nothing = await server.call(api.goals.propose, { text: 'rotate the keys of nothing' })
   assert.match(nothing.proposals[0]?.problem ?? '', /^vault\.not_found/)
+})
+
+test('WORK-1: a language model that the server is told of proposes for words that no rule knows', async (t) => {
+  const model = await openModelServer(t)
+  const server = await startServer(t, {
+    env: {
+      KEYWARD_PLANNER_URL: model.url,
+      KEYWARD_PLANNER_MODEL: 'planner-1',
+      KEYWARD_PLANNER_KEY: 'keyward://secret/planner#key',
+    },
+  })
+  const key = randomBytes(24).toString('base64url')
+  const dryRun = () => server.keyward(['goal', 'freshen up what the shop has', '--dry-run'])
+  model.say(asJson({ flow: 'diagnose', input: { service: 'shop' } }))
+  const without = await dryRun()
+  assert.match(without.stderr, /secret\/planner has no field 'key'/)
+  await server.ask('POST', '/v1/secret/data/planner', { body: { data: { key } } })
+  const shown = await dryRun()
+  assert.equal(shown.code, 0, shown.stderr)
+  assert.match(shown.stdout, /Proposed by +the language model planner-1; look twice/)
+  assert.match(shown.stdout, /Expected to take +not known yet/)
+  assert.equal(model.asked[0]?.authorization, `Bearer ${key}`)
+  const told = JSON.parse(model.asked[0]?.body.messages.at(-1)?.content ?? '')
+  assert.ok(told.flows.some(({ name }: { name: string }) => name === 'diagnose'))
+  assert.deepEqual([told.actions, told.connections], [[], []])
+  const { items } = await server.call(api.goals.list, {})
+  const [proposal] = items[0]?.proposals ?? []
+  assert.deepEqual([proposal?.source, proposal?.model, proposal?.flow], ['model', 'planner-1', 'diagnose'])
+  const { body } = await server.ask('GET', '/metrics')
+  assert.match(String(body), /keyward_planner_goals_total\{outcome="done"\} 1/)
 })
 
 test('WORK-1: a flow that somebody saved has wordings of its own', async (t) => {

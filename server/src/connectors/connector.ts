@@ -41,6 +41,8 @@ export type ConnectorAction<I = unknown, O = unknown> = {
   readonly effect?: 'read'
   /** What the credentials must allow, as the service names it: `contents:write`. */
   readonly permissions: readonly string[]
+  /** What somebody is billed for, in words; absent where that is nothing beside the time that it takes. */
+  readonly cost?: string
   /** Fields of the connection's secret that it uses; it gets no others. */
   readonly secretFields: readonly string[]
   /** A dry run: what an approver is shown. Changes nothing. */

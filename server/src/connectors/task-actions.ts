@@ -81,12 +81,13 @@ function taskAction(needs: Needs, connector: Connector, action: ConnectorAction)
 const offeredBy = (
   { store }: Pick<Needs, 'store'>,
   connector: Connector,
-  { title, risk, reversible, permissions }: ConnectorAction,
+  { title, risk, reversible, permissions, cost }: ConnectorAction,
 ): NonNullable<Action['offered']> => ({
   title,
   risk,
   reversible,
   permissions,
+  cost,
   async about(given) {
     const named = args.safeParse(given)
     if (!named.success) throw new AppError('connector.refused', misfits(named.error))

@@ -35,6 +35,8 @@ export type Offered = {
   readonly reversible: boolean
   /** As the service names them. */
   readonly permissions: readonly string[]
+  /** What somebody is billed for, in words; absent where that is nothing beside the time that it takes. */
+  readonly cost?: string | undefined
   /** What it would act on, and the secrets that it would use, by their paths. Called while a plan is checked: changes nothing. */
   about?(args: Json): Promise<{ readonly target: string | null; readonly secrets: readonly string[] }>
 }

@@ -169,7 +169,8 @@ test('APPR-1: a plan that somebody brings cannot say less than its actions do, n
 })
 
 test('APPR-1: what changes production asks a person whatever its risk; a look and another environment do not', async () => {
-  const offered = { title: 'Touch', risk: 'low', reversible: true, permissions: [] } as const
+  const cost = 'a cent'
+  const offered = { title: 'Touch', risk: 'low', reversible: true, permissions: [], cost } as const
   const environment = async (args: Json): Promise<string | undefined> =>
     Object(args).connection === 'live' ? 'production' : 'staging'
   const touch = asAction('touch', { offered, environment })
@@ -186,7 +187,11 @@ test('APPR-1: what changes production asks a person whatever its risk; a look an
   )
   const shown = await preview(whole, { kind: 'person', id: 'olga', name: 'Olga', roles: [] })
   assert.deepEqual(
-    shown.tasks.map((one) => one.environment),
-    ['production', 'staging', 'production'],
+    shown.tasks.map((one) => [one.environment, one.cost]),
+    [
+      ['production', 'a cent'],
+      ['staging', 'a cent'],
+      ['production', 'a cent'],
+    ],
   )
 })

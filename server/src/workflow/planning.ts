@@ -92,6 +92,7 @@ export function createPlanning({ store, actions }: Needs): Planning {
       permissions: [...(action?.offered?.permissions ?? [])],
       secrets: [...task.secrets],
       expectedSeconds: await expectedSeconds(task),
+      cost: action?.offered?.cost ?? null,
       preview: await dryRun(task, action, requestedBy),
       rollback: task.compensate ? (undo?.offered?.title ?? task.compensate.action) : null,
     }

@@ -90,6 +90,7 @@ function TaskRow({ task, selected, onSelect }: RowProps) {
         <p className="text-[0.8125rem] break-words text-muted">
           <code>{task.action}</code>
           {task.target ? ` on ${task.target}` : ''}
+          {task.expectedSeconds === null ? '' : `, usually ${spanText(task.expectedSeconds)}`}
         </p>
       </div>
       {task.gated ? <Badge look={asked} /> : null}
@@ -115,6 +116,7 @@ function TaskPreviewDetail({ task }: { task: TaskPreview }) {
           ['Secrets, by name', task.secrets.length > 0 ? task.secrets.join(', ') : 'None'],
           ['Taken back by', task.rollback ?? (task.reversible ? 'Hand' : 'Nothing')],
           ['After a crash', task.idempotent ? 'It simply runs again' : 'What happened is found out first'],
+          ['Billed', task.cost ?? 'Nothing known'],
           [
             'Usually takes',
             task.expectedSeconds === null ? 'It has not run before' : spanText(task.expectedSeconds),

@@ -90,9 +90,10 @@ function planText(
     { title: 'asks', value: ({ gated }) => (gated ? 'yes' : null) },
     {
       title: 'takes',
-      value: ({ expectedSeconds: seconds }) => seconds && secondsText(seconds),
+      value: ({ expectedSeconds: seconds }) => (seconds === null ? null : secondsText(seconds)),
       align: 'right',
     },
+    { title: 'billed', value: ({ cost }) => cost ?? null, shrink: true },
     { title: 'permissions', value: ({ permissions }) => permissions.join(' ') || null, shrink: true },
     { title: 'secrets', value: ({ secrets }) => secrets.join(' ') || null, shrink: true },
   ]

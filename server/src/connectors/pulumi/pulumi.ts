@@ -159,6 +159,7 @@ const up = defineAction({
   reversible: false,
   idempotent: false,
   permissions: ['change of the stack', 'change of everything that it manages'],
+  cost: 'what the plan creates, by its providers from then on',
   secretFields,
   async preview(context) {
     const { artifact, planSha256 } = context.input

@@ -207,6 +207,7 @@ function applying(name: 'terraform.apply' | 'terraform.destroy', check: Check) {
     reversible: false,
     idempotent: false,
     permissions: ['change of everything that the plan names', 'lock and change of its state'],
+    ...(name === 'terraform.apply' ? { cost: 'what the plan creates, by its providers from then on' } : {}),
     secretFields: [],
     preview: async (context) => {
       const { summary, changes, outputs } = await checked(context, check)
