@@ -181,6 +181,7 @@ export async function createKeyward(needs: Needs) {
     sandbox,
     taskOutput,
     artifacts,
+    traced: () => observe.traced,
   })
   const assertMayUse = assertMayUseBy(policy, identity)
   const connectors = createConnectors({
@@ -282,11 +283,11 @@ export async function createKeyward(needs: Needs) {
   })
 
   const observe = createObserve({
-    bus,
-    log,
+    ...shared,
+    env: needs.env,
+    version,
     work: workflow.inHand,
     oldestApprovalAt: () => oldestPendingAt(store),
-    recorded: audit.counts,
     factors: identity.factors.attempts,
     problems: async () => faultsOf(await health()),
   })

@@ -10,6 +10,7 @@ import { findingsMigrations } from './findings/index.ts'
 import { goalsMigrations } from './goals/index.ts'
 import { identityMigrations } from './identity/index.ts'
 import { lendMigrations } from './lend/index.ts'
+import { observeMigrations } from './observe/index.ts'
 import { passageMigrations } from './passage/index.ts'
 import { policyMigrations } from './policy/index.ts'
 import { rolloutMigrations } from './rollout/index.ts'
@@ -38,4 +39,5 @@ export const migrations = [
   ...artifactsMigrations,
   ...backupMigrations,
   ...channelsMigrations,
+  ...observeMigrations,
 ]

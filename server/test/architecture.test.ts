@@ -36,7 +36,7 @@ const may: Record<string, readonly string[]> = {
   ],
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
   proxy: ['contract', 'core'],
-  observe: ['contract', 'core', 'bus'],
+  observe: ['contract', 'core', 'store', 'audit', 'bus'],
   sandbox: ['core', 'store'],
   artifacts: ['contract', 'core', 'store', 'bus'],
   passage: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'vault', 'lend', 'proxy'],
@@ -163,6 +163,7 @@ const may: Record<string, readonly string[]> = {
     'goals',
     'identity',
     'lend',
+    'observe',
     'passage',
     'policy',
     'rollout',
@@ -399,6 +400,7 @@ describe('what is kept in few places', () => {
         'lend/minting.ts', // hashed; a refresh token, compared with the stored one
         'lend/token-requests.ts', // to the authorization server that it belongs to
         'main.ts', // the owner's files, and the sign-in link
+        'observe/otlp.ts', // into the headers that a collector asks for
         'proxy/gate.ts',
         'proxy/proxy.ts', // to the child that puts it into the request
         'proxy/redact.ts', // looked for in answers

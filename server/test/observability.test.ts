@@ -7,9 +7,12 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { api, type SystemStatus } from '@keyward/contract'
 import { parse } from 'yaml'
+import { traceIdOf } from '../src/core/index.ts'
 import { renderMetrics } from '../src/http/index.ts'
 import { cleanUp } from './support/clean-up.ts'
+import { eventually } from './support/eventually.ts'
 import { monitoringToolOrSkip } from './support/monitoring-tools.ts'
+import { attributesOf, openOtlpServer } from './support/otlp-server.ts'
 import { startServer } from './support/server.ts'
 import { approve, ended } from './support/steps.ts'
 
@@ -63,13 +66,22 @@ const namesIn = (metrics: string): string[] =>
   metrics.split('\n').flatMap((line) => /^(keyward_\w+)/.exec(line)?.[1] ?? [])
 const metricsOf = (query: string): string[] => query.match(/\bkeyward_\w+/g) ?? []
 
-test('OBS-1, OBS-2: every metric that an alert or a dashboard asks for is there after a run', async (t) => {
-  const server = await startServer(t)
+test('OBS-1, OBS-2: a run shows in metrics, log and trace, and every metric that is asked for is there', async (t) => {
+  const collector = await openOtlpServer(t)
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint }
+  const server = await startServer(t, { env })
   await server.ask('POST', '/v1/sys/mounts/transit', { body: { type: 'transit' } })
   await server.ask('POST', '/v1/transit/keys/shop', { body: {} })
   const goal = await server.call(api.goals.propose, { text: 'rotate the keys of shop' })
   const digest = goal.proposals[0]?.plan?.planDigest ?? ''
-  const run = await server.call(api.goals.start, { goalId: goal.id, digest })
+  const asking = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
+  const { body } = await server.ask('POST', `/api/v1/goals/${goal.id}/start`, {
+    body: { digest },
+    headers: { traceparent: `00-${asking.traceId}-${asking.spanId}-01` },
+  })
+  const run = api.goals.start.result.parse(body)
+  // The run ends while the collector is away, and the server is killed before it is back.
+  collector.instead = 503
   await approve(server, run.id)
   const { state, flow } = await ended(server, run.id)
   assert.equal(state, 'Succeeded')
@@ -99,6 +111,21 @@ test('OBS-1, OBS-2: every metric that an alert or a dashboard asks for is there 
   const promtool = monitoringToolOrSkip(t, 'promtool')
   const checked = promtool?.(['check', 'metrics'], told)
   assert.doesNotMatch(checked?.text ?? '', /error while linting/)
+
+  await eventually(async () => collector.refused > 0, 'a trace that is refused')
+  await server.stop('SIGKILL')
+  collector.instead = undefined
+  const again = await startServer(t, { env, dataDir: server.dataDir, token: server.token })
+  const root = await eventually(
+    async () => collector.spans.find(({ parentSpanId }) => parentSpanId === undefined),
+    'the trace after a kill',
+  )
+  const { spans } = collector
+  assert.deepEqual(new Set(spans.map(({ traceId }) => traceId)), new Set([traceIdOf(run.id)]))
+  assert.deepEqual(root.links, [asking])
+  assert.ok(spans.some(({ name }) => name === 'execute_tool vault.rotate'))
+  assert.ok(spans.some((span) => attributesOf(span)['keyward.approval.outcome'] === 'approved'))
+  assert.ok(!collector.bodies.join('').includes(again.token))
 })
 
 test('OBS-2: promtool reads the configuration and the rules, and the rules do what their tests say', (t) => {

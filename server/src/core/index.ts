@@ -23,5 +23,14 @@ export { actorOf, type Principal, type Role, systemPrincipal } from './principal
 export { formatReference, parseReference, referencePattern } from './reference.ts'
 export { repeat } from './repeat.ts'
 export { Secret } from './secret.ts'
-export { callService, type ServiceCall } from './service-call.ts'
+export { callService, type ServiceAnswer, type ServiceCall } from './service-call.ts'
 export { type TarEntry, tarEntries } from './tar.ts'
+export {
+  attemptSpanId,
+  formatTraceparent,
+  parseTraceparent,
+  type SpanContext,
+  spanIdOf,
+  traceIdOf,
+  traceparentOf,
+} from './trace-context.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openLendWorld } from '../../test/support/lend-world.ts'
+import { traceparentOf } from '../core/index.ts'
 import type { Tx } from '../store/index.ts'
 import { agentTaskAction } from './agent-task.ts'
 import { createSandboxedCommands } from './sandboxed-commands.ts'
@@ -38,6 +39,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
   const world = await openLendWorld(t)
   const { lend, agent, store } = world
   const placeholders: string[] = []
+  const traceparents: (string | undefined)[] = []
   const args = {
     agentId: agent.id,
     title: 'Charge once',
@@ -58,6 +60,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
       probe: async () => ({ level: 'full', reasons: [], details: undefined }),
       run: async ({ env }) => {
         placeholders.push(String(env['KEY']))
+        traceparents.push(env['TRACEPARENT'])
         throw new Error('the server is killed here')
       },
     },
@@ -68,6 +71,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
       create: () => assert.fail('nothing is kept'),
       open: () => assert.fail('nothing was left'),
     },
+    traced: () => traceparents.length > 0,
   })
   const action = agentTaskAction(commands)
   const attempt = (number: number) =>
@@ -91,6 +95,12 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
   await assert.rejects(attempt(1), /killed here/)
   await use()
   await assert.rejects(attempt(2), /killed here/)
+  const told = traceparentOf({ runId: 'run_1', taskId: 'agent', attempt: 2 })
+  assert.deepEqual(
+    traceparents,
+    [undefined, told],
+    'OBS-1: a command is told its trace where traces are sent',
+  )
   const { items } = await lend.page({ limit: 10, runId: 'run_1' })
   assert.deepEqual(items.map(({ state, usesLeft }) => [state, usesLeft]).sort(), [
     ['active', 1],

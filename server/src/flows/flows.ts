@@ -48,6 +48,7 @@ type Starting = {
   readonly idempotencyKey?: string | undefined
   /** The key is for this very plan. */
   readonly exactly?: boolean | undefined
+  readonly traceparent?: string | undefined
 }
 type StartFlow = Wanted & Starting
 type StartPlan = Starting & {
@@ -187,7 +188,7 @@ export function createFlows(needs: Needs): Flows {
     all: catalogue.all,
     find: catalogue.find,
     plan: ({ flow, input, by }) => catalogue.plan(flow, input, by),
-    async start({ unattended, idempotencyKey, ...wanted }) {
+    async start({ unattended, idempotencyKey, traceparent, ...wanted }) {
       const { by } = wanted
       const flow = nameOf(wanted)
       const input = wanted.plan?.input ?? wanted.input
@@ -197,7 +198,10 @@ export function createFlows(needs: Needs): Flows {
           : await workflow.startedBefore({ by, idempotencyKey, flow, input })
       if (before) return before
       const exactly = wanted.plan !== undefined
-      return startPlan({ plan: await planned(wanted), by, unattended, idempotencyKey, exactly })
+      return startPlan({
+        plan: await planned(wanted),
+        ...{ by, unattended, idempotencyKey, exactly, traceparent },
+      })
     },
     completed,
     startPlan,

@@ -3,7 +3,7 @@ import type { Artifacts } from '../artifacts/index.ts'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import type { CommandSecret, SandboxedCommand, SandboxedResult } from '../connectors/index.ts'
-import { AppError, actorOf, systemPrincipal } from '../core/index.ts'
+import { AppError, actorOf, systemPrincipal, traceparentOf } from '../core/index.ts'
 import { type AgentPrincipal, agentPrincipal, type Identity } from '../identity/index.ts'
 import type { Lend } from '../lend/index.ts'
 import {
@@ -49,6 +49,8 @@ type Needs = {
   sandbox: Pick<Sandbox, 'run' | 'probe'>
   taskOutput: Pick<TaskOutput, 'open'>
   artifacts: Pick<Artifacts, 'create' | 'open'>
+  /** Whether commands are told which trace they belong to. */
+  traced?: () => boolean
 }
 
 const runner = systemPrincipal('run')
@@ -188,7 +190,7 @@ type Prepared = {
 }
 
 async function runInSandbox(
-  { proxy, sandbox, taskOutput, artifacts }: Needs,
+  { proxy, sandbox, taskOutput, artifacts, traced }: Needs,
   attempt: Attempt,
   { command, lent, redaction, takings }: Prepared,
 ): Promise<SandboxResult> {
@@ -201,7 +203,7 @@ async function runInSandbox(
   const spec: SandboxSpec = {
     id: sandboxId,
     command: command.command,
-    env: environmentOf(command, lent),
+    env: { ...(traced?.() ? { TRACEPARENT: traceparentOf(attempt) } : {}), ...environmentOf(command, lent) },
     home: homeOf(command, lent),
     ...(files === undefined ? {} : { workspace: files }),
     ...(command.files ? { files: command.files } : {}),

@@ -29,7 +29,11 @@ export type Goals = {
   /** Throws `goal.not_found`. */
   read(goalId: string): Promise<GoalView>
   /** The plan is made again, and started only if it is the one that was shown: else `goal.changed`. */
-  start(goalId: string, wanted: { proposal: number; digest: string }, by: Principal): Promise<RunDetail>
+  start(
+    goalId: string,
+    wanted: { proposal: number; digest: string; traceparent?: string | undefined },
+    by: Principal,
+  ): Promise<RunDetail>
 }
 
 type Needs = {
@@ -168,7 +172,7 @@ export function createGoals(needs: Needs): Goals {
       return { items, next: goals.length > limit ? (shown.at(-1)?.id ?? null) : null }
     },
     read: async (goalId) => viewOf(await found(goalId)),
-    async start(goalId, { proposal: number, digest }, by) {
+    async start(goalId, { proposal: number, digest, traceparent }, by) {
       const goal = await found(goalId)
       if (goal.runId !== null) throw new AppError('goal.state', `it was started before, as run ${goal.runId}`)
       const proposal = goal.proposals.find((one) => one.number === number)
@@ -182,6 +186,7 @@ export function createGoals(needs: Needs): Goals {
       return flows.startPlan({
         plan,
         by,
+        traceparent,
         unattended: false,
         async along(tx, { id: runId }) {
           const at = clock.now().getTime()

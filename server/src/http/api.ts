@@ -2,7 +2,15 @@ import type { Operation } from '@keyward/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Audit } from '../audit/index.ts'
-import { AppError, actorOf, type Log, type Principal, reasonOf } from '../core/index.ts'
+import {
+  AppError,
+  actorOf,
+  formatTraceparent,
+  type Log,
+  type Principal,
+  parseTraceparent,
+  reasonOf,
+} from '../core/index.ts'
 import type { Facts, Policy } from '../policy/index.ts'
 import { type Authenticate, presentedToken, refuseForgery } from './credentials.ts'
 import { problemOf } from './problem.ts'
@@ -80,6 +88,7 @@ async function callOf(
     token: presented?.token ?? '',
     setCookie: (value: string) => void reply.header('set-cookie', value),
     isGone: () => request.raw.socket.destroyed,
+    traceparent: traceparentIn(request.headers['traceparent']),
     channel: channelOf(presented?.by, request.headers['user-agent']),
   }
   if (access === 'public') return { ...base, principal: nobody }
@@ -90,6 +99,11 @@ async function callOf(
       'sign in with the link that the server printed, or run: keyward login',
     )
   return { ...base, principal }
+}
+
+function traceparentIn(header: string | readonly string[] | undefined): string | undefined {
+  const context = typeof header === 'string' ? parseTraceparent(header) : undefined
+  return context && formatTraceparent(context)
 }
 
 function channelOf(by: 'cookie' | 'header' | undefined, program = ''): Call['channel'] {

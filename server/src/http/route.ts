@@ -10,6 +10,8 @@ export type Call = {
   /** The presented session or API token; only the session operations need it. */
   readonly token: string
   readonly setCookie: (value: string) => void
+  /** The span of the caller, as W3C's header says it; undefined without a header that can be read. */
+  readonly traceparent?: string | undefined
   /** The console comes with its cookie, the command line says its name. */
   readonly channel: 'console' | 'cli' | 'api'
   /** The caller has hung up: nobody waits for the answer any more. */

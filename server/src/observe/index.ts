@@ -1,1 +1,2 @@
 export { createObserve } from './observe.ts'
+export { observeMigrations } from './observe-store.ts'

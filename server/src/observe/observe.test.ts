@@ -1,18 +1,26 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LiveEvent } from '@keyward/contract'
+import { createTestClock } from '../../test/support/world.ts'
 import { silentLog } from '../core/index.ts'
 import { createCounter, createHistogram } from './counters.ts'
 import { expositionOf } from './exposition.ts'
 import { createObserve } from './observe.ts'
 
+const unused = async (): Promise<never> => assert.fail('nobody asks')
 const at = (second: number): string => new Date(Date.UTC(2026, 0, 1) + second * 1000).toISOString()
 
 function open() {
   const lines: { fields: Record<string, unknown>; message: string }[] = []
   let hear: (event: LiveEvent) => void = () => undefined
   const observe = createObserve({
+    store: { write: unused, get: unused, all: unused },
+    audit: { page: unused, counts: () => new Map([['factor.refused', new Map([['denied', 3]])]]) },
+    clock: createTestClock(),
+    env: {},
+    version: '0',
     bus: {
+      since: unused,
       subscribe(listener) {
         hear = listener
         return () => {
@@ -28,7 +36,6 @@ function open() {
     }),
     oldestApprovalAt: async () => null,
     factors: () => [{ kind: 'totp', outcome: 'refused', count: 2 }],
-    recorded: () => new Map([['factor.refused', new Map([['denied', 3]])]]),
     problems: async () =>
       new Map([
         ['store', false],
@@ -82,7 +89,7 @@ test('OBS-1: runs, attempts and approvals are counted by flow, action and outcom
   assert.deepEqual(shownIn(text, 'approval_wait_seconds_sum{outcome="approved"}'), [
     'keyward_approval_wait_seconds_sum{outcome="approved"} 30',
   ])
-  stop()
+  await stop()
   say('run.started', 50, { runId: 'r2', flow: 'late', title: 'Late' })
   assert.doesNotMatch(await observe.metrics(), /late/)
 })

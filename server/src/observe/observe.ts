@@ -1,24 +1,35 @@
-import type { EventName } from '@keyward/contract'
+import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
-import type { Log } from '../core/index.ts'
+import type { Clock, Log } from '../core/index.ts'
+import type { Store } from '../store/index.ts'
 import { expositionOf, type Family, type Sample } from './exposition.ts'
 import { happeningOf } from './happenings.ts'
+import { otlpSettings } from './otlp.ts'
 import { logHappening } from './run-log.ts'
 import { createRunMetrics } from './run-metrics.ts'
+import { createTraces } from './traces.ts'
 
-/** For whoever watches the server: numbers for Prometheus, lines in the log. */
+/** For whoever watches the server: numbers for Prometheus, lines in the log, traces by OTLP. */
 type Observe = {
   /** What is counted beside the server's state, as Prometheus reads it. */
   metrics(): Promise<string>
+  /** Whether traces are sent. */
+  readonly traced: boolean
   /** Listens from now on. Returns what ends it. */
-  start(): () => void
+  start(): () => Promise<void>
 }
 
 type Counted = { readonly count: number; readonly oldestAt: number | null }
 
 type Needs = {
-  bus: Pick<Bus, 'subscribe'>
+  store: Pick<Store, 'write' | 'get' | 'all'>
+  audit: Pick<Audit, 'page' | 'counts'>
+  bus: Pick<Bus, 'subscribe' | 'since'>
+  clock: Clock
   log: Log
+  /** Variables of OpenTelemetry: without an endpoint among them, nothing is sent. */
+  env: Readonly<Record<string, string | undefined>>
+  version: string
   work: () => Promise<{
     readonly runs: Readonly<Record<string, number>>
     readonly running: Counted
@@ -26,8 +37,6 @@ type Needs = {
   }>
   /** When the approval that has waited longest was asked for. */
   oldestApprovalAt: () => Promise<number | null>
-  /** Entries of the audit log since the start, by type and outcome. */
-  recorded: () => ReadonlyMap<EventName, ReadonlyMap<string, number>>
   /** How often each kind of second factor was shown since the start, and what came of it. */
   factors: () => readonly { readonly kind: string; readonly outcome: string; readonly count: number }[]
   /** Every part of the server, and whether it has a problem. */
@@ -35,25 +44,34 @@ type Needs = {
 }
 
 export function createObserve(needs: Needs): Observe {
-  const { bus, log } = needs
+  const { bus, log, audit } = needs
   const runs = createRunMetrics()
+  const settings = otlpSettings(needs.env, needs.version)
+  const traces = settings && createTraces({ ...needs, settings })
   return {
     async metrics() {
       return expositionOf([
         ...workFamilies(await needs.work(), await needs.oldestApprovalAt()),
         ...runs.families(),
-        eventFamily(needs.recorded()),
+        eventFamily(audit.counts()),
         factorFamily(needs.factors()),
         problemFamily(await needs.problems()),
       ])
     },
-    start: () =>
-      bus.subscribe((event) => {
+    traced: traces !== undefined,
+    start() {
+      const end = bus.subscribe((event) => {
         const happening = happeningOf(event)
         if (!happening) return
         runs.take(happening)
         logHappening(log, happening)
-      }),
+      })
+      traces?.start()
+      return async () => {
+        end()
+        await traces?.stop()
+      }
+    },
   }
 }
 
@@ -88,7 +106,7 @@ function workFamilies(
   ]
 }
 
-const eventFamily = (recorded: ReturnType<Needs['recorded']>): Family => ({
+const eventFamily = (recorded: ReturnType<Audit['counts']>): Family => ({
   name: 'events_total',
   kind: 'counter',
   help: 'Entries of the audit log since the server started.',

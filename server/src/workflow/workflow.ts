@@ -9,6 +9,7 @@ import {
   type Log,
   newId,
   type Principal,
+  traceparentOf,
 } from '../core/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
@@ -82,6 +83,8 @@ export type StartRequest = {
   readonly idempotencyKey?: string | undefined
   /** The key is for this very plan, and not for whatever a flow makes of the same input. */
   readonly exactly?: boolean | undefined
+  /** What asked for it, as a span of another trace: recorded, so that the two can be linked. */
+  readonly traceparent?: string | undefined
   /** By task: what was found about it. Then the run is stored and shown, and nothing of it is executed. */
   readonly observed?: ReadonlyMap<string, string>
 }
@@ -162,7 +165,7 @@ export function createWorkflow(needs: Needs): Workflow {
       if (request.exactly && before.planDigest !== run.planDigest) throw usedFor(before)
       return runDetail(before)
     }
-    await begin(tx, run)
+    await begin(tx, run, request.traceparent)
     return request.observed ? observe(tx, run.id, request.observed) : runDetail(run)
   }
 
@@ -184,19 +187,22 @@ export function createWorkflow(needs: Needs): Workflow {
     const asked = { requestedBy, unattended, parent: { runId, taskId } }
     const run = newRecord(checkedPlan(plan, actions), { ...asked, host: hosts.forNewRuns }, clock.now())
     await insertRun(tx, run, undefined)
-    await begin(tx, run)
+    const attempt = parent.status.tasks.get(taskId)?.attempt ?? 0
+    await begin(tx, run, traceparentOf({ runId, taskId, attempt }))
     return run.id
   }
 
-  async function begin(tx: Tx, run: RunRecord): Promise<void> {
+  async function begin(tx: Tx, run: RunRecord, traceparent: string | undefined): Promise<void> {
     const { id, title, flow, plan, planDigest, unattended, parentRunId } = run
+    const asked = traceparent === undefined ? {} : { traceparent }
+    const tasks = plan.tasks.map((task) => task.id)
     await audit.record(tx, {
       type: 'run.started',
       outcome: 'intent',
       actor: run.requestedBy,
       target: `run:${id}`,
       correlation: id,
-      detail: { flow, title, planDigest, unattended, parentRunId, tasks: plan.tasks.map((task) => task.id) },
+      detail: { flow, title, planDigest, unattended, parentRunId, tasks, ...asked },
     })
     await bus.publish(tx, { type: 'run.started', subject: `run:${id}`, data: { runId: id, flow, title } })
     cache.put(tx, run)

@@ -49,7 +49,8 @@ export function goalRoutes({ flows, goals }: Needs): Route[] {
     route(goalsApi.read, ({ goalId }) => goals.read(goalId), goalOf),
     route(
       goalsApi.start,
-      ({ goalId, proposal, digest }, { principal }) => goals.start(goalId, { proposal, digest }, principal),
+      ({ goalId, proposal, digest }, { principal, traceparent }) =>
+        goals.start(goalId, { proposal, digest, traceparent }, principal),
       goalOf,
     ),
   ]

@@ -45,8 +45,8 @@ export function runRoutes({
   return [
     route(
       runsApi.start,
-      ({ flow, input, plan, idempotencyKey }, { principal }) =>
-        flows.start({ flow, input, plan, by: principal, unattended: false, idempotencyKey }),
+      ({ flow, input, plan, idempotencyKey }, { principal, traceparent }) =>
+        flows.start({ flow, input, plan, by: principal, unattended: false, idempotencyKey, traceparent }),
       wantedRun,
     ),
     route(
