@@ -202,7 +202,7 @@ export async function createKeyward(needs: Needs) {
     read: (runId: string) => workflow.read(runId),
     connections: () => connectors.list(),
     factsOf: connectors.action,
-    agentNamed: (name: string) => identity.agentNamed(name),
+    agents: async () => (await identity.agents({ limit: 500 })).items,
     assertMayLend: assertMayLendBy(policy),
   }
   const actions = governed(

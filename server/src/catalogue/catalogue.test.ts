@@ -214,6 +214,13 @@ test('WORK-1: a goal means the flow that its words fit best; several that fit eq
     'deploy',
     'deploy-slowly',
   ])
+  const document = { version: 1, savedBy: 'person:ada', savedAt: new Date(0), text: '' }
+  const mine = matchGoal('deploy 12', [own, { ...other, document }])
+  assert.equal(
+    mine.kind === 'one' && mine.match.flow.name,
+    'deploy-slowly',
+    'what somebody saved comes first',
+  )
   const said = matchGoal(sayUsing('deploy 12', 'deploy-slowly'), [own, other])
   assert.equal(said.kind === 'one' && said.match.flow.name, 'deploy-slowly')
   assert.deepEqual(matchGoal('make coffee', [own]), { kind: 'none', nearest: [] })

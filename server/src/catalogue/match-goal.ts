@@ -24,7 +24,7 @@ export function matchGoal(text: string, flows: readonly Flow[]): Matched {
   const found = among.flatMap((flow) => candidatesOf(flow, bare))
   const fitting = found.filter((one): one is Candidate & { input: Json } => one.input !== undefined)
   const most = Math.max(0, ...fitting.map(({ words }) => words))
-  const best = onePerFlow(fitting.filter(({ words }) => words === most))
+  const best = ownFirst(onePerFlow(fitting.filter(({ words }) => words === most)))
   const [first, ...others] = best
   if (!first) return { kind: 'none', nearest: found.map(({ flow, problem }) => `${flow.name}: ${problem}`) }
   return others.length === 0 ? { kind: 'one', match: first } : { kind: 'several', matches: best }
@@ -48,6 +48,12 @@ function candidatesOf(flow: Flow, text: string): Candidate[] {
       .join('; ')
     return [{ flow, words: fit.words, input, problem: problem ?? '' }]
   })
+}
+
+/** What somebody saved here says more than a flow that comes with Keyward. */
+function ownFirst<T extends { flow: Flow }>(found: readonly T[]): readonly T[] {
+  const saved = found.filter(({ flow }) => flow.document !== undefined)
+  return saved.length > 0 ? saved : found
 }
 
 function onePerFlow<T extends { flow: Flow }>(candidates: readonly T[]): T[] {

@@ -13,13 +13,13 @@ import { deployActions } from './deploy-actions.ts'
 import { deployFeatureFlow } from './deploy-feature.ts'
 
 const olga: Principal = { kind: 'person', id: 'olga', name: 'olga', roles: ['operator'] }
-const agents = ['shop-bot', 'other'].map((name) => ({ id: `agt_${name}`, name }))
+const agents = ['shop-bot', 'other'].map((name) => ({ id: `agt_${name}`, name, state: 'active' }))
 const connections = [
-  { name: 'hub', connector: 'github', secretPath: 'secret/hub' },
-  { name: 'stack', connector: 'pulumi', secretPath: 'secret/stack' },
-  { name: 'infra', connector: 'terraform', secretPath: null },
-  { name: 'shop', connector: 'monitor', secretPath: null },
-  { name: 'releases', connector: 'slack', secretPath: 'secret/slack' },
+  { name: 'hub', connector: 'github', settings: { repositories: ['team/shop'] }, secretPath: 'secret/hub' },
+  { name: 'stack', connector: 'pulumi', settings: {}, secretPath: 'secret/stack' },
+  { name: 'infra', connector: 'terraform', settings: {}, secretPath: null },
+  { name: 'shop', connector: 'monitor', settings: {}, secretPath: null },
+  { name: 'releases', connector: 'slack', settings: {}, secretPath: 'secret/slack' },
 ]
 const input = {
   pullRequest: 123,
@@ -32,22 +32,27 @@ const input = {
   monitor: { connection: 'shop' },
   notify: 'releases',
 }
+type Known = { connections: typeof connections; agents: typeof agents }
 const headSha = { $from: 'fetch', path: 'head.sha' }
 
-const planOf = (more: { [name: string]: Json } = {}, by = olga): Promise<Plan> => {
+const planOf = (
+  more: { [name: string]: Json } = {},
+  by = olga,
+  { given = input, known = { connections, agents } }: { given?: object; known?: Known } = {},
+): Promise<Plan> => {
   const { factsOf, ...needs } = {
     factsOf: (name: string) =>
       [...shippedConnectors, ...channelConnectors]
         .flatMap(({ actions }) => actions)
         .find((one) => one.name === name),
-    connections: async () => connections,
-    agentNamed: async (name: string) => agents.find((one) => one.name === name),
+    connections: async () => known.connections,
+    agents: async () => known.agents,
     assertMayLend(_: Principal, path: string) {
       if (path === 'secret/forbidden') throw new AppError('policy.denied', `nobody may lend ${path}`)
     },
   }
   const flow = deployFeatureFlow({ ...needs, factsOf })
-  return flow.plan(flow.input.parse({ ...input, ...more }) as Json, by)
+  return flow.plan(flow.input.parse({ ...given, ...more }) as Json, by)
 }
 
 /** By the engine, with what all connectors take and give; the connections themselves are not there. */
@@ -141,4 +146,36 @@ test('WORK-3: what cannot be deployed is refused before anything runs', async ()
   const bot: Principal = { kind: 'agent', id: 'agt_other', name: 'other', roles: [] }
   await assert.rejects(planOf({}, bot), { code: 'policy.denied' })
   await planOf({ agent: 'other' }, bot)
+})
+
+test('WORK-3: words alone are enough where there is one of everything; else all that is missing is said', async (t) => {
+  const number = { pullRequest: 123 }
+  const one = {
+    connections: connections.filter(({ name }) => name !== 'infra'),
+    agents: agents.slice(0, 1),
+  }
+  const plan = await planOf(number, olga, { given: {}, known: one })
+  await validated(t, plan)
+  assert.equal(plan.title, 'Deploy pull request 123 of team/shop')
+  assert.equal(taskOf(plan, 'up').action, 'pulumi.up')
+  assert.deepEqual(Object(taskOf(plan, 'tests').args).command.at(-1), '.keyward/tests')
+  const byBot: Principal = { kind: 'agent', id: 'agt_other', name: 'other', roles: [] }
+  const ofBot = await planOf(number, byBot, { given: {}, known: { ...one, agents } })
+  assert.equal(Object(taskOf(ofBot, 'lint').args).agentId, 'agt_other')
+  const refused = async (known: Known, words: readonly RegExp[]) => {
+    const failure = await planOf(number, olga, { given: {}, known }).catch((error: unknown) => error)
+    for (const word of words) assert.match(Object(failure).detail, word)
+  }
+  await refused({ connections: [], agents: [] }, [
+    /github \(there is no connection to GitHub\)/,
+    /repository \(there is no/,
+    /agent \(there is no agent\)/,
+    /infrastructure \(/,
+    /monitor \(/,
+    /notify \(there is no connection to Slack/,
+  ])
+  await refused({ connections, agents }, [
+    /infrastructure \(there are several: stack, infra\)/,
+    /agent \(there are/,
+  ])
 })

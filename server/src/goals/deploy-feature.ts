@@ -1,61 +1,14 @@
-import { destination, type Json } from '@keyward/contract'
+import type { Json } from '@keyward/contract'
 import { z } from 'zod'
 import type { Flow } from '../catalogue/index.ts'
 import { AppError, type Principal } from '../core/index.ts'
 import type { PlannedTask } from '../workflow/index.ts'
-
-const connectionName = z.string().min(1).max(60)
-const plainData = z.record(z.string(), z.json())
-
-/** A command in a sandbox, which begins in the code of the pull request. It has REPOSITORY, PULL_REQUEST and HEAD_SHA in its environment. */
-const check = z.strictObject({
-  command: z.array(z.string()).min(1),
-  environment: z.record(z.string(), z.string()).default({}),
-  destinations: z.array(destination).max(50).default([]),
-  /** As `sandbox.command` takes them. */
-  secrets: z
-    .array(z.looseObject({ secretPath: z.string() }))
-    .max(20)
-    .default([]),
-  limits: z.record(z.string(), z.int()).optional(),
-})
-
-/** A connection to Pulumi or Terraform. */
-const infrastructure = z.strictObject({
-  connection: connectionName,
-  /** Of Terraform alone. `{ "$from": "fetch", "path": "head.sha" }` is the commit that is deployed. */
-  variables: plainData.default({}),
-})
-
-const deployInput = z.strictObject({
-  pullRequest: z.int().min(1),
-  /** `owner/name`. */
-  repository: z
-    .string()
-    .max(140)
-    .regex(/^[\w.-]+\/[\w.-]+$/),
-  method: z.enum(['merge', 'squash', 'rebase']).default('merge'),
-  github: connectionName.default('github'),
-  /** The name of the agent in whose name the commands run. */
-  agent: z.string().min(1).max(100),
-  tests: check,
-  lint: check,
-  infrastructure,
-  monitor: z.strictObject({
-    connection: connectionName,
-    /** What `monitor.health` takes, or with a `query` what `monitor.query` takes. */
-    check: plainData.default({}),
-  }),
-  /** A connection to Slack, Teams or a webhook. */
-  notify: connectionName,
-  /** What ran before. Offered when it is not well after the update; nothing is offered when absent. */
-  rollback: infrastructure.optional(),
-})
-type Input = z.output<typeof deployInput>
+import { completedInput, type DeployInput, deployInput, type Known } from './deploy-input.ts'
 
 type Connection = {
   readonly name: string
   readonly connector: string
+  readonly settings: Json
   readonly secretPath: string | null
 }
 
@@ -63,13 +16,13 @@ type Needs = {
   connections: () => Promise<readonly Connection[]>
   /** What a connector's action says of itself. */
   factsOf: (action: string) => Pick<PlannedTask, 'risk' | 'reversible'> | undefined
-  agentNamed: (name: string) => Promise<{ readonly id: string } | undefined>
+  agents: () => Promise<Known['agents']>
   /** Throws `policy.denied`. */
   assertMayLend: (by: Principal, path: string) => void
 }
 
 /** All that the tasks are made of. */
-type Given = Input & {
+type Given = DeployInput & {
   readonly agentId: string
   kindOf(connection: string): string
 }
@@ -82,19 +35,22 @@ export function deployFeatureFlow(needs: Needs): Flow {
   return {
     name: 'deploy-feature',
     title: 'Test, approve, merge, deploy and watch a pull request',
-    // Words give a number; the commands and the connections come from a saved flow that uses this one.
-    goals: [],
+    goals: [
+      'deploy [the] [feature of] [the] (pull request|pr) {pullRequest}',
+      'deploy [the] [feature of] [the] (pull request|pr) {pullRequest} (of|in) {repository}',
+    ],
     input: deployInput,
     async plan(rawInput, by) {
-      const input = deployInput.parse(rawInput)
+      const [listed, agents] = await Promise.all([needs.connections(), needs.agents()])
+      const input = completedInput(deployInput.parse(rawInput), { connections: listed, agents }, by)
       for (const { secretPath } of [...input.tests.secrets, ...input.lint.secrets])
         needs.assertMayLend(by, secretPath)
-      const agent = await needs.agentNamed(input.agent)
+      const agent = agents.find(({ name }) => name === input.agent)
       if (!agent) throw new AppError('agent.not_found', `there is no agent '${input.agent}'`)
       // Its commands borrow in that agent's name.
       if (by.kind === 'agent' && by.id !== agent.id)
         throw new AppError('policy.denied', 'an agent deploys by commands of its own, not of another agent')
-      const connections = new Map((await needs.connections()).map((one) => [one.name, one]))
+      const connections = new Map(listed.map((one) => [one.name, one]))
       const kindOf = (name: string): string => {
         const found = connections.get(name)
         if (!found) throw new AppError('run.plan_invalid', `there is no connection '${name}'`)
@@ -136,8 +92,9 @@ const longSeconds = 25 * 3600
 const retry = { maxAttempts: 3, backoffSeconds: 5 }
 const headSha = { $from: 'fetch', path: 'head.sha' }
 
-const nameOf = ({ pullRequest, repository }: Input): string => `pull request ${pullRequest} of ${repository}`
-const onGitHub = ({ github: connection, repository, pullRequest: number }: Input) => ({
+const nameOf = ({ pullRequest, repository }: DeployInput): string =>
+  `pull request ${pullRequest} of ${repository}`
+const onGitHub = ({ github: connection, repository, pullRequest: number }: DeployInput) => ({
   connection,
   repository,
   number,
@@ -220,7 +177,7 @@ const tools: Readonly<Record<string, Tool>> = {
   },
 }
 type Tool = { readonly look: string; readonly change: string; readonly handed: readonly string[] }
-type Infrastructure = Input['infrastructure']
+type Infrastructure = DeployInput['infrastructure']
 
 function toolOf({ kindOf }: Given, { connection }: Infrastructure): Tool {
   const kind = kindOf(connection)
