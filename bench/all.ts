@@ -8,6 +8,7 @@ for (const name of [
   'database',
   'leaked-key',
   'runs',
+  'waiting',
   'leases',
   'egress',
   'sandbox',

@@ -21,13 +21,19 @@ export type TemporalServer = {
 export async function startTemporal(t: TestContext): Promise<TemporalServer | undefined> {
   const program = await goProgramOrSkip(t, 'temporal-server')
   if (!program) return undefined
-  const database = join(temporaryFolder(t), 'temporal.db')
+  const temporal = await openTemporal(program, join(temporaryFolder(t), 'temporal.db'))
+  cleanUp(t, temporal.kill)
+  return temporal
+}
+
+/** Runs the program of `temporal-server` on a free port, over this file. */
+export async function openTemporal(program: string, database: string): Promise<TemporalServer> {
   const namespace = 'keyward-test'
   let child: ChildProcess | undefined
   let address = ''
 
   async function started(port: string): Promise<boolean> {
-    const server = spawn(program ?? '', [database, namespace, port], { stdio: ['pipe', 'pipe', 'ignore'] })
+    const server = spawn(program, [database, namespace, port], { stdio: ['pipe', 'pipe', 'ignore'] })
     child = server
     for await (const line of createInterface(server.stdout)) {
       if (!line.startsWith('ready ')) continue
@@ -43,8 +49,10 @@ export async function startTemporal(t: TestContext): Promise<TemporalServer | un
     await ended
   }
 
-  cleanUp(t, kill)
-  await eventually(() => started('0'), 'free ports for Temporal')
+  await eventually(() => started('0'), 'free ports for Temporal').catch(async (error) => {
+    await kill()
+    throw error
+  })
   return {
     address,
     namespace,
