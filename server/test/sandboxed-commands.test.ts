@@ -53,6 +53,23 @@ test('SAND-1, LEND-1: commands of one task', async (t) => {
     assert.deepEqual([...new Set(items.map(({ state }) => state))], ['revoked'])
   })
 
+  await t.test(
+    'WORK-1: a command goes on as long as it prints, and what is silent says nothing',
+    async () => {
+      const beatsOf = async (script: string): Promise<number> => {
+        let beats = 0
+        const run = world.runnerOf(() => {
+          beats += 1
+        })
+        await run({ title: 'Printing', command: shell(script), environment: {} })
+        await world.end()
+        return beats
+      }
+      assert.ok((await beatsOf('echo one; echo two >&2')) >= 2)
+      assert.equal(await beatsOf('true'), 0)
+    },
+  )
+
   await t.test('LEND-1: two secrets cannot share a variable, nor two logins a kind', async () => {
     const secretPath = await world.keep('twice', { password: newValue() })
     const place = { secretPath, field: 'password', destinations: [{ host: apiHost, port: 443 }] }

@@ -79,6 +79,8 @@ export type ActionContext<I = unknown> = OpenConnection & {
   /** Aborted by the task's timeout, a cancel, or the end of the server. */
   readonly signal: AbortSignal
   readonly input: I
+  /** Says that it goes on: what has to wait for something calls it each time it hears that it is still to wait. */
+  heartbeat(): void
   /**
    * An access token that is asked for with a field of the secret, for this attempt alone: it is ended at its server when the attempt
    * ends, also when this process is not there any more.

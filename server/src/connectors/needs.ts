@@ -58,6 +58,8 @@ export type SandboxedForConnectors = {
       readonly attempt: number
       readonly secretPath: string | null
       readonly signal: AbortSignal
+      /** Called as the program prints. */
+      readonly heartbeat: () => void
     },
     command: SandboxedCommand,
   ): Promise<SandboxedResult>

@@ -19,7 +19,7 @@ type Needs = Pick<
 }
 type Attempt = Pick<
   TaskContext,
-  'runId' | 'taskId' | 'attempt' | 'idempotencyKey' | 'requestedBy' | 'signal'
+  'runId' | 'taskId' | 'attempt' | 'idempotencyKey' | 'requestedBy' | 'signal' | 'heartbeat'
 > & { readonly args: Json }
 type Work<T> = (context: ActionContext, lent: LentSecrets, connection: ConnectionRow) => Promise<T>
 
@@ -107,6 +107,7 @@ const previewing = (args: Json, { runId, taskId, requestedBy }: PreviewContext):
   attempt: 0,
   idempotencyKey: `${runId}:${taskId}`,
   signal: AbortSignal.timeout(previewMilliseconds),
+  heartbeat: () => undefined,
 })
 const previewMilliseconds = 60_000
 
@@ -201,14 +202,18 @@ function paused(clock: Pick<Clock, 'after'>, milliseconds: number, signal: Abort
   })
 }
 
-const attemptOf = ({ runId, taskId, attempt, idempotencyKey, requestedBy, signal }: Attempt) => ({
-  runId,
-  taskId,
-  attempt,
-  idempotencyKey,
-  requestedBy,
-  signal,
-})
+const attemptOf = (given: Attempt) => {
+  const { runId, taskId, attempt, idempotencyKey, requestedBy, signal, heartbeat } = given
+  return {
+    runId,
+    taskId,
+    attempt,
+    idempotencyKey,
+    requestedBy,
+    signal,
+    heartbeat,
+  }
+}
 
 const args = z.looseObject({ connection: z.string() })
 

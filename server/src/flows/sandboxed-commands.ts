@@ -24,7 +24,7 @@ export type LentCommand = Omit<SandboxedCommand, 'secrets'> & { readonly secrets
 export type LentSecret = CommandSecret & { readonly secretPath: string }
 
 /** One attempt of a task, and the agent in whose name its commands run. */
-export type CommandOwner = Pick<TaskContext, 'runId' | 'taskId' | 'attempt' | 'signal'> & {
+export type CommandOwner = Pick<TaskContext, 'runId' | 'taskId' | 'attempt' | 'signal' | 'heartbeat'> & {
   readonly agentId: string
 }
 
@@ -222,7 +222,11 @@ async function runInSandbox(
     return await sandbox.run(egress ? { ...spec, egress } : spec, {
       signal: attempt.signal,
       newFilter: redaction.newRedactor,
-      onOutput: shown.write,
+      // A command that prints goes on: one that hangs does not.
+      onOutput: (...output) => {
+        attempt.heartbeat()
+        shown.write(...output)
+      },
     })
   } finally {
     shown.close()

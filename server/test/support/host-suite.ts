@@ -72,6 +72,43 @@ const checks: Record<string, (stage: HostStage) => Promise<void>> = {
     assert.equal(types.filter((type) => type === 'task.finished').length, 4)
   },
 
+  async 'a task that is not heard of any more is ended with that reason, and one that is goes on'(stage) {
+    const beat = Promise.withResolvers<void>()
+    const engine = await stage.start([
+      {
+        name: 'silent',
+        idempotent: true,
+        execute: ({ signal }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason))
+          }),
+      },
+      {
+        name: 'beating',
+        idempotent: true,
+        async execute({ heartbeat }) {
+          heartbeat()
+          await beat.promise
+          return { output: null }
+        },
+      },
+    ])
+    const limits = { heartbeatSeconds: 1, retry: { maxAttempts: 1, backoffSeconds: 1 } }
+    const { id } = await begin(engine, [
+      task('a', { action: 'silent', ...limits }),
+      task('b', { action: 'beating', heartbeatSeconds: 3600 }),
+    ])
+    const silent = await eventually(async () => {
+      stage.elapse(1000)
+      const found = (await engine.workflow.read(id)).tasks.find((one) => one.id === 'a')
+      return found?.state === 'Failed' && found
+    }, 'the end of the silent task')
+    assert.match(silent.reason ?? '', /timed out: nothing was heard of it for 1 seconds/)
+    beat.resolve()
+    const run = await engine.workflow.whenEnded(id)
+    assert.deepEqual([run.state, run.tasks[1]?.state], ['Failed', 'Succeeded'])
+  },
+
   async 'the same key starts a run once'(stage) {
     const notes: string[] = []
     const engine = await stage.start([noteAction(notes)])

@@ -21,7 +21,9 @@ export type TaskWorld = {
   /** What the command printed; rejects when it failed. */
   run(task: Partial<AgentTask> & Pick<AgentTask, 'command'>): Promise<string>
   /** Runs the commands of an attempt in the agent's name. */
-  readonly runnerOf: () => ReturnType<ReturnType<typeof createSandboxedCommands>['runnerOf']>
+  readonly runnerOf: (
+    heartbeat?: () => void,
+  ) => ReturnType<ReturnType<typeof createSandboxedCommands>['runnerOf']>
   /** Ends the task of the last run, as its run would. */
   end(): Promise<void>
   entries(type: string): Promise<AuditEntry[]>
@@ -98,10 +100,10 @@ export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
       })
       return String(Object(output).output)
     },
-    runnerOf() {
+    runnerOf(heartbeat = () => undefined) {
       attempt++
       const signal = new AbortController().signal
-      return commands.runnerOf({ runId: runId(), taskId, attempt, signal, agentId: agent.id })
+      return commands.runnerOf({ runId: runId(), taskId, attempt, signal, heartbeat, agentId: agent.id })
     },
     async end() {
       await store.write((tx) => lend.endForTask(tx, runId(), taskId, 'its task succeeded'))

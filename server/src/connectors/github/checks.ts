@@ -111,6 +111,7 @@ export const waitForChecks = defineAction({
     const github = openGitHub(context, repository, permissionsOf(readPermissions))
     for (;;) {
       const found = await checksOf(github, ref)
+      context.heartbeat()
       const bad = found.checks.filter(
         ({ status, conclusion }) => status === 'completed' && !good.has(conclusion),
       )

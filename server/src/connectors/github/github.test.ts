@@ -319,8 +319,12 @@ test('CONN-1: waiting for checks stops when its task does', async (t) => {
   opened.server.checks.length = 0
   const stop = new AbortController()
   const args = { connection: 'main', ...opened.inputs['github.wait-for-checks'] }
-  const waiting = opened.world.execute('github.wait-for-checks', args, { signal: stop.signal })
-  await eventually(async () => opened.server.asked.length > 1, 'the first look')
+  let beats = 0
+  const heartbeat = () => {
+    beats += 1
+  }
+  const waiting = opened.world.execute('github.wait-for-checks', args, { signal: stop.signal, heartbeat })
+  await eventually(async () => beats === 1, 'the first look, of which its run is told')
   stop.abort(new Error('the task was stopped: cancel'))
   await assert.rejects(waiting, /stopped/)
 })
