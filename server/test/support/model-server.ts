@@ -68,7 +68,7 @@ export function answer(response: ServerResponse, status: number, body: Json): vo
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }
 
-const completionOf = (content: string): Json => ({
+export const completionOf = (content: string): Json => ({
   id: 'chatcmpl-1',
   object: 'chat.completion',
   created: 1_767_225_600,

@@ -5,7 +5,8 @@ import type { Json } from '@keyward/contract'
 import { z } from 'zod'
 import { openConnectorWorld, secretPath } from '../../../test/support/connector-world.ts'
 import { createEngine, engineMigrations, olga, planOf, task } from '../../../test/support/engine.ts'
-import { answer, asJson, openModelServer } from '../../../test/support/model-server.ts'
+import { eventually } from '../../../test/support/eventually.ts'
+import { answer, asJson, completionOf, openModelServer } from '../../../test/support/model-server.ts'
 import { catalogueMigrations } from '../../catalogue/index.ts'
 import { type Connector, defineAction } from '../../connectors/index.ts'
 import { AppError, type Principal, Secret, silentLog } from '../../core/index.ts'
@@ -79,6 +80,15 @@ async function open(t: TestContext, more: { forbidden?: string; rules?: string; 
     rollout: { judge: async () => ({ observed: false, judgements: [] }) },
     natureOf: async () => ({ risk: 'low', effect: 'write' }),
     more: [
+      {
+        name: 'broken',
+        title: 'Plan what cannot be planned',
+        goals: [],
+        input: z.strictObject({}),
+        plan: async () => {
+          throw new AppError('vault.not_found', 'transit/hidden is not there')
+        },
+      },
       {
         name: 'look-twice',
         title: 'Look at an order twice',
@@ -321,6 +331,30 @@ function endless(response: Parameters<typeof answer>[0]): void {
   response.on('drain', go)
   go()
 }
+
+test('WORK-1: a model does not hear what the server has read to find out that a plan cannot be made', async (t) => {
+  const { server, goals } = await open(t)
+  server.say(asJson({ flow: 'broken', input: {} }))
+  await assert.rejects(goals.propose(goal, olga), {
+    code: 'goal.model_failed',
+    detail: /The last: vault\.not_found/,
+  })
+  assert.match(server.asked.at(-1)?.body.messages.at(-1)?.content ?? '', /refused: vault\.not_found/)
+  assert.ok(!JSON.stringify(server.asked).includes('transit/hidden'))
+})
+
+test('WORK-1: two goals are asked at the same time; a third is refused, and may be said again', async (t) => {
+  const { server, goals } = await open(t)
+  const held: Parameters<typeof answer>[0][] = []
+  server.say((response) => void held.push(response))
+  const asked = [goals.propose(goal, olga), goals.propose(goal, olga)]
+  await eventually(async () => held.length === 2, 'both questions')
+  await assert.rejects(goals.propose(goal, olga), { code: 'goal.model_failed', detail: /asked for others/ })
+  for (const response of held) answer(response, 200, completionOf(asJson(look())))
+  for (const { state } of await Promise.all(asked)) assert.equal(state, 'proposed')
+  server.say(asJson(look()))
+  assert.equal((await goals.propose(goal, olga)).state, 'proposed')
+})
 
 test('WORK-1: a model that says nothing is not waited for', async (t) => {
   const { server, goals } = await open(t, { timeout: '1' })
