@@ -61,6 +61,15 @@ export const approvalsMigrations: readonly Migration[] = [
         where state = 'approved' and redeemed_at is null`,
     ],
   },
+  {
+    // Those of one run are few, and all that wait are many: no database is to choose the index over what waits for a question about a run.
+    id: '0076-approvals-of-run',
+    up: () => [
+      'drop index approvals_run',
+      'create index approvals_run on approvals (run_id, state, id)',
+      "create index approvals_expiring on approvals (expires_at) where state = 'pending'",
+    ],
+  },
 ]
 
 export type ApprovalMode = NonNullable<ApprovalView['mode']>
@@ -315,6 +324,14 @@ export type Pending = Pick<
   | 'remindedAt'
   | 'escalatedAt'
 >
+
+/** Those that nobody answered in time. */
+export async function readOverdue(reader: Reader, now: number): Promise<string[]> {
+  const rows = await reader.all<{ id: string }>(
+    sql`select id from approvals where state = 'pending' and expires_at <= ${now} order by expires_at`,
+  )
+  return rows.map(({ id }) => id)
+}
 
 export async function readPending(reader: Reader): Promise<Pending[]> {
   const rows = await reader.all<Row>(

@@ -29,6 +29,7 @@ import {
   pendingOfRun,
   readApproval,
   readApprovals,
+  readOverdue,
   readPending,
   voidApproval,
 } from './approvals-store.ts'
@@ -295,9 +296,8 @@ export function createApprovals(needs: Needs): Approvals {
   }
 
   async function expireDue(): Promise<number> {
-    const now = nowMilliseconds()
-    const due = (await readPending(store)).filter(({ expiresAt }) => expiresAt <= now)
-    const ended = await Promise.all(due.map(({ id }) => expire(id)))
+    const due = await readOverdue(store, nowMilliseconds())
+    const ended = await Promise.all(due.map(expire))
     return ended.filter(Boolean).length
   }
 

@@ -181,19 +181,20 @@ type Left = { runId: string; taskId: string; attempt: number }
 export const runningAttempts = (reader: Reader, host: HostName): Promise<Left[]> =>
   attempts(
     reader,
-    sql`state = 'Running' and child_run_id is null and run_id in (select id from runs where host = ${host})`,
+    sql`state = 'Running' and child_run_id is null and (select host from runs where id = run_id) = ${host}`,
   )
 
 /** Those of which nobody knows whether they had their effect. Runs that ended before such a task kept them open stay ended. */
 export const unknownAttempts = (reader: Reader, host: HostName): Promise<Left[]> =>
   attempts(
     reader,
-    sql`state = 'Ambiguous' and run_id in (select id from runs where host = ${host} and finished_at is null)`,
+    sql`state = 'Ambiguous' and (select host from runs where id = run_id and finished_at is null) = ${host}`,
   )
 
+/** `which` asks about the run of each row, so that only the rows in the small index of that state are looked at. */
 async function attempts(reader: Reader, which: Sql): Promise<Left[]> {
   const rows = await reader.all<{ run_id: string; task_id: string; attempt: number }>(
-    sql`select run_id, task_id, attempt from run_tasks where ${which} order by run_id, task_id`,
+    sql`select run_id, task_id, attempt from run_tasks where ${which} order by run_id`,
   )
   return rows.map((row) => ({ runId: row.run_id, taskId: row.task_id, attempt: row.attempt }))
 }
