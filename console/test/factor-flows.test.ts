@@ -20,6 +20,7 @@ describe('UI-1, IDENT-1: second factors', () => {
     await page.getByLabel('Its name').fill('Old phone')
     await page.getByRole('button', { name: 'Show its secret' }).click()
     await page.getByText('MADE UPMA').waitFor()
+    await page.getByAltText('QR code with the secret').waitFor()
     await page.getByRole('button', { name: 'Check' }).click()
     await page.getByText('Six digits are needed.').waitFor()
     assert.equal(callsOf('second_factors.finish_totp').length, 0)

@@ -116,6 +116,41 @@ describe('UI-1: approving', () => {
     await seen.page.waitForFunction(() => document.activeElement?.textContent === 'Approve…')
   })
 
+  test('APPR-1: other arguments: what does not fit is said beside them, and the new question is shown', async (t) => {
+    const { page, ...seen } = await open(t, '/approvals/apr_1')
+    server.answer({
+      'approvals.change': () => {
+        throw new Refusal('approval.arguments', 'args.files: Too big')
+      },
+    })
+    await page.getByRole('button', { name: 'Change the arguments…' }).click()
+    const args = page.getByLabel('Arguments, as JSON')
+    assert.deepEqual(JSON.parse(await args.inputValue()), { files: 2 })
+    await args.fill('{')
+    await page.getByRole('button', { name: 'Ask with these' }).click()
+    await page.getByText('This is not JSON.').waitFor()
+    await page.getByText('Say it in three characters or more.').waitFor()
+    assert.equal(callsOf('approvals.change').length, 0)
+    await args.fill('{"files": 9}')
+    await page.getByLabel('Reason', { exact: true }).fill('nine')
+    await page.getByRole('button', { name: 'Ask with these' }).click()
+    await page.getByText('args.files: Too big').waitFor()
+    await assertClean({ page, ...seen })
+    const next = { ...data.approval, id: 'apr_9', changedBy: ['person:per_01'], replaces: 'apr_1' }
+    server.answer({ 'approvals.change': () => next, 'approvals.read': () => next })
+    await args.fill('{"files": 1}')
+    await page.getByRole('button', { name: 'Ask with these' }).click()
+    await page.waitForURL('**/approvals/apr_9')
+    await page.getByText('changed the arguments').waitFor()
+    const { digest } = data.approval
+    assert.deepEqual(callsOf('approvals.change').at(-1)?.input, {
+      approvalId: 'apr_1',
+      digest,
+      args: { files: 1 },
+      reason: 'nine',
+    })
+  })
+
   test('APPR-2: with two people needed, one answer counts and the page says who is missing', async (t) => {
     const { page, ...seen } = await open(t, '/approvals/apr_2')
     await page.getByText('2 people have to allow it; 1 did').waitFor()

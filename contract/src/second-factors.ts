@@ -37,7 +37,13 @@ export const secondFactorsApi = {
     path: '/second-factors/totp',
     summary: 'Begin to add an app that shows codes: its secret, this once',
     body: { name },
-    result: z.object({ factorId, url: z.string(), secret: z.string() }),
+    result: z.object({
+      factorId,
+      url: z.string(),
+      secret: z.string(),
+      /** The URL as a QR code: a PNG in base64. */
+      qr: z.base64(),
+    }),
     fails: ['factor.needed'],
   }),
   finishTotp: operation({

@@ -269,7 +269,7 @@ export const approval: ApprovalView = {
       route: { address: '127.0.0.1:8443', caPem: '-----BEGIN CERTIFICATE-----' },
     },
   },
-  subject: '{}',
+  subject: JSON.stringify({ args: { files: 2 } }),
   digest: sha256('approval'),
   planDigest: run.planDigest,
   previewDigest: sha256('preview'),

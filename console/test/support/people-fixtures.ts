@@ -43,6 +43,8 @@ export const factorHandlers = (): Handlers => ({
   'second_factors.list': () => ({ items: factors, recoveryCodesLeft: 8 }),
   'second_factors.add_totp': ({ name }) => ({
     factorId: 'fac_3',
+    // One grey point.
+    qr: 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==',
     secret: 'MADEUPMADEUPMADEUPMADEUPMADEUP22',
     url: `otpauth://totp/Keyward:owner?secret=MADEUPMADEUPMADEUPMADEUPMADEUP22&issuer=${name}`,
   }),

@@ -20,6 +20,7 @@ export {
   toBase32,
 } from './one-time-code.ts'
 export { actorOf, type Principal, type Role, systemPrincipal } from './principal.ts'
+export { qrImage } from './qr-image.ts'
 export { formatReference, parseReference, referencePattern } from './reference.ts'
 export { repeat } from './repeat.ts'
 export { Secret } from './secret.ts'

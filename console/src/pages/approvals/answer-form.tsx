@@ -1,6 +1,6 @@
 import { type ApprovalView, api } from '@keyward/contract'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { Ban, Check, ShieldAlert } from 'lucide-react'
+import { Ban, Check, Pencil, ShieldAlert } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '../../api/index.ts'
 import { approvalQuery } from '../../api/queries.ts'
@@ -12,6 +12,7 @@ import { Failure } from '../../ui/notice.tsx'
 import { Sheet } from '../../ui/page.tsx'
 import { needsFactor, SecondFactorDialog } from '../../ui/second-factor.tsx'
 import { Countdown } from '../../ui/time.tsx'
+import { ChangeDialog } from './change-dialog.tsx'
 
 type Answer = 'approve' | 'deny'
 
@@ -20,6 +21,7 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
   const [reason, setReason] = useState('')
   const [confirming, setConfirming] = useState(false)
   const [showing, setShowing] = useState(false)
+  const [changing, setChanging] = useState(false)
   const answer = useAnswer(approval, reason, () => setShowing(true))
   const grave = approval.risk === 'critical' || !approval.reversible
   const approve = (): void => (grave ? setConfirming(true) : answer.mutate('approve'))
@@ -61,6 +63,11 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
             Deny
           </Button>
         </div>
+        {approval.changeable ? (
+          <Button tone="quiet" icon={Pencil} onClick={() => setChanging(true)}>
+            Change the arguments…
+          </Button>
+        ) : null}
       </div>
       <Dialog
         open={confirming}
@@ -91,6 +98,7 @@ export function AnswerForm({ approval }: { approval: ApprovalView }) {
           </Button>
         </div>
       </Dialog>
+      {changing ? <ChangeDialog approval={approval} onClose={() => setChanging(false)} /> : null}
       <SecondFactorDialog
         open={showing}
         onClose={() => setShowing(false)}

@@ -1,12 +1,12 @@
 import type { ApprovalAnswer, ApprovalView } from '@keyward/contract'
-import { Check, KeyRound, UserRound, UsersRound, X } from 'lucide-react'
+import { Check, KeyRound, Pencil, UserRound, UsersRound, X } from 'lucide-react'
 import { Actor } from '../../ui/actor.tsx'
 import { Sheet } from '../../ui/page.tsx'
 import { Time } from '../../ui/time.tsx'
 
 /** What an answer takes: how many people, of which groups, with what; and who has answered so far. */
 export function ApprovalTerms({ approval }: { approval: ApprovalView }) {
-  const { quorum, groups, needsSecondFactor, approvals } = approval
+  const { quorum, groups, needsSecondFactor, approvals, changedBy } = approval
   const given = approvals.filter(({ decision }) => decision === 'approved').length
   const open = approval.state === 'pending' ? Math.max(0, quorum - given) : 0
   return (
@@ -29,6 +29,14 @@ export function ApprovalTerms({ approval }: { approval: ApprovalView }) {
           ))}
         </ul>
       ) : null}
+      {changedBy.map((actor) => (
+        <p key={actor} className="mt-3 flex items-start gap-2 text-[0.8125rem]">
+          <Pencil size={15} className="mt-0.5 shrink-0 text-brass" aria-hidden="true" />
+          <span>
+            <Actor id={actor} /> changed the arguments
+          </span>
+        </p>
+      ))}
       {groups.length > 0 ? (
         <p className="mt-3 flex items-start gap-2 text-[0.8125rem]">
           <UsersRound size={15} className="mt-0.5 shrink-0 text-brass" aria-hidden="true" />

@@ -14,7 +14,7 @@ import { Code, KeyFailure, needsFactor, SecondFactorDialog } from '../../ui/seco
 import { Codes } from './recovery-codes.tsx'
 
 export type FactorKind = FactorView['kind']
-type Begun = { factorId: string; secret: string; url: string }
+type Begun = { factorId: string; secret: string; url: string; qr: string }
 
 const words = {
   totp: { title: 'Add an app that shows codes', name: 'My phone' },
@@ -118,8 +118,14 @@ function ShowSecret({ begun, onAdded }: { begun: Begun; onAdded: OnAdded }) {
   return (
     <div className="flex flex-col gap-4">
       <p className="text-pretty text-muted">
-        Enter this secret in the app, or open the link on the phone that has it. Then type what the app shows.
+        Scan this with the app, or enter the secret in it. Then type what the app shows.
       </p>
+      <img
+        src={`data:image/png;base64,${begun.qr}`}
+        alt="QR code with the secret, for the camera of the app"
+        className="size-44 self-center rounded-lg bg-white p-2 [image-rendering:pixelated]"
+        data-revealed=""
+      />
       <div className="flex items-center gap-2 rounded-lg border border-edge bg-sunken py-2 pr-2 pl-3">
         <code className="min-w-0 flex-1 break-all" data-revealed="">
           {begun.secret.replaceAll(/(.{4})(?=.)/g, '$1 ')}

@@ -1,9 +1,12 @@
 import { secondFactorsApi } from '@keyward/contract'
-import { Secret } from '../../core/index.ts'
+import { qrImage, Secret } from '../../core/index.ts'
 import type { Identity } from '../../identity/index.ts'
 import { type Call, type Route, route } from '../route.ts'
 
 export type FactorIdentity = Pick<Identity, 'factors' | 'proven'>
+
+/** Wide enough for a camera, narrow enough for a dialog on a phone. */
+const qrPixels = 240
 
 /** Everybody's own: whose they are is said by the session. */
 export function secondFactorRoutes({ identity }: { identity: FactorIdentity }): Route[] {
@@ -17,7 +20,8 @@ export function secondFactorRoutes({ identity }: { identity: FactorIdentity }): 
     route(secondFactorsApi.list, (_, { principal }) => factors.list(principal.id)),
     route(secondFactorsApi.addTotp, async ({ name }, { token }) => {
       const { factorId, url, secret } = await factors.addTotp(await proven(token), name)
-      return { factorId, url: url.reveal(), secret: secret.reveal() }
+      const qr = await qrImage(url.reveal(), qrPixels)
+      return { factorId, url: url.reveal(), secret: secret.reveal(), qr }
     }),
     route(secondFactorsApi.finishTotp, async ({ factorId, code }, call) =>
       shownOnce(await factors.finishTotp(await owning(factorId, call), factorId, new Secret(code))),

@@ -5,6 +5,7 @@ import {
   type CodeKey,
   codeAt,
   fromBase32,
+  qrImage,
   stepOf,
   stepOfCode,
   toBase32,
@@ -14,7 +15,6 @@ import type { Barrier } from '../../barrier/barrier.ts'
 import { formatDuration } from '../../duration.ts'
 import type { Answer, Body, Call, Engine, PathSpec, WriteHandler } from '../../engine.ts'
 import { count, flag, invalid, type RecordOf, recordFrom, seconds, words } from '../record-fields.ts'
-import { qrImage } from './qr-image.ts'
 
 const keyFields = {
   generate: flag(),

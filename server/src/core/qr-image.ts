@@ -4,7 +4,7 @@ const border = 4
 
 /** A QR code as PNG in base64, about `size` pixels wide; never so small that a point would be less than a pixel. */
 export async function qrImage(text: string, size: number): Promise<string> {
-  // Most vaults never draw one.
+  // Most servers never draw one.
   const { default: encodeQR } = await import('qr')
   const points = encodeQR(text, 'raw', { ecc: 'medium', border })
   const scale = Math.max(1, Math.floor(size / points.length))
