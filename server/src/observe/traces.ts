@@ -49,11 +49,16 @@ export function createTraces(needs: Needs): Traces {
     more = true
     if (working || stopped) return
     cancelRetry()
-    working = drain()
-      .catch(later)
-      .finally(() => {
-        working = undefined
-      })
+    working = drain().then(rest, (error: unknown) => {
+      working = undefined
+      later(error)
+    })
+  }
+
+  /** What came just as it was done is looked at, too. */
+  function rest(): void {
+    working = undefined
+    if (more) wake()
   }
 
   function later(error: unknown): void {
