@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
@@ -84,8 +85,21 @@ export function assertEnded(title: string, { exitCode, limit, endedBecause }: Sa
   throw new AppError('connector.ambiguous', `${title} did not end: ${why}`)
 }
 
+/** A file that the program wrote, as text; empty when it is not there. */
+export const textOf = (files: ReadonlyMap<string, Buffer>, path: string): string =>
+  files.get(path)?.toString('utf8') ?? ''
+
+/** Lower-case hex. */
+export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
 /** Looks at the machine alone; the services that the tool works with are asked when it does. */
-export async function toolHealth(program: string, folder: string): Promise<Wellness> {
+export async function toolHealth({
+  program,
+  folder,
+}: {
+  readonly program: string
+  readonly folder: string
+}): Promise<Wellness> {
   if (!(isAbsolute(program) ? existsSync(program) : findProgram(program)))
     return {
       state: 'down',

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { artifactRef } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../../core/index.ts'
@@ -9,6 +8,8 @@ import {
   lastWords,
   program,
   reaching,
+  sha256,
+  textOf,
   toolFiles,
   toolHealth,
   toolLimits,
@@ -286,11 +287,6 @@ async function reconciled(
   return { effect: 'unknown', reason: `the stack was at update ${version}, and ${now}` }
 }
 
-const textOf = (files: ReadonlyMap<string, Buffer>, path: string): string =>
-  files.get(path)?.toString('utf8') ?? ''
-
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
-
 /** Pulumi, by its command line. An update is held to what was previewed: https://www.pulumi.com/docs/concepts/update-plans/ */
 export const pulumi: Connector = {
   name: 'pulumi',
@@ -299,8 +295,5 @@ export const pulumi: Connector = {
   settings,
   secretFields: [{ name: 'passphrase', title: 'Passphrase of the stack', optional: true }],
   actions: [preview, up, unplanned('destroy'), unplanned('refresh'), stackOutputs, cancel],
-  health: async ({ settings: set }) => {
-    const { program: name, folder } = set as Settings
-    return toolHealth(name, folder)
-  },
+  health: ({ settings: set }) => toolHealth(set as Settings),
 }

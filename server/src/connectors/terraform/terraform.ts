@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { artifactRef } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../../core/index.ts'
@@ -9,6 +8,8 @@ import {
   lastWords,
   program,
   reaching,
+  sha256,
+  textOf,
   toolFiles,
   toolHealth,
   toolLimits,
@@ -300,11 +301,6 @@ const outputsOf = (text: string): z.output<typeof applied>['outputs'] =>
       .map(([name, { value }]) => [name, value]),
   )
 
-const textOf = (files: ReadonlyMap<string, Buffer>, path: string): string =>
-  files.get(path)?.toString('utf8') ?? ''
-
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
-
 /** Terraform and OpenTofu: a plan that is saved, shown, and applied as it is. */
 export const terraform: Connector = {
   name: 'terraform',
@@ -317,8 +313,5 @@ export const terraform: Connector = {
     applying('terraform.apply', withoutSurprise),
     applying('terraform.destroy', onlyDestroying),
   ],
-  health: async ({ settings: set }) => {
-    const { program: name, folder } = set as Settings
-    return toolHealth(name, folder)
-  },
+  health: ({ settings: set }) => toolHealth(set as Settings),
 }
