@@ -139,7 +139,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'runs',
-    summary: 'Durable runs: start, by the clock too, watch, read what they print, cancel',
+    summary: 'Durable runs: start, schedule, watch, read output, cancel',
     heading: agents,
     load: async (needs) => (await import('./commands/runs.ts')).runsCommand(needs),
   },
