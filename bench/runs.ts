@@ -1,84 +1,51 @@
 /**
- * Durable runs per second: a plan of eight tasks, one of which waits for an approval, on SQLite with every commit on disk as in
- * production. The tasks themselves do nothing, so this is what the engine, the audit log and the bus cost.
+ * Durable runs: nine tasks that do nothing but be counted, two of them at the same time, one after an approval. Fifteen runs one at a
+ * time, then 200 at once, on Keyward's embedded host and on other engines, each in a process of its own, one after the other. Each
+ * answers when its storage has synced. Then what 100,000 waiting runs cost.
  *
- *   node bench/runs.ts [runs]   (Node 24)
+ *   node bench/runs.ts [rounds] [engine,…]   (Node 24)
+ *
+ * Engines: keyward, restate, openworkflow, dbos, temporal, waiting. The packages of the
+ * others come from npm into a cache folder; PostgreSQL is that of Debian, and Temporal's server is built with Go.
  */
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { auditMigrations, createAudit, createFileAnchor } from '../server/src/audit/index.ts'
-import { busMigrations, createBus } from '../server/src/bus/index.ts'
-import { silentLog, systemClock } from '../server/src/core/index.ts'
-import { openStore } from '../server/src/store/index.ts'
-import {
-  createEngine,
-  engineMigrations,
-  gate,
-  noteAction,
-  olga,
-  piet,
-  planOf,
-  task,
-} from '../server/test/support/engine.ts'
+import { circumstances, print } from './support/figures.ts'
+import { peersFolder } from './support/runs/peers.ts'
 
-const count = Number(process.argv[2] ?? 500)
-const atOnce = 100
-const dataDir = mkdtempSync(join(tmpdir(), 'keyward-bench-'))
-const clock = systemClock
-const store = await openStore({ dataDir })
-await store.migrate([...auditMigrations, ...busMigrations, ...engineMigrations])
-const anchor = createFileAnchor(join(dataDir, 'audit.anchor'))
-const audit = createAudit({ store, clock, anchor, signingKey: async () => undefined })
-const bus = createBus({ store, clock, log: silentLog })
-const { workflow, approvals, stop } = createEngine(
-  { store, audit, bus, clock },
-  { actions: [noteAction([])] },
-)
+const [rounds = '3', wanted] = process.argv.slice(2)
+const folder = mkdtempSync(join(tmpdir(), 'keyward-bench-'))
 
-/** As a person does: the event names the approval, the page shows it, the answer carries its digest. */
-bus.subscribe(({ type, subject }) => {
-  if (type !== 'approval.requested') return
-  const id = subject.slice('approval:'.length)
-  void approvals.read(id).then(({ digest }) => approvals.approve(piet, id, { digest }))
-})
-
-const plan = planOf(
-  task('check'),
-  task('store', { needs: ['check'], approval: gate }),
-  task('rewrite-a', { needs: ['store'] }),
-  task('rewrite-b', { needs: ['store'] }),
-  task('lend', { needs: ['rewrite-a', 'rewrite-b'] }),
-  task('use', { needs: ['lend'] }),
-  task('return', { needs: ['use'] }),
-  task('tell', { needs: ['return'] }),
-)
-
-async function oneAfterAnother(times: number): Promise<void> {
-  for (let i = 0; i < times; i++) {
-    const { id } = await workflow.start(undefined, { plan, requestedBy: olga, unattended: false })
-    const { state } = await workflow.whenEnded(id)
-    if (state !== 'Succeeded') throw new Error(`run ${id} ended as ${state}`)
-  }
+/** By name: the program of its process, and its words. A peer is given the folder of the peers first. */
+const engines: Record<string, { program: string; words: string[]; peer?: true }> = {
+  keyward: { program: 'keyward.ts', words: [folder, rounds] },
+  restate: { program: 'restate.ts', words: [rounds], peer: true },
+  openworkflow: { program: 'openworkflow.ts', words: [rounds], peer: true },
+  dbos: { program: 'dbos.ts', words: [rounds], peer: true },
+  temporal: { program: 'temporal.ts', words: [rounds] },
+  waiting: { program: 'waiting.ts', words: ['100000'] },
 }
 
-await workflow.run()
-await approvals.run()
-await oneAfterAnother(20)
-const began = performance.now()
-await Promise.all(Array.from({ length: atOnce }, () => oneAfterAnother(count / atOnce)))
-const seconds = (performance.now() - began) / 1000
-const alone = performance.now()
-await oneAfterAnother(20)
-const result = {
-  runs: count,
-  tasksPerRun: plan.tasks.length,
-  atOnce,
-  runsPerSecond: Math.round(count / seconds),
-  aloneMillisecondsPerRun: Math.round((performance.now() - alone) / 20),
-  rssMegabytes: Math.round(process.memoryUsage().rss / 2 ** 20),
+function measured(name: string): unknown {
+  const engine = engines[name]
+  if (!engine) return { skipped: 'there is no such engine' }
+  const peers = engine.peer ? peersFolder() : undefined
+  if (engine.peer && peers === undefined) return { skipped: 'its packages could not be installed' }
+  const program = join(import.meta.dirname, 'support', 'runs', engine.program)
+  const words = peers === undefined ? engine.words : [peers, ...engine.words]
+  const { status, stdout } = spawnSync(process.execPath, [program, ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  })
+  return status === 0 ? JSON.parse(stdout) : { skipped: 'it could not be measured; why stands above' }
 }
-process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
-await stop()
-await store.close()
-rmSync(dataDir, { recursive: true })
+
+const report: Record<string, unknown> = {}
+for (const name of wanted?.split(',') ?? Object.keys(engines)) {
+  report[name] = { load: circumstances().load, ...(measured(name) as object) }
+  process.stderr.write(`${name}: ${JSON.stringify(report[name])}\n`)
+}
+print({ ...circumstances(), fsync: 'before each acknowledgement, all engines', report })
+rmSync(folder, { recursive: true, force: true })
