@@ -135,10 +135,13 @@ test('WORK-2: on Temporal', async (t) => {
       await held.began
       const { id: approvalId, digest } = await pendingApproval(engine.approvals, gated.id)
       await temporal.kill()
+      await stage.until(engine, 'connecting')
+      assert.match((await engine.workflow.hosts()).temporal?.problem ?? '', /no Temporal answers at 127/)
       held.letGo()
       await engine.approvals.approve(piet, approvalId, { digest })
       const late = await begin(engine, task('d'))
       await temporal.start()
+      await stage.until(engine, 'up')
       for (const { id } of [busy, gated, late])
         assert.equal((await engine.workflow.whenEnded(id)).state, 'Succeeded')
       assert.deepEqual(notes.sort(), ['b', 'c', 'd'])

@@ -11,6 +11,8 @@ import { type RunSettings, wokenSignal, workflowType } from './shapes.ts'
 export type Link = {
   /** Starts the run's workflow where there is none, and tells it that there is news. */
   signal(runId: string): Promise<void>
+  /** Resolves when Temporal answers; rejects within seconds when it does not. The worker meanwhile tries on by itself. */
+  check(): Promise<void>
   /** Rejects when the worker can go on no more. */
   readonly over: Promise<void>
   /** Takes nothing new, lets what runs here end, and resolves when it has. */
@@ -31,6 +33,7 @@ type Needs = {
 const mostCachedWorkflows = 200
 /** How long a workflow waits for the worker that has it in memory, before any other reads it again. */
 const stickyTimeout = '3 seconds'
+const answersWithinMs = 5000
 const shutdownGrace = '10 seconds'
 const shutdownForce = '30 seconds'
 
@@ -117,6 +120,11 @@ async function linked(packages: Packages, connection: NativeConnection, needs: N
   return {
     over,
     signal: (runId) => tell(client, { runId, taskQueue, run }),
+    async check() {
+      await connection.withDeadline(Date.now() + answersWithinMs, () =>
+        connection.workflowService.getSystemInfo({}),
+      )
+    },
     close: () => closed(worker, over, connection),
   }
 }

@@ -79,6 +79,7 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
   let state: TemporalCondition['state'] = 'stopped'
   let problem: string | null = null
   let stopping = true
+  let checking = false
   let cancelSweep = (): void => undefined
   let sweeping = Promise.resolve()
 
@@ -134,6 +135,27 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
     }
     for (const { runId } of await openSignals(store, 1000)) waiting.add(runId)
     send()
+    if (link) check(link)
+  }
+
+  /** A worker that has lost Temporal tries on by itself and says nothing; so it is asked. */
+  function check(asked: Link): void {
+    if (checking) return
+    checking = true
+    const heard = (now: TemporalCondition['state'], why: string | null): void => {
+      if (link === asked) setState(now, why)
+    }
+    const answered: Promise<void> = asked
+      .check()
+      .then(
+        () => heard('up', null),
+        (error) => heard('connecting', `no Temporal answers at ${settings.address}: ${reasonOf(error)}`),
+      )
+      .finally(() => {
+        checking = false
+        onTheWay.delete(answered)
+      })
+    onTheWay.add(answered)
   }
 
   function again(): void {
