@@ -181,6 +181,17 @@ describe('UI-1: schedules', () => {
     assert.ok(!(await page.content()).includes(secret ?? '-'))
   })
 
+  test('WORK-1: a flow by the clock says why it was refused, is started now and paused', async (t) => {
+    const { page } = await open(t, '/findings/schedules')
+    const first = page.getByRole('listitem').filter({ hasText: 'Look at the shop each morning' })
+    await first.getByText('has no account that may act').waitFor()
+    await first.getByRole('button', { name: 'Start now' }).click()
+    await first.getByRole('button', { name: 'Pause' }).click()
+    await page.getByText('The schedule is paused').waitFor({ state: 'attached' })
+    await asked('run_schedules.run', { scheduleId: 'sch_21' })
+    await asked('run_schedules.change', { scheduleId: 'sch_21', paused: true })
+  })
+
   test('DISC-7: a schedule is run, paused and removed after a question', async (t) => {
     const { page } = await open(t, '/findings/schedules')
     const first = page.getByRole('listitem').filter({ hasText: '/srv/projects/leaky-shop' })

@@ -45,6 +45,10 @@ export const foldersQuery = (project: string | undefined, folder: string) =>
     placeholderData: keepPreviousData,
   })
 
+export const runSchedulesQuery = queryOptions({
+  queryKey: ['schedules', 'runs'],
+  queryFn: ({ signal }) => call(api.runSchedules.list, {}, signal),
+})
 export const schedulesQuery = queryOptions({
   queryKey: ['schedules'],
   queryFn: ({ signal }) => call(api.schedules.list, {}, signal),

@@ -8,6 +8,7 @@ import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { findingRooms } from './rooms.ts'
+import { RunSchedules } from './run-schedules.tsx'
 import { ScheduleDialog } from './schedule-dialog.tsx'
 import { ScheduleLine } from './schedule-line.tsx'
 
@@ -49,6 +50,7 @@ export function SchedulesPage() {
           </ul>
         </Sheet>
       ) : null}
+      <RunSchedules />
       <ScheduleDialog open={adding} onClose={() => setAdding(false)} />
     </>
   )
