@@ -7,11 +7,10 @@ import { systemPrincipal } from '../src/core/index.ts'
 import { openDeploymentServices, openPulumiStack, openTerraformState } from './support/deployment.ts'
 import { eventually } from './support/eventually.ts'
 import { mayBeMissing } from './support/needed.ts'
-import { openTaskWorld, type TaskWorld } from './support/task-world.ts'
+import { connectionOwner, openTaskWorld, type TaskWorld } from './support/task-world.ts'
 import { terraformOrSkip } from './support/terraform.ts'
 
 const by = systemPrincipal('test')
-const owner = { kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] } as const
 const words = 'deploy the feature of pull request'
 
 async function openDeployment(
@@ -23,12 +22,18 @@ async function openDeployment(
   const services = await openDeploymentServices(t, tool)
   for (const { name, connector, settings, secret } of services.connections) {
     const secretPath = secret ? await world.keep(name, secret) : null
-    await keyward.connectors.create({ name, connector, settings, secretPath }, owner)
+    await keyward.connectors.create({ name, connector, settings, secretPath }, connectionOwner)
   }
   await keyward.flows.documents.save({ name: 'deploy-shop', text: services.preset }, by)
   const person = await keyward.store.write((tx) => keyward.identity.bootstrapOwner(tx))
   const now = new Date()
-  const approver = { ...owner, id: person.id, name: person.name, signedInAt: now, secondFactorAt: now }
+  const approver = {
+    ...connectionOwner,
+    id: person.id,
+    name: person.name,
+    signedInAt: now,
+    secondFactorAt: now,
+  }
 
   return {
     ...services,

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { Json } from '@keyward/contract'
 import { apiHost, openUpstream } from './support/egress.ts'
 import { mayBeMissing } from './support/needed.ts'
-import { openTaskWorld } from './support/task-world.ts'
+import { attemptsAt, connectionOwner, openTaskWorld } from './support/task-world.ts'
 import { temporaryFolder } from './support/world.ts'
 
 type Stack = {
@@ -61,36 +61,12 @@ test('CONN-1: Pulumi previews, updates as previewed, and destroys', async (t) =>
     ],
     route,
   }
-  const owner = { kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] } as const
-  await keyward.connectors.create({ name: 'stack', connector: 'pulumi', settings, secretPath }, owner)
+  await keyward.connectors.create(
+    { name: 'stack', connector: 'pulumi', settings, secretPath },
+    connectionOwner,
+  )
 
-  const actionOf = (name: string) => {
-    const found = keyward.connectors.actions.find((one) => one.name === name)
-    assert.ok(found, name)
-    return found
-  }
-  let attempt = 0
-  const contextOf = (input: { [name: string]: Json }) => ({
-    runId: 'run_1',
-    taskId: 'task',
-    attempt: ++attempt,
-    idempotencyKey: 'run_1:task',
-    args: { connection: 'stack', ...input },
-    outputs: {},
-    approvedPreview: null,
-    signal: new AbortController().signal,
-    requestedBy: 'system:run',
-    heartbeat: () => undefined,
-  })
-  const execute = async (name: string, input: { [name: string]: Json } = {}) =>
-    (await actionOf(name).execute(contextOf(input))).output as { [name: string]: Json }
-  const preview = async (name: string, input: { [name: string]: Json }) =>
-    Object(
-      await actionOf(name).preview?.(
-        { connection: 'stack', ...input },
-        { runId: 'run_1', taskId: 'task', requestedBy: 'system:run' },
-      ),
-    ).change
+  const { reconcile, preview, execute } = attemptsAt(keyward, 'stack')
   const upInput = ({ artifact, planSha256, version }: { [name: string]: Json }) =>
     ({ artifact, planSha256, version }) as { [name: string]: Json }
 
@@ -106,13 +82,13 @@ test('CONN-1: Pulumi previews, updates as previewed, and destroys', async (t) =>
         ['create', 'database'],
       ],
     )
-    const reconciled = await actionOf('pulumi.up').reconcile?.(contextOf(input))
-    assert.match(Object(reconciled).reason, /at update 0, and it has had none/)
+    const unknown = await reconcile('pulumi.up', input)
+    assert.match(Object(unknown).reason, /at update 0, and it has had none/)
     assert.deepEqual(await execute('pulumi.up', input), {
       version: 1,
       outputs: { bucket: 'plain', database: '[secret]' },
     })
-    assert.equal(Object(await actionOf('pulumi.up').reconcile?.(contextOf(input))).effect, 'done')
+    assert.equal(Object(await reconcile('pulumi.up', input)).effect, 'done')
   })
 
   await t.test(

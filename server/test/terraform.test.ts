@@ -9,7 +9,7 @@ import { systemPrincipal } from '../src/core/index.ts'
 import { apiHost } from './support/egress.ts'
 import { eventually } from './support/eventually.ts'
 import { mayBeMissing } from './support/needed.ts'
-import { openTaskWorld } from './support/task-world.ts'
+import { attemptsAt, connectionOwner, openTaskWorld } from './support/task-world.ts'
 import { backendBlock, openStateBackend, terraformOrSkip } from './support/terraform.ts'
 import { temporaryFolder } from './support/world.ts'
 
@@ -57,29 +57,14 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
     ],
     route: backend.route,
   }
-  const owner = { kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] } as const
-  await keyward.connectors.create({ name: 'infra', connector: 'terraform', settings, secretPath }, owner)
+  await keyward.connectors.create(
+    { name: 'infra', connector: 'terraform', settings, secretPath },
+    connectionOwner,
+  )
 
-  const actionOf = (name: string) => {
-    const found = keyward.connectors.actions.find((one) => one.name === name)
-    assert.ok(found, name)
-    return found
-  }
-  let attempt = 0
-  const contextOf = (input: { [name: string]: Json }) => ({
-    runId: 'run_1',
-    taskId: 'task',
-    attempt: ++attempt,
-    idempotencyKey: 'run_1:task',
-    args: { connection: 'infra', ...input },
-    outputs: {},
-    approvedPreview: null,
-    signal: new AbortController().signal,
-    heartbeat: () => undefined,
-    requestedBy: 'system:run',
-  })
+  const { reconcile, preview, execute: executed } = attemptsAt(keyward, 'infra')
   const execute = async (name: string, input: { [name: string]: Json } = {}): Promise<Planned> =>
-    (await actionOf(name).execute(contextOf(input))).output as Planned
+    (await executed(name, input)) as Planned
   const applyInput = ({ artifact, planSha256, serial, lineage }: Planned) =>
     ({ artifact, planSha256, serial, lineage }) as { [name: string]: Json }
 
@@ -101,11 +86,7 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
     async () => {
       const planned = await execute('terraform.plan', { variables: { word: 'of the task' } })
       configure('changed meanwhile')
-      const preview = await actionOf('terraform.apply').preview?.(
-        { connection: 'infra', ...applyInput(planned) },
-        { runId: 'run_1', taskId: 'task', requestedBy: 'system:run' },
-      )
-      assert.deepEqual(Object(preview).change.changes, planned.changes)
+      assert.deepEqual((await preview('terraform.apply', applyInput(planned))).changes, planned.changes)
       assert.equal(
         (await keyward.lend.page({ limit: 50 })).items.filter(({ state }) => state === 'active').length,
         0,
@@ -131,10 +112,10 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
     configure('second')
     const planned = await execute('terraform.plan')
     assert.deepEqual(planned.summary, { add: 0, change: 1, destroy: 0, resources: 1 })
-    const reconcile = () => actionOf('terraform.apply').reconcile?.(contextOf(applyInput(planned)))
-    assert.match(Object(await reconcile()).reason, /^the state was (\d+) before and is \1 now$/)
+    const found = () => reconcile('terraform.apply', applyInput(planned))
+    assert.match(Object(await found()).reason, /^the state was (\d+) before and is \1 now$/)
     await execute('terraform.apply', applyInput(planned))
-    assert.equal(Object(await reconcile()).effect, 'done')
+    assert.equal(Object(await found()).effect, 'done')
   })
 
   await t.test('CONN-1: what would destroy is refused unless the arguments say so', async () => {
@@ -155,7 +136,13 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
     async () => {
       const person = await keyward.store.write((tx) => keyward.identity.bootstrapOwner(tx))
       const now = new Date()
-      const approver = { ...owner, id: person.id, name: person.name, signedInAt: now, secondFactorAt: now }
+      const approver = {
+        ...connectionOwner,
+        id: person.id,
+        name: person.name,
+        signedInAt: now,
+        secondFactorAt: now,
+      }
       const begin = (word: string) =>
         keyward.flows.start({
           flow: 'terraform-plan-and-apply',
@@ -186,7 +173,7 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
       const [connection] = await keyward.connectors.list()
       assert.ok(connection)
       const changed = { ...connection.settings, variables: { word: 'another service by now' } }
-      await keyward.connectors.change(connection.id, { settings: changed }, owner)
+      await keyward.connectors.change(connection.id, { settings: changed }, connectionOwner)
       await keyward.approvals.approve(approver, second.id, { digest: second.digest })
       await stateOf(voided.id)
       assert.equal((await keyward.approvals.read(second.id)).state, 'voided')

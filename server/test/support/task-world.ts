@@ -1,14 +1,16 @@
 // Agents' commands in real sandboxes with the whole of Keyward around them, without a run and its approval in front.
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { AuditEntry } from '@keyward/contract'
+import type { AuditEntry, Json } from '@keyward/contract'
 import { Secret, silentLog, systemClock, systemPrincipal } from '../../src/core/index.ts'
 import { agentTaskAction } from '../../src/flows/agent-task.ts'
 import { type AgentTask, createSandboxedCommands } from '../../src/flows/index.ts'
 import { createKeyward, type Keyward } from '../../src/keyward.ts'
 import { openDataFolder, openStore } from '../../src/store/index.ts'
+import type { TaskContext } from '../../src/workflow/index.ts'
 import { cleanUp } from './clean-up.ts'
 
 export type TaskWorld = {
@@ -30,6 +32,39 @@ export type TaskWorld = {
 }
 
 const by = systemPrincipal('test')
+
+export const connectionOwner = { kind: 'person', id: 'olga', name: 'olga', roles: ['owner'] } as const
+
+type Input = { [name: string]: Json }
+
+/** Actions of one connection, as attempts at one task of one run. */
+export function attemptsAt({ connectors }: Pick<Keyward, 'connectors'>, connection: string) {
+  const about = { runId: 'run_1', taskId: 'task', requestedBy: 'system:run' }
+  let attempt = 0
+  const actionOf = (name: string) => {
+    const found = connectors.actions.find((one) => one.name === name)
+    assert.ok(found, name)
+    return found
+  }
+  const contextOf = (input: Input): TaskContext => ({
+    ...about,
+    attempt: ++attempt,
+    idempotencyKey: 'run_1:task',
+    args: { connection, ...input },
+    outputs: {},
+    approvedPreview: null,
+    signal: new AbortController().signal,
+    heartbeat: () => undefined,
+  })
+  return {
+    reconcile: (name: string, input: Input) => actionOf(name).reconcile?.(contextOf(input)),
+    execute: async (name: string, input: Input = {}): Promise<Input> =>
+      (await actionOf(name).execute(contextOf(input))).output as Input,
+    /** What it would change. */
+    preview: async (name: string, input: Input) =>
+      Object(await actionOf(name).preview?.({ connection, ...input }, about)).change,
+  }
+}
 
 export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
   const dataDir = mkdtempSync(join(tmpdir(), 'kwt-'))
