@@ -11,6 +11,7 @@ import { egressApi, grantsApi } from './egress.ts'
 import { findingsApi } from './findings.ts'
 import { flowsApi } from './flows.ts'
 import { goalsApi } from './goals.ts'
+import { imagesApi } from './images.ts'
 import { passagesApi } from './passages.ts'
 import { peopleApi } from './people.ts'
 import { rolloutApi } from './rollout.ts'
@@ -53,6 +54,7 @@ export const api = {
   rollout: rolloutApi,
   runSchedules: runSchedulesApi,
   runs: runsApi,
+  images: imagesApi,
   sandboxes: sandboxesApi,
   schedules: schedulesApi,
   seal: sealApi,

@@ -80,6 +80,8 @@ export const eventNames = [
   'sandbox.finished',
   'sandbox.refused',
   'sandbox.ended',
+  'image.added',
+  'image.removed',
   'egress.allowed',
   'egress.denied',
   'certificate.issued',

@@ -61,6 +61,7 @@ export {
 } from './findings.ts'
 export { type FlowProblem, type FlowView, flowsApi } from './flows.ts'
 export { type GoalView, goalsApi, type ProposalView } from './goals.ts'
+export { type ImageView, imageName, imagesApi } from './images.ts'
 export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export { type PassageView, passagesApi, type Reachable, reachable } from './passages.ts'

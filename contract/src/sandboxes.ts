@@ -26,6 +26,8 @@ export const sandboxView = z.object({
   agentId: z.string().nullable(),
   runId: z.string().nullable(),
   taskId: z.string().nullable(),
+  /** Whose files the command finds; null for the machine's own. */
+  image: z.string().nullable().optional(),
   command: z.array(z.string()),
   startedAt: timestamp,
   limits: sandboxLimits,

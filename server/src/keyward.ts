@@ -24,6 +24,7 @@ import {
 } from './flows/index.ts'
 import { createGoals, openModelPlanner, ownActions, ownFlows } from './goals/index.ts'
 import { createIdentity } from './identity/index.ts'
+import { createImages } from './images/index.ts'
 import { createKeys } from './keys.ts'
 import { createLend, type Probe } from './lend/index.ts'
 import { migrations } from './migrations.ts'
@@ -41,7 +42,7 @@ import {
   partsBy,
   policyVersionOf,
 } from './rulings.ts'
-import { createSandbox, createSandboxDriver, sandboxKindOf, sandboxPoolOf } from './sandbox/index.ts'
+import { createSandbox, createSandboxDriver, sandboxSettingsOf } from './sandbox/index.ts'
 import { keepScanner } from './scanner.ts'
 import { createRunSchedules, createSchedules } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
@@ -132,8 +133,7 @@ export async function createKeyward(needs: Needs) {
   })
   const sandbox = createSandbox({
     driver: createSandboxDriver({
-      kind: sandboxKindOf(needs.env['KEYWARD_SANDBOX']),
-      pool: sandboxPoolOf(needs.env['KEYWARD_SANDBOX_POOL']),
+      ...sandboxSettingsOf(needs.env),
       env: needs.env,
       clock,
       random: Math.random,
@@ -144,12 +144,10 @@ export async function createKeyward(needs: Needs) {
     log,
     dataDir,
   })
+  const images = createImages({ ...shared, sandbox, dataDir })
   const taskOutput = createTaskOutput(clock)
   const artifacts = createArtifacts({
-    store,
-    bus,
-    clock,
-    log,
+    ...shared,
     sealed: vault.sealed,
     folder: join(dataDir, 'artifacts'),
     isRunOver: async (runId) => (await workflow.read(runId)).finishedAt !== null,
@@ -172,13 +170,13 @@ export async function createKeyward(needs: Needs) {
     cancelForRun: (tx, runId, reason) => approvals.cancelForRun(tx, runId, reason),
   }
   const commands = createSandboxedCommands({
-    store,
-    audit,
-    bus,
+    ...shared,
     identity,
     lend,
     proxy,
     sandbox,
+    images,
+    policy,
     taskOutput,
     artifacts,
     traced: () => observe.traced,
@@ -301,6 +299,7 @@ export async function createKeyward(needs: Needs) {
     stops.unshift(observe.start())
     await findings.recover()
     await sandbox.sweep()
+    await images.sweep()
     stops.unshift(() => sandbox.stop())
     await lend.expireDue()
     await proxy.start()
@@ -374,6 +373,7 @@ export async function createKeyward(needs: Needs) {
     egressLog: createEgressLog(audit),
     remote,
     sandbox,
+    images,
     proxy,
     workflow,
     approvals,

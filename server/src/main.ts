@@ -252,7 +252,11 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
       ...findingRoutes(findings),
       ...scheduleRoutes(schedules, runSchedules),
       ...connectorRoutes(keyward.connectors),
-      ...runRoutes({ flows, workflow, taskOutput, sandbox, audit, goals: keyward.goals }),
+      ...runRoutes({
+        ...{ flows, workflow, taskOutput, sandbox, audit },
+        goals: keyward.goals,
+        images: keyward.images,
+      }),
       ...approvalRoutes({ approvals }),
       ...agentRoutes({ store, identity, lend, rollout: keyward.rollout }),
       ...channelRoutes(keyward.channels),

@@ -9,6 +9,7 @@ import { connectorsMigrations } from './connectors/index.ts'
 import { findingsMigrations } from './findings/index.ts'
 import { goalsMigrations } from './goals/index.ts'
 import { identityMigrations } from './identity/index.ts'
+import { imagesMigrations } from './images/index.ts'
 import { lendMigrations } from './lend/index.ts'
 import { observeMigrations } from './observe/index.ts'
 import { passageMigrations } from './passage/index.ts'
@@ -40,4 +41,5 @@ export const migrations = [
   ...backupMigrations,
   ...channelsMigrations,
   ...observeMigrations,
+  ...imagesMigrations,
 ]

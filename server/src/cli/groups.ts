@@ -157,7 +157,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'sandbox',
-    summary: 'Sandboxes that run now: what they use, end one',
+    summary: 'Sandboxes that run now, end one; images for them',
     heading: agents,
     load: async (needs) => (await import('./commands/sandbox.ts')).sandboxCommand(needs),
   },

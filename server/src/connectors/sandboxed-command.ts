@@ -13,6 +13,8 @@ export type SandboxedCommand = {
   readonly workspace?: { readonly folder: string } | { readonly artifact: Pick<ArtifactRef, 'id' | 'digest'> }
   /** Small files besides, by their path in /workspace, in place of those of the same path. No secrets. */
   readonly files?: Readonly<Record<string, string>>
+  /** Whose files stand in for the machine's: the name of an image. */
+  readonly image?: string
   /** Host files and folders, such as programs, mounted read-only at the same path. */
   readonly readOnly?: readonly string[]
   /** Placeholders, exchanged by the egress proxy on their way to the places that each names. */

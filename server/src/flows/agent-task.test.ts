@@ -22,6 +22,8 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
     },
     proxy: { open: unused, close: unused },
     sandbox: { run: unused, probe: unused },
+    images: { use: unused },
+    policy: { decide: unused },
     taskOutput: { open: unused },
     artifacts: { create: unused, open: unused },
   })
@@ -64,6 +66,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
         throw new Error('the server is killed here')
       },
     },
+    images: { use: () => assert.fail('no image is named') },
     taskOutput: {
       open: () => Object.assign(Object.create(null), { onOutput: () => undefined, close: () => undefined }),
     },

@@ -1,4 +1,4 @@
-import { budget, type Destination, destination, injection } from '@keyward/contract'
+import { budget, type Destination, destination, imageName, injection } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../core/index.ts'
 import type { Action } from '../workflow/index.ts'
@@ -47,6 +47,8 @@ export const agentTask = lentSecret
     /** A host folder, copied into the sandbox. */
     workspace: z.string().nullable(),
     environment: z.record(z.string(), z.string()),
+    /** Whose files it finds; the machine's when absent. */
+    image: imageName.optional(),
     /** Secrets besides, each with places of its own. */
     more: z.array(lentSecret).max(19).optional(),
     /** Where a destination's name is to be found, when DNS does not know it, and the authority that signed its certificate. */
@@ -99,5 +101,6 @@ const commandOf = (task: AgentTask): LentCommand => ({
   environment: task.environment,
   secrets: secretsOf(task),
   ...(task.workspace === null ? {} : { workspace: { folder: task.workspace } }),
+  ...(task.image === undefined ? {} : { image: task.image }),
   ...(task.route === null ? {} : { route: task.route }),
 })

@@ -1,4 +1,4 @@
-import { artifactRef, destination, type Json } from '@keyward/contract'
+import { artifactRef, destination, imageName, type Json } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../core/index.ts'
 import type { Action } from '../workflow/index.ts'
@@ -18,6 +18,8 @@ const sandboxCommand = z.strictObject({
   /** Small files besides, by their path. */
   files: z.record(portable, z.string().max(1024 * 1024)).optional(),
   environment: z.record(z.string(), z.string()).optional(),
+  /** Whose files it finds; the machine's when absent. */
+  image: imageName.optional(),
   secrets: z.array(lentSecret).max(20).optional(),
   /** What it may reach besides; nothing at all without these and the places of secrets. */
   destinations: z.array(destination).max(50).optional(),

@@ -5,7 +5,9 @@ import type { Bus } from '../bus/index.ts'
 import type { CommandSecret, SandboxedCommand, SandboxedResult } from '../connectors/index.ts'
 import { AppError, actorOf, systemPrincipal, traceparentOf } from '../core/index.ts'
 import { type AgentPrincipal, agentPrincipal, type Identity } from '../identity/index.ts'
+import type { Images } from '../images/index.ts'
 import type { Lend } from '../lend/index.ts'
+import type { Policy } from '../policy/index.ts'
 import {
   createRedaction,
   type Proxy as EgressProxy,
@@ -32,7 +34,7 @@ export type CommandOwner = Pick<TaskContext, 'runId' | 'taskId' | 'attempt' | 's
 export type SandboxedCommands = {
   /**
    * What runs the commands of one attempt, one after the other. Resolves also when a command fails; throws
-   * `agent.inactive`, `agent.not_found`, `sandbox.unavailable`, `sandbox.failed`, `artifact.not_found`, and what refuses a lease.
+   * `agent.inactive`, `agent.not_found`, `image.not_found`, `image.changed`, `policy.denied`, `sandbox.unavailable`, `sandbox.failed`, `artifact.not_found`, and what refuses a lease.
    */
   runnerOf(owner: CommandOwner): (command: LentCommand) => Promise<SandboxedResult>
   /** Ends what was lent to the task, in the transaction that ends its attempt. */
@@ -47,6 +49,8 @@ type Needs = {
   lend: Pick<Lend, 'grant' | 'issue' | 'valuesForTask' | 'endForTask'>
   proxy: Pick<EgressProxy, 'open' | 'close'>
   sandbox: Pick<Sandbox, 'run' | 'probe'>
+  images: Pick<Images, 'use'>
+  policy: Pick<Policy, 'decide'>
   taskOutput: Pick<TaskOutput, 'open'>
   artifacts: Pick<Artifacts, 'create' | 'open'>
   /** Whether commands are told which trace they belong to. */
@@ -75,7 +79,9 @@ export function createSandboxedCommands(needs: Needs): SandboxedCommands {
         const signal = AbortSignal.any([owner.signal, trust.lost])
         const sandboxId = sandboxIdOf(owner, count++)
         try {
-          const result = await runTold(needs, { ...owner, signal, sandboxId }, command)
+          const attempt = { ...owner, signal, sandboxId }
+          const run = (image?: SandboxSpec['image']) => runTold(needs, { ...attempt, image }, command)
+          const result = await (command.image === undefined ? run() : needs.images.use(command.image, run))
           trust.lost.throwIfAborted()
           return result
         } finally {
@@ -90,7 +96,7 @@ export function createSandboxedCommands(needs: Needs): SandboxedCommands {
   }
 }
 
-type Attempt = CommandOwner & { readonly sandboxId: string }
+type Attempt = CommandOwner & { readonly sandboxId: string; readonly image: SandboxSpec['image'] }
 
 /** Aborts when the agent is quarantined: what runs for it then is not waited for. */
 function trustIn(bus: Needs['bus'], agentId: string): { lost: AbortSignal; end: () => void } {
@@ -114,7 +120,10 @@ async function runTold(needs: Needs, attempt: Attempt, command: LentCommand): Pr
   }
   const told = tellerOf(needs, attempt, entry)
   const { level, details } = await needs.sandbox.probe()
-  const isolation = { driver: details?.driver ?? null, level }
+  const { image } = attempt
+  const files = image ? { image: image.name, imageDigest: image.digest } : {}
+  const isolation = { driver: details?.driver ?? null, level, ...files }
+  await assertAllowed(needs, agent, attempt, { ...isolation, entry })
   const detail = { command: [...command.command], ...isolation }
   await told({ type: 'sandbox.started', outcome: 'intent', detail })
   try {
@@ -135,6 +144,32 @@ async function runTold(needs: Needs, attempt: Attempt, command: LentCommand): Pr
       })
     throw error
   }
+}
+
+/** Policy may want an image, or one that it names, or a driver. */
+async function assertAllowed(
+  { policy, audit }: Needs,
+  agent: AgentPrincipal,
+  { sandboxId, agentId }: Attempt,
+  { entry, ...isolation }: Isolation,
+): Promise<void> {
+  const { allow, reason } = policy.decide({
+    principal: agent,
+    action: 'sandboxes.run',
+    resource: { type: 'Sandbox', id: sandboxId, attributes: { agent: `agent:${agentId}` } },
+    context: isolation,
+  })
+  if (allow) return
+  await audit.recordNow({ type: 'sandbox.refused', outcome: 'denied', ...entry, detail: { reason } })
+  throw new AppError('policy.denied', reason)
+}
+
+type Isolation = {
+  driver: string | null
+  level: string
+  image?: string
+  imageDigest?: string
+  entry: Pick<Entry, 'actor' | 'target' | 'correlation'>
 }
 
 type Entry = Parameters<Audit['recordNow']>[0]
@@ -209,6 +244,7 @@ async function runInSandbox(
     ...(command.files ? { files: command.files } : {}),
     ...(takings ? { workspaceOut: takings } : {}),
     ...(command.readOnly ? { readOnly: command.readOnly } : {}),
+    ...(attempt.image ? { image: attempt.image } : {}),
     limits: limitsOf(command),
     owner,
   }

@@ -11,17 +11,23 @@ import { runFrom, type Session } from './session.ts'
 // A sandbox that is started before its task is known.
 
 /** What it has from its start. */
-export type Wish = { limits: SandboxLimits; readOnly: readonly string[]; hasEgress: boolean }
+export type Wish = {
+  limits: SandboxLimits
+  readOnly: readonly string[]
+  hasEgress: boolean
+  imageRoot: string | undefined
+}
 
-export const wishOf = ({ limits, readOnly = [], egress }: SandboxSpec): Wish => ({
+export const wishOf = ({ limits, readOnly = [], egress, image }: SandboxSpec): Wish => ({
   limits,
   readOnly,
   hasEgress: egress !== undefined,
+  imageRoot: image?.root,
 })
 
 /** The same for all tasks that one sandbox would do for. */
-export const kindOf = ({ limits, readOnly, hasEgress }: Wish): string =>
-  JSON.stringify([Object.entries(limits).sort(), readOnly, hasEgress])
+export const kindOf = ({ limits, readOnly, hasEgress, imageRoot }: Wish): string =>
+  JSON.stringify([Object.entries(limits).sort(), readOnly, hasEgress, imageRoot ?? null])
 
 export type Ahead = Waiting & {
   /** Brings the task's socket into it. Answers false when that cannot be done: then it is of no use for this task. */

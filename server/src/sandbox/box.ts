@@ -8,6 +8,7 @@ import { type Cgroup, type CgroupBase, createCgroup, groupFolders } from './cgro
 import type { Status } from './conversation.ts'
 import { entryWords, type Mode } from './entry.ts'
 import { groupLimits } from './inside.ts'
+import type { OwnRuntime } from './own-runtime.ts'
 import { markOf, type NewRecord } from './records.ts'
 import type { SandboxLimits } from './sandbox.ts'
 
@@ -21,6 +22,8 @@ export type Parts = {
   mountPoint: string
   seccomp: Buffer
   guest: Buffer
+  /** What starts the guest where an image stands in for the host's files. */
+  brought: () => OwnRuntime
 }
 
 /** What must be known of a task before its sandbox can be started. The rest is told to its guest. */
@@ -29,6 +32,8 @@ export type Shape = {
   readOnly: readonly string[]
   /** The host folder with the proxy's socket; undefined without a way out. */
   egressFolder: string | undefined
+  /** The host folder with the image; undefined where the host's own files serve. */
+  imageRoot: string | undefined
 }
 
 /** A sandbox that bubblewrap has made. Its guest waits for an order. */
@@ -86,10 +91,11 @@ function start(parts: Parts, shape: Shape, cgroup: Cgroup): ChildProcess {
   const { mode, user, mountPoint, nodePath } = parts
   const { limits } = shape
   const groupBoundsMemory = cgroup.controllers.includes('memory')
+  const runtime = shape.imageRoot === undefined ? undefined : parts.brought()
   const [program = '', ...words] = [
     ...entryWords({ mode, user, mountPoint, diskBytes: limits.diskBytes, joinFiles: cgroup.joinFiles }),
     ...[parts.bubblewrap, '--args', String(descriptors.arguments), '--'],
-    ...guestWords({ mode, user, limits, groupBoundsMemory }),
+    ...guestWords({ mode, user, limits, groupBoundsMemory, runtime }),
   ]
   const child = spawn(program, words, {
     cwd: '/',
@@ -102,7 +108,7 @@ function start(parts: Parts, shape: Shape, cgroup: Cgroup): ChildProcess {
   for (const [name, content] of Object.entries(filesFor(user, parts.guest))) {
     give(child, descriptors[name as keyof ReturnType<typeof filesFor>], content)
   }
-  const bubblewrapWords = bubblewrapArguments({ shape, mode, user, mountPoint, nodePath })
+  const bubblewrapWords = bubblewrapArguments({ shape, mode, user, mountPoint, nodePath, runtime })
   give(child, descriptors.arguments, bubblewrapWords.map((word) => `${word}\0`).join(''))
   return child
 }

@@ -1,14 +1,9 @@
 import { basename, dirname, join } from 'node:path'
 import type { Shape } from './box.ts'
 import { dropsInside, type Mode } from './entry.ts'
-import {
-  accountFiles,
-  insidePaths,
-  processLimits,
-  rootEntries,
-  shownOfEtc,
-  writablePlaces,
-} from './inside.ts'
+import { accountFiles, insidePaths, processLimits, writablePlaces } from './inside.ts'
+import { type OwnRuntime, ownRuntime } from './own-runtime.ts'
+import { hostRootFiles, imageRootFiles, type RootFile } from './root-files.ts'
 import type { SandboxLimits } from './sandbox.ts'
 
 /** File descriptors, as bubblewrap sees them. The guest's control channel is the only one that reaches the guest. */
@@ -30,6 +25,8 @@ type Inside = {
   /** Where the writable memory is mounted on the host side of the namespace. */
   mountPoint: string
   nodePath: string
+  /** What starts Keyward's own programs, where an image stands in for the host's files. */
+  runtime: OwnRuntime | undefined
 }
 
 /** The small generated files of the sandbox, by name of their descriptor. */
@@ -37,7 +34,12 @@ export const filesFor = (user: number, guest: Buffer) => ({ ...accountFiles(user
 
 /** What goes through `--args`: no host path of it shows in a command line inside. */
 export function bubblewrapArguments(inside: Inside): string[] {
-  return [...namespaceArguments(inside), ...systemArguments(), ...ownArguments(inside), ...sealArguments()]
+  return [
+    ...namespaceArguments(inside),
+    ...systemArguments(inside),
+    ...ownArguments(inside),
+    ...sealArguments(),
+  ]
 }
 
 function namespaceArguments({ mode }: Inside): string[] {
@@ -52,39 +54,38 @@ function namespaceArguments({ mode }: Inside): string[] {
   ]
 }
 
-function systemArguments(): string[] {
-  const folders = [
-    '/etc',
-    '/etc/ssl',
-    '/home',
-    '/opt',
-    '/opt/keyward',
-    '/run',
-    '/tmp',
-    '/var',
-    '/var/tmp',
-    '/workspace',
-  ]
+/** Where something is mounted in the end, so that they must be there. */
+const ownFolders = ['/etc', '/home', '/opt/keyward', '/run', '/tmp', '/var/tmp', '/workspace']
+
+function systemArguments({ shape, runtime }: Inside): string[] {
+  const files = shape.imageRoot === undefined ? hostRootFiles() : imageRootFiles(shape.imageRoot)
+  const own = runtime?.files ?? []
+  const above = [...ownFolders, ...[...files, ...own].map(({ path }) => dirname(path))].flatMap(foldersTo)
   return [
     // Made by name, because a folder that a mount brings along could be entered by its maker only.
-    ...folders.flatMap((path) => ['--perms', '0755', '--dir', path]),
-    ...['--ro-bind', '/usr', '/usr'],
-    ...rootEntries().flatMap(({ path, target }) =>
-      target === undefined ? ['--ro-bind', path, path] : ['--symlink', target, path],
-    ),
+    ...[...new Set(above)].flatMap((path) => ['--perms', '0755', '--dir', path]),
+    ...files.flatMap(place),
     ...['--proc', '/proc', '--dev', '/dev'],
-    ...shownOfEtc.flatMap((name) => ['--ro-bind-try', `/etc/${name}`, `/etc/${name}`]),
+    ...own.flatMap(place),
   ]
 }
 
-function ownArguments({ shape, mountPoint, nodePath }: Inside): string[] {
+const place = (file: RootFile): string[] =>
+  'from' in file ? ['--ro-bind', file.from, file.path] : ['--symlink', file.target, file.path]
+
+/** The folder and all above it, from the top. */
+function foldersTo(path: string): string[] {
+  return path === '/' ? [] : [...foldersTo(dirname(path)), path]
+}
+
+function ownArguments({ shape, mountPoint, nodePath, runtime }: Inside): string[] {
   const data = (fd: number, path: string) => ['--perms', '0444', '--ro-bind-data', String(fd), path]
   return [
     ...Object.entries(writablePlaces).flatMap(([name, path]) => ['--bind', join(mountPoint, name), path]),
     ...data(descriptors.passwd, '/etc/passwd'),
     ...data(descriptors.group, '/etc/group'),
     ...data(descriptors.hosts, '/etc/hosts'),
-    ...['--ro-bind', nodePath, insidePaths.node],
+    ...(runtime ? [] : ['--ro-bind', nodePath, insidePaths.node]),
     ...data(descriptors.guest, insidePaths.guest),
     ...shape.readOnly.flatMap(readOnlyMount),
     ...(shape.egressFolder === undefined ? [] : egressMount(shape.egressFolder)),
@@ -98,29 +99,49 @@ const egressMount = (folder: string): string[] => [
 ]
 
 /** Bubblewrap follows a link in the source, but not in the place. */
-function readOnlyMount(path: string): string[] {
-  const ancestors: string[] = []
-  for (let folder = dirname(path); folder !== '/'; folder = dirname(folder)) ancestors.unshift(folder)
-  return [...ancestors.flatMap((folder) => ['--perms', '0755', '--dir', folder]), '--ro-bind', path, path]
-}
+const readOnlyMount = (path: string): string[] => [
+  ...foldersTo(dirname(path)).flatMap((folder) => ['--perms', '0755', '--dir', folder]),
+  ...['--ro-bind', path, path],
+]
 
 const sealArguments = (): string[] => ['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', '/']
 
-type GuestStart = { mode: Mode; user: number; limits: SandboxLimits; groupBoundsMemory: boolean }
+type GuestStart = {
+  mode: Mode
+  user: number
+  limits: SandboxLimits
+  groupBoundsMemory: boolean
+  runtime: OwnRuntime | undefined
+}
+
+const setpriv = '/usr/bin/setpriv'
+const prlimit = '/usr/bin/prlimit'
+
+/** Where these are inside, beside Node, when an image stands in for the host's files. */
+const brought = {
+  setpriv: join(insidePaths.programs, 'setpriv'),
+  prlimit: join(insidePaths.programs, 'prlimit'),
+}
+
+/** What is brought along then. */
+export const broughtAlong = (nodePath: string): OwnRuntime =>
+  ownRuntime({ [insidePaths.node]: nodePath, [brought.setpriv]: setpriv, [brought.prlimit]: prlimit })
 
 /** The words after bubblewrap's: become the sandbox's user, take on the limits, start the guest. */
-export function guestWords({ mode, user, limits, groupBoundsMemory }: GuestStart): string[] {
+export function guestWords({ mode, user, limits, groupBoundsMemory, runtime }: GuestStart): string[] {
   const id = String(user)
+  const program = (host: string, inside: string): string[] => runtime?.start(inside) ?? [host]
   const become = [
-    ...['/usr/bin/setpriv', '--reuid', id, '--regid', id, '--clear-groups', '--no-new-privs'],
+    ...program(setpriv, brought.setpriv),
+    ...['--reuid', id, '--regid', id, '--clear-groups', '--no-new-privs'],
     ...['--inh-caps=-all', '--bounding-set=-all', '--'],
   ]
   return [
     ...(dropsInside(mode) ? become : []),
-    '/usr/bin/prlimit',
+    ...program(prlimit, brought.prlimit),
     ...processLimits(limits, groupBoundsMemory).map(([name, soft, hard]) => `--${name}=${soft}:${hard}`),
     '--',
-    insidePaths.node,
+    ...program(insidePaths.node, insidePaths.node),
     insidePaths.guest,
   ]
 }

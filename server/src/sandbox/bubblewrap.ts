@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { kindOf, startAhead, type Wish, wishOf } from './ahead.ts'
+import { broughtAlong } from './bubblewrap-arguments.ts'
 import { type CgroupBase, type Controller, findCgroups } from './cgroups.ts'
 import { letConnect } from './egress-folder.ts'
 import { hasOwnUser, type Mode, modesFor, userIn } from './entry.ts'
@@ -56,6 +57,7 @@ export function createBubblewrapDriver({
       nodePath,
       seccomp: seccompFilter(process.arch) ?? Buffer.alloc(0),
       guest: await readFile(new URL('./guest.mjs', import.meta.url)),
+      brought: once(() => broughtAlong(nodePath)),
       certificates: await readFile('/etc/ssl/certs/ca-certificates.crt', 'utf8').catch(() => ''),
     }
     const refusals: string[] = []
@@ -100,6 +102,11 @@ export function createBubblewrapDriver({
 
   async function run(spec: SandboxSpec, watch: SandboxWatch): Promise<SandboxResult> {
     const state = await readyOrThrow()
+    if (spec.image && state.mode === 'root-user-namespace')
+      throw new AppError(
+        'sandbox.failed',
+        "The sandboxes of this container cannot reach Keyward's images, because it may not mount. Run the server with CAP_SYS_ADMIN, or without an image.",
+      )
     if (!mayWait(state, spec)) return runFresh(state, spec, watch)
     const wish = wishOf(spec)
     const kind = kindOf(wish)
@@ -140,6 +147,14 @@ export function createBubblewrapDriver({
       },
       close: ahead.close,
     },
+  }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
   }
 }
 

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { AppError, type Clock, type FileTree, reasonOf } from '../core/index.ts'
 import { type Channel, createFrameReader, type HostFrame, isBrokenPipe, sendFrame } from './frames.ts'
-import { createOutput, type Output } from './output.ts'
+import { createOutput, type Output, type OutputTaker } from './output.ts'
 import type { SandboxLimit, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { folderTaker, folderTree, withFiles } from './tree.ts'
 import { createTunnel } from './tunnel.ts'
@@ -123,7 +123,7 @@ type Talk = {
   sandbox: Started
   verdict: Verdict
   tunnelTo: string | undefined
-  onOutput: ((stream: 'stdout' | 'stderr', part: Buffer) => void) | undefined
+  onOutput: OutputTaker | undefined
 }
 
 /** Tells the guest what to do, fills its workspace, and listens until it ends. */

@@ -37,6 +37,12 @@ export function sandboxPoolOf(setting: string | undefined): number {
   )
 }
 
+/** What the environment of a server says. */
+export const sandboxSettingsOf = (env: Readonly<Record<string, string | undefined>>) => ({
+  kind: sandboxKindOf(env['KEYWARD_SANDBOX']),
+  pool: sandboxPoolOf(env['KEYWARD_SANDBOX_POOL']),
+})
+
 type Needs = {
   kind: SandboxKind
   clock: Clock

@@ -1,17 +1,10 @@
-import { lstatSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { EngineName } from './engine-client.ts'
 import { mostFiles } from './entry.ts'
 import type { Places } from './frames.ts'
-import {
-  accountFiles,
-  groupLimits,
-  insidePaths,
-  processLimits,
-  rootEntries,
-  shownOfEtc,
-  writablePlaces,
-} from './inside.ts'
+import { accountFiles, groupLimits, insidePaths, processLimits, writablePlaces } from './inside.ts'
+import type { OwnRuntime } from './own-runtime.ts'
+import type { RootFile } from './root-files.ts'
 import type { SandboxSpec } from './sandbox.ts'
 import { type TarEntry, tarOf } from './tar.ts'
 
@@ -31,8 +24,8 @@ const places = [
 /** Files that differ from one sandbox to the next. */
 const written = { passwd: '/etc/passwd', group: '/etc/group', certificates: insidePaths.certificates }
 
-/** As an archive that the engine imports: the same on every machine with the same layout of /usr. */
-export function baseImage(guest: Buffer): Buffer {
+/** As an archive that the engine imports: the same for all root files that have the same links. */
+export function baseImage(guest: Buffer, files: readonly RootFile[]): Buffer {
   const folder = (path: string, mode = 0o755): TarEntry => ({ kind: 'folder', path, mode })
   const link = (path: string, target: string): TarEntry => ({ kind: 'link', path: path.slice(1), target })
   const folders = [
@@ -53,13 +46,15 @@ export function baseImage(guest: Buffer): Buffer {
     ...[writable.slice(1), 'run'].map((path) => folder(path, 0o1777)),
     ...links.map(([name, path]) => link(path, join(writable, name))),
     ...Object.entries(written).map(([name, path]) => link(path, join(writable, 'etc', name))),
-    ...rootEntries().map(({ path, target }) =>
-      target === undefined ? folder(path.slice(1)) : link(path, target),
-    ),
+    ...files.flatMap((file) => ('target' in file && isShort(file) ? [link(file.path, file.target)] : [])),
     { kind: 'file', path: 'etc/hosts', mode: 0o444, content: Buffer.from(accountFiles(0).hosts) },
     { kind: 'file', path: insidePaths.guest.slice(1), mode: 0o444, content: guest },
   ])
 }
+
+/** As long as the archive's format takes. */
+const isShort = ({ path, target }: { path: string; target: string }): boolean =>
+  Buffer.byteLength(path) <= 100 && Buffer.byteLength(target) <= 100
 
 /** What the guest makes first. */
 export function placesFor(user: number, certificates: string): Places {
@@ -88,11 +83,16 @@ type Container = {
   runtime: string | undefined
   /** Where Podman finds the writable memory that its driver has mounted. */
   mountPoint: string
+  /** What the command finds as the system's files. */
+  files: readonly RootFile[]
+  /** What starts the guest where an image stands in for the host's files. */
+  runtimeOfGuest: OwnRuntime | undefined
 }
 
 /** The words after the engine's name. No secret is among them, and no text of the task but the paths that it mounts. */
 export function runWords(container: Container): string[] {
-  const { engine, name, labels, user, image } = container
+  const { engine, name, labels, user, image, runtimeOfGuest } = container
+  const node = runtimeOfGuest?.start(insidePaths.node) ?? [insidePaths.node]
   return [
     ...['run', '--interactive', '--name', name, '--hostname', 'sandbox', '--workdir', '/'],
     ...Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]),
@@ -104,7 +104,7 @@ export function runWords(container: Container): string[] {
     ...mounts(container).flatMap(({ from, to }) => ['--mount', mountWord(from, to)]),
     image,
     // The first process of a container cannot be ended from the inside; the guest can, and its end has to be seen.
-    ...['/bin/sh', '-c', '"$@"; exit $?', 'sh', insidePaths.node, insidePaths.guest, 'stdio'],
+    ...['/bin/sh', '-c', '"$@"; exit $?', 'sh', ...node, insidePaths.guest, 'stdio'],
   ]
 }
 
@@ -157,20 +157,15 @@ function dockerWords({ spec }: Container): string[] {
 
 type Mount = { from: string; to: string }
 
-function mounts({ spec, nodePath }: Container): Mount[] {
+function mounts({ spec, nodePath, files, runtimeOfGuest }: Container): Mount[] {
   const same = (path: string): Mount => ({ from: path, to: path })
-  const folders = rootEntries().filter(({ target }) => target === undefined)
+  const own = runtimeOfGuest?.files ?? [{ from: nodePath, path: insidePaths.node }]
   return [
-    same('/usr'),
-    ...folders.map(({ path }) => same(path)),
-    ...shownOfEtc.map((name) => same(join('/etc', name))).filter(({ from }) => exists(from)),
-    { from: nodePath, to: insidePaths.node },
+    ...[...files, ...own].flatMap((file) => ('from' in file ? [{ from: file.from, to: file.path }] : [])),
     ...(spec.readOnly ?? []).map(same),
     ...(spec.egress ? [{ from: dirname(spec.egress.socketPath), to: insidePaths.egress }] : []),
   ]
 }
-
-const exists = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined
 
 /** A line of comma-separated values, as both engines read it. */
 function mountWord(from: string, to: string): string {

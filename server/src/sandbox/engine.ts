@@ -14,7 +14,8 @@ import {
 import { startContainer } from './engine-run.ts'
 import { baseImage, ownKernelNeeds, placesFor, runWords } from './engine-words.ts'
 import { entryWords, userIn } from './entry.ts'
-import { guestOrder, trialLimits, writablePlaces } from './inside.ts'
+import { guestOrder, insidePaths, trialLimits, writablePlaces } from './inside.ts'
+import { type OwnRuntime, ownRuntime } from './own-runtime.ts'
 import {
   createRecords,
   labelOf,
@@ -25,6 +26,7 @@ import {
   type Records,
   savedLabel,
 } from './records.ts'
+import { hostRootFiles, imageRootFiles, type RootFile } from './root-files.ts'
 import type { DriverState, SandboxDriver, SandboxResult, SandboxSpec, SandboxWatch } from './sandbox.ts'
 import { seccompProfile } from './seccomp-profile.ts'
 import { claimTarget } from './workspace.ts'
@@ -55,6 +57,8 @@ type Ready = {
   reasons: readonly string[]
 }
 
+type Root = { image: string; files: readonly RootFile[]; runtimeOfGuest: OwnRuntime | undefined }
+
 type Found = Ready | { reasons: readonly string[] }
 
 /** Isolation by containers, without network, of an engine that is on this machine. */
@@ -62,6 +66,7 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
   const { engine, clock, random, stateDir, env, runtime } = needs
   const records = createRecords(stateDir)
   let looked: Promise<Found> | undefined
+  let brought: OwnRuntime | undefined
 
   async function look(): Promise<Found> {
     const client = createEngineClient(engine, env, runtime)
@@ -72,7 +77,7 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
       }
     const able = await abilitiesOf(client)
     if ('reason' in able) return { reasons: [able.reason] }
-    const image = await importBase(client)
+    const image = await importBase(client, hostRootFiles())
     if ('reason' in image) return { reasons: [image.reason] }
     await mkdir(records.mountPoint, { recursive: true, mode: 0o700 })
     const ready = {
@@ -135,7 +140,7 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
       env: { PWD: writablePlaces.workspace, ...env },
       places: placesFor(user, certificates),
     }
-    const words = wordsFor(state, spec, user)
+    const words = wordsFor(state, spec, user, await rootFor(state, spec))
     const started = startContainer({
       ...{ client: state.client, clock, name: nameOf(spec.id), words, spec, watch },
       ownMemoryBytes: runtime?.ownKernel ? ownKernelNeeds.memoryBytes : 0,
@@ -145,8 +150,18 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
     return result.finally(() => noted)
   }
 
-  function wordsFor(state: Ready, spec: SandboxSpec, user: number): string[] {
-    const { client, image, seccompFile, label } = state
+  /** An image of Keyward's has links of its own, so it has an image of the engine's, too. */
+  async function rootFor({ client, image }: Ready, { image: chosen }: SandboxSpec): Promise<Root> {
+    if (!chosen) return { image, files: hostRootFiles(), runtimeOfGuest: undefined }
+    const files = imageRootFiles(chosen.root)
+    const imported = await importBase(client, files)
+    if ('reason' in imported) throw new AppError('sandbox.failed', imported.reason)
+    brought ??= ownRuntime({ [insidePaths.node]: needs.nodePath })
+    return { image: imported.id, files, runtimeOfGuest: brought }
+  }
+
+  function wordsFor(state: Ready, spec: SandboxSpec, user: number, root: Root): string[] {
+    const { client, seccompFile, label } = state
     const { mountPoint } = records
     const words = runWords({
       engine,
@@ -154,7 +169,7 @@ export function createEngineDriver(needs: Needs): SandboxDriver {
       name: nameOf(spec.id),
       labels: { [labelName]: label },
       user,
-      image,
+      ...root,
       nodePath: needs.nodePath,
       seccompFile,
       ownKernel: runtime?.ownKernel ?? false,
@@ -244,8 +259,11 @@ function controllersIn(info: unknown): string[] {
 }
 
 /** The image is Keyward's own, a few kilobytes, and named by what it holds; nothing is ever pulled. */
-async function importBase(client: EngineClient): Promise<{ id: string } | { reason: string }> {
-  const archive = baseImage(await readFile(new URL('./guest.mjs', import.meta.url)))
+async function importBase(
+  client: EngineClient,
+  files: readonly RootFile[],
+): Promise<{ id: string } | { reason: string }> {
+  const archive = baseImage(await readFile(new URL('./guest.mjs', import.meta.url)), files)
   const name = `localhost/keyward-sandbox:${createHash('sha256').update(archive).digest('hex').slice(0, 32)}`
   const known = await idOf(client, name)
   if (known) return { id: known }

@@ -64,14 +64,20 @@ export type GuestFrame = z.infer<typeof guestFrame>
 /** Longer than any path that Linux takes, escaped. */
 const longestHeaderBytes = 32 * 1024
 
-export type FrameReader = {
+export type FrameReader<Frame = GuestFrame> = {
   /** The next frame, or undefined when the channel ends between two frames. */
-  next(): Promise<GuestFrame | undefined>
+  next(): Promise<Frame | undefined>
   /** The raw bytes after a `file` frame, part by part; throws when the channel ends before them. */
   body(size: number): AsyncGenerator<Buffer>
 }
 
-export function createFrameReader(incoming: Readable): FrameReader {
+export const createFrameReader = (incoming: Readable): FrameReader => createReader(incoming, guestFrame)
+
+/** Of lines that have this shape; each that has not is an error. */
+export function createReader<Frame>(
+  incoming: Readable,
+  shape: Pick<z.ZodType<Frame>, 'parse'>,
+): FrameReader<Frame> {
   const chunks: AsyncIterator<Buffer> = incoming[Symbol.asyncIterator]()
   let held: Buffer = Buffer.alloc(0)
 
@@ -99,7 +105,7 @@ export function createFrameReader(incoming: Readable): FrameReader {
       }
       const line = held.subarray(0, end).toString('utf8')
       held = held.subarray(end + 1)
-      return guestFrame.parse(JSON.parse(line))
+      return shape.parse(JSON.parse(line))
     },
     async *body(size) {
       let left = size

@@ -1,5 +1,6 @@
 export { createBubblewrapDriver } from './bubblewrap.ts'
-export { createSandboxDriver, sandboxKindOf, sandboxPoolOf } from './drivers.ts'
+export { createSandboxDriver, sandboxSettingsOf } from './drivers.ts'
+export { createReader } from './frames.ts'
 export { findProgram, installCommand } from './install.ts'
 export type { RunningSandbox } from './running.ts'
 export {

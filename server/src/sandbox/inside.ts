@@ -1,4 +1,3 @@
-import { lstatSync, readlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { egressVariables } from '../core/index.ts'
 import type { SandboxLimits, SandboxSpec } from './sandbox.ts'
@@ -10,6 +9,7 @@ export const insidePaths = {
   node: '/opt/keyward/node',
   guest: '/opt/keyward/guest.mjs',
   egress: '/opt/keyward/egress',
+  programs: '/opt/keyward/bin',
   certificates: '/opt/keyward/ca.pem',
 } as const
 
@@ -29,38 +29,11 @@ export const writablePlaces = {
   run: '/run',
 } as const
 
-/** What programs need of /etc, and nothing that could hold a key of the host. */
-export const shownOfEtc = [
-  'ld.so.cache',
-  'ld.so.conf',
-  'ld.so.conf.d',
-  'alternatives',
-  'ssl/certs',
-  'ssl/openssl.cnf',
-  'localtime',
-  'timezone',
-  'mime.types',
-  'services',
-  'protocols',
-  'debian_version',
-  'os-release',
-]
-
 export const accountFiles = (user: number) => ({
   passwd: `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:${user}:${user}:agent:${home}:/bin/sh\n`,
   group: `root:x:0:\nagent:x:${user}:\n`,
   hosts: '127.0.0.1 localhost sandbox\n',
 })
-
-/** On a merged /usr these are links, with a target; elsewhere folders. */
-export function rootEntries(): { path: string; target: string | undefined }[] {
-  return ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'].flatMap((name) => {
-    const path = join('/', name)
-    const found = lstatSync(path, { throwIfNoEntry: false })
-    if (!found) return []
-    return [{ path, target: found.isSymbolicLink() ? readlinkSync(path) : undefined }]
-  })
-}
 
 /** For a command that does nothing. */
 export const trialLimits: SandboxLimits = {
@@ -115,12 +88,17 @@ export function guestOrder(spec: SandboxSpec) {
   return { env: commandEnvironment(spec), ...(relay ? { relay } : {}), ...(files ? { home: files } : {}) }
 }
 
+const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
 /** The command's environment. Whoever asks may set anything but where the proxy and its certificates are. */
 function commandEnvironment(spec: SandboxSpec): Record<string, string> {
   const proxy = `http://127.0.0.1:${relayPort}`
-  const { certificates } = insidePaths
+  const { certificates, own } = insidePaths
+  const { image } = spec
   return {
-    PATH: '/opt/keyward:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    ...image?.environment,
+    // The host's Node needs the host's libraries.
+    PATH: image ? (image.environment['PATH'] ?? usualPath) : `${own}:${usualPath}`,
     HOME: home,
     USER: 'agent',
     LANG: 'C.UTF-8',

@@ -101,6 +101,11 @@ export function createKubernetesDriver({
         'sandbox.failed',
         'A sandbox on Kubernetes sees no path of the server. Nothing was run.',
       )
+    if (spec.image)
+      throw new AppError(
+        'sandbox.failed',
+        'On Kubernetes KEYWARD_SANDBOX_IMAGE names the image, not Keyward. Nothing was run.',
+      )
     await claimTarget(spec.workspaceOut)
     const server = (await markOf(process.pid)) ?? { pid: process.pid, startTime: '' }
     await openRecord(records, spec.id, { server, cgroupFolders: [] })

@@ -9,15 +9,19 @@ export type OutputFilter = {
   end(): Buffer
 }
 
+/** Nothing more is read of the stream before a promise that it returns is settled. */
+export type OutputTaker = (stream: 'stdout' | 'stderr', chunk: Buffer) => unknown
+
 type Needs = {
   outputBytes: number
   /** One for each stream; everything passes when absent. */
   newFilter: (() => OutputFilter) | undefined
-  onOutput: ((stream: 'stdout' | 'stderr', chunk: Buffer) => void) | undefined
+  onOutput: OutputTaker | undefined
   onFlood: () => void
 }
 
-type Sink = { push(chunk: Buffer): void; end(): void }
+/** `push` returns what the taker did. */
+type Sink = { push(chunk: Buffer): unknown; end(): void }
 
 export type Output = {
   open(name: 'stdout' | 'stderr'): Sink
@@ -31,20 +35,21 @@ export function createOutput({ outputBytes, newFilter, onOutput, onFlood }: Need
   let left = outputBytes
   let flooded = false
 
-  function show(name: 'stdout' | 'stderr', chunk: Buffer): void {
-    if (chunk.length === 0) return
+  function show(name: 'stdout' | 'stderr', chunk: Buffer): unknown {
+    if (chunk.length === 0) return undefined
     tails[name] = Buffer.concat([tails[name], chunk]).subarray(-tailBytes)
-    onOutput?.(name, chunk)
+    return onOutput?.(name, chunk)
   }
 
   /** The limit counts what was written, not what is left of it. */
-  function take(name: 'stdout' | 'stderr', chunk: Buffer, filter: OutputFilter): void {
+  function take(name: 'stdout' | 'stderr', chunk: Buffer, filter: OutputFilter): unknown {
     const kept = chunk.subarray(0, left)
     left -= kept.length
-    show(name, filter.push(kept))
-    if (kept.length === chunk.length || flooded) return
+    const taken = show(name, filter.push(kept))
+    if (kept.length === chunk.length || flooded) return taken
     flooded = true
     onFlood()
+    return taken
   }
 
   function open(name: 'stdout' | 'stderr'): Sink {
@@ -56,7 +61,13 @@ export function createOutput({ outputBytes, newFilter, onOutput, onFlood }: Need
     open,
     attach(name, stream) {
       const sink = open(name)
-      stream.on('data', sink.push)
+      stream.on('data', (chunk: Buffer) => {
+        const taken = sink.push(chunk)
+        if (!(taken instanceof Promise)) return
+        stream.pause()
+        // What the taker could not take is the taker's to tell.
+        taken.catch(() => undefined).finally(() => stream.resume())
+      })
       // Also a stream that broke has a last word.
       stream.once('close', sink.end)
     },

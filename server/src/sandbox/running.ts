@@ -19,6 +19,8 @@ export type RunningSandbox = {
   command: readonly string[]
   limits: SandboxLimits
   owner: SandboxOwner | null
+  /** The name of the image; null for the host's own files. */
+  image: string | null
   /** Null before it was measured for the first time. */
   usage: SandboxUsage | null
 }
@@ -43,8 +45,9 @@ export function createRunning(clock: Pick<Clock, 'now'>): Running {
   const kept = new Set<Kept>()
   return {
     async follow(spec, where, watch, run) {
-      const { id, command, limits, owner = null } = spec
-      const now = { id, ...where, startedAt: clock.now(), command, limits, owner, usage: null }
+      const { id, command, limits, owner = null, image } = spec
+      const told = { id, ...where, startedAt: clock.now(), command, limits, owner }
+      const now = { ...told, image: image?.name ?? null, usage: null }
       const one: Kept = { now, ending: new AbortController(), reason: undefined }
       const signals = [one.ending.signal, ...(watch.signal ? [watch.signal] : [])]
       kept.add(one)

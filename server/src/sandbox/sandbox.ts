@@ -11,7 +11,8 @@ import {
 } from '../core/index.ts'
 import { isOwnPath } from '../store/index.ts'
 import { runCanaries } from './canaries.ts'
-import type { OutputFilter } from './output.ts'
+import type { OutputFilter, OutputTaker } from './output.ts'
+import type { SandboxImage } from './root-files.ts'
 import { createRunning, type RunningSandbox } from './running.ts'
 
 export type SandboxLimits = {
@@ -59,6 +60,8 @@ export type SandboxSpec = {
   limits: SandboxLimits
   /** Host files and folders, mounted read-only at the same path. */
   readOnly?: readonly string[]
+  /** Its files stand in for those of the host. */
+  image?: SandboxImage
   /** For whom it runs; drivers do not look at it. */
   owner?: SandboxOwner
 }
@@ -95,7 +98,7 @@ export type SandboxResult = {
 export type SandboxWatch = {
   /** Stands before everything that is shown or kept of the output; each stream gets one of its own. */
   newFilter?: () => OutputFilter
-  onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void
+  onOutput?: OutputTaker
   /** Told again and again while it runs. */
   onUsage?: (usage: SandboxUsage) => void
   signal?: AbortSignal
@@ -273,7 +276,7 @@ function checkWorkspace(path: string, dataDir: string, refuse: (detail: string) 
 }
 
 /** What the sandbox has of its own: nothing of the host is mounted over it, in it or around it. */
-const ownPlaces = [
+const ownOfMounts = [
   '/proc',
   '/sys',
   '/dev',
@@ -291,7 +294,7 @@ function checkMount(path: string, dataDir: string, refuse: (detail: string) => n
   const overlap = (one: string, other: string) => isWithin(one, other) || isWithin(other, one)
   if (overlap(real, realPathOf(dataDir) ?? dataDir))
     refuse(`The path ${path} would show Keyward's data folder.`)
-  const taken = ownPlaces.find((place) => overlap(real, place) || overlap(resolve(path), place))
+  const taken = ownOfMounts.find((place) => overlap(real, place) || overlap(resolve(path), place))
   if (taken) refuse(`The path ${path} cannot be mounted, because ${taken} in the sandbox is its own.`)
 }
 

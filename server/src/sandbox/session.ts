@@ -21,8 +21,9 @@ export async function runSession(
   spec: SandboxSpec,
   watch: SandboxWatch,
 ): Promise<SandboxResult> {
-  const { limits, readOnly = [], egress } = spec
-  const shape = { limits, readOnly, egressFolder: egress && dirname(egress.socketPath) }
+  const { limits, readOnly = [], egress, image } = spec
+  const egressFolder = egress && dirname(egress.socketPath)
+  const shape = { limits, readOnly, egressFolder, imageRoot: image?.root }
   const record = await recordFor(session, spec.id)
   return runFrom({ record, open: () => openBox(session, spec.id, shape) }, session, spec, watch)
 }

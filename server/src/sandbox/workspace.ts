@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream'
 import { AppError, type FileTree, isPortable, type TreeTaker } from '../core/index.ts'
 import { mostFiles } from './entry.ts'
 import { type FrameReader, type GuestFrame, sendBytes, sendFrame } from './frames.ts'
+import type { OutputTaker } from './output.ts'
 import type { Tunnel, TunnelFrame } from './tunnel.ts'
 
 /** Copies a tree of files into the sandbox; `name` is what a refusal calls it. */
@@ -60,7 +61,7 @@ type Receive = {
   diskBytes: number
   onStarted: () => void
   /** Takes what the command printed, where the guest has no streams of its own for that. */
-  onOutput?: ((stream: 'stdout' | 'stderr', part: Buffer) => void) | undefined
+  onOutput?: OutputTaker | undefined
   /** Where the sandbox's connections go, when it has no socket for them. */
   tunnel?: Tunnel | undefined
 }
@@ -89,7 +90,7 @@ export async function receive({
       received.exit = frame
       received.full = frame.full
     } else if (frame.kind === 'output') {
-      for await (const part of frames.body(frame.size)) onOutput?.(frame.stream, part)
+      for await (const part of frames.body(frame.size)) await onOutput?.(frame.stream, part)
     } else if ('id' in frame) return tunnelled(frame)
     else return frame.kind !== 'end' && unpack !== undefined && (await unpack(frame))
     return true

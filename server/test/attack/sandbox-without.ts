@@ -1,5 +1,6 @@
 // The sandbox of the product with guards left out, so that an attack can be seen to succeed. Nothing in the product can do
 // this: a program of the test stands in the place of bubblewrap and drops arguments on the way.
+import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -88,6 +89,7 @@ export async function sandboxWithout(
     mountPoint: records.mountPoint,
     seccomp: without.includes('filter') ? allowAll : (seccompFilter(process.arch) ?? allowAll),
     guest: await readFile(new URL('../../src/sandbox/guest.mjs', import.meta.url)),
+    brought: () => assert.fail('no image is used here'),
     certificates: '',
   }
   return {

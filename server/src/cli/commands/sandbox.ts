@@ -5,13 +5,15 @@ import { connect } from '../connect.ts'
 import { shortTime } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
 import { type Column, renderTable } from '../table.ts'
+import { imageCommand } from './sandbox-image.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version'>
 
 export const sandboxCommand = (needs: Needs): Command =>
-  commandGroup('sandbox', 'Sandboxes that run now: what they use, end one', [
+  commandGroup('sandbox', 'Sandboxes that run now, and the images that they can have', [
     listCommand(needs),
     endCommand(needs),
+    imageCommand(needs),
   ])
 
 const megabyte = 1024 ** 2
@@ -29,6 +31,7 @@ function listCommand(needs: Needs): Command {
     { title: 'run', value: ({ runId }) => runId },
     { title: 'task', value: ({ taskId }) => taskId },
     { title: 'driver', value: ({ driver }) => driver },
+    { title: 'image', value: ({ image }) => image ?? '-' },
     { title: 'since', value: ({ startedAt }) => shortTime(startedAt) },
     {
       title: 'cpu s',

@@ -52,6 +52,7 @@ const viewOf = ({
   command,
   limits,
   owner,
+  image,
   usage,
 }: RunningSandbox): SandboxView => ({
   id,
@@ -60,6 +61,7 @@ const viewOf = ({
   agentId: owner?.agentId ?? null,
   runId: owner?.runId ?? null,
   taskId: owner?.taskId ?? null,
+  image,
   command: [...command],
   startedAt: startedAt.toISOString(),
   limits,

@@ -9,6 +9,7 @@ import { outputRoute } from '../output-stream.ts'
 import { type Call, type Resource, type Route, route } from '../route.ts'
 import { runResource } from '../run-resource.ts'
 import { goalRoutes } from './goals.ts'
+import { imageRoutes } from './images.ts'
 import { sandboxRoutes } from './sandboxes.ts'
 
 type Needs = {
@@ -18,6 +19,7 @@ type Needs = {
   sandbox: Pick<Sandbox, 'running' | 'waiting' | 'end'>
   audit: Pick<Audit, 'recordNow'>
   goals: Parameters<typeof goalRoutes>[0]['goals']
+  images: Parameters<typeof imageRoutes>[0]['images']
   approvals: Pick<
     Approvals,
     'page' | 'read' | 'approve' | 'deny' | 'change' | 'answerMany' | 'rules' | 'setRule' | keyof Rights
@@ -41,6 +43,7 @@ export function runRoutes({
   sandbox,
   audit,
   goals,
+  images,
 }: Omit<Needs, 'approvals'>): Route[] {
   return [
     route(
@@ -87,6 +90,7 @@ export function runRoutes({
     ),
     outputRoute({ taskOutput, workflow }),
     ...sandboxRoutes({ sandbox, audit }),
+    ...imageRoutes({ images }),
     ...goalRoutes({ flows, goals }),
   ]
 }

@@ -1,11 +1,11 @@
 // A server that is about to be killed: it starts one long sandbox, after one that waits where the driver has such, and says so.
 import { systemClock } from '../../../src/core/index.ts'
-import { createSandboxDriver, sandboxKindOf } from '../../../src/sandbox/index.ts'
+import { createSandboxDriver, sandboxSettingsOf } from '../../../src/sandbox/index.ts'
 import { testId, testLimits } from './attacker.ts'
 
 const [stateDir = '', mark = '', kind] = process.argv.slice(2)
 const driver = createSandboxDriver({
-  kind: sandboxKindOf(kind),
+  ...sandboxSettingsOf({ KEYWARD_SANDBOX: kind, KEYWARD_SANDBOX_POOL: '0' }),
   env: process.env,
   clock: systemClock,
   random: Math.random,
