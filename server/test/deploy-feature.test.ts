@@ -172,6 +172,11 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
     assert.equal(place.said().length, 4)
     assert.match(place.said()[3] ?? '', /monitor failed[\s\S]*rolled back/)
   })
+
+  await t.test('POL-3: only what was done as approved speaks for who asked', async () => {
+    const ended = await world.keyward.workflow.endedOf('system:test', new Date(0))
+    assert.deepEqual(ended, { succeeded: 1, failed: 2, cancelled: 1, denials: 1 })
+  })
 })
 
 test('WORK-3: with Terraform, the head that was tested is what runs, and what ran before is what is gone back to', async (t) => {

@@ -264,25 +264,29 @@ export async function readSummaries(
 }
 
 export type EndedRuns = {
+  /** Something that failed on the way may have been made good. */
   readonly succeeded: number
+  /** What was before may be back. */
   readonly failed: number
+  /** By a person, or because nobody allowed it. */
   readonly cancelled: number
   /** Of the cancelled ones, those that a person denied. */
   readonly denials: number
 }
 
-/** Runs that somebody asked for and that have ended since. */
+/** Runs that somebody asked for and that have ended since. Those of earlier versions have no outcome, only a state. */
 export async function countEnded(reader: Reader, requestedBy: string, since: number): Promise<EndedRuns> {
-  const rows = await reader.all<{ state: RunState; denied: number; n: number }>(sql`
-    select state, case when reason like '%approval.denied%' then 1 else 0 end as denied, count(*) as n
-    from runs where requested_by = ${requestedBy} and finished_at >= ${since} group by state, denied`)
-  const count = (fits: (row: { state: RunState; denied: number }) => boolean): number =>
-    rows.filter(fits).reduce((sum, { n }) => sum + Number(n), 0)
+  const rows = await reader.all<{ came: RunOutcome; n: number }>(sql`
+    select coalesce(outcome, case when state = 'Succeeded' then 'Done' when state = 'Failed' then 'Failed'
+      when reason like '%approval.denied%' then 'Denied' else 'Cancelled' end) as came, count(*) as n
+    from runs where requested_by = ${requestedBy} and finished_at >= ${since} group by came`)
+  const count = (...outcomes: RunOutcome[]): number =>
+    rows.filter(({ came }) => outcomes.includes(came)).reduce((sum, { n }) => sum + Number(n), 0)
   return {
-    succeeded: count(({ state }) => state === 'Succeeded'),
-    failed: count(({ state }) => state === 'Failed'),
-    cancelled: count(({ state }) => state === 'Cancelled'),
-    denials: count(({ state, denied }) => state === 'Cancelled' && Number(denied) === 1),
+    succeeded: count('Done', 'MadeGood'),
+    failed: count('Failed', 'RolledBack'),
+    cancelled: count('Cancelled', 'Denied', 'Expired'),
+    denials: count('Denied'),
   }
 }
 
