@@ -151,6 +151,17 @@ describe('UI-1: approving', () => {
     })
   })
 
+  test('APPR-2: rights that are lent and answers given ahead are listed, and ended', async (t) => {
+    const { page, ...seen } = await open(t, '/approvals/rights', narrow)
+    await page.getByText('github.create-branch').waitFor()
+    await page.getByText('On holiday').waitFor()
+    await assertClean({ page, ...seen })
+    await page.getByRole('button', { name: 'End… dlg_1' }).click()
+    await page.getByRole('button', { name: 'End it', exact: true }).click()
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    assert.deepEqual(callsOf('delegations.end')[0]?.input, { delegationId: 'dlg_1' })
+  })
+
   test('APPR-2: with two people needed, one answer counts and the page says who is missing', async (t) => {
     const { page, ...seen } = await open(t, '/approvals/apr_2')
     await page.getByText('2 people have to allow it; 1 did').waitFor()

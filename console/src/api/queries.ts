@@ -106,6 +106,21 @@ export const approvalsQuery = (state: ApprovalState | undefined) =>
     getNextPageParam: (last) => last.next ?? undefined,
   })
 
+/** Rights to answer that are lent, and answers given ahead. */
+export const delegationsQuery = infiniteQueryOptions({
+  queryKey: ['rights', 'delegations'],
+  queryFn: ({ signal, pageParam }) => call(api.delegations.list, { cursor: pageParam }, signal),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (last) => last.next ?? undefined,
+})
+
+export const approvalGrantsQuery = infiniteQueryOptions({
+  queryKey: ['rights', 'ahead'],
+  queryFn: ({ signal, pageParam }) => call(api.approvalGrants.list, { cursor: pageParam }, signal),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (last) => last.next ?? undefined,
+})
+
 export const approvalQuery = (approvalId: string) =>
   queryOptions({
     queryKey: ['approvals', 'one', approvalId],

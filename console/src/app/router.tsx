@@ -122,6 +122,11 @@ const approvals = createRoute({
   validateSearch: approvalsSearch,
   component: lazyRouteComponent(() => import('../pages/approvals/index.ts'), 'ApprovalsPage'),
 })
+const rights = createRoute({
+  getParentRoute: () => root,
+  path: '/approvals/rights',
+  component: lazyRouteComponent(() => import('../pages/approvals/index.ts'), 'RightsPage'),
+})
 const approval = createRoute({
   getParentRoute: () => root,
   path: '/approvals/$approvalId',
@@ -212,6 +217,7 @@ const routeTree = root.addChildren([
   goal,
   run,
   approvals,
+  rights,
   approval,
   agents,
   reach,

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type {
+  ApprovalGrantView,
   ApprovalView,
   AuditEntry,
+  DelegationView,
   FindingView,
   ImportPreview,
   Json,
@@ -402,4 +404,24 @@ export const policies = {
       text: 'forbid (principal, action, resource)\nunless { context.weekday };\n',
     },
   ],
+}
+
+const lentUntil = { createdAt: ago(60), until: ago(-600), endedAt: null, endedBy: null }
+export const delegation: DelegationView = {
+  id: 'dlg_1',
+  from: 'person:per_01',
+  to: 'person:per_02',
+  reason: 'On holiday',
+  ...lentUntil,
+}
+export const approvalGrant: ApprovalGrantView = {
+  id: 'agr_1',
+  action: 'github.create-branch',
+  target: 'example/shop',
+  args: { base: 'main' },
+  requestedBy: null,
+  maxRisk: 'low',
+  reason: 'Release',
+  createdBy: 'person:per_01',
+  ...lentUntil,
 }

@@ -43,6 +43,9 @@ export function fullHandlers(): Handlers {
     'runs.cancel': () => ({ ...runs.run, state: 'Cancelled' }),
     'approvals.list': (input) =>
       pageOf(byState([data.approval, data.graveApproval, data.deployApproval], input)),
+    'delegations.list': () => pageOf([data.delegation]),
+    'delegations.end': () => ({ ...data.delegation, endedAt: data.delegation.createdAt }),
+    'approval_grants.list': () => pageOf([data.approvalGrant]),
     'approvals.read': ({ approvalId }) =>
       found([data.approval, data.graveApproval, data.deployApproval], approvalId, 'approval.not_found'),
     'secrets.read': ({ path }) => ({
@@ -112,6 +115,8 @@ export function emptyHandlers(): Handlers {
     'goals.list': () => pageOf([]),
     'runs.list': () => pageOf([]),
     'approvals.list': () => pageOf([]),
+    'delegations.list': () => pageOf([]),
+    'approval_grants.list': () => pageOf([]),
     ...emptyVault(),
     'agents.list': () => pageOf([]),
     ...emptyEgressHandlers(),

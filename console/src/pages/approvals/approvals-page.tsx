@@ -10,7 +10,9 @@ import { FilterLinks } from '../../ui/filter-links.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { Countdown, Time } from '../../ui/time.tsx'
+import { approvalRooms } from './rooms.ts'
 
 const route = getRouteApi('/approvals')
 const states = [
@@ -33,7 +35,9 @@ export function ApprovalsPage() {
       <PageHeader
         title="Approvals"
         lead="Each answer holds for exactly what was shown, once. If anything about it changes, the answer is void and nothing runs."
-      />
+      >
+        <RoomTabs label="Approvals" rooms={approvalRooms} />
+      </PageHeader>
       <div className="mb-4">
         <FilterLinks
           label="Approvals by state"
