@@ -43,6 +43,7 @@ const pages: Record<string, string> = {
   approvals: '/approvals',
   approval: '/approvals/apr_1',
   'approval-hashed': '/approvals/apr_2?view=hashed',
+  rights: '/approvals/rights',
   agents: '/agents?agent=agt_1',
   'agents-reach': '/agents/reach?agent=agt_1',
   'agents-egress': '/agents/egress?entry=899',
