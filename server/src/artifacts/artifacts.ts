@@ -114,10 +114,7 @@ export function createArtifacts(needs: Needs): Artifacts {
 
   const endQuietly = (runId: string): void => {
     end(runId).catch((error: unknown) =>
-      log.error(
-        { runId, reason: reasonOf(error) },
-        'artifacts of an ended run are kept until a restart',
-      ),
+      log.error({ runId, reason: reasonOf(error) }, 'artifacts of an ended run are kept until a restart'),
     )
   }
 
