@@ -67,6 +67,15 @@ export const runSchedulesApi = {
     result: runScheduleView.extend({ firings: z.array(runFiring) }),
     fails: ['schedule.not_found'],
   }),
+  times: operation({
+    name: 'run_schedules.times',
+    method: 'GET',
+    path: '/run-schedule-times',
+    summary: 'When a schedule would be due next, before it is made',
+    query: { cron: rhythm.cron, timeZone: rhythm.timeZone.default('UTC') },
+    /** The next five, and the zone as the IANA writes it. */
+    result: z.object({ timeZone: z.string(), items: z.array(timestamp) }),
+  }),
   create: operation({
     name: 'run_schedules.create',
     method: 'POST',

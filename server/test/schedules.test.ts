@@ -147,6 +147,7 @@ test('DISC-7: who is not signed in learns and changes nothing', async (t) => {
     ['POST', '/api/v1/schedules/sch_1/run'],
     ['POST', '/api/v1/schedules/sch_1/secret'],
     ['GET', '/api/v1/run-schedules'],
+    ['GET', '/api/v1/run-schedule-times?cron=0+7+*+*+*'],
     ['POST', '/api/v1/run-schedules'],
     ['GET', '/api/v1/run-schedules/sch_1'],
     ['PUT', '/api/v1/run-schedules/sch_1'],

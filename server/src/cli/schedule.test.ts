@@ -176,6 +176,10 @@ test('WORK-1: a flow is put on the clock, shown, changed, paused, started and re
   assert.equal((await keyward(['runs', 'schedule', 'add', 'diagnose'])).code, 2, 'without a time')
 
   assert.match((await keyward(['runs', 'schedule', 'list'])).stdout, /sch_2 +refused +0 7 \* \* \* \(UTC\)/)
+  server.answer(api.runSchedules.times, () => ({ timeZone: 'Asia/Tokyo', items: [at, at] }))
+  const times = await keyward(['runs', 'schedule', 'times', '0 7 * * *', '--time-zone', 'Asia/Tokyo'])
+  assert.equal(times.stdout.trimEnd().split('\n').length, 2, times.stderr)
+  assert.deepEqual(inputs('run_schedules.times'), [{ cron: '0 7 * * *', timeZone: 'Asia/Tokyo' }])
   const shown = await keyward(['runs', 'schedule', 'show', 'sch_2'])
   assert.match(shown.stdout, /refused .*policy\.denied: nobody may/)
   await keyward(['runs', 'schedule', 'pause', 'sch_2'])

@@ -106,7 +106,7 @@ test('IDENT-1: what each role may do', () => {
       .filter(
         (name) =>
           !name.startsWith('second_factors.') &&
-          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|reach|accounts|deliveries|requests|output|summary|trend|folders|rules|validate)$/.test(
+          !/\.(list|read|preview|head|status|end|search|history|compare|test|explain|reach|accounts|deliveries|requests|output|summary|trend|folders|rules|validate|times)$/.test(
             name,
           ),
       )

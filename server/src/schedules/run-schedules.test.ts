@@ -134,6 +134,27 @@ test('WORK-1: a flow is started at its times, once each, in the name of who made
   assert.deepEqual([second.started, (await runs()).length], [2, 2])
 })
 
+test('WORK-1: the next times are told before a schedule is made, and what never comes is refused', async (t) => {
+  const { schedules, make } = await open(t)
+  const rhythm = { cron: '30 6 * * 1-5', timeZone: 'Europe/Zurich' }
+  const { timeZone, items } = schedules.times(rhythm)
+  assert.deepEqual(
+    [timeZone, ...items],
+    ['Europe/Zurich', ...['01', '02', '05', '06', '07'].map((day) => `2026-01-${day}T05:30:00.000Z`)],
+  )
+  assert.equal((await make(rhythm)).nextAt, items[0], 'as it is then')
+  assert.deepEqual(schedules.times({ cron: '0 0 29 2 *', timeZone: 'utc' }).items.slice(0, 2), [
+    '2028-02-29T00:00:00.000Z',
+    '2032-02-29T00:00:00.000Z',
+  ])
+  for (const [cron, zone] of [
+    ['0 0 30 2 *', 'UTC'],
+    ['every day', 'UTC'],
+    ['0 7 * * *', 'Europe/Atlantis'],
+  ] as const)
+    assert.throws(() => schedules.times({ cron, timeZone: zone }), { code: 'request.invalid' })
+})
+
 test('WORK-2: a time that was taken and not started is started by the next server, once', async (t) => {
   const { make, pass, runs, store, schedules, start, clock } = await open(t)
   const { id } = await make()

@@ -21,7 +21,7 @@ import {
 import { createLooking } from './looking.ts'
 import type { RunSchedulesNeeds } from './needs.ts'
 import { createRunStarter } from './run-starter.ts'
-import { knownZone, nextTime } from './times.ts'
+import { knownZone, nextTime, nextTimes } from './times.ts'
 
 type Rhythm = Pick<RunScheduleView, 'cron' | 'timeZone' | 'missed' | 'overlap'>
 export type NewRunSchedule = Rhythm & {
@@ -37,6 +37,8 @@ export type RunSchedules = {
   list(): Promise<RunScheduleView[]>
   /** Throws `schedule.not_found`. */
   read(scheduleId: string): Promise<RunScheduleView & { firings: RunFiring[] }>
+  /** When it would be due next. Throws `request.invalid` for what is no schedule, or never comes. */
+  times(rhythm: Pick<Rhythm, 'cron' | 'timeZone'>): { timeZone: string; items: string[] }
   /** Throws `flow.not_found`, `run.plan_invalid`, and `policy.denied` for who may not start the flow now. */
   create(wanted: NewRunSchedule, by: Principal): Promise<RunScheduleView>
   /** Whoever changes more than whether it is paused vouches for it from then on. */
@@ -52,6 +54,7 @@ export type RunSchedules = {
 }
 
 const shownFirings = 50
+const shownTimes = 5
 
 export function createRunSchedules(needs: RunSchedulesNeeds): RunSchedules {
   const { store, audit, bus, clock, policy, flows, workflow, identity, vault } = needs
@@ -145,6 +148,11 @@ export function createRunSchedules(needs: RunSchedulesNeeds): RunSchedules {
       const view = await viewOf(await found(store, scheduleId))
       const firings = await readFirings(store, scheduleId, shownFirings)
       return { ...view, firings: await Promise.all(firings.map(firingView)) }
+    },
+    times({ cron, timeZone: asked }) {
+      const timeZone = knownZone(asked)
+      const times = nextTimes({ cron, timeZone }, { after: clock.now(), most: shownTimes })
+      return { timeZone, items: times.map((time) => time.toISOString()) }
     },
     async create({ title, flow, input, ...rhythm }, by) {
       const flowTitle = await assertStartable(flow, input, by)

@@ -12,6 +12,15 @@ export function nextTime(cron: string, timeZone: string, after: Date): Date {
   return next
 }
 
+/** The `most` times that come after `after`, or fewer where there are not so many. */
+export function nextTimes(
+  { cron, timeZone }: { cron: string; timeZone: string },
+  { after, most }: { after: Date; most: number },
+): Date[] {
+  const first = nextTime(cron, timeZone, after)
+  return [first, ...cronOf(cron, timeZone).nextRuns(most - 1, first)]
+}
+
 /** The latest times up to `now` and not before `from`, the earliest first; `most` at most. */
 export function latestTimes(
   { cron, timeZone }: { cron: string; timeZone: string },

@@ -21,6 +21,7 @@ export const runScheduleCommand = (needs: Needs): Command =>
     addCommand(needs),
     listCommand(needs),
     showCommand(needs),
+    timesCommand(needs),
     changeCommand(needs),
     pauseCommand(needs, 'pause', true),
     pauseCommand(needs, 'resume', false),
@@ -109,6 +110,22 @@ function showCommand(needs: Needs): Command {
     if (schedule.firings.length > 0)
       terminal.write(`\n${renderTable(firingColumns, schedule.firings, terminal.columns)}`)
   })
+}
+
+function timesCommand(needs: Needs): Command {
+  const { terminal } = needs
+  return serverCommand({
+    usage: 'times <cron>',
+    summary: 'When a schedule would be due next, before it is made',
+    examples: ["keyward runs schedule times '0 7 * * 1-5' --time-zone Europe/Zurich"],
+  })
+    .option('--time-zone <zone>', 'as Europe/Zurich (default: UTC)')
+    .action(async (cron: string, { timeZone, ...options }: CommonOptions & Pick<Rhythm, 'timeZone'>) => {
+      const client = await connect(needs, options)
+      const times = await client.call(api.runSchedules.times, { cron, timeZone })
+      if (options.json) return terminal.json(times)
+      terminal.write(times.items.map((time) => `${shortTime(time)}\n`).join(''))
+    })
 }
 
 function changeCommand(needs: Needs): Command {

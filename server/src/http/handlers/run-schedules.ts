@@ -5,6 +5,7 @@ import { type Route, route } from '../route.ts'
 export function runScheduleRoutes(schedules: RunSchedules): Route[] {
   return [
     route(runSchedulesApi.list, async () => ({ items: await schedules.list() })),
+    route(runSchedulesApi.times, async (rhythm) => schedules.times(rhythm)),
     route(runSchedulesApi.read, ({ scheduleId }) => schedules.read(scheduleId), ofSchedule),
     route(runSchedulesApi.create, (wanted, { principal }) => schedules.create(wanted, principal)),
     route(
