@@ -8,6 +8,7 @@ import { channelsMigrations } from './channels/index.ts'
 import { connectorsMigrations } from './connectors/index.ts'
 import { findingsMigrations } from './findings/index.ts'
 import { goalsMigrations } from './goals/index.ts'
+import { hooksMigrations } from './hooks/index.ts'
 import { identityMigrations } from './identity/index.ts'
 import { imagesMigrations } from './images/index.ts'
 import { lendMigrations } from './lend/index.ts'
@@ -29,6 +30,7 @@ export const migrations = [
   ...findingsMigrations,
   ...schedulesMigrations,
   ...runSchedulesMigrations,
+  ...hooksMigrations,
   ...lendMigrations,
   ...passageMigrations,
   ...workflowMigrations,

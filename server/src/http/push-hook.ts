@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Delivery } from '../schedules/index.ts'
+import type { Delivery } from '../hooks/index.ts'
 
 export type ReceivePush = (scheduleId: string, delivery: Delivery) => Promise<boolean>
 

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { AppError, actorOf, type Principal } from '../core/index.ts'
+import { type Delivery, forgetDeliveries, takeDelivery } from '../hooks/index.ts'
 import { createRefusalRecorder } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
 import type { SchedulesNeeds } from './needs.ts'
-import { type Delivery, readPush } from './push.ts'
+import { readPush, whyUnsigned } from './push.ts'
 import {
-  deleteDeliveriesBefore,
-  insertDelivery,
   type Provider,
   readSchedule,
   requestScan,
@@ -22,8 +21,13 @@ export type Hooks = {
   forget(tx: Tx, scheduleId: string): Promise<void>
 }
 
-/** As long as a delivery is known, the same one is refused. */
-const knownMilliseconds = 400 * 86_400_000
+type Listening = {
+  readonly provider: Provider
+  readonly repository: string
+  readonly secret: Buffer
+  readonly paused: boolean
+}
+
 const secretPath = (scheduleId: string): string => `schedules/${scheduleId}`
 
 /** Webhooks of git providers. A push only says that there is something to look at: the server fetches nothing. */
@@ -33,15 +37,30 @@ export function createHooks(
 ): Hooks {
   const recordRefusal = createRefusalRecorder({ audit, clock, log })
 
-  async function listening(scheduleId: string) {
+  async function listening(scheduleId: string): Promise<Listening | undefined> {
     const row = await readSchedule(store, scheduleId)
-    // Which of these it is, whoever asks does not learn.
-    if (!row?.push_provider || row.push_repository === null)
-      throw new AppError('push.refused', 'nobody listens here')
+    if (!row?.push_provider || row.push_repository === null) return undefined
     const secret = await vault.sealed.get(secretPath(scheduleId))
-    if (!secret) throw new AppError('push.refused', 'nobody listens here')
+    if (!secret) return undefined
     return { provider: row.push_provider, repository: row.push_repository, secret, paused: row.paused === 1 }
   }
+
+  async function assertSigned(scheduleId: string, delivery: Delivery): Promise<Listening> {
+    const hook = await listening(scheduleId)
+    const why = hook ? whyUnsigned(hook, delivery) : 'nobody listens here'
+    if (hook && why === undefined) return hook
+    await refuse(scheduleId, why ?? '')
+    // Which of these it is, whoever asks does not learn.
+    throw new AppError('push.refused', 'nobody listens here, or it is not signed as it must be')
+  }
+
+  const refuse = (scheduleId: string, reason: string): Promise<void> =>
+    recordRefusal({
+      type: 'push.refused',
+      actor: 'system:push',
+      target: `schedule:${scheduleId.slice(0, 60)}`,
+      reason,
+    })
 
   async function accept(
     scheduleId: string,
@@ -50,8 +69,8 @@ export function createHooks(
   ): Promise<void> {
     await store.write(async (tx) => {
       const at = clock.now().getTime()
-      await deleteDeliveriesBefore(tx, at - knownMilliseconds)
-      if (!(await insertDelivery(tx, { scheduleId, deliveryId, digest, at })))
+      const about = { event: 'push', provider }
+      if (!(await takeDelivery(tx, { listenerId: scheduleId, deliveryId, digest, at, about })))
         throw new AppError('push.repeated', 'a delivery of this id or content has been taken before')
       await requestScan(tx, scheduleId, 'push')
       const target = `schedule:${scheduleId}`
@@ -64,20 +83,15 @@ export function createHooks(
 
   return {
     async receive(scheduleId, delivery) {
+      const hook = await assertSigned(scheduleId, delivery)
       try {
-        const hook = await listening(scheduleId)
         const push = readPush(hook, delivery)
         if (hook.paused) throw new AppError('push.refused', 'the schedule is paused')
         if (push.isPush) await accept(scheduleId, hook.provider, push)
         return push.isPush
       } catch (error) {
         if (error instanceof AppError && (error.code === 'push.refused' || error.code === 'push.repeated'))
-          await recordRefusal({
-            type: 'push.refused',
-            actor: 'system:push',
-            target: `schedule:${scheduleId.slice(0, 60)}`,
-            reason: error.detail ?? error.message,
-          })
+          await refuse(scheduleId, error.detail ?? error.message)
         throw error
       }
     },
@@ -101,6 +115,7 @@ export function createHooks(
     },
     async forget(tx, scheduleId) {
       await vault.sealed.delete(tx, secretPath(scheduleId))
+      await forgetDeliveries(tx, scheduleId)
     },
   }
 }

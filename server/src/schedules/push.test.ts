@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { createDraws } from '../../test/support/draws.ts'
-import { type Delivery, readPush } from './push.ts'
+import { AppError } from '../core/index.ts'
+import type { Delivery } from '../hooks/index.ts'
+import { readPush, whyUnsigned } from './push.ts'
 
 const draws = createDraws('push')
 const secret = Buffer.from(draws.text(43))
@@ -33,8 +35,13 @@ const gitlab = (change: Record<string, string | undefined> = {}, bytes?: Buffer)
   },
   body: bytes ?? body({ project: { path_with_namespace: 'team/shop' } }),
 })
-const fromGithub = (delivery: Delivery) => readPush({ provider: 'github', repository, secret }, delivery)
-const fromGitlab = (delivery: Delivery) => readPush({ provider: 'gitlab', repository, secret }, delivery)
+const from = (provider: 'github' | 'gitlab') => (delivery: Delivery) => {
+  const why = whyUnsigned({ provider, secret }, delivery)
+  if (why !== undefined) throw new AppError('push.refused', why)
+  return readPush({ provider, repository }, delivery)
+}
+const fromGithub = from('github')
+const fromGitlab = from('gitlab')
 
 test('DISC-7: a push of GitHub counts with the signature over its bytes, and with no other', () => {
   assert.deepEqual(fromGithub(github()).isPush, true)

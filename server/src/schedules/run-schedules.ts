@@ -1,5 +1,5 @@
 import type { Json, RunFiring, RunScheduleView } from '@keyward/contract'
-import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
+import { AppError, actorOf, createLooking, newId, type Principal } from '../core/index.ts'
 import { principalNamed } from '../identity/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
 import {
@@ -18,7 +18,6 @@ import {
   readRunSchedules,
   settleFiring,
 } from './firings-store.ts'
-import { createLooking } from './looking.ts'
 import type { RunSchedulesNeeds } from './needs.ts'
 import { createRunStarter } from './run-starter.ts'
 import { knownZone, nextTime, nextTimes } from './times.ts'

@@ -1,6 +1,5 @@
 import type { ScanView } from '@keyward/contract'
-import { AppError, actorOf, reasonOf } from '../core/index.ts'
-import { createLooking } from './looking.ts'
+import { AppError, actorOf, createLooking, reasonOf } from '../core/index.ts'
 import type { SchedulesNeeds } from './needs.ts'
 import { schedulePrincipal } from './principal.ts'
 import type { Propose } from './propose.ts'

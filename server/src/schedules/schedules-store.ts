@@ -151,27 +151,7 @@ export async function failRunning(tx: Tx, now: number): Promise<string[]> {
 }
 
 export async function deleteSchedule(tx: Tx, id: string): Promise<void> {
-  await tx.run(sql`delete from push_deliveries where schedule_id = ${id}`)
   await tx.run(sql`delete from scan_schedules where id = ${id}`)
-}
-
-type Delivery = { scheduleId: string; deliveryId: string; digest: string; at: number }
-
-/** False when it, or one with the same content, was there before. */
-export async function insertDelivery(
-  tx: Tx,
-  { scheduleId, deliveryId, digest, at }: Delivery,
-): Promise<boolean> {
-  const before = await tx.get(sql`select 1 as found from push_deliveries
-    where schedule_id = ${scheduleId} and (delivery_id = ${deliveryId} or digest = ${digest})`)
-  if (before !== undefined) return false
-  await tx.run(sql`insert into push_deliveries (schedule_id, delivery_id, digest, at)
-    values (${scheduleId}, ${deliveryId}, ${digest}, ${at})`)
-  return true
-}
-
-export async function deleteDeliveriesBefore(tx: Tx, at: number): Promise<void> {
-  await tx.run(sql`delete from push_deliveries where at < ${at}`)
 }
 
 export type ScheduleCounts = {

@@ -287,8 +287,12 @@ test('DISC-7: a push to a registered repository scans its new commits; the same 
   const later = github(renewed, 'delivery-6', { after: '4' })
   await assert.rejects(schedules.receive(made.id, later), { code: 'push.refused', detail: /is paused/ })
   const unsigned = github('not the secret', 'delivery-7', { after: '4' })
-  await assert.rejects(schedules.receive(made.id, unsigned), { code: 'push.refused', detail: /signature/ })
-  await assert.rejects(schedules.receive('sch_none', later), { code: 'push.refused' })
+  const untold = {
+    code: 'push.refused',
+    detail: 'nobody listens here, or it is not signed as it must be',
+  }
+  await assert.rejects(schedules.receive(made.id, unsigned), untold)
+  await assert.rejects(schedules.receive('sch_none', later), untold)
   const entries = await store.all<{ type: string }>({
     text: `select type from audit_entries where type = 'push.refused'`,
     values: [],

@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { Json, RunDetail, ScheduleView } from '@keyward/contract'
 import { silentLog } from '../../src/core/index.ts'
+import { hooksMigrations } from '../../src/hooks/index.ts'
 import { createPolicy } from '../../src/policy/index.ts'
 import { createSchedules, schedulesMigrations } from '../../src/schedules/index.ts'
 import { cleanUp } from './clean-up.ts'
@@ -10,7 +11,7 @@ type Proposal = { findingIds: string[]; idempotencyKey: string | undefined }
 
 /** Schedules on the real scanner, vault and store; what they propose is kept instead of run. */
 export async function openSchedulesWorld(t: TestContext, { rules = '' } = {}) {
-  const world = await openFindingsWorld(t, schedulesMigrations)
+  const world = await openFindingsWorld(t, [...schedulesMigrations, ...hooksMigrations])
   const { clock, root } = world
   const policy = createPolicy({ clock })
   if (rules) policy.prepare([policy.compile({ name: 'custom', text: rules })])()

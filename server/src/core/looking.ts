@@ -1,4 +1,6 @@
-import { type Clock, type Log, reasonOf } from '../core/index.ts'
+import type { Clock } from './clock.ts'
+import { reasonOf } from './errors.ts'
+import type { Log } from './log.ts'
 
 export type Looking = {
   /** Looks at once, and again and again until `stop`. */
@@ -41,7 +43,7 @@ export function createLooking(
     working = workOff()
       .catch((error: unknown) => {
         if (!stopped)
-          log.error({ reason: reasonOf(error) }, 'schedules could not be read; they are read again')
+          log.error({ reason: reasonOf(error) }, 'what is due could not be read; it is read again')
       })
       .finally(() => {
         working = undefined

@@ -1,0 +1,10 @@
+export { forgetDeliveries, hooksMigrations, takeDelivery } from './deliveries-store.ts'
+export {
+  contentDigest,
+  type Delivery,
+  deliveryIdOf,
+  headerOf,
+  isSame,
+  isSignedByGitHub,
+  jsonOf,
+} from './delivery.ts'
