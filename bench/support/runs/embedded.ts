@@ -79,7 +79,7 @@ export async function openEmbedded(
   return {
     start,
     onAsked: (call) => void bus.subscribe(({ type }) => (type === 'approval.requested' ? call() : undefined)),
-    tick: () => Promise.all([busyRuns(store, 'embedded'), approvals.expireDue()]),
+    tick: () => Promise.all([busyRuns(store, 'embedded'), approvals.doDue()]),
     async carry(run) {
       const { state, reason } = await workflow.whenEnded(await start(run))
       if (state !== 'Succeeded') throw new Error(`run ${run} ended as ${state}: ${reason}`)

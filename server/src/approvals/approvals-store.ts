@@ -3,6 +3,7 @@ import { type Migration, type Reader, type Sql, sql, type Tx } from '../store/in
 import { delegationsMigration } from './delegations-store.ts'
 import { grantsMigration } from './grants-store.ts'
 import { rulesMigration } from './rules-store.ts'
+import { waitingMigration } from './waiting-store.ts'
 
 export const approvalsMigrations: readonly Migration[] = [
   {
@@ -70,6 +71,7 @@ export const approvalsMigrations: readonly Migration[] = [
       "create index approvals_expiring on approvals (expires_at) where state = 'pending'",
     ],
   },
+  waitingMigration,
 ]
 
 export type ApprovalMode = NonNullable<ApprovalView['mode']>
@@ -306,54 +308,6 @@ export async function pendingOfRun(reader: Reader, runId: string): Promise<Appro
     sql`select * from approvals where run_id = ${runId} and state = 'pending' order by id`,
   )
   return rows.map(approvalOf)
-}
-
-export type Pending = Pick<
-  Approval,
-  | 'id'
-  | 'runId'
-  | 'taskId'
-  | 'digest'
-  | 'unattended'
-  | 'grantId'
-  | 'carriedFrom'
-  | 'requestedAt'
-  | 'expiresAt'
-  | 'remindAt'
-  | 'escalateAt'
-  | 'remindedAt'
-  | 'escalatedAt'
->
-
-/** Those that nobody answered in time. */
-export async function readOverdue(reader: Reader, now: number): Promise<string[]> {
-  const rows = await reader.all<{ id: string }>(
-    sql`select id from approvals where state = 'pending' and expires_at <= ${now} order by expires_at`,
-  )
-  return rows.map(({ id }) => id)
-}
-
-export async function readPending(reader: Reader): Promise<Pending[]> {
-  const rows = await reader.all<Row>(
-    sql`select id, run_id, task_id, digest, unattended, grant_id, carried_from, requested_at, expires_at, remind_at, escalate_at, reminded_at,
-        escalated_at
-      from approvals where state = 'pending' order by id`,
-  )
-  return rows.map((row) => ({
-    id: row.id,
-    runId: row.run_id,
-    taskId: row.task_id,
-    digest: row.digest,
-    unattended: row.unattended === 1,
-    grantId: row.grant_id,
-    carriedFrom: row.carried_from,
-    requestedAt: row.requested_at,
-    expiresAt: row.expires_at,
-    remindAt: row.remind_at,
-    escalateAt: row.escalate_at,
-    remindedAt: row.reminded_at,
-    escalatedAt: row.escalated_at,
-  }))
 }
 
 /** Newest first, after the approval `cursor`. */

@@ -25,19 +25,15 @@ import {
   type End,
   endPending,
   markRedeemed,
-  type Pending,
   pendingOfRun,
   readApproval,
   readApprovals,
-  readOverdue,
-  readPending,
   voidApproval,
 } from './approvals-store.ts'
 import { createAsking } from './asking.ts'
 import { type AnsweredOne, assertAlike, refusedOne } from './batch.ts'
 import { createCarrying } from './carrying.ts'
 import type { Directory } from './directory.ts'
-import { createExpiry } from './expiry.ts'
 import { readGrant } from './grants-store.ts'
 import { createRecorder } from './record.ts'
 import { createReminders } from './reminders.ts'
@@ -46,6 +42,8 @@ import { defaultRules } from './rules.ts'
 import { readRule, writeRule } from './rules-store.ts'
 import { type Answer, type MayApprove, unattendedId } from './ruling.ts'
 import { viewsOf } from './views.ts'
+import { type Alone, lastAlone, readAlone } from './waiting-store.ts'
+import { createWatch } from './watch.ts'
 
 type Given = { digest: string; reason?: string | undefined; channel?: ApprovalChannel | undefined }
 
@@ -83,9 +81,9 @@ export type Approvals = ApprovalGate &
     }): Promise<{ items: ApprovalView[]; next: string | null }>
     rules(): Promise<ApprovalRule[]>
     setRule(rule: ApprovalRule, by: Principal): Promise<ApprovalRule>
-    /** Ends what nobody answered in time, by the clock; returns how many. */
-    expireDue(): Promise<number>
-    /** Takes up what waits in the store: timers, and answers for unattended runs. */
+    /** Ends what nobody answered in time, and reminds of what waits for long. */
+    doDue(): Promise<void>
+    /** Takes up what waits in the store: what is due, and answers for unattended runs. */
     run(): Promise<void>
     stop(): Promise<void>
   }
@@ -114,8 +112,15 @@ export function createApprovals(needs: Needs): Approvals {
   const { store, audit, bus, clock, log, workflow, directory, mayApprove } = needs
   const background = new Set<Promise<void>>()
   const recorder = createRecorder({ audit, bus })
-  const expiry = createExpiry(clock, (id) => inBackground(() => expire(id)))
-  const reminders = createReminders({ store, clock, recorder, inBackground })
+  const { remind } = createReminders({ store, clock, recorder, onStep: (noted) => watch.stepped(noted) })
+  const watch = createWatch({
+    store,
+    clock,
+    inBackground,
+    expire: (id) => logged(expire(id)),
+    remind: (id) => logged(remind(id)),
+  })
+  let stopping = false
   const nowMilliseconds = (): number => clock.now().getTime()
   const { answer, assertMayChange, standingFor } = createAnswering({
     store,
@@ -132,13 +137,14 @@ export function createApprovals(needs: Needs): Approvals {
   const asked = { clock, recorder, carrying, policyVersion, ruleOf, end, expired, takeUp }
   const { request } = createAsking(asked)
 
+  const logged = (work: Promise<unknown>): Promise<void> =>
+    work.then(
+      () => undefined,
+      (error) => log.error({ reason: reasonOf(error) }, 'an approval could not be taken further'),
+    )
+
   function inBackground(work: () => Promise<unknown>): void {
-    const done = work()
-      .then(
-        () => undefined,
-        (error) => log.error({ reason: reasonOf(error) }, 'an approval could not be taken further'),
-      )
-      .finally(() => background.delete(done))
+    const done = logged(work()).finally(() => background.delete(done))
     background.add(done)
   }
 
@@ -172,10 +178,7 @@ export function createApprovals(needs: Needs): Approvals {
       const { runId, taskId } = ended
       await workflow.decide(tx, { runId, taskId, approvalId: id, decision: state, reason })
     }
-    tx.afterCommit(() => {
-      expiry.disarm(id)
-      reminders.disarm(id)
-    })
+    tx.afterCommit(() => watch.ended(id))
     return ended
   }
 
@@ -262,14 +265,30 @@ export function createApprovals(needs: Needs): Approvals {
     return (await readRule(reader, risk)) ?? defaultRules[risk]
   }
 
-  function takeUp(approval: Pending): void {
-    expiry.arm(approval)
-    reminders.arm(approval)
-    const { id, digest, runId, taskId, grantId, carriedFrom, unattended: alone } = approval
-    const asked = { id, digest, runId, taskId }
-    if (carriedFrom !== null) inBackground(() => answerCarried(asked))
-    else if (grantId !== null) inBackground(() => answerGranted(asked, grantId))
-    else if (alone) inBackground(() => answerUnattended(asked))
+  function takeUp(approval: Approval): void {
+    watch.asked(approval)
+    inBackground(() => answerAlone(approval))
+  }
+
+  /** Where no person has to be waited for. */
+  async function answerAlone(asked: Alone): Promise<void> {
+    const { id, digest, runId, taskId, grantId, carriedFrom } = asked
+    const question = { id, digest, runId, taskId }
+    if (carriedFrom !== null) await answerCarried(question)
+    else if (grantId !== null) await answerGranted(question, grantId)
+    else if (asked.unattended) await answerUnattended(question)
+  }
+
+  /** As far as `last`: what is asked from now on is answered as it is asked. */
+  async function answerAllAlone(last: string): Promise<void> {
+    const limit = 100
+    let after = ''
+    while (!stopping) {
+      const page = await readAlone(store, { after, limit, last })
+      await Promise.all(page.map((asked) => logged(answerAlone(asked))))
+      after = page.at(-1)?.id ?? after
+      if (page.length < limit) return
+    }
   }
 
   async function redeem(tx: Tx, claim: ApprovalClaim): Promise<Redemption> {
@@ -293,12 +312,6 @@ export function createApprovals(needs: Needs): Approvals {
     }
     await markRedeemed(tx, approval.id, nowMilliseconds())
     return { valid: true }
-  }
-
-  async function expireDue(): Promise<number> {
-    const due = await readOverdue(store, nowMilliseconds())
-    const ended = await Promise.all(due.map(expire))
-    return ended.filter(Boolean).length
   }
 
   const answered = (decision: Answer['decision']) => {
@@ -355,14 +368,16 @@ export function createApprovals(needs: Needs): Approvals {
         })
         return rule
       }),
-    expireDue,
+    doDue: watch.look,
     async run() {
-      await expireDue()
-      for (const pending of await readPending(store)) takeUp(pending)
+      stopping = false
+      await watch.run()
+      const last = await lastAlone(store)
+      inBackground(() => answerAllAlone(last))
     },
     async stop() {
-      expiry.clear()
-      reminders.clear()
+      stopping = true
+      watch.stop()
       while (background.size > 0) await Promise.all(background)
     },
   }

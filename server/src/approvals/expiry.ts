@@ -1,13 +1,11 @@
 import type { Clock } from '../core/index.ts'
-import type { Pending } from './approvals-store.ts'
+import type { Pending } from './waiting-store.ts'
 
-/**
- * One timer for each approval that waits. A timer counts the time that really passes, so an approval ends after its own span
- * at the latest, even when the clock is set back.
- */
+/** Timers of single questions. A timer counts the time that really passes, whatever happens to the clock. */
 export type Expiry = {
   arm(approval: Pick<Pending, 'id' | 'requestedAt' | 'expiresAt'>): void
   disarm(id: string): void
+  has(id: string): boolean
   clear(): void
 }
 
@@ -39,6 +37,7 @@ export function createExpiry(clock: Clock, expire: (id: string) => void): Expiry
       wait(id, Math.max(0, Math.min(left, expiresAt - requestedAt)))
     },
     disarm,
+    has: (id) => timers.has(id),
     clear() {
       for (const id of [...timers.keys()]) disarm(id)
     },

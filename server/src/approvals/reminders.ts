@@ -1,29 +1,23 @@
 import { actorOf, type Clock, systemPrincipal } from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
-import { type Approval, noteEscalated, noteReminded, type Pending, readApproval } from './approvals-store.ts'
-import { createExpiry } from './expiry.ts'
+import { type Approval, noteEscalated, noteReminded, readApproval } from './approvals-store.ts'
 import type { Recorder } from './record.ts'
+import type { Pending } from './waiting-store.ts'
 
 type Needs = {
   store: Pick<Store, 'write'>
   clock: Clock
   recorder: Pick<Recorder, 'tell'>
-  inBackground: (work: () => Promise<unknown>) => void
+  /** The step is committed, and another may follow. */
+  onStep: (approval: Pending) => void
 }
 
-/** For what waits too long: a reminder once, then the people of other groups once. */
-export type Reminders = { arm(approval: Pending): void; disarm(id: string): void; clear(): void }
-
-export function createReminders({ store, clock, recorder, inBackground }: Needs): Reminders {
-  const timers = createExpiry(clock, (id) => inBackground(() => remind(id)))
+/** For what waits too long: a reminder once, then the people of other groups once. Whether it is time is the caller's to say. */
+export function createReminders({ store, clock, recorder, onStep }: Needs): {
+  remind(id: string): Promise<void>
+} {
   const actor = actorOf(systemPrincipal('clock'))
 
-  function arm(approval: Pending): void {
-    const step = nextStep(approval)
-    if (step) timers.arm({ id: approval.id, requestedAt: approval.requestedAt, expiresAt: step.at })
-  }
-
-  /** Whether it is time is the timer's to say. */
   const remind = (id: string): Promise<void> =>
     store.write(async (tx) => {
       const approval = await readApproval(tx, id)
@@ -33,10 +27,10 @@ export function createReminders({ store, clock, recorder, inBackground }: Needs)
       if (!noted) return
       const detail = step.what === 'reminded' ? {} : { escalatedTo: [...noted.escalateTo] }
       await recorder.tell(tx, step.what, noted, { actor, detail })
-      tx.afterCommit(() => arm(noted))
+      tx.afterCommit(() => onStep(noted))
     })
 
-  return { arm, disarm: timers.disarm, clear: timers.clear }
+  return { remind }
 }
 
 const note = {
@@ -48,7 +42,13 @@ const note = {
   },
 }
 
-function nextStep({ remindAt, remindedAt, escalateAt, escalatedAt }: Pending) {
+/** What comes next while nobody answers, and when; in the same order as in the queries of what is due. */
+export function nextStep({
+  remindAt,
+  remindedAt,
+  escalateAt,
+  escalatedAt,
+}: Pick<Pending, 'remindAt' | 'remindedAt' | 'escalateAt' | 'escalatedAt'>) {
   if (remindAt !== null && remindedAt === null) return { what: 'reminded', at: remindAt } as const
   if (escalateAt !== null && escalatedAt === null) return { what: 'escalated', at: escalateAt } as const
   return undefined
