@@ -40,6 +40,7 @@ const pages: Record<string, string> = {
   goals: '/runs/goals',
   goal: '/runs/goals/gol_1',
   'goal-unclear': '/runs/goals/gol_2',
+  'runs-schedules': '/runs/schedules',
   approvals: '/approvals',
   approval: '/approvals/apr_1',
   'approval-hashed': '/approvals/apr_2?view=hashed',

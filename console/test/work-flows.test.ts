@@ -7,9 +7,9 @@ import { goals } from './support/goal-fixtures.ts'
 import { deployRun, mixedRun } from './support/run-fixtures.ts'
 import { narrow, openStage } from './support/stage.ts'
 
-describe('UI-1, WORK-1: goals', () => {
-  const { server, open, callsOf } = openStage()
+const { server, open, callsOf } = openStage()
 
+describe('UI-1, WORK-1: goals', () => {
   test('WORK-1: words become a plan that is shown before anything runs, and exactly it is started', async (t) => {
     const { page, ...seen } = await open(t, '/runs/goals')
     await settle(page)
@@ -67,8 +67,6 @@ describe('UI-1, WORK-1: goals', () => {
 })
 
 describe('UI-1, WORK-1: steering a run', () => {
-  const { server, open, callsOf } = openStage()
-
   test('WORK-1: a run is paused and goes on', async (t) => {
     const { page } = await open(t, '/runs/run_deploy')
     server.answer({ 'runs.pause': () => ({ ...deployRun, state: 'Paused' }) })
@@ -114,6 +112,96 @@ describe('UI-1, WORK-1: steering a run', () => {
       effect: 'done',
       output: { merged: true },
       reason: 'The commit is on main.',
+    })
+  })
+})
+
+describe('UI-1, WORK-1: flows by the clock', () => {
+  test('WORK-1: one says why it was refused, is started now, paused, and removed after a second look', async (t) => {
+    const { page } = await open(t, '/runs/schedules')
+    const first = page.getByRole('listitem').filter({ hasText: 'Look at the shop each morning' })
+    await first.getByText('has no account that may act').waitFor()
+    await first.getByRole('button', { name: 'Start now' }).click()
+    await first.getByRole('button', { name: 'Pause' }).click()
+    await page.getByText('The schedule is paused').waitFor({ state: 'attached' })
+    assert.deepEqual(callsOf('run_schedules.run')[0]?.input, { scheduleId: 'sch_21' })
+    assert.deepEqual(callsOf('run_schedules.change')[0]?.input, { scheduleId: 'sch_21', paused: true })
+    await first.getByRole('button', { name: 'Remove Look at the shop' }).click()
+    await page.getByRole('button', { name: 'Keep it' }).click()
+    assert.equal(callsOf('run_schedules.remove').length, 0)
+    await first.getByRole('button', { name: 'Remove Look at the shop' }).click()
+    await page.getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText('The schedule is removed').waitFor({ state: 'attached' })
+  })
+
+  test('WORK-1: one is added with the input of its flow after its next times were shown; a refusal keeps what was written', async (t) => {
+    const { page, ...seen } = await open(t, '/runs/schedules', narrow)
+    await page.getByRole('button', { name: 'Add a schedule' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('service', { exact: true }).fill('shop')
+    await dialog.getByLabel('sinceMinutes').fill('90')
+    server.answer({
+      'run_schedules.times': () => {
+        throw new Refusal('request.invalid', "'0 0 30 2 *' names a time that never comes")
+      },
+    })
+    await dialog.getByLabel('By the clock').selectOption('as I write it')
+    await dialog.getByLabel('Five fields of cron').fill('0 0 30 2 *')
+    await dialog.getByText('names a time that never comes').waitFor()
+    server.answer({
+      'run_schedules.times': ({ timeZone }) => ({ timeZone, items: ['2026-01-05T06:00:00.000Z'] }),
+      'run_schedules.create': () => {
+        throw new Refusal('policy.denied', 'no policy allows person:per_01 runs.start on Run *')
+      },
+    })
+    await dialog.getByLabel('Five fields of cron').fill('0 7 * * 1')
+    await dialog.getByLabel('Time zone').fill('Asia/Tokyo')
+    await dialog.getByText('Due next (Asia/Tokyo)').waitFor()
+    await dialog.getByText('Mon 5 Jan, 15:00').waitFor()
+    await dialog.getByLabel('Missed times').selectOption('are left out')
+    await assertClean({ page, ...seen })
+    await dialog.getByRole('button', { name: 'Add it' }).click()
+    await dialog.getByText('no policy allows person:per_01 runs.start').waitFor()
+    assert.deepEqual(callsOf('run_schedules.create')[0]?.input, {
+      flow: 'diagnose',
+      input: { service: 'shop', sinceMinutes: 90 },
+      cron: '0 7 * * 1',
+      timeZone: 'Asia/Tokyo',
+      missed: 'skip',
+      overlap: 'skip',
+    })
+    assert.equal(await dialog.getByLabel('service', { exact: true }).inputValue(), 'shop')
+  })
+
+  test('WORK-1: one is changed with what it has; what is not JSON yet is not sent', async (t) => {
+    const { page } = await open(t, '/runs/schedules')
+    await page.getByRole('button', { name: 'Change Deploy the release train' }).click()
+    const dialog = page.getByRole('dialog')
+    const monitor = dialog.getByLabel('monitor')
+    assert.equal(await monitor.inputValue(), '{"connection":"metrics"}')
+    await monitor.fill('{"connection":')
+    await dialog.getByText('This is not JSON yet.').waitFor()
+    assert.ok(await dialog.getByRole('button', { name: 'Change it' }).isDisabled())
+    await monitor.fill('{"connection":"health"}')
+    await dialog.getByLabel('method').selectOption('squash')
+    await dialog.getByLabel('isDraft').selectOption('false')
+    await dialog.getByLabel('While an earlier run goes on').selectOption('both run')
+    await dialog.getByRole('button', { name: 'Change it' }).click()
+    await page.getByText('The schedule is changed').waitFor({ state: 'attached' })
+    assert.deepEqual(callsOf('run_schedules.change')[0]?.input, {
+      scheduleId: 'sch_22',
+      title: 'Deploy the release train',
+      input: {
+        pullRequest: 123,
+        method: 'squash',
+        reviewers: ['ada', 'grace'],
+        isDraft: false,
+        monitor: { connection: 'health' },
+      },
+      cron: '15 6,18 * * 1-5',
+      timeZone: 'Europe/Zurich',
+      missed: 'skip',
+      overlap: 'allow',
     })
   })
 })

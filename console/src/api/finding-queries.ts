@@ -44,12 +44,3 @@ export const foldersQuery = (project: string | undefined, folder: string) =>
     queryFn: ({ signal }) => call(api.findings.folders, { project, folder }, signal),
     placeholderData: keepPreviousData,
   })
-
-export const runSchedulesQuery = queryOptions({
-  queryKey: ['schedules', 'runs'],
-  queryFn: ({ signal }) => call(api.runSchedules.list, {}, signal),
-})
-export const schedulesQuery = queryOptions({
-  queryKey: ['schedules'],
-  queryFn: ({ signal }) => call(api.schedules.list, {}, signal),
-})

@@ -1,25 +1,9 @@
 import { Dialog } from '@base-ui/react/dialog'
 import { useNavigate } from '@tanstack/react-router'
-import {
-  Bot,
-  CornerDownLeft,
-  FileSearch,
-  Keyboard,
-  KeyRound,
-  type LucideIcon,
-  Moon,
-  Search,
-  Sun,
-  Target,
-  Vault,
-} from 'lucide-react'
+import { CornerDownLeft, Keyboard, type LucideIcon, Moon, Search, Sun } from 'lucide-react'
 import { type KeyboardEvent, useId, useState } from 'react'
-import { agentRooms } from '../pages/agents/rooms.ts'
-import { findingRooms } from '../pages/findings/rooms.ts'
-import { peopleRooms } from '../pages/people/rooms.ts'
-import { runRooms } from '../pages/runs/rooms.ts'
-import { vaultRooms } from '../pages/vault/rooms.ts'
-import { places } from './places.ts'
+import { placeOf, places } from './places.ts'
+import { rooms } from './rooms.ts'
 import { keepTheme } from './theme.ts'
 
 type Choice = { id: string; name: string; about: string; icon: LucideIcon; act: () => void }
@@ -49,41 +33,12 @@ function useChoices(onHelp: () => void): Choice[] {
       icon,
       act: () => void navigate({ to: path }),
     })),
-    ...findingRooms.slice(1).map(({ to, name, about }) => ({
-      id: to,
-      name: `Findings: ${name}`,
-      about,
-      icon: FileSearch,
-      act: () => void navigate({ to }),
-    })),
-    ...runRooms.slice(1).map(({ to, name, about }) => ({
-      id: to,
-      name,
-      about,
-      icon: Target,
-      act: () => void navigate({ to }),
-    })),
-    ...agentRooms.slice(1).map(({ to, name, about }) => ({
-      id: to,
-      name: `Agents: ${name}`,
-      about,
-      icon: Bot,
-      act: () => void navigate({ to }),
-    })),
-    ...peopleRooms.slice(1).map(({ to, name, about }) => ({
-      id: to,
-      name,
-      about,
-      icon: KeyRound,
-      act: () => void navigate({ to }),
-    })),
-    ...vaultRooms.slice(1).map(({ to, name, about }) => ({
-      id: to,
-      name: `Vault: ${name}`,
-      about,
-      icon: Vault,
-      act: () => void navigate({ to }),
-    })),
+    ...rooms.flatMap(({ to, name, about }): Choice[] => {
+      const place = placeOf(to)
+      if (!place) return []
+      const act = (): void => void navigate({ to })
+      return [{ id: to, name: `${place.name}: ${name}`, about, icon: place.icon, act }]
+    }),
     {
       id: 'light',
       name: 'Light appearance',

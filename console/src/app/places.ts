@@ -56,3 +56,7 @@ export const places: readonly Place[] = [
     about: 'Who may sign in, and what they may do',
   },
 ]
+
+/** The place that a page belongs to. */
+export const placeOf = (page: string): Place | undefined =>
+  places.findLast(({ path }) => page === path || page.startsWith(`${path}/`))

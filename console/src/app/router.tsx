@@ -116,6 +116,11 @@ const goal = createRoute({
   validateSearch: goalSearch,
   component: lazyRouteComponent(() => import('../pages/goals/index.ts'), 'GoalPage'),
 })
+const runSchedules = createRoute({
+  getParentRoute: () => root,
+  path: '/runs/schedules',
+  component: lazyRouteComponent(() => import('../pages/runs/run-schedules-page.tsx'), 'RunSchedulesPage'),
+})
 const approvals = createRoute({
   getParentRoute: () => root,
   path: '/approvals',
@@ -215,6 +220,7 @@ const routeTree = root.addChildren([
   runs,
   goals,
   goal,
+  runSchedules,
   run,
   approvals,
   rights,

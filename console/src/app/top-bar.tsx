@@ -1,10 +1,9 @@
 import { Link, useRouterState } from '@tanstack/react-router'
 import { ChevronRight, Hand, Keyboard, Menu as MenuIcon, Search } from 'lucide-react'
-import { findingRooms } from '../pages/findings/rooms.ts'
-import { vaultRooms } from '../pages/vault/rooms.ts'
 import { IconButton } from '../ui/button.tsx'
 import { AccountMenu } from './account-menu.tsx'
-import { type Place, places } from './places.ts'
+import { type Place, placeOf } from './places.ts'
+import { rooms } from './rooms.ts'
 
 type Props = { pending: number; onMenu: () => void; onPalette: () => void; onHelp: () => void }
 
@@ -44,9 +43,9 @@ export function TopBar({ pending, onMenu, onPalette, onHelp }: Props) {
 
 function Breadcrumb() {
   const path = useRouterState({ select: ({ location }) => location.pathname })
-  const place = places.findLast(({ path: start }) => path === start || path.startsWith(`${start}/`))
+  const place = placeOf(path)
   if (!place) return null
-  const room = [...findingRooms, ...vaultRooms].find(({ to }) => to === path)?.name
+  const room = rooms.find(({ to }) => to === path)?.name
   const rest =
     path === place.path ? undefined : (room ?? decodeURIComponent(path.slice(place.path.length + 1)))
   return (

@@ -67,16 +67,18 @@ export function TextArea({
   )
 }
 
-type SelectProps<T extends string> = Labelled & ChoiceProps<T>
+type SelectProps<T extends string> = Labelled & ChoiceProps<T> & { required?: boolean }
 
 /** A native select below its label, as wide as there is room. */
-export function Select<T extends string>({ label, hint, error, value, options, onChange }: SelectProps<T>) {
+export function Select<T extends string>(props: SelectProps<T>) {
+  const { label, hint, error, value, options, onChange, required } = props
   const id = useId()
   return (
     <Frame id={id} label={label} hint={hint} error={error}>
       <select
         id={id}
         value={value}
+        required={required}
         aria-describedby={described(id, { label, hint, error })}
         onChange={({ target }) => {
           const chosen = options.find(([name]) => name === target.value)
@@ -125,5 +127,21 @@ export function Choice<T extends string>({ label, value, options, onChange }: Ch
         ))}
       </select>
     </span>
+  )
+}
+
+type CheckProps = { checked: boolean; onChange: (checked: boolean) => void; children: ReactNode }
+
+export function Check({ checked, onChange, children }: CheckProps) {
+  return (
+    <label className="flex min-h-6 items-center gap-2.5">
+      <input
+        type="checkbox"
+        checked={checked}
+        onChange={({ target }) => onChange(target.checked)}
+        className="size-4 accent-(--solid)"
+      />
+      <span>{children}</span>
+    </label>
   )
 }

@@ -44,6 +44,17 @@ export function ExactTime({ at }: { at: string }) {
   )
 }
 
+/** A moment to come, by the clocks of a place. */
+export const moment = (at: string, timeZone: string): string =>
+  new Intl.DateTimeFormat(undefined, {
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    timeZone,
+  }).format(new Date(at))
+
 function remainingText(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000))
   const two = (value: number): string => String(value).padStart(2, '0')

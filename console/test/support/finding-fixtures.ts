@@ -1,11 +1,4 @@
-import type {
-  FindingExplanation,
-  FindingView,
-  FolderCount,
-  RunScheduleView,
-  ScheduleView,
-  TrendDay,
-} from '@keyward/contract'
+import type { FindingExplanation, FindingView, FolderCount, ScheduleView, TrendDay } from '@keyward/contract'
 import type { Handlers, Input } from './console-server.ts'
 
 const day = 86_400_000
@@ -102,35 +95,6 @@ const schedule: ScheduleView = {
   },
 }
 
-const runSchedules: RunScheduleView[] = [
-  {
-    id: 'sch_21',
-    title: 'Look at the shop each morning',
-    flow: 'diagnose',
-    input: { service: 'shop' },
-    cron: '0 7 * * 1-5',
-    timeZone: 'Europe/Zurich',
-    missed: 'once',
-    overlap: 'skip',
-    paused: false,
-    createdBy: 'person:olga',
-    createdAt: ago(30),
-    requestedBy: 'person:olga',
-    nextAt: ago(-0.4),
-    started: 3,
-    refused: 1,
-    last: {
-      dueAt: ago(0.6),
-      cause: 'clock',
-      state: 'refused',
-      requestedBy: 'person:olga',
-      runId: null,
-      runState: null,
-      reason: 'policy.denied: person:olga has no account that may act',
-    },
-  },
-]
-
 export const schedules: ScheduleView[] = [
   schedule,
   {
@@ -223,9 +187,6 @@ export function findingHandlers(findings: readonly FindingView[]): Handlers {
     'findings.ignore': ({ findingIds }) => ({ findings: findingIds }),
     'findings.reopen': ({ findingIds }) => ({ findings: findingIds }),
     'schedules.list': () => ({ items: schedules }),
-    'run_schedules.list': () => ({ items: runSchedules }),
-    'run_schedules.run': () => runSchedules[0],
-    'run_schedules.change': ({ paused }) => ({ ...runSchedules[0], paused: paused === true }),
     'schedules.create': ({ path }) => ({ ...schedule, id: 'sch_9', path }),
     'schedules.change': ({ paused }) => ({ ...schedule, paused: paused === true }),
     'schedules.remove': () => ({ removed: true }),
@@ -243,6 +204,5 @@ export function emptyFindingHandlers(): Handlers {
     }),
     'findings.folders': () => ({ folder: '', items: [] }),
     'schedules.list': () => ({ items: [] }),
-    'run_schedules.list': () => ({ items: [] }),
   }
 }

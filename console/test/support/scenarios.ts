@@ -11,6 +11,7 @@ import * as data from './fixtures.ts'
 import { goalHandlers } from './goal-fixtures.ts'
 import { factorHandlers, people, peopleHandlers } from './people-fixtures.ts'
 import * as runs from './run-fixtures.ts'
+import { emptyScheduleHandlers, scheduleHandlers } from './schedule-fixtures.ts'
 import { emptyVault, fullVault } from './vault-fixtures.ts'
 
 const pageOf = <T>(items: T[]): { items: T[]; next: null } => ({ items, next: null })
@@ -32,6 +33,7 @@ export function fullHandlers(): Handlers {
     ...factorHandlers(),
     ...connectionHandlers(),
     ...goalHandlers(),
+    ...scheduleHandlers(),
     'scans.list': () => pageOf([data.scan]),
     'scans.start': () => ({ ...data.scan, id: 'scn_2', state: 'running', finishedAt: null }),
     ...findingHandlers(data.findings),
@@ -110,6 +112,7 @@ export function emptyHandlers(): Handlers {
     'scans.list': () => pageOf([]),
     ...emptyFindingHandlers(),
     ...emptyChannelHandlers(),
+    ...emptyScheduleHandlers(),
     'people.list': () => pageOf(people.slice(0, 1)),
     'second_factors.list': () => ({ items: [], recoveryCodesLeft: 0 }),
     'goals.list': () => pageOf([]),

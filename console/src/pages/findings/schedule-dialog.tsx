@@ -1,10 +1,11 @@
 import { api, type ScheduleView } from '@keyward/contract'
-import { type FormEvent, type ReactNode, useId, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/index.ts'
-import { Button } from '../../ui/button.tsx'
+import { type Clock, cronOf, localZone, rhythms } from '../../ui/clock.ts'
+import { ClockFields } from '../../ui/clock-fields.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
-import { Input, Select } from '../../ui/field.tsx'
-import { Failure } from '../../ui/notice.tsx'
+import { DialogForm } from '../../ui/dialog-form.tsx'
+import { Check, Input, Select } from '../../ui/field.tsx'
 import { useTriage } from './use-triage.ts'
 
 type Props = { open: boolean; onClose: () => void }
@@ -22,13 +23,7 @@ export function ScheduleDialog({ open, onClose }: Props) {
   )
 }
 
-const rhythms = [
-  ['30 3 * * *', 'every night at 03:30'],
-  ['0 * * * *', 'every hour'],
-  ['0 7 * * 1-5', 'Monday to Friday at 07:00'],
-  ['own', 'as I write it'],
-  ['none', 'not by the clock'],
-] as const
+const clocks = [...rhythms, ['none', 'not by the clock']] as const
 const histories = [
   ['new', 'new commits only'],
   ['all', 'all of it, each time'],
@@ -42,9 +37,7 @@ const providers = [
 
 type Draft = {
   path: string
-  rhythm: (typeof rhythms)[number][0]
-  cron: string
-  timeZone: string
+  clock: Clock<(typeof clocks)[number][0]>
   history: ScheduleView['history']
   watch: boolean
   propose: boolean
@@ -54,9 +47,7 @@ type Draft = {
 
 const empty: Draft = {
   path: '',
-  rhythm: '30 3 * * *',
-  cron: '',
-  timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  clock: { rhythm: '30 3 * * *', cron: '', timeZone: localZone() },
   history: 'new',
   watch: false,
   propose: true,
@@ -64,11 +55,11 @@ const empty: Draft = {
   repository: '',
 }
 
-function requestOf({ path, rhythm, cron, timeZone, history, watch, propose, provider, repository }: Draft) {
+function requestOf({ path, clock, history, watch, propose, provider, repository }: Draft) {
   return {
     path: path.trim(),
-    cron: rhythm === 'none' ? null : rhythm === 'own' ? cron.trim() : rhythm,
-    timeZone: timeZone.trim(),
+    cron: clock.rhythm === 'none' ? null : cronOf(clock),
+    timeZone: clock.timeZone.trim(),
     history,
     watch,
     propose,
@@ -84,13 +75,8 @@ function Form({ onClose }: { onClose: () => void }) {
     done: `${draft.path} is scanned from now on`,
     onDone: onClose,
   })
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
-    create.mutate()
-  }
-  const byClock = draft.rhythm !== 'none'
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
+    <DialogForm action="Add it" work={create} onClose={onClose}>
       <Input
         label="Folder"
         required
@@ -100,32 +86,7 @@ function Form({ onClose }: { onClose: () => void }) {
         value={draft.path}
         onChange={({ target }) => set({ path: target.value })}
       />
-      <div className="grid gap-4 sm:grid-cols-2">
-        <Select
-          label="By the clock"
-          value={draft.rhythm}
-          options={rhythms}
-          onChange={(rhythm) => set({ rhythm })}
-        />
-        {byClock ? (
-          <Input
-            label="Time zone"
-            required
-            value={draft.timeZone}
-            onChange={({ target }) => set({ timeZone: target.value })}
-          />
-        ) : null}
-      </div>
-      {draft.rhythm === 'own' ? (
-        <Input
-          label="Five fields of cron"
-          hint="Minute, hour, day of the month, month, day of the week"
-          required
-          placeholder="30 3 * * 1-5"
-          value={draft.cron}
-          onChange={({ target }) => set({ cron: target.value })}
-        />
-      ) : null}
+      <ClockFields clock={draft.clock} options={clocks} onChange={(clock) => set({ clock })} />
       <div className="grid gap-4 sm:grid-cols-2">
         <Select
           label="After a push, told by"
@@ -155,33 +116,6 @@ function Form({ onClose }: { onClose: () => void }) {
       <Check checked={draft.propose} onChange={(propose) => set({ propose })}>
         Propose what is newly found for import
       </Check>
-      {create.error ? <Failure error={create.error} /> : null}
-      <div className="flex justify-end gap-2">
-        <Button tone="quiet" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button tone="solid" type="submit" busy={create.isPending}>
-          Add it
-        </Button>
-      </div>
-    </form>
-  )
-}
-
-type CheckProps = { checked: boolean; onChange: (checked: boolean) => void; children: ReactNode }
-
-function Check({ checked, onChange, children }: CheckProps) {
-  const id = useId()
-  return (
-    <div className="flex items-center gap-2.5">
-      <input
-        id={id}
-        type="checkbox"
-        checked={checked}
-        onChange={({ target }) => onChange(target.checked)}
-        className="size-4 accent-(--solid)"
-      />
-      <label htmlFor={id}>{children}</label>
-    </div>
+    </DialogForm>
   )
 }

@@ -15,6 +15,7 @@ import { useState } from 'react'
 import { call } from '../../api/index.ts'
 import { Badge, type Look } from '../../ui/badge.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
+import { cronText } from '../../ui/clock.ts'
 import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { Time } from '../../ui/time.tsx'
@@ -121,16 +122,6 @@ function When({
       ) : null}
     </p>
   )
-}
-
-/** The commonest rhythms in words; the others as they are written. */
-function cronText(cron: string): string {
-  const [, minute = '', hour = '', rest = ''] = /^(\d+|\*) (\d+|\*) (.+)$/.exec(cron) ?? []
-  const time = `${hour.padStart(2, '0')}:${minute.padStart(2, '0')}`
-  if (minute === '' || minute === '*') return cron
-  if (hour === '*') return rest === '* * *' ? `every hour at :${minute.padStart(2, '0')}` : cron
-  if (rest === '* * *') return `every day at ${time}`
-  return rest === '* * 1-5' ? `Monday to Friday at ${time}` : cron
 }
 
 function Outcome({ schedule }: { schedule: ScheduleView }) {

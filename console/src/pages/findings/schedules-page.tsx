@@ -1,14 +1,13 @@
 import { useQuery } from '@tanstack/react-query'
 import { CalendarClock, Plus } from 'lucide-react'
 import { useState } from 'react'
-import { schedulesQuery } from '../../api/finding-queries.ts'
+import { schedulesQuery } from '../../api/schedule-queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { Command } from '../../ui/copy.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Sheet } from '../../ui/page.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { findingRooms } from './rooms.ts'
-import { RunSchedules } from './run-schedules.tsx'
 import { ScheduleDialog } from './schedule-dialog.tsx'
 import { ScheduleLine } from './schedule-line.tsx'
 
@@ -50,7 +49,6 @@ export function SchedulesPage() {
           </ul>
         </Sheet>
       ) : null}
-      <RunSchedules />
       <ScheduleDialog open={adding} onClose={() => setAdding(false)} />
     </>
   )

@@ -1,10 +1,9 @@
 import { api, type ChannelView } from '@keyward/contract'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/index.ts'
-import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
-import { Input, Select } from '../../ui/field.tsx'
-import { Failure } from '../../ui/notice.tsx'
+import { DialogForm } from '../../ui/dialog-form.tsx'
+import { Check, Input, Select } from '../../ui/field.tsx'
 import { useAnnouncedChange } from '../../ui/use-announced-change.ts'
 import { asks, kindNames, settingsOf } from './channel-kinds.ts'
 
@@ -50,12 +49,8 @@ function Form({ onClose }: { onClose: () => void }) {
     },
     ['channels', 'status'],
   )
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
-    create.mutate()
-  }
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
+    <DialogForm action="Add it" work={create} onClose={onClose}>
       <div className="grid gap-4 sm:grid-cols-2">
         <Select label="Where" value={kind} options={kinds} onChange={setKind} />
         <Input
@@ -91,19 +86,9 @@ function Form({ onClose }: { onClose: () => void }) {
         value={secret}
         onChange={({ target }) => setSecret(target.value)}
       />
-      <label className="flex min-h-6 items-center gap-2.5">
-        <input type="checkbox" checked={isPrivate} onChange={({ target }) => setPrivate(target.checked)} />
+      <Check checked={isPrivate} onChange={setPrivate}>
         Its address may be one of our own network
-      </label>
-      {create.error ? <Failure error={create.error} /> : null}
-      <div className="flex justify-end gap-2">
-        <Button tone="quiet" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button tone="solid" type="submit" busy={create.isPending}>
-          Add it
-        </Button>
-      </div>
-    </form>
+      </Check>
+    </DialogForm>
   )
 }

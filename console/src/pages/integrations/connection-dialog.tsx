@@ -1,13 +1,14 @@
 import { api, type ConnectorView } from '@keyward/contract'
 import { useQuery } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { connectorsQuery } from '../../api/connection-queries.ts'
 import { call } from '../../api/index.ts'
-import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
+import { DialogForm } from '../../ui/dialog-form.tsx'
 import { Input, Select } from '../../ui/field.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
-import { settingFields, settingsOf } from './settings-fields.ts'
+import { SchemaInputs } from '../../ui/schema-inputs.tsx'
+import { schemaFields, valuesOf, type Written } from '../../ui/schema-values.ts'
 import { useConnectionChange } from './use-connection-change.ts'
 
 type Props = { open: boolean; onClose: () => void }
@@ -40,14 +41,14 @@ function Form({ kinds, first, onClose }: FormProps) {
   const [name, setName] = useState('')
   const [secret, setSecret] = useState('')
   const [environment, setEnvironment] = useState('')
-  const [written, setWritten] = useState<Readonly<Record<string, string>>>({})
+  const [written, setWritten] = useState<Written>({})
   const chosen = kinds.find((one) => one.name === kind) ?? first
-  const fields = settingFields(chosen)
+  const fields = schemaFields(chosen.settings)
   const needed = chosen.secretFields.map(({ name: field, title }) => `${field}: ${title}`).join('; ')
+  const settings = valuesOf(fields, written)
   const create = useConnectionChange({
     async work() {
       const secretPath = secret.trim() === '' ? null : secret.trim()
-      const settings = settingsOf(fields, written)
       const { id } = await call(api.connections.create, {
         name: name.trim(),
         connector: chosen.name,
@@ -60,12 +61,8 @@ function Form({ kinds, first, onClose }: FormProps) {
     done: `${name} is connected`,
     onDone: onClose,
   })
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
-    create.mutate()
-  }
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
+    <DialogForm action="Connect it" work={create} onClose={onClose} disabled={!settings}>
       <div className="grid gap-4 sm:grid-cols-2">
         <Select
           label="Service"
@@ -106,30 +103,7 @@ function Form({ kinds, first, onClose }: FormProps) {
         value={environment}
         onChange={({ target }) => setEnvironment(target.value)}
       />
-      <div className="grid gap-4 sm:grid-cols-2">
-        {fields.map((field) => (
-          <Input
-            key={`${chosen.name} ${field.name}`}
-            label={field.name}
-            required={field.required}
-            placeholder={field.placeholder}
-            hint={field.isList ? 'Several with commas between them' : undefined}
-            autoComplete="off"
-            spellCheck={false}
-            value={written[field.name] ?? ''}
-            onChange={({ target }) => setWritten((before) => ({ ...before, [field.name]: target.value }))}
-          />
-        ))}
-      </div>
-      {create.error ? <Failure error={create.error} /> : null}
-      <div className="flex justify-end gap-2">
-        <Button tone="quiet" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button tone="solid" type="submit" busy={create.isPending}>
-          Connect it
-        </Button>
-      </div>
-    </form>
+      <SchemaInputs fields={fields} written={written} onChange={setWritten} />
+    </DialogForm>
   )
 }
