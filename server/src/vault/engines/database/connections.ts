@@ -86,7 +86,7 @@ export function createConnections({ records, store, mountId }: Needs): Connectio
   }
 
   const change = (config: ConfigRecord, database: Database, password: Secret): Promise<void> =>
-    database.setPassword({
+    database.changeOwnPassword({
       name: String(config.details['username'] ?? ''),
       password,
       statements: config.rootRotationStatements,
@@ -139,7 +139,6 @@ export function createConnections({ records, store, mountId }: Needs): Connectio
           else forget(name)
           throw error
         }
-        database.usePassword(next)
         await confirm(name, next, confirmed)
       }),
     async unsettled() {

@@ -210,8 +210,7 @@ for (const [kind, { missing, start }] of Object.entries(servers)) {
     const { server, database } = await opened(t)
     const next = generated()
     assert.ok(database.takesPassword)
-    await database.setPassword({ name: server.root.username, password: next, statements: [] })
-    database.usePassword(next)
+    await database.changeOwnPassword({ name: server.root.username, password: next, statements: [] })
     await server.stop()
     await server.start()
     // The connection broke with the server; a new one is opened, with the new password.

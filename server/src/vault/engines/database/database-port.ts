@@ -12,6 +12,8 @@ export type Database = {
   createUser(user: NewUser): Promise<void>
   extendUser(user: Omit<NewUser, 'password'>): Promise<void>
   setPassword(user: Omit<NewUser, 'expiresAt'>): Promise<void>
+  /** As `setPassword`, for the account that it signs in with: nobody signs in with the old one once it is changed. */
+  changeOwnPassword(user: Omit<NewUser, 'expiresAt'>): Promise<void>
   /** Also one that is just being made by a process that has died meanwhile. A user that is not there is no failure. */
   removeUser(user: Pick<NewUser, 'name' | 'statements'>): Promise<void>
   /** Whether this user can sign in; throws when nobody can be asked. */

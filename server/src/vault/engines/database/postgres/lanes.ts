@@ -12,6 +12,8 @@ export type Change = {
   text(role: Role | undefined): Statements | undefined
   /** Whether this failure only says that the role is gone. */
   isGone?(code: string, role: Role | undefined): boolean
+  /** Sends the statements that make the change and end the transaction, with what has to be so meanwhile. */
+  readonly around?: (send: () => Promise<void>) => Promise<void>
   /** Sessions of the role are ended when its end is stored: they would outlive it. */
   readonly endsSessions?: boolean
 }
@@ -120,7 +122,8 @@ async function once(session: Session, changes: readonly Change[]): Promise<Outco
     ...(ending.length > 0 ? [endSessions(ending)] : []),
   ]
   try {
-    await session(statements.join(';\n'))
+    const send = async (): Promise<void> => void (await session(statements.join(';\n')))
+    await wanted.reduce((inner, { change: { around } }) => (around ? () => around(inner) : inner), send)()
     // The session is used by others after this.
     if (isLasting) await session('discard all')
   } catch (error) {

@@ -6,7 +6,7 @@ import { refused } from '../failure.ts'
 import { filled, plainStatements } from '../statements.ts'
 import { parseNameTemplate } from '../username-template.ts'
 import { hasPassword, parsePostgresAddress, withoutPassword } from './address.ts'
-import { createLanes, literal, type Statements } from './lanes.ts'
+import { type Change, createLanes, literal, type Statements } from './lanes.ts'
 import { scramVerifier, standardIterations } from './scram.ts'
 import { createSessions } from './sessions.ts'
 
@@ -69,6 +69,15 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
     return scramVerifier(secret, scramIterations ?? standardIterations)
   }
 
+  async function setPassword(
+    { name, password: secret, statements }: Parameters<Database['setPassword']>[0],
+    around?: Change['around'],
+  ): Promise<void> {
+    const plain = withDefault(plainStatements(statements), defaults.setPassword)
+    const rest = statementText(plain, { ...namesOf(name), password: await sent(secret) })
+    await lanes.run({ name, secrets: [secret], text: () => ({ rest }), ...(around ? { around } : {}) })
+  }
+
   return {
     async check() {
       await sessions.run([], (session) => session('select 1'))
@@ -88,11 +97,14 @@ function openPostgres({ details, password, secrets }: ConnectionSettings): Datab
       const text = statementText(withDefault(plainStatements(statements), defaults.extend), values)
       await lanes.run({ name, secrets: [], text: () => ({ rest: text }) })
     },
-    async setPassword({ name, password: secret, statements }) {
-      const plain = withDefault(plainStatements(statements), defaults.setPassword)
-      const rest = statementText(plain, { ...namesOf(name), password: await sent(secret) })
-      await lanes.run({ name, secrets: [secret], text: () => ({ rest }) })
-    },
+    setPassword: (user) => setPassword(user),
+    changeOwnPassword: (user) =>
+      setPassword(user, (send) =>
+        sessions.whileNobodySignsIn(async () => {
+          await send()
+          current = user.password
+        }),
+      ),
     async removeUser({ name, statements }) {
       const plain = plainStatements(statements)
       const own = plain.length === 0 ? undefined : statementText(plain, namesOf(name))

@@ -7,6 +7,7 @@ import type { Secret } from '../../../../core/index.ts'
 import { reasonOf } from '../../../../core/index.ts'
 import { refused, signInRefused, unreachable, withoutSecrets } from '../failure.ts'
 import type { PostgresAddress, TlsMode } from './address.ts'
+import { createGate } from './gate.ts'
 import { standardIterations } from './scram.ts'
 import { createTurnstile } from './turnstile.ts'
 
@@ -16,6 +17,8 @@ export type Sessions = {
   run<T>(secrets: readonly Secret[], work: (session: Session) => Promise<T>): Promise<T>
   /** Whether somebody else can sign in at the same server; nothing is kept of it. */
   admits(user: string, password: Secret): Promise<boolean>
+  /** Nobody begins to sign in while `work` runs: it changes the password that they would do it with. */
+  whileNobodySignsIn<T>(work: () => Promise<T>): Promise<T>
   /** What the server said of itself when the first session was opened. */
   facts(): Promise<ServerFacts>
   close(): void
@@ -55,6 +58,7 @@ export function createSessions(needs: Needs): Sessions {
   let closed = false
   // The pool takes the wait for a session in use for a server that does not answer: nobody waits there.
   const turnstile = createTurnstile(needs.most)
+  const signIns = createGate()
 
   /** Which host and which way of TLS work is found out once, and again after a connection broke. */
   async function open(): Promise<Opened> {
@@ -96,14 +100,14 @@ export function createSessions(needs: Needs): Sessions {
   }
 
   async function withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    opened ??= open()
+    opened ??= signIns.pass(open)
     const mine = opened
     const pooled = await usable(mine)
     if (pooled.leaving) return withSession(work)
     pooled.users++
     let client: pg.PoolClient | undefined
     try {
-      client = await pooled.pool.connect()
+      client = await signIns.pass(() => pooled.pool.connect())
       const held = client
       const result = await work((statements) => rowsOf(held, statements))
       held.release()
@@ -127,9 +131,10 @@ export function createSessions(needs: Needs): Sessions {
         throw translated(error, [...secrets, needs.password()])
       }
     },
+    whileNobodySignsIn: signIns.shutWhile,
     async facts() {
       try {
-        opened ??= open()
+        opened ??= signIns.pass(open)
         const mine = opened
         const { facts } = await usable(mine)
         if (closed) forget(mine)

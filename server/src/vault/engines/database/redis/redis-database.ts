@@ -102,6 +102,12 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
     if (target.persistence === 'ACLFILE') await command([], 'ACL', 'SAVE')
   }
 
+  async function setPassword({ name, password: secret }: { name: string; password: Secret }): Promise<void> {
+    if ((await command([], 'ACL', 'GETUSER', name)) === null) throw refused(`Redis has no user ${name}`)
+    await command([secret], 'ACL', 'SETUSER', name, 'resetpass', hashed(secret))
+    await persist()
+  }
+
   return {
     async check() {
       const reply = await command([], 'ACL', 'WHOAMI')
@@ -115,10 +121,11 @@ function openRedis({ id, details, password }: ConnectionSettings): Database {
     },
     // Users of Redis have no end of their own: the lease's end removes them.
     extendUser: async () => undefined,
-    async setPassword({ name, password: secret }) {
-      if ((await command([], 'ACL', 'GETUSER', name)) === null) throw refused(`Redis has no user ${name}`)
-      await command([secret], 'ACL', 'SETUSER', name, 'resetpass', hashed(secret))
-      await persist()
+    setPassword,
+    async changeOwnPassword(user) {
+      // On the one connection that there is: nobody signs in meanwhile.
+      await setPassword(user)
+      current = user.password
     },
     async removeUser({ name }) {
       await command([], 'ACL', 'DELUSER', name)
