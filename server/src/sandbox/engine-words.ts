@@ -108,12 +108,19 @@ export function runWords(container: Container): string[] {
   ]
 }
 
-const isolationWords = ({ seccompFile, ownKernel, runtime }: Container): string[] => [
+const isolationWords = ({ engine, seccompFile, ownKernel, runtime }: Container): string[] => [
   ...['--network', 'none', '--read-only', '--cap-drop', 'ALL'],
   ...['--security-opt', 'no-new-privileges'],
   ...(ownKernel ? [] : ['--security-opt', `seccomp=${seccompFile}`]),
   ...(runtime === undefined ? [] : ['--runtime', runtime]),
+  ...(ownKernel ? [] : hidingWords[engine]),
 ]
+
+/** /sys tells of the host's hardware, modules and control groups, and /proc where in those the container is. */
+const hidingWords: Record<EngineName, readonly string[]> = {
+  podman: ['--cgroupns', 'private', '--security-opt', 'mask=/sys'],
+  docker: ['--cgroupns', 'private', '--tmpfs', '/sys:ro,size=4k', '--tmpfs', '/sys/fs/cgroup:ro,size=4k'],
+}
 
 /** What a runtime with a kernel of its own takes for itself in the same groups. */
 export const ownKernelNeeds = { memoryBytes: 256 * 1024 ** 2, processes: 256 }

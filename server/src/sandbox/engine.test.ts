@@ -1,11 +1,14 @@
 // The driver contract on the container engines of this machine: Podman, a Docker engine of the test's own, and gVisor.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, type TestContext, test } from 'node:test'
+import { layBait, tryAll } from '../../test/attack/bait.ts'
+import { sandboxAttacks } from '../../test/attack/sandbox-attacks.ts'
 import { startDocker } from '../../test/support/docker-engine.ts'
 import { eventually } from '../../test/support/eventually.ts'
+import { mayBeMissing } from '../../test/support/needed.ts'
 import {
   attacker,
   processesWith,
@@ -85,6 +88,15 @@ for (const kind of ['podman', 'docker'] as const) {
     sandboxDriverContract(subject)
     test('SAND-2: kill -9 of the server ends its sandbox, and the next start removes it', (t) =>
       killed(t, kind))
+    test('SAND-2: one whose guest was stopped by its command outlives kill -9, and the next start ends it', (t) =>
+      killed(t, kind, 'hostile'))
+    test('SAND-2: attacks on the host fail', {
+      skip: findProgram('perl', '/usr/bin')
+        ? false
+        : mayBeMissing('perl makes the calls and is not installed'),
+    }, async (t) => {
+      assert.deepEqual(await tryAll(subject.driver, sandboxAttacks, await layBait(t)), [])
+    })
   })
 }
 
@@ -109,19 +121,36 @@ describe('gvisor', { skip: gvisor.skip, concurrency: 3 }, () => {
   })
 })
 
-async function killed(t: TestContext, kind: SandboxKind): Promise<void> {
+async function killed(t: TestContext, kind: SandboxKind, hostile?: 'hostile'): Promise<void> {
   const folder = await temporaryFolder(t)
-  const mark = `${{ podman: 7, docker: 8 }[String(kind)] ?? 9}${process.pid}`
+  const mark = `${{ podman: 7, docker: 8 }[String(kind)] ?? 9}${hostile ? 1 : 0}${process.pid}`
   const script = new URL('../../test/support/sandbox/victim.ts', import.meta.url).pathname
-  const victim = spawn(process.execPath, [script, folder, mark, kind], {
+  const victim = spawn(process.execPath, [script, folder, mark, kind, ...(hostile ? [hostile] : [])], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env,
   })
   await new Promise((resolve) => victim.stdout.once('data', resolve))
+  if (hostile)
+    await eventually(async () => stoppedAbove(await processesWith(mark)), 'the guest to be stopped')
   victim.kill('SIGKILL')
   await new Promise((resolve) => victim.once('exit', resolve))
-  await eventually(async () => (await processesWith(mark)).length === 0, 'the last process to end')
+  const gone = async () => (await processesWith(mark)).length === 0
+  if (!hostile) await eventually(gone, 'the last process to end')
   const next = driverOf(kind, folder)
+  assert.equal(await gone(), !hostile)
   assert.equal(await next.sweep(), 1)
+  await eventually(gone, 'the last process to end')
   assert.equal(await next.sweep(), 0)
+}
+
+/** Whether a process two above one of these is stopped: their shell is started by the guest. */
+async function stoppedAbove(pids: readonly string[]): Promise<boolean> {
+  const stat = async (pid: string): Promise<string[]> =>
+    (await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')).replace(/.*\) /, '').split(' ')
+  const states = pids.map(async (pid) => {
+    const [, shell = ''] = await stat(pid)
+    const [, guest = ''] = await stat(shell)
+    return (await stat(guest))[0]
+  })
+  return (await Promise.all(states)).includes('T')
 }

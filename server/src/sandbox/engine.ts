@@ -225,7 +225,11 @@ async function removeLeft(client: EngineClient, records: Records, label: string)
     .filter((name) => name.startsWith(namePrefix))
     .map((name) => name.slice(namePrefix.length))
     .filter((id) => !living.has(id))
-  for (const id of left) await client.ask(removal(nameOf(id)))
+  for (const id of left) {
+    // Podman gives what it removes ten seconds to end by itself.
+    await client.ask(['kill', nameOf(id)])
+    await client.ask(removal(nameOf(id)))
+  }
   return left
 }
 

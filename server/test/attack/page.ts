@@ -8,6 +8,7 @@ type Elsewhere = { attack: string; guard: string; file: string; title: string }
 
 const proxy = (file: string) => `server/src/proxy/${file}.test.ts`
 const attack = (file: string) => `server/test/attack/${file}.test.ts`
+const beside = (file: string) => `server/src/${file}.test.ts`
 const contract = (file: string) => `server/test/support/sandbox/${file}.ts`
 
 export const elsewhere: readonly Elsewhere[] = [
@@ -37,6 +38,31 @@ export const elsewhere: readonly Elsewhere[] = [
     guard: 'a process that is tied to its parent, and the sweep at the next start',
     file: 'server/src/sandbox/bubblewrap.test.ts',
     title: 'kill -9 leaves no process',
+  },
+  {
+    attack: 'outlive the server in a container, by stopping the guest that would hear of its end',
+    guard: 'the sweep at the next start',
+    file: beside('sandbox/engine'),
+    title: 'whose guest was stopped by its command outlives kill -9',
+  },
+  {
+    attack: 'all of the attacks on the host, from inside a container of Podman or Docker',
+    guard: 'the same guards, given to the engine; its /sys is covered',
+    file: beside('sandbox/engine'),
+    title: 'SAND-2: attacks on the host fail',
+  },
+  {
+    attack: 'all of the attacks on the host, from inside an image; and to change the image',
+    guard: 'the same guards, and mounts of the image that are read-only',
+    file: attack('image-attacks'),
+    title: 'what fails in an image',
+  },
+  {
+    attack:
+      'an archive of an image with paths that lead out, links to the host, devices, setuid files, bombs',
+    guard: 'it is unpacked inside a sandbox, and the host makes each name itself',
+    file: beside('images/images'),
+    title: 'what an archive must not do is left out',
   },
   {
     attack: 'become root by a setuid program',
@@ -111,6 +137,61 @@ export const elsewhere: readonly Elsewhere[] = [
     guard: 'a strict parser, and every request written anew',
     file: attack('egress-attacks'),
     title: 'no request is smuggled past what was judged',
+  },
+  {
+    attack: 'HTTP/2 that becomes another request in HTTP/1.1: pseudo-headers, line breaks, lengths, CONNECT',
+    guard: 'each head is checked once more, and written anew',
+    file: proxy('http2'),
+    title: 'what would be another request in HTTP/1.1 is refused in HTTP/2',
+  },
+  {
+    attack: 'streams of HTTP/2 that are begun and broken off, without end',
+    guard: 'limits of streams, resets and heads for each connection',
+    file: proxy('http2'),
+    title: 'a connection whose requests are broken off again and again is ended',
+  },
+  {
+    attack: 'frames of a WebSocket that two readers could read differently',
+    guard: 'a strict parser, and every frame written anew',
+    file: proxy('websocket'),
+    title: 'frames that two readers could read differently stop the connection',
+  },
+  {
+    attack: 'an upgrade to another protocol',
+    guard: 'WebSocket alone, after a handshake of the proxy’s own',
+    file: proxy('refusals'),
+    title: 'an upgrade to another protocol than WebSocket is refused',
+  },
+  {
+    attack: 'a placeholder in a place of the request, or of a login, that it was not lent for',
+    guard: 'the server compares the place with the grant, and it is an alert',
+    file: beside('lend/use'),
+    title: 'is exchanged there alone, and a try elsewhere is an alert',
+  },
+  {
+    attack:
+      'the password of a database: a login inside of a login, another database, replication, a server that repeats it',
+    guard: 'the login is made outside; what comes back is searched',
+    file: beside('proxy/relay/postgres-hostile'),
+    title: 'a database that repeats the password in its refusal tells it to nobody',
+  },
+  {
+    attack: 'a signature of a lent SSH key for another host or another session',
+    guard: 'the agent signs logins of a session that is bound to a host of the lease',
+    file: 'server/test/ssh-relay.test.ts',
+    title: 'a server with another host key gets no signature, even if the client goes on',
+  },
+  {
+    attack: 'a part of a lease that is wider, longer or more than the whole',
+    guard: 'each lease above is asked when it is made and when it is used',
+    file: beside('lend/delegation'),
+    title: 'no part is wider, longer or more than the whole',
+  },
+  {
+    attack: 'from another machine: no certificate, another’s, floods, silence',
+    guard: 'a process of its own, which asks for each connection, and limits',
+    file: 'server/test/remote-agents.test.ts',
+    title: 'floods, too many connections and clients that say nothing are cut',
   },
   {
     attack: 'a second request behind one that was allowed',

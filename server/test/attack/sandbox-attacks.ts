@@ -106,7 +106,30 @@ const changes: SandboxAttack[] = [
     script: call(arm(165, 40), '"none"', '"/"', '"none"', 0x1020, 0),
     guards: ['filter', 'user'],
   },
+  {
+    name: 'take away a mount, to see what it covers',
+    script: call(arm(166, 39), '"/dev/shm"', 2),
+    guards: ['filter', 'user'],
+  },
+  {
+    name: 'mount the control groups, whose settings run programs on the host',
+    script: call(arm(165, 40), '"none"', '"/var/tmp"', '"cgroup2"', 0, 0),
+    guards: ['filter', 'user'],
+    dependsOnKernel: true,
+  },
+  {
+    name: 'make a mount by the newer calls (fsopen)',
+    script: call(430, '"tmpfs"', 0),
+    guards: ['filter', 'user'],
+    dependsOnKernel: true,
+  },
   { name: 'make a device', script: 'mknod /tmp/null c 1 3', guards: ['user'] },
+  {
+    name: 'read the memory or a disk of the machine through a device',
+    script: 'for d in mem sda vda nvme0n1; do head -c 1 /dev/$d && exit; done; exit 1',
+    guards: ['devices', 'user'],
+    dependsOnKernel: true,
+  },
   {
     name: 'read the log of the kernel through a device',
     script: 'timeout 5 dd if=/dev/kmsg of=/tmp/log bs=8192 count=1',
@@ -141,6 +164,18 @@ const changes: SandboxAttack[] = [
     script: 'perl -e \'for (1 .. 300) { open(my $f, "<", "/dev/null") or exit 1; push @f, $f }\'',
     guards: ['limits'],
   },
+  {
+    name: 'raise its own limits',
+    script: 'ulimit -Hn 4096',
+    guards: ['user'],
+    dependsOnKernel: true,
+  },
+  {
+    name: 'take the processor by real-time priority',
+    script: call(arm(144, 119), 0, 1, 'pack("i", 1)'),
+    guards: ['user'],
+    dependsOnKernel: true,
+  },
 ]
 
 const namespaces: SandboxAttack[] = [
@@ -173,6 +208,12 @@ const namespaces: SandboxAttack[] = [
 
 const kernel: SandboxAttack[] = [
   { name: 'trace a process (ptrace)', script: call(arm(101, 117), 0, 0, 0, 0), guards: ['filter'] },
+  {
+    name: 'read the memory of another process (process_vm_readv)',
+    script: `perl -e '$p = fork // exit 1; if (!$p) { sleep 9; exit } open(my $m, "<", "/proc/$p/maps") or exit 1; <$m> =~ /^([0-9a-f]+)/; $b = "\\0" x 16; $r = syscall(${arm(310, 270)}, $p, pack("PQ", $b, 16), 1, pack("QQ", hex $1, 16), 1, 0); kill 9, $p; exit($r < 0)'`,
+    guards: ['filter'],
+    dependsOnKernel: true,
+  },
   {
     name: 'take the control channel out of the guest (pidfd_getfd)',
     script: `perl -e 'for $p (1 .. 99) { next if $p == $$; $f = syscall(434, $p, 0); exit 0 if $f >= 0 && syscall(438, $f, 6, 0) >= 0 } exit 1'`,
@@ -262,14 +303,12 @@ const network: SandboxAttack[] = [
   {
     name: 'reach an address of the Internet directly',
     script: connectsTo('192.0.2.1', '443'),
-    guards: [],
-    stoppedBy: guardWords('network'),
+    guards: ['addresses'],
   },
   {
     name: 'reach the metadata of a cloud directly',
     script: connectsTo('169.254.169.254', '80'),
-    guards: [],
-    stoppedBy: guardWords('network'),
+    guards: ['addresses'],
   },
   { name: 'open a raw socket', script: socketOf(2, 3, 1), guards: ['user'] },
   {
@@ -298,10 +337,6 @@ const network: SandboxAttack[] = [
     dependsOnKernel: true,
   },
 ]
-
-function guardWords(guard: 'network'): string {
-  return { network: 'the network namespace' }[guard]
-}
 
 export const sandboxAttacks: readonly SandboxAttack[] = [
   ...files,

@@ -1,8 +1,8 @@
 // Archives of root file systems and images, as tests want them: also such as no honest program writes.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync, realpathSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 
 export type Member = {
   path: string
@@ -122,6 +122,20 @@ export function hostPrograms(programs: readonly string[]): Member[] {
   const folders = new Set([...files.keys()].flatMap((path) => foldersTo(dirname(path))))
   const tops = ['bin', 'lib', 'lib64'].map((name) => link(name, `usr/${name}`))
   return [...[...folders].map((path) => folder(path.slice(1))), ...tops, ...files.values()]
+}
+
+/** A folder of the host at the same place, without its links. */
+export function hostTree(path: string): Member[] {
+  const found = readdirSync(path, { recursive: true, withFileTypes: true })
+  const above = [...foldersTo(path)].map((name) => folder(name.slice(1)))
+  return [
+    ...above,
+    ...found.flatMap((entry): Member[] => {
+      const host = join(entry.parentPath, entry.name)
+      if (entry.isDirectory()) return [folder(host.slice(1))]
+      return entry.isFile() ? [{ path: host.slice(1), content: readFileSync(host) }] : []
+    }),
+  ]
 }
 
 const foldersTo = (path: string): string[] => (path === '/' ? [] : [...foldersTo(dirname(path)), path])
