@@ -87,6 +87,20 @@ async function pending({ approvals }: Engine) {
   return all
 }
 
+/** Milliseconds: what the inbox reads first, and all that waits, in pages as the console asks for them. */
+async function timesOfInbox({ approvals }: Engine) {
+  const pageMs: number[] = []
+  let cursor: string | undefined
+  do {
+    const began = performance.now()
+    const page = await approvals.page({ cursor, limit: 100, state: 'pending' })
+    pageMs.push(performance.now() - began)
+    cursor = page.next ?? undefined
+  } while (cursor)
+  const sum = pageMs.reduce((all, one) => all + one, 0)
+  return { pages: pageMs.length, firstMs: rounded(pageMs[0] ?? 0, 1), allMs: rounded(sum, 1) }
+}
+
 async function measure(temporal: TemporalServer | undefined) {
   const dataDir = mkdtempSync(join(tmpdir(), 'keyward-bench-'))
   const notes: string[] = []
@@ -105,6 +119,7 @@ async function measure(temporal: TemporalServer | undefined) {
     engine = next.engine
     close = next.close
   })
+  const inbox = await timesOfInbox(engine)
   const ended = await timed(async () => {
     for (const { id, digest } of await pending(engine)) await engine.approvals.approve(piet, id, { digest })
     for (const id of runs) assert.equal((await engine.workflow.whenEnded(id)).state, 'Succeeded')
@@ -112,7 +127,7 @@ async function measure(temporal: TemporalServer | undefined) {
   assert.equal(notes.length, 2 * count)
   await close()
   rmSync(dataDir, { recursive: true, force: true })
-  return { asked, restarted, ended }
+  return { asked, restarted, inbox, ended }
 }
 
 async function onTemporal() {

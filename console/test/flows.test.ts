@@ -151,6 +151,65 @@ describe('UI-1: approving', () => {
     })
   })
 
+  test('APPR-2: of a thousand in the inbox only those in sight are drawn, and what is alike and of low risk is answered at once', async (t) => {
+    const many = Array.from({ length: 1000 }, (_, i) => ({
+      ...data.approval,
+      id: `apr_${1000 + i}`,
+      title: `Question ${i}`,
+      action: i === 1 ? 'slack.post' : 'github.create-branch',
+      risk: i === 2 ? ('high' as const) : ('low' as const),
+    }))
+    server.answer({
+      'approvals.list': ({ cursor }) => {
+        const at = Number(cursor ?? 0)
+        return { items: many.slice(at, at + 100), next: at < 900 ? String(at + 100) : null }
+      },
+      'approvals.answer_many': ({ answers }) => ({
+        items: (answers as { approvalId: string }[]).map(({ approvalId }, i) =>
+          i === 0
+            ? { approvalId, state: null, code: 'approval.self', detail: 'you asked for it yourself' }
+            : { approvalId, state: 'approved', code: null, detail: null },
+        ),
+      }),
+    })
+    const { page, ...seen } = await open(t, '/approvals', narrow)
+    await settle(page)
+    await page.getByRole('checkbox', { name: 'Choose Question 0 on' }).check()
+    assert.equal(
+      await page.getByRole('checkbox', { name: 'Choose Question 1 on' }).count(),
+      0,
+      'another action',
+    )
+    assert.equal(
+      await page.getByRole('checkbox', { name: 'Choose Question 2 on' }).count(),
+      0,
+      'of high risk',
+    )
+    await assertClean({ page, ...seen })
+    await page.getByRole('button', { name: 'All 98' }).click()
+    await page.getByRole('button', { name: 'Answer…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'One answer for 98' })
+    await dialog.getByLabel('Reason').fill('The release train')
+    await assertClean({ page, ...seen })
+    await dialog.getByRole('button', { name: 'Approve 98' }).click()
+    await dialog.getByText('Not answered: you asked for it yourself').waitFor()
+    const { digest } = data.approval
+    assert.deepEqual(callsOf('approvals.answer_many')[0]?.input, {
+      decision: 'approved',
+      reason: 'The release train',
+      answers: many
+        .slice(0, 100)
+        .filter((_, i) => i !== 1 && i !== 2)
+        .map(({ id }) => ({ approvalId: id, digest })),
+    })
+    await dialog.getByRole('button', { name: 'Close', exact: true }).last().click()
+    await dialog.waitFor({ state: 'detached' })
+    // Everything is read again after the answer, and page after page as the end comes near.
+    const last = page.getByRole('link', { name: 'Question 999' })
+    while ((await last.count()) === 0) await page.mouse.wheel(0, 8000)
+    assert.ok((await page.locator('main li[data-index]').count()) < 60, 'few of them are drawn')
+  })
+
   test('APPR-2: rights that are lent and answers given ahead are listed, and ended', async (t) => {
     const { page, ...seen } = await open(t, '/approvals/rights', narrow)
     await page.getByText('github.create-branch').waitFor()

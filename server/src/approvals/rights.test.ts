@@ -16,6 +16,7 @@ import { eventually } from '../../test/support/eventually.ts'
 import { openWorld } from '../../test/support/world.ts'
 import type { Principal } from '../core/index.ts'
 import type { PlannedTask } from '../workflow/index.ts'
+import { insertApproval, readApproval } from './approvals-store.ts'
 import type { Directory, MayApprove } from './index.ts'
 
 const approver = (id: string): Principal => ({ ...person(id), roles: ['approver'] })
@@ -185,4 +186,27 @@ test('APPR-2: one answer for several of low risk, each with its digest; what is 
     approvals.answerMany(piet, [{ approvalId: medium.id, digest: medium.digest }], { decision: 'approved' }),
     { code: 'request.invalid' },
   )
+})
+
+test('APPR-2: of a thousand that wait, pages show each once, the newest first, while some are answered', async (t) => {
+  const { approvals, ask, world } = await open(t)
+  const like = await readApproval(world.store, (await ask(olga)).id)
+  assert.ok(like)
+  const idOf = (i: number): string => `${like.id}-${String(i).padStart(4, '0')}`
+  await world.store.write(async (tx) => {
+    for (let i = 1; i < 1000; i += 1) await insertApproval(tx, { ...like, id: idOf(i), nonce: idOf(i) })
+  })
+  const seen: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await approvals.page({ cursor, limit: 100, state: 'pending' })
+    seen.push(...page.items.map(({ id }) => id))
+    // The first of what was shown, and the next to come: one is in sight already, the other never was.
+    for (const id of [seen[0], page.next ? idOf(Number(page.next.slice(-4)) - 1) : undefined])
+      if (id) await approvals.deny(piet, id, { digest: like.digest }).catch(() => undefined)
+    cursor = page.next ?? undefined
+  } while (cursor)
+  assert.equal(new Set(seen).size, seen.length)
+  assert.deepEqual(seen, seen.toSorted().reverse())
+  assert.equal(seen.length, 1000 - 9, 'what was answered before its page came is not in it')
 })

@@ -1,17 +1,13 @@
-import type { ApprovalView } from '@keyward/contract'
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { getRouteApi, Link } from '@tanstack/react-router'
-import { CircleCheck, Hourglass, UsersRound } from 'lucide-react'
+import { getRouteApi } from '@tanstack/react-router'
+import { CircleCheck } from 'lucide-react'
 import { approvalsQuery } from '../../api/queries.ts'
-import { Actor } from '../../ui/actor.tsx'
-import { approvalLook, Badge, riskLook } from '../../ui/badge.tsx'
 import { Command } from '../../ui/copy.tsx'
 import { FilterLinks } from '../../ui/filter-links.tsx'
-import { LoadMore } from '../../ui/load-more.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
-import { PageHeader, Sheet } from '../../ui/page.tsx'
+import { PageHeader } from '../../ui/page.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
-import { Countdown, Time } from '../../ui/time.tsx'
+import { Inbox } from './inbox.tsx'
 import { approvalRooms } from './rooms.ts'
 
 const route = getRouteApi('/approvals')
@@ -52,59 +48,10 @@ export function ApprovalsPage() {
       {list.error ? <Failure error={list.error} retry={() => void list.refetch()} /> : null}
       {list.isPending ? <Skeleton label="Loading approvals" /> : null}
       {list.data && approvals.length === 0 ? <Nothing waiting={state === 'pending'} /> : null}
-      {approvals.length > 0 ? (
-        <Sheet>
-          <ul className="divide-y divide-line">
-            {approvals.map((approval) => (
-              <ApprovalRow key={approval.id} approval={approval} />
-            ))}
-          </ul>
-        </Sheet>
-      ) : null}
-      <LoadMore more={list} />
+      {approvals.length > 0 ? <Inbox key={state} approvals={approvals} more={list} /> : null}
     </>
   )
 }
-
-function ApprovalRow({ approval }: { approval: ApprovalView }) {
-  const pending = approval.state === 'pending'
-  return (
-    <li className="relative flex flex-wrap items-center gap-x-6 gap-y-2 px-5 py-4 first:rounded-t-xl last:rounded-b-xl hover:bg-hover">
-      <div className="min-w-[14rem] flex-1">
-        <Link
-          to="/approvals/$approvalId"
-          params={{ approvalId: approval.id }}
-          className="font-medium after:absolute after:inset-0 after:content-['']"
-        >
-          {approval.title}
-        </Link>
-        <p className="text-[0.8125rem] break-words text-muted">
-          {approval.action} on {approval.target}, asked by <Actor id={approval.requestedBy} />{' '}
-          <Time at={approval.requestedAt} />
-        </p>
-      </div>
-      <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
-        {approval.quorum > 1 ? (
-          <span className="inline-flex items-center gap-1.5 text-xs text-muted">
-            <UsersRound size={13} aria-hidden="true" />
-            {allowedBy(approval)} of {approval.quorum} people
-          </span>
-        ) : null}
-        <Badge look={riskLook[approval.risk]} bare />
-        {pending ? (
-          <span className="inline-flex items-center gap-1.5 text-xs text-muted">
-            <Hourglass size={13} aria-hidden="true" />
-            <Countdown until={approval.expiresAt} />
-          </span>
-        ) : null}
-        <Badge look={approvalLook[approval.state]} />
-      </div>
-    </li>
-  )
-}
-
-const allowedBy = ({ approvals }: ApprovalView): number =>
-  approvals.filter(({ decision }) => decision === 'approved').length
 
 function Nothing({ waiting }: { waiting: boolean }) {
   if (!waiting) {

@@ -1,16 +1,14 @@
 import type { AuditEntry } from '@keyward/contract'
-import { useWindowVirtualizer } from '@tanstack/react-virtual'
-import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { type ReactNode, useRef } from 'react'
 import { Badge } from '../../ui/badge.tsx'
 import { Sheet } from '../../ui/page.tsx'
+import { type More, useRowsInSight } from '../../ui/rows-in-sight.ts'
 import { Time } from '../../ui/time.tsx'
 import { eventText, outcomeLook } from './audit-line.tsx'
 
 const rowHeight = 41
-const readAhead = 20
 const cell = 'truncate px-2 first:pl-4 last:pr-4'
 
-type More = { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => Promise<unknown> }
 type Props = {
   entries: AuditEntry[]
   selected: number | undefined
@@ -20,7 +18,8 @@ type Props = {
 
 /** The log as a table that draws only the rows in sight, however long it gets. */
 export function AuditTable({ entries, selected, onSelect, more }: Props) {
-  const { body, shown, before, after } = useRowsInSight(entries.length, more)
+  const body = useRef<HTMLTableSectionElement>(null)
+  const { shown, before, after } = useRowsInSight(body, { count: entries.length, rowHeight }, more)
   const rowCount = more.hasNextPage ? -1 : entries.length + 1
   return (
     <Sheet className="@container min-w-0 flex-1 self-start overflow-hidden">
@@ -50,29 +49,6 @@ export function AuditTable({ entries, selected, onSelect, more }: Props) {
       ) : null}
     </Sheet>
   )
-}
-
-/** Which rows are in sight, the space that stands for the others, and the reading of older pages as the end comes near. */
-function useRowsInSight(count: number, { hasNextPage, isFetchingNextPage, fetchNextPage }: More) {
-  const body = useRef<HTMLTableSectionElement>(null)
-  const [scrollMargin, setScrollMargin] = useState(0)
-  useEffect(() => {
-    const top = body.current?.getBoundingClientRect().top ?? 0
-    setScrollMargin(top + window.scrollY)
-  }, [])
-  const rows = useWindowVirtualizer({ count, estimateSize: () => rowHeight, overscan: 12, scrollMargin })
-  const items = rows.getVirtualItems()
-  const last = items.at(-1)
-  const nearEnd = (last?.index ?? 0) >= count - readAhead
-  useEffect(() => {
-    if (nearEnd && hasNextPage && !isFetchingNextPage) void fetchNextPage()
-  }, [nearEnd, hasNextPage, isFetchingNextPage, fetchNextPage])
-  return {
-    body,
-    shown: items.map(({ index }) => index),
-    before: (items[0]?.start ?? scrollMargin) - scrollMargin,
-    after: rows.getTotalSize() - ((last?.end ?? scrollMargin) - scrollMargin),
-  }
 }
 
 function Space({ height }: { height: number }) {
