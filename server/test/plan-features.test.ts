@@ -5,6 +5,7 @@ import type { Json } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../src/core/index.ts'
 import type { Action, PlannedTask } from '../src/workflow/index.ts'
+import { cleanUp } from './support/clean-up.ts'
 import {
   createEngine,
   type Engine,
@@ -44,7 +45,7 @@ async function openEngine(
   const engine = createEngine(world, { actions, ...more })
   await engine.workflow.run()
   await engine.approvals.run()
-  t.after(() => engine.stop())
+  cleanUp(t, () => engine.stop())
   return { ...engine, world }
 }
 

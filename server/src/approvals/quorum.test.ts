@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
+import { cleanUp } from '../../test/support/clean-up.ts'
 import {
   createEngine,
   engineMigrations,
@@ -49,7 +50,7 @@ async function open(t: TestContext) {
   const engine = createEngine(world, { actions: [noteAction(notes)], directory, mayApprove: openPolicy })
   await engine.workflow.run()
   await engine.approvals.run()
-  t.after(async () => {
+  cleanUp(t, async () => {
     await engine.stop()
     await world.close()
   })

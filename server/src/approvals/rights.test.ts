@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { cleanUp } from '../../test/support/clean-up.ts'
 import {
   createEngine,
   engineMigrations,
@@ -39,7 +40,7 @@ async function open(t: TestContext, mayApprove: MayApprove = openPolicy) {
   const engine = createEngine(world, { actions: [noteAction(notes)], directory, mayApprove })
   await engine.workflow.run()
   await engine.approvals.run()
-  t.after(async () => {
+  cleanUp(t, async () => {
     await engine.stop()
     await world.close()
   })

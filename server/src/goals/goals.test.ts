@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
+import { cleanUp } from '../../test/support/clean-up.ts'
 import {
   createEngine,
   engineMigrations,
@@ -22,7 +23,7 @@ test('WORK-1: a goal that two people start at the same moment becomes one run', 
   const world = await openWorld(t, [...engineMigrations, ...catalogueMigrations, ...goalsMigrations])
   const engine = createEngine(world, { actions: [noteAction([], { preview: 'same' })] })
   await engine.workflow.run()
-  t.after(() => engine.stop())
+  cleanUp(t, () => engine.stop())
   const unused = async (): Promise<never> => assert.fail('nothing of this is asked for')
   const flows = createFlows({
     ...world,

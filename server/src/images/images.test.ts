@@ -299,8 +299,12 @@ test('SAND-1: an image is held while it is used, compared before it is, and gone
   assert.deepEqual(readdirSync(kept), [image.digest.slice(7)])
   await images.remove('node', by)
   assert.deepEqual(readdirSync(kept), [])
-  for (const refused of [images.verify('node'), images.remove('node', by), images.use('node', async () => 1)])
-    await assert.rejects(refused, { code: 'image.not_found' })
+  for (const refused of [
+    () => images.verify('node'),
+    () => images.remove('node', by),
+    () => images.use('node', async () => 1),
+  ])
+    await assert.rejects(refused(), { code: 'image.not_found' })
   const { items } = await audit.page({ limit: 10, order: 'desc' })
   assert.deepEqual(
     items.map(({ type }) => type).filter((type) => type.startsWith('image.')),

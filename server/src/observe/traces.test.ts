@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
+import { cleanUp } from '../../test/support/clean-up.ts'
 import { begin, openStage } from '../../test/support/durable-stage.ts'
 import { gate, noteAction, olga, pendingApproval, piet, planOf, task } from '../../test/support/engine.ts'
 import { eventually } from '../../test/support/eventually.ts'
@@ -33,7 +34,7 @@ async function open(t: TestContext) {
   const start = () => {
     const traces = createTraces({ ...world, log: silentLog, settings })
     traces.start()
-    t.after(() => traces.stop())
+    cleanUp(t, () => traces.stop())
     return traces
   }
   return { collector, stage, world, start }

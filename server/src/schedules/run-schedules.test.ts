@@ -330,12 +330,12 @@ test('WORK-1: what is no flow, no input, no time or no zone is refused', async (
   const { id } = await make()
   await assert.rejects(schedules.change(id, { input: {} }, olga), { code: 'run.plan_invalid' })
   for (const work of [
-    schedules.read('sch_none'),
-    schedules.change('sch_none', {}, olga),
-    schedules.run('sch_none', olga),
-    schedules.remove('sch_none', olga),
+    () => schedules.read('sch_none'),
+    () => schedules.change('sch_none', {}, olga),
+    () => schedules.run('sch_none', olga),
+    () => schedules.remove('sch_none', olga),
   ])
-    await assert.rejects(work, { code: 'schedule.not_found' })
+    await assert.rejects(work(), { code: 'schedule.not_found' })
   await schedules.remove(id, olga)
   assert.deepEqual(await schedules.list(), [])
 })
