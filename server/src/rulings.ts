@@ -51,15 +51,18 @@ export function mayApproveBy(
   policy: Pick<Policy, 'decide'>,
   identity: Pick<Identity, 'countPeople'>,
 ): MayApprove {
-  return async (principal: Principal, approval) => {
+  return async (principal: Principal, approval, as) => {
     const soloAccount = (await identity.countPeople()) === 1
     const { id, requestedBy, requesters, changedBy: changers, action, risk, unattended } = approval
-    const decision = policy.decide({
-      principal,
-      action: 'approvals.approve',
-      resource: { type: 'Approval', id, attributes: { requestedBy, requesters, changers, action, risk } },
-      context: { soloAccount, unattended, risk },
-    })
+    const decide = (wanted: typeof as) =>
+      policy.decide({
+        principal,
+        action: `approvals.${wanted}`,
+        resource: { type: 'Approval', id, attributes: { requestedBy, requesters, changers, action, risk } },
+        context: { soloAccount, unattended, risk },
+      })
+    const approving = decide('approve')
+    const decision = approving.allow ? decide(as) : approving
     const mode = requesters.includes(actorOf(principal)) ? 'self' : 'person'
     return { ...decision, mode }
   }

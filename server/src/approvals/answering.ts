@@ -53,12 +53,13 @@ export function createAnswering(needs: Needs) {
     return { ...view, unattended: asked.unattended, requesters }
   }
 
-  async function rulingsFor(asked: Approval, { principal, isChange }: Answer): Promise<Rulings> {
+  async function rulingsFor(asked: Approval, { principal, isChange, decision }: Answer): Promise<Rulings> {
+    const as = isChange ? 'change' : decision === 'denied' ? 'deny' : 'approve'
     const facts = await factsOf(asked, isChange)
     const { requesters } = facts
     const rights = await rightsOf(principal)
     const own = await Promise.all(
-      rights.map(async (as) => ({ actor: actorOf(as), ruling: await mayApprove(as, facts) })),
+      rights.map(async (who) => ({ actor: actorOf(who), ruling: await mayApprove(who, facts, as) })),
     )
     return { requesters, own, earlier: await earlierOf(asked.id, facts) }
   }
@@ -96,7 +97,7 @@ export function createAnswering(needs: Needs) {
     const person = await directory.person(store, actor)
     if (!person) return false
     const { id, name, roles } = person
-    return (await mayApprove({ kind: 'person', id, name, roles }, facts)).allow
+    return (await mayApprove({ kind: 'person', id, name, roles }, facts, 'approve')).allow
   }
 
   async function authoritiesOf(tx: Tx, { principal }: Answer, { own }: Rulings): Promise<Authority[]> {

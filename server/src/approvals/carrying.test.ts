@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Json } from '@keyward/contract'
+import { cleanUp } from '../../test/support/clean-up.ts'
 import {
   createEngine,
   engineMigrations,
@@ -46,14 +47,14 @@ async function open(t: TestContext) {
     actions: [noteAction(notes, seen), other],
     directory,
     policyVersion: () => policy.version,
-    mayApprove: async (who, facts) => ({
-      ...(await openPolicy(who, facts)),
+    mayApprove: async (who, facts, as) => ({
+      ...(await openPolicy(who, facts, as)),
       allow: allowed.has(`${who.kind}:${who.id}`),
     }),
   })
   await engine.workflow.run()
   await engine.approvals.run()
-  t.after(async () => {
+  cleanUp(t, async () => {
     await engine.stop()
     await world.close()
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Json } from '@keyward/contract'
 import { z } from 'zod'
+import { cleanUp } from '../../test/support/clean-up.ts'
 import {
   createEngine,
   engineMigrations,
@@ -16,7 +17,7 @@ import {
 import { openWorld } from '../../test/support/world.ts'
 import { digestOf, type Principal } from '../core/index.ts'
 import type { Action, ApprovalQuestion, PlannedTask } from '../workflow/index.ts'
-import type { Directory } from './index.ts'
+import type { Directory, MayApprove } from './index.ts'
 
 const mary = person('mary')
 const gated = { target: 'shop', expiresInSeconds: 600 }
@@ -57,17 +58,17 @@ const plainAction: Action = {
   execute: async () => ({ output: null }),
 }
 
-async function open(t: TestContext) {
+async function open(t: TestContext, mayApprove: MayApprove = openPolicy) {
   const world = await openWorld(t, engineMigrations)
   const done: Json[] = []
   const engine = createEngine(world, {
     actions: [scaleAction(done), plainAction],
     directory: anybody,
-    mayApprove: openPolicy,
+    mayApprove,
   })
   await engine.workflow.run()
   await engine.approvals.run()
-  t.after(async () => {
+  cleanUp(t, async () => {
     await engine.stop()
     await world.close()
   })
@@ -186,6 +187,27 @@ test('APPR-1: the requester, an agent, an old digest and an answered question ch
     items.map(({ detail }) => (detail as { decision: string }).decision),
     ['changed', 'changed', 'changed', 'changed'],
   )
+})
+
+test('POL-1: who may approve may be forbidden to change, or to deny, and the question stays as it is', async (t) => {
+  for (const forbidden of ['change', 'deny'] as const) {
+    const opened = await open(t, (who, facts, as) => ({
+      ...openPolicy(who, facts, as),
+      allow: as !== forbidden,
+    }))
+    const { id, digest } = await ask(opened)
+    const tried = {
+      change: () =>
+        opened.approvals.change(piet, id, {
+          digest,
+          args: { shop: 'north', count: 2 },
+          reason: 'fewer will do',
+        }),
+      deny: () => opened.approvals.deny(piet, id, { digest }),
+    }
+    await assert.rejects(tried[forbidden](), { code: 'policy.denied' })
+    assert.equal((await opened.approvals.approve(piet, id, { digest })).state, 'approved')
+  }
 })
 
 test('APPR-2: of two who change it at once one does, and the other hears of it', async (t) => {

@@ -12,6 +12,9 @@ export type Ruling = {
   readonly mode: 'person' | 'self'
 }
 
+/** What somebody wants to do with a question. Who denies or changes one must be allowed to approve it, and to do that. */
+export type Answering = 'approve' | 'deny' | 'change'
+
 /**
  * Asked before each answer. The principal `system:unattended` is asked about for a run that was started without a person;
  * `unattended` says that this is one. `requesters` are all who stand behind the request: an agent, and whose agent it is.
@@ -22,6 +25,7 @@ export type MayApprove = (
     readonly unattended: boolean
     readonly requesters: readonly string[]
   },
+  as: Answering,
 ) => Ruling | Promise<Ruling>
 
 export type Answer = {
