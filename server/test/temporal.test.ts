@@ -268,6 +268,19 @@ test('WORK-2: on Temporal', async (t) => {
     await engine.stop()
   })
 
+  await t.test('a run has the priority of its plan, as one of those that Temporal knows', async () => {
+    const engine = await stage.start([noteAction([])])
+    const keys: (number | undefined)[] = []
+    for (const priority of [100, 5, 0, -5, -100]) {
+      const plan = { ...planOf(task('a')), priority }
+      const { id } = await engine.workflow.start(undefined, { plan, requestedBy: olga, unattended: false })
+      await engine.workflow.whenEnded(id)
+      keys.push((await client.workflow.getHandle(id).describe()).priority?.priorityKey)
+    }
+    assert.deepEqual(keys, [1, 2, 3, 4, 5])
+    await engine.stop()
+  })
+
   await t.test('a question that is asked at once costs Temporal no activity', async () => {
     const engine = await stage.start([noteAction([])])
     const { id } = await begin(engine, task('a', { approval: gate }))

@@ -11,6 +11,7 @@ import type { PlannedTask } from './plan.ts'
 import { createRecovery } from './recovery.ts'
 import { plannedOf, type RunRecord } from './run-record.ts'
 import type { Command, RunEvent } from './run-status.ts'
+import { priorityOf, type SharedKeys, sharedBy } from './shared-keys.ts'
 import type { HostWriter, Transition, Transitions, Work } from './transition.ts'
 import { busyRuns, holdHost, takeHost } from './workflow-store.ts'
 
@@ -32,6 +33,7 @@ type Needs = {
   clock: Clock
   log: Log
   concurrency: number
+  keys: SharedKeys
   planFlow: PlanFlow
   startChild: StartChild
   onBoundary: (name: string) => void
@@ -55,7 +57,7 @@ export function createHost(needs: Needs): Host {
   let fence: number | undefined
   let stopping = false
   let cancelSweep = (): void => undefined
-  const jobs = createJobs({ clock, concurrency: needs.concurrency, begin: (job) => track(perform(job)) })
+  const jobs = createJobs({ ...needs, begin: (job) => track(perform(job)) })
   const pending = new Set<Promise<void>>()
   const writer = { transact, insist, tell }
   const execution = createExecution<Job>({
@@ -169,10 +171,9 @@ export function createHost(needs: Needs): Host {
     }
   }
 
-  function jobOf(kind: Job['kind'], { id: runId, plan: { priority } }: RunRecord, planned: PlannedTask): Job {
-    const { id: taskId, concurrencyKey: key, concurrencyLimit: limit = 1 } = planned
-    const shared = kind === 'start' && key !== undefined ? { key, limit } : undefined
-    return { kind, runId, taskId, priority, shared }
+  function jobOf(kind: Job['kind'], run: RunRecord, planned: PlannedTask): Job {
+    const shared = kind === 'start' ? sharedBy(planned) : undefined
+    return { kind, runId: run.id, taskId: planned.id, priority: priorityOf(run), shared }
   }
 
   /** A task that might begin and does not, because others are at it, fails when its time is over. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createJobs, type Job } from './jobs.ts'
+import { createSharedKeys } from './shared-keys.ts'
 
 const job = (runId: string, taskId: string, more: Partial<Job> = {}): Job => ({
   kind: 'start',
@@ -9,11 +10,12 @@ const job = (runId: string, taskId: string, more: Partial<Job> = {}): Job => ({
   ...more,
 })
 
-function jobsOf(concurrency: number) {
+function jobsOf(concurrency: number, keys = createSharedKeys()) {
   const begun: string[] = []
   const jobs = createJobs({
     clock: { after: () => () => undefined },
     concurrency,
+    keys,
     begin: ({ runId, taskId }) => void begun.push(`${runId}:${taskId}`),
   })
   return { jobs, begun }
@@ -49,6 +51,23 @@ test('WORK-1: a slot is not passed on while somebody of a higher priority waits,
   two.add(job('one', 'a', { shared }))
   assert.equal(two.claim(job('two', 'a', { shared })), false)
   assert.ok(two.claim(job('one', 'b', { shared }), job('one', 'a')), 'in the place of the one that ended')
+})
+
+test('WORK-1: a key that another host holds is waited for, and both hear when it is free', () => {
+  const keys = createSharedKeys()
+  const freed: string[] = []
+  const other = keys.of((key) => void freed.push(key))
+  const shared = { key: 'shop', limit: 1 }
+  const { jobs, begun } = jobsOf(4, keys)
+  other.take(shared, 'elsewhere')
+  jobs.add(job('one', 'a', { shared }))
+  jobs.add(job('two', 'a', { shared: { ...shared, key: 'another' } }))
+  assert.deepEqual(begun, ['two:a'])
+  other.free(shared, 'elsewhere')
+  assert.deepEqual(begun, ['two:a', 'one:a'])
+  assert.equal(other.room(shared), 0)
+  jobs.over(job('one', 'a'))
+  assert.deepEqual([other.room(shared), freed], [1, ['shop']])
 })
 
 test('WORK-1: what ended late ends nothing of the attempt that has begun since', () => {

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/index.ts'
+import type { Shared, SharedKeys } from './shared-keys.ts'
 
 /** Something the host has in hand for one task: asking for its approval, or starting and running it. */
 export type Job = {
@@ -7,8 +8,7 @@ export type Job = {
   readonly taskId: string
   /** The highest goes first; who came first among equals. 0 when absent. */
   readonly priority?: number | undefined
-  /** Of those that share it, so many at once. */
-  readonly shared?: { readonly key: string; readonly limit: number } | undefined
+  readonly shared?: Shared | undefined
 }
 type Task = Pick<Job, 'runId' | 'taskId'>
 
@@ -39,18 +39,33 @@ export type Jobs = {
 type Held = { readonly job: Job; readonly passedOn: number }
 const mostPassedOn = 8
 
-type Needs = { clock: Pick<Clock, 'after'>; concurrency: number; begin: (job: Job) => void }
+type Needs = {
+  clock: Pick<Clock, 'after'>
+  concurrency: number
+  keys: SharedKeys
+  begin: (job: Job) => void
+}
 
-export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
+export function createJobs({ clock, concurrency, keys, begin }: Needs): Jobs {
   const active = new Map<string, Held>()
   const waiting = new Map<string, Job>()
   const timers = new Map<string, { runId: string; cancel: () => void }>()
   const keyOf = ({ runId, taskId }: Task): string => `${runId}:${taskId}`
 
+  const held = keys.of(() => fill())
+
   const hasRoom = ({ shared }: Job, ending?: Held): boolean =>
-    shared === undefined ||
-    [...active.values()].filter((held) => held !== ending && held.job.shared?.key === shared.key).length <
-      shared.limit
+    shared === undefined || held.room(shared, ending && keyOf(ending.job)) > 0
+
+  function hold(job: Job, passedOn: number): void {
+    active.set(keyOf(job), { job, passedOn })
+    if (job.shared) held.take(job.shared, keyOf(job))
+  }
+
+  function letGo(job: Job): void {
+    active.delete(keyOf(job))
+    if (job.shared) held.free(job.shared, keyOf(job))
+  }
 
   /** Who is next: of the highest priority, and of those who came first. */
   function nextInLine(): Job | undefined {
@@ -71,7 +86,7 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
       if (!job) return
       const key = keyOf(job)
       waiting.delete(key)
-      active.set(key, { job, passedOn: 0 })
+      hold(job, 0)
       begin(job)
     }
   }
@@ -88,16 +103,17 @@ export function createJobs({ clock, concurrency, begin }: Needs): Jobs {
       if (active.has(key) || !hasRoom(job, over)) return false
       const isFree = active.size < concurrency && waiting.size === 0
       if (!isFree && !(over && mayPassOn(over, job))) return false
-      if (!isFree && over) active.delete(keyOf(over.job))
-      active.set(key, { job, passedOn: isFree || !over ? 0 : over.passedOn + 1 })
+      if (!isFree && over) letGo(over.job)
+      hold(job, isFree || !over ? 0 : over.passedOn + 1)
       return true
     },
     done(job) {
-      if (active.get(keyOf(job))?.job === job) active.delete(keyOf(job))
+      if (active.get(keyOf(job))?.job === job) letGo(job)
       fill()
     },
     over(task) {
-      if (active.get(keyOf(task))?.job.kind === 'start') active.delete(keyOf(task))
+      const over = active.get(keyOf(task))?.job
+      if (over?.kind === 'start') letGo(over)
       fill()
     },
     has: (task) => active.has(keyOf(task)) || waiting.has(keyOf(task)),

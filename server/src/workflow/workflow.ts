@@ -26,6 +26,7 @@ import { rulesOf } from './rules.ts'
 import { createRunCache } from './run-cache.ts'
 import type { HostName, RunRecord } from './run-record.ts'
 import { type ApprovalDecision, isRunEnded, newRun } from './run-status.ts'
+import { createSharedKeys } from './shared-keys.ts'
 import { createSteering, type Steering } from './steering.ts'
 import { createTemporalHost, type TemporalNeeds } from './temporal/index.ts'
 import { createTransitions } from './transition.ts'
@@ -128,6 +129,7 @@ export function createWorkflow(needs: Needs): Workflow {
     clock,
     log,
     concurrency: needs.concurrency ?? 32,
+    keys: createSharedKeys(),
     planFlow: needs.planFlow,
     startChild,
     onBoundary: needs.onBoundary ?? (() => undefined),

@@ -1,10 +1,11 @@
 import type { TestContext } from 'node:test'
 import type { Migration } from '../../src/store/index.ts'
-import type { Action } from '../../src/workflow/index.ts'
+import type { Action, Plan } from '../../src/workflow/index.ts'
 import { createEngine, type Engine, engineMigrations, olga, planOf } from './engine.ts'
 import { eventually } from './eventually.ts'
 import { openWorld, type World } from './world.ts'
 
+type Options = { concurrency?: number; flows?: { readonly [name: string]: Plan } }
 export type Started = Engine & { world: World }
 
 /** What a test opens is ended before the store is closed, whatever order the test opens it in. */
@@ -32,7 +33,7 @@ export async function openStage(
   advance = (milliseconds) => world.clock.advance(milliseconds)
   return {
     world,
-    async start(actions: readonly Action[], options: { concurrency?: number } = {}): Promise<Started> {
+    async start(actions: readonly Action[], options: Options = {}): Promise<Started> {
       const engine = createEngine(world, { actions, ...options })
       engines.push(engine)
       await engine.workflow.run()

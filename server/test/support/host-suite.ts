@@ -7,6 +7,7 @@ import { sql } from '../../src/store/index.ts'
 import type { Action, Plan } from '../../src/workflow/index.ts'
 import { type Engine, gate, noteAction, olga, pendingApproval, piet, planOf, task } from './engine.ts'
 import { eventually } from './eventually.ts'
+import { planChecks } from './host-suite-plans.ts'
 import { checkGoesOn, storedRuns } from './stored-runs.ts'
 import type { World } from './world.ts'
 
@@ -14,10 +15,15 @@ import type { World } from './world.ts'
 export type HostStage = {
   readonly world: World
   readonly name: 'embedded' | 'temporal'
-  start(actions: readonly Action[]): Promise<Engine>
+  start(actions: readonly Action[], more?: { flows?: Flows }): Promise<Engine>
+  /** Resolves when the host has looked at these runs, which were started before. The engine has `test.note`. */
+  settled(engine: Engine, runIds: readonly string[]): Promise<void>
   /** Lets `milliseconds` pass: moves the clock, or does nothing where time passes by itself. */
   elapse(milliseconds: number): void
 }
+
+type Flows = { readonly [name: string]: Plan }
+export type HostChecks = Readonly<Record<string, (stage: HostStage) => Promise<void>>>
 
 type Begin = Partial<Pick<Plan, 'title'>> & { key?: string }
 const begin = (engine: Engine, tasks: Parameters<typeof planOf>, { title = 'A test', key }: Begin = {}) =>
@@ -36,8 +42,8 @@ export function hostSuite(name: string, open: (t: TestContext) => Promise<HostSt
     for (const [what, check] of Object.entries(checks))
       await t.test(what, async () => {
         const engines: Engine[] = []
-        const start = async (actions: readonly Action[]): Promise<Engine> => {
-          const engine = await stage.start(actions)
+        const start: HostStage['start'] = async (actions, more) => {
+          const engine = await stage.start(actions, more)
           engines.push(engine)
           return engine
         }
@@ -51,7 +57,8 @@ export function hostSuite(name: string, open: (t: TestContext) => Promise<HostSt
   })
 }
 
-const checks: Record<string, (stage: HostStage) => Promise<void>> = {
+const checks: HostChecks = {
+  ...planChecks,
   async 'tasks run in the order of their needs and hand on their outputs'(stage) {
     const notes: string[] = []
     const engine = await stage.start([noteAction(notes)])

@@ -1,5 +1,5 @@
 import { AppError, type Clock, type Log, reasonOf } from '../../core/index.ts'
-import type { Store } from '../../store/index.ts'
+import type { Store, Tx } from '../../store/index.ts'
 import type { Action } from '../action.ts'
 import { placesOf } from '../attempt.ts'
 import { createBeginning, type PlanFlow, type StartChild } from '../beginning.ts'
@@ -11,10 +11,11 @@ import type { Job } from '../jobs.ts'
 import { createRecovery } from '../recovery.ts'
 import { factsOf, plannedOf, type RunRecord } from '../run-record.ts'
 import { type Command, isRunEnded, type RunEvent } from '../run-status.ts'
+import type { SharedKeys } from '../shared-keys.ts'
 import type { Transitions, Work } from '../transition.ts'
 import { readRun } from '../workflow-store.ts'
 import type { Activities, Attempted, Seen, TaskCommand } from './shapes.ts'
-import { openSignal } from './temporal-store.ts'
+import { createTurns } from './turns.ts'
 
 /** Temporal's hold on one activity: told that it lives, and telling when it is to stop. */
 export type Lifeline = {
@@ -31,6 +32,8 @@ export type Carrier = {
   heedCancel(runId: string): Promise<void>
   /** How many attempts run here. */
   running(): number
+  /** Tells runs again whose turn has come. */
+  remind(): void
   start(): void
   /** Begins nothing more, and tells what may run again to stop. Resolves when the questions are out that were being asked. */
   stop(): Promise<void>
@@ -44,6 +47,9 @@ type Needs = {
   clock: Clock
   log: Log
   heartbeatSeconds: number
+  keys: SharedKeys
+  /** There is something to do for a run: its workflow is to look. */
+  news: (tx: Tx, runId: string) => Promise<void>
   planFlow: PlanFlow
   startChild: StartChild
   onBoundary: (name: string) => void
@@ -83,6 +89,20 @@ export function createCarrier(needs: Needs): Carrier {
       const over = execution.begin(job, run)?.finally(() => running.delete(key))
       if (over) running.set(key, { job, over })
       if (stopping) execution.stop('idempotent')
+    },
+  })
+  const turns = createTurns({
+    clock,
+    keys: needs.keys,
+    tell: (runId) => void insist(runId, () => store.write((tx) => needs.news(tx, runId))),
+    giveUp: ({ runId, taskId, attempt, seconds }) => {
+      const reason = `timed out: could not begin within ${seconds} seconds`
+      const late = { type: 'StartTimedOut', taskId, attempt, reason } as const
+      void insist(runId, () =>
+        transact(runId, async (tx, t) => {
+          if (transitions.tell(t, late)) await needs.news(tx, runId)
+        }),
+      )
     },
   })
   const recovery = createRecovery({
@@ -162,13 +182,18 @@ export function createCarrier(needs: Needs): Carrier {
 
   async function look(runId: string): Promise<Seen> {
     const run = await readRun(store, runId)
-    if (!run || isRunEnded(run.status.state)) return { ended: true, commands: [], running: [], againMs: null }
+    if (!run || isRunEnded(run.status.state)) {
+      turns.forget(runId)
+      return { ended: true, commands: [], running: [], againMs: null }
+    }
     const attempts = [...run.status.tasks]
       .filter(([taskId, { state }]) => state === 'Running' && factsOf(run, taskId).childRunId === null)
       .map(([taskId, { attempt }]) => ({ taskId, attempt }))
+    const all = due(run.status)
+    const mayBegin = turns.look(run, all)
     return {
       ended: false,
-      commands: due(run.status).filter((c) => isForWorker(run, c)),
+      commands: all.filter((c) => (c.type === 'StartTask' ? mayBegin.has(c.taskId) : isForWorker(run, c))),
       running: attempts,
       againMs: null,
     }
@@ -187,11 +212,22 @@ export function createCarrier(needs: Needs): Carrier {
     // A look may have asked, and found that it has to wait.
     if (command.type === 'RequestApproval' && !again.has(key)) await ask(runId, taskId)
     if (command.type === 'Reconcile') await recovery.find({ runId, taskId, attempt: command.attempt })
-    if (command.type === 'StartTask') await beginning.start({ kind: 'start', runId, taskId })
-    await followed(running.get(key), lifeline)
+    if (command.type === 'StartTask') await startInTurn(runId, taskId, lifeline)
+    else await followed(running.get(key), lifeline)
     const againMs = again.get(key) ?? null
     again.delete(key)
     return { ...(await look(runId)), againMs }
+  }
+
+  async function startInTurn(runId: string, taskId: string, lifeline: Lifeline): Promise<void> {
+    const run = await readRun(store, runId)
+    if (!run || !turns.take(run, taskId)) return
+    try {
+      await beginning.start({ kind: 'start', runId, taskId })
+      await followed(running.get(keyOf(runId, taskId)), lifeline)
+    } finally {
+      turns.free(run, taskId)
+    }
   }
 
   async function takeUp(runId: string, attempted: Attempted, lifeline: Lifeline): Promise<Seen> {
@@ -212,7 +248,7 @@ export function createCarrier(needs: Needs): Carrier {
     const stop = (): void => {
       const why = ending()
       if (why !== 'lost') execution.abort(job, why)
-      else void insist(job.runId, () => store.write((tx) => openSignal(tx, job.runId)))
+      else void insist(job.runId, () => store.write((tx) => needs.news(tx, job.runId)))
     }
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop)
@@ -265,11 +301,13 @@ export function createCarrier(needs: Needs): Carrier {
       for (const { job } of here) if (cancelled.has(job.taskId)) execution.abort(job, 'cancel')
     },
     running: () => running.size,
+    remind: turns.remind,
     start() {
       stopping = false
     },
     stop() {
       stopping = true
+      turns.clear()
       execution.stop('idempotent')
       return atMost(graceSeconds * 1000, Promise.allSettled(asking.values()))
     },

@@ -10,7 +10,7 @@ import { type RunSettings, wokenSignal, workflowType } from './shapes.ts'
 /** A worker that polls, and a client that tells Temporal of news. */
 export type Link = {
   /** Starts the run's workflow where there is none, and tells it that there is news. */
-  signal(runId: string): Promise<void>
+  signal(run: Told): Promise<void>
   /** Resolves when Temporal answers; rejects within seconds when it does not. The worker meanwhile tries on by itself. */
   check(): Promise<void>
   /** Rejects when the worker can go on no more. */
@@ -18,6 +18,9 @@ export type Link = {
   /** Takes nothing new, lets what runs here end, and resolves when it has. */
   close(): Promise<void>
 }
+
+/** `priority` is that of its plan: the highest goes first. */
+type Told = { readonly runId: string; readonly priority: number }
 
 type Needs = {
   settings: TemporalSettings
@@ -119,7 +122,7 @@ async function linked(packages: Packages, connection: NativeConnection, needs: N
   over.catch((error) => log.error({ reason: reasonOf(error) }, 'the worker of Temporal ended'))
   return {
     over,
-    signal: (runId) => tell(client, { runId, taskQueue, run }),
+    signal: (told) => tell(client, { ...told, taskQueue, run }),
     async check() {
       await connection.withDeadline(Date.now() + answersWithinMs, () =>
         connection.workflowService.getSystemInfo({}),
@@ -134,7 +137,7 @@ const queueOf = (key: Secret): string => `keyward-${digestOf({ queueOf: key.reve
 
 async function tell(
   client: Client,
-  { runId, taskQueue, run }: { runId: string; taskQueue: string; run: RunSettings },
+  { runId, priority, taskQueue, run }: Told & { taskQueue: string; run: RunSettings },
 ): Promise<void> {
   // A run that has ended in Temporal is looked at once more and ends again.
   await client.workflow.signalWithStart(workflowType, {
@@ -144,7 +147,15 @@ async function tell(
     signal: wokenSignal,
     signalArgs: [],
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    priority: { priorityKey: priorityKeyOf(priority) },
   })
+}
+
+/** Temporal has five: the first goes before the others where tasks wait for a worker, and three is what has none. */
+function priorityKeyOf(priority: number): number {
+  if (priority === 0) return 3
+  const isFar = Math.abs(priority) >= 50
+  return priority > 0 ? (isFar ? 1 : 2) : isFar ? 5 : 4
 }
 
 async function closed(worker: Worker, over: Promise<void>, connection: NativeConnection): Promise<void> {

@@ -3,8 +3,9 @@ import type { Store, Tx } from '../../store/index.ts'
 import type { Action } from '../action.ts'
 import type { PlanFlow, StartChild } from '../beginning.ts'
 import type { ApprovalGate } from '../gate.ts'
+import { priorityOf, type SharedKeys } from '../shared-keys.ts'
 import type { Transitions } from '../transition.ts'
-import { busyRuns } from '../workflow-store.ts'
+import { busyRuns, readRun } from '../workflow-store.ts'
 import { createCarrier } from './activities.ts'
 import { type Link, openLink, temporalPackages } from './connection.ts'
 import { type TemporalSettings, temporalSettings } from './settings.ts'
@@ -51,6 +52,7 @@ type Needs = {
   clock: Clock
   log: Log
   concurrency: number
+  keys: SharedKeys
   planFlow: PlanFlow
   startChild: StartChild
   onBoundary: (name: string) => void
@@ -72,7 +74,7 @@ export function createTemporalHost(needs: Needs): TemporalHost | undefined {
 function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalNeeds }): TemporalHost {
   const { store, clock, log, temporal } = needs
   const heartbeatSeconds = temporal.heartbeatSeconds ?? 20
-  const carrier = createCarrier({ ...needs, heartbeatSeconds })
+  const carrier = createCarrier({ ...needs, heartbeatSeconds, news })
   const waiting = new Set<string>()
   const onTheWay = new Set<Promise<void>>()
   let link: Link | undefined
@@ -133,6 +135,7 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
       carrier.start()
       await connect(key)
     }
+    carrier.remind()
     for (const { runId } of await openSignals(store, 1000)) waiting.add(runId)
     send()
     if (link) check(link)
@@ -167,6 +170,14 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
       })
   }
 
+  async function news(tx: Tx, runId: string): Promise<void> {
+    await openSignal(tx, runId)
+    tx.afterCommit(() => {
+      waiting.add(runId)
+      send()
+    })
+  }
+
   function send(): void {
     for (const runId of waiting) {
       if (!link || onTheWay.size >= mostAtOnce) return
@@ -182,7 +193,8 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
   async function deliver(to: Link, runId: string): Promise<void> {
     try {
       const signal = await signalOf(store, runId)
-      await to.signal(runId)
+      const run = await readRun(store, runId)
+      if (run) await to.signal({ runId, priority: priorityOf(run) })
       if (signal) await store.write((tx) => closeSignal(tx, signal))
     } catch (error) {
       log.warn({ runId, reason: reasonOf(error) }, 'Temporal was not told of a run; trying again')
@@ -208,10 +220,8 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
       await quiet
     },
     async tell(tx, runId) {
-      await openSignal(tx, runId)
+      await news(tx, runId)
       tx.afterCommit(() => {
-        waiting.add(runId)
-        send()
         carrier
           .heedCancel(runId)
           .catch((error) => log.error({ runId, reason: reasonOf(error) }, 'a run could not be looked at'))
