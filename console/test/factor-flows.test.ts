@@ -7,7 +7,7 @@ import { Refusal } from './support/console-server.ts'
 import * as data from './support/fixtures.ts'
 import { narrow, openStage } from './support/stage.ts'
 
-const { server, open, callsOf } = openStage()
+const { server, open, openAlone, callsOf } = openStage()
 
 const needed = (): never => {
   throw new Refusal('factor.needed', 'Show a second factor first.')
@@ -121,7 +121,7 @@ describe('UI-1, APPR-1: what needs a second factor', () => {
 
 /** The page by a name instead of an address, with a security key that the browser plays. */
 async function withKey(t: TestContext, { answers = true } = {}): Promise<Page> {
-  const { page, context } = await open(t, '/people/factors')
+  const { page, context } = await openAlone(t, '/people/factors')
   const session = await context.newCDPSession(page)
   await session.send('WebAuthn.enable')
   await session.send('WebAuthn.addVirtualAuthenticator', {

@@ -9,7 +9,7 @@ import { goByKeys } from './support/keys.ts'
 import { run } from './support/run-fixtures.ts'
 import { narrow, openStage } from './support/stage.ts'
 
-const { server, open, callsOf } = openStage()
+const { server, open, openAlone, callsOf } = openStage()
 
 const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent ?? '')
 
@@ -278,7 +278,7 @@ describe('UI-1: approving', () => {
 
 describe('UI-1: secrets', () => {
   test('a value is shown only after a question, is in no address and goes away', async (t) => {
-    const seen = await open(t, '/vault?secret=secret%2Fleaky-shop%2Fstripe')
+    const seen = await openAlone(t, '/vault?secret=secret%2Fleaky-shop%2Fstripe')
     const { page } = seen
     await settle(page)
     await page.clock.install()

@@ -8,6 +8,7 @@ import {
   openTab,
   picture,
   settle,
+  sizeOf,
   type View,
   type Visit,
 } from './support/browser.ts'
@@ -58,45 +59,43 @@ const pages: Record<string, string> = {
   integrations: '/integrations',
   'not-found': '/nowhere',
 }
-const widths: View['width'][] = [1280, 390]
 const themes: View['theme'][] = ['light', 'dark']
+/** A page is opened in the first width; the window is made as narrow as the second while it is open. */
 const scenarios: [name: string, handlers: () => Handlers, widths: View['width'][]][] = [
-  ['full', fullHandlers, widths],
+  ['full', fullHandlers, [1280, 390]],
   ['empty', emptyHandlers, [1280]],
   ['failing', failingHandlers, [390]],
 ]
 
-for (const [scenario, handlers, shownIn] of scenarios) {
+for (const [scenario, handlers, widths] of scenarios) {
   describe(`UI-1: pages, ${scenario}`, () => {
     let browser: Browser
     let server: ConsoleServer
+    // One tab for all of them, which has the scripts already, as it is for a person.
+    let tab: Visit
     before(async () => {
       server = await startConsoleServer(handlers())
       browser = await openBrowser()
+      tab = await openTab(browser, { theme: 'light', width: 1280 })
     })
     after(async () => {
       await browser.close()
       await server.close()
     })
-    for (const width of shownIn) {
-      describe(`${width} px wide`, () => {
-        // One tab for all of them, which has the scripts already, as it is for a person.
-        let tab: Visit
-        before(async () => {
-          tab = await openTab(browser, { theme: 'light', width })
-        })
-        after(() => tab.context.close())
-        for (const [name, path] of Object.entries(pages)) {
-          test(`${name}, light and dark`, async () => {
-            tab.complaints.length = 0
-            await tab.page.goto(`${server.origin}${path}`)
-            await settle(tab.page)
-            for (const theme of themes) {
-              await tab.page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
-              await picture(tab.page, `${scenario}-${name}-${theme}-${width}`)
-              await assertClean(tab, theme === 'light' ? 'all' : 'colours')
-            }
-          })
+    for (const [name, path] of Object.entries(pages)) {
+      test(`${name}, ${widths.map((width) => `${width} px`).join(' and ')} wide, light and dark`, async () => {
+        tab.complaints.length = 0
+        await tab.page.setViewportSize(sizeOf(widths[0] ?? 1280))
+        await tab.page.goto(`${server.origin}${path}`)
+        await settle(tab.page)
+        for (const width of widths) {
+          await tab.page.setViewportSize(sizeOf(width))
+          await settle(tab.page)
+          for (const theme of themes) {
+            await tab.page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+            await picture(tab.page, `${scenario}-${name}-${theme}-${width}`)
+            await assertClean(tab, theme === 'light' ? 'all' : 'colours')
+          }
         }
       })
     }

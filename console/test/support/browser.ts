@@ -32,12 +32,13 @@ export function openBrowser(): Promise<Browser> {
 }
 
 export type View = { theme: 'light' | 'dark'; width: 390 | 1280 }
+export const sizeOf = (width: View['width']) => ({ width, height: width === 390 ? 844 : 900 })
 export type Visit = { page: Page; context: BrowserContext; complaints: string[] }
 
 /** A tab of its own that notes everything the browser complains about: script errors, refused styles, failed loads. */
 export async function openTab(browser: Browser, view: View): Promise<Visit> {
   const context = await browser.newContext({
-    viewport: { width: view.width, height: view.width === 390 ? 844 : 900 },
+    viewport: sizeOf(view.width),
     colorScheme: view.theme,
     reducedMotion: 'reduce',
     locale: 'en-GB',

@@ -121,6 +121,8 @@ async function sendFile(response: ServerResponse, path: string): Promise<void> {
     'content-type': types[extname(name)] ?? 'application/octet-stream',
     'content-security-policy': securityPolicy,
     'x-content-type-options': 'nosniff',
+    // As the real server does, see server/src/http/console.ts: who comes back has the scripts already.
+    'cache-control': name.startsWith('assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
   })
   response.end(bytes)
 }
