@@ -23,6 +23,7 @@ import { secondFactorsApi } from './second-factors.ts'
 import { secretsApi } from './secrets.ts'
 import { sessionApi } from './session.ts'
 import { systemApi } from './system.ts'
+import { hooksApi, triggersApi } from './triggers.ts'
 import { aclApi, mountsApi, sealApi, vaultApi } from './vault.ts'
 import { appRolesApi, credentialsApi, tokensApi } from './vault-access.ts'
 
@@ -47,6 +48,7 @@ export const api = {
   flows: flowsApi,
   goals: goalsApi,
   grants: grantsApi,
+  hooks: hooksApi,
   leases: leasesApi,
   mounts: mountsApi,
   passages: passagesApi,
@@ -63,5 +65,6 @@ export const api = {
   session: sessionApi,
   system: systemApi,
   tokens: tokensApi,
+  triggers: triggersApi,
   vault: vaultApi,
 } as const

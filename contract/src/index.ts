@@ -107,6 +107,15 @@ export {
 export { type SessionView, sessionApi } from './session.ts'
 export { type LiveEvent, liveEvent, type SystemStatus, systemApi } from './system.ts'
 export {
+  type HookDelivery,
+  type HookView,
+  hooksApi,
+  type TriggerEvent,
+  type TriggerFiring,
+  type TriggerView,
+  triggersApi,
+} from './triggers.ts'
+export {
   type AclPolicyView,
   aclApi,
   type ExplanationView,

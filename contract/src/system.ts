@@ -74,6 +74,18 @@ export const systemStatus = z.object({
   runSchedules: z
     .object({ count: z.int(), paused: z.int(), failing: z.int(), started: z.int(), refused: z.int() })
     .optional(),
+  /** What events of connected services start: how many, paused, with a last event that was refused; and what came of the events. */
+  triggers: z
+    .object({
+      count: z.int(),
+      paused: z.int(),
+      failing: z.int(),
+      started: z.int(),
+      refused: z.int(),
+      /** Signed deliveries that were taken, by what they led to. */
+      deliveries: z.object({ starts: z.int(), wakes: z.int(), ping: z.int(), unused: z.int() }),
+    })
+    .optional(),
   /** Messages to people: waiting to be sent, sent in the last month, and given up. */
   channels: z.object({ count: z.int(), waiting: z.int(), sent: z.int(), dead: z.int() }).optional(),
   /** Connected services by their kind: how they were when they were last asked. */

@@ -12,6 +12,7 @@ import type { Proxy as EgressProxy } from './proxy/index.ts'
 import type { Sandbox } from './sandbox/index.ts'
 import type { RunSchedules, Schedules } from './schedules/index.ts'
 import type { Store } from './store/index.ts'
+import type { Triggers } from './triggers/index.ts'
 import type { Vault } from './vault/index.ts'
 import { countRuns, type Workflow } from './workflow/index.ts'
 
@@ -25,6 +26,7 @@ type Needs = {
   findings: Pick<Findings, 'counts'>
   schedules: Pick<Schedules, 'counts'>
   runSchedules: Pick<RunSchedules, 'counts'>
+  triggers: Pick<Triggers, 'counts'>
   connectors: Pick<Connectors, 'counts'>
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive' | 'unproved'> & { asks: Pick<Lend['asks'], 'countOpen'> }
@@ -72,6 +74,7 @@ export function createCondition({
   findings,
   schedules,
   runSchedules,
+  triggers,
   connectors,
   identity,
   lend,
@@ -157,6 +160,7 @@ export function createCondition({
       backup: await backupCondition(),
       schedules: await scheduleCondition(),
       runSchedules: await runSchedules.counts(),
+      triggers: await triggers.counts(),
       connections: await connectors.counts(),
       channels: await channels.counts(),
       egress: egress.counts(),
@@ -168,9 +172,11 @@ export function createCondition({
   async function scheduleProblems(): Promise<Record<string, string>> {
     const { failing } = await schedules.counts()
     const { failing: refused } = await runSchedules.counts()
+    const { failing: unstarted } = await triggers.counts()
     return {
       ...(failing > 0 ? { scans: `the last scheduled scan of ${failing} folders failed` } : {}),
       ...(refused > 0 ? { schedules: `the last time of ${refused} schedules of runs was refused` } : {}),
+      ...(unstarted > 0 ? { triggers: `the last event of ${unstarted} triggers could not be started` } : {}),
     }
   }
 

@@ -46,6 +46,7 @@ import { createSandbox, createSandboxDriver, sandboxSettingsOf } from './sandbox
 import { keepScanner } from './scanner.ts'
 import { createRunSchedules, createSchedules } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
+import { createTriggers } from './triggers/index.ts'
 import { createVault, type KeyWrapper, type SealKind } from './vault/index.ts'
 import { type ApprovalGate, createWorkflow, type Workflow } from './workflow/index.ts'
 
@@ -243,6 +244,7 @@ export async function createKeyward(needs: Needs) {
   const goals = createGoals({ ...shared, policy, flows, workflow, model })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
   const runSchedules = createRunSchedules({ ...shared, policy, identity, flows, workflow, vault })
+  const triggers = createTriggers({ ...shared, policy, identity, vault, connectors, flows, goals, workflow })
   const channels = createChannels({
     ...shared,
     random: Math.random,
@@ -269,6 +271,7 @@ export async function createKeyward(needs: Needs) {
     findings,
     schedules,
     runSchedules,
+    triggers,
     connectors,
     identity,
     lend,
@@ -320,11 +323,11 @@ export async function createKeyward(needs: Needs) {
     await connectors.start()
     stops.unshift(() => connectors.stop())
     await schedules.start()
-    runSchedules.start()
-    stops.unshift(
-      () => runSchedules.stop(),
-      () => schedules.stop(),
-    )
+    stops.unshift(() => schedules.stop())
+    for (const starting of [runSchedules, triggers]) {
+      starting.start()
+      stops.unshift(() => starting.stop())
+    }
     every(60_000, 'ignored findings', () => findings.expireIgnores())
     every(2000, 'lease expiry', () => lend.expireDue())
     every(2000, 'expiry of requests for leases', () => lend.asks.expireDue())
@@ -368,6 +371,7 @@ export async function createKeyward(needs: Needs) {
     findings,
     schedules,
     runSchedules,
+    triggers,
     lend,
     passages,
     egressLog: createEgressLog(audit),

@@ -17,6 +17,7 @@ import { passageMigrations } from './passage/index.ts'
 import { policyMigrations } from './policy/index.ts'
 import { rolloutMigrations } from './rollout/index.ts'
 import { runSchedulesMigrations, schedulesMigrations } from './schedules/index.ts'
+import { triggersMigrations } from './triggers/index.ts'
 import { vaultMigrations } from './vault/index.ts'
 import { workflowMigrations } from './workflow/index.ts'
 
@@ -44,4 +45,5 @@ export const migrations = [
   ...channelsMigrations,
   ...observeMigrations,
   ...imagesMigrations,
+  ...triggersMigrations,
 ]

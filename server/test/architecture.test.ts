@@ -36,6 +36,21 @@ const may: Record<string, readonly string[]> = {
     'flows',
     'workflow',
   ],
+  triggers: [
+    'contract',
+    'core',
+    'store',
+    'audit',
+    'bus',
+    'hooks',
+    'identity',
+    'policy',
+    'vault',
+    'connectors',
+    'workflow',
+    'flows',
+    'goals',
+  ],
   lend: ['contract', 'core', 'store', 'audit', 'bus', 'identity', 'policy'],
   proxy: ['contract', 'core'],
   observe: ['contract', 'core', 'store', 'audit', 'bus'],
@@ -131,6 +146,7 @@ const may: Record<string, readonly string[]> = {
     'flows',
     'hooks',
     'schedules',
+    'triggers',
     'backup',
     'connectors',
   ],
@@ -147,6 +163,7 @@ const may: Record<string, readonly string[]> = {
     'vault',
     'findings',
     'schedules',
+    'triggers',
     'lend',
     'proxy',
     'sandbox',
@@ -176,6 +193,7 @@ const may: Record<string, readonly string[]> = {
     'policy',
     'rollout',
     'schedules',
+    'triggers',
     'vault',
     'workflow',
   ],
@@ -208,6 +226,7 @@ const may: Record<string, readonly string[]> = {
     'channels',
     'flows',
     'schedules',
+    'triggers',
     'observe',
   ],
   'main.ts': ['backup', 'core', 'store', 'guide', 'http', 'cli', 'keyward.ts', 'migrations.ts', 'vault'],
@@ -397,6 +416,7 @@ describe('what is kept in few places', () => {
         'http/handlers/second-factors.ts', // the secret of an app, and recovery codes, once, to their owner
         'http/handlers/secrets.ts', // to a person who asked, audited
         'http/handlers/session.ts', // a session's token, into the answer that starts it
+        'http/handlers/triggers.ts', // the secret of a webhook, once, to who asked for it
         'http/vault/dialect.ts', // the answer of the Vault dialect
         'identity/agents.ts', // hashed
         'identity/factors/app.ts', // into the URL that an app reads; a code, compared

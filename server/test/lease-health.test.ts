@@ -35,6 +35,12 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     connectors: { counts: async () => [] },
     findings: { counts: async () => Object.assign(Object.create(null), { open: 0, imported: 0 }) },
     runSchedules: { counts: async () => ({ count: 0, paused: 0, failing: 0, started: 0, refused: 0 }) },
+    triggers: {
+      counts: async () => ({
+        ...{ count: 0, paused: 0, failing: 0, started: 0, refused: 0 },
+        deliveries: { starts: 0, wakes: 0, ping: 0, unused: 0 },
+      }),
+    },
     schedules: {
       counts: async () => ({
         count: 0,

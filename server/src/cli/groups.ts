@@ -144,6 +144,12 @@ export const groups: readonly Group[] = [
     load: async (needs) => (await import('./commands/runs.ts')).runsCommand(needs),
   },
   {
+    name: 'triggers',
+    summary: 'What events of connected services start',
+    heading: agents,
+    load: async (needs) => (await import('./commands/triggers.ts')).triggersCommand(needs),
+  },
+  {
     name: 'connections',
     summary: 'Services that runs work with: add, check, change, remove',
     heading: agents,

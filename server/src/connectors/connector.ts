@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { Secret, TreeTaker } from '../core/index.ts'
 import type { Minting } from '../lend/index.ts'
 import type { SandboxedCommand, SandboxedResult } from './sandboxed-command.ts'
+import type { Hearing } from './told.ts'
 
 /** A kind of service that runs can work with, as data and code. docs/how-to/write-a-connector.md shows how to write one. */
 export type Connector = {
@@ -86,8 +87,10 @@ export type ActionContext<I = unknown> = OpenConnection & {
    * ends, also when this process is not there any more.
    */
   mint(field: string, how: Minting): Promise<Secret>
-  /** Resolves after a while; rejects when the task is to stop. */
-  pause(milliseconds: number): Promise<void>
+  /** Hears from now on whether the service tells, of its own accord, that something has changed there; until the attempt ends. */
+  hear(place: string, topic: string): Hearing
+  /** Resolves after a while, or as soon as something is heard; rejects when the task is to stop. */
+  pause(milliseconds: number, hearing?: Hearing): Promise<void>
   /** A program in a fresh sandbox. It gets placeholders for what goes over the network. */
   run(command: SandboxedCommand): Promise<SandboxedResult>
   /** Files for later tasks of the run, as an artifact; there is none when `fill` throws. Their paths must be portable. */

@@ -8,9 +8,11 @@ import type { ConnectorsNeeds } from './needs.ts'
 import { createRegistry } from './registry.ts'
 import { taskActions } from './task-actions.ts'
 import { createTaskTokens } from './task-tokens.ts'
+import { createTold, type Told } from './told.ts'
 
 export type Connectors = Connections &
-  Pick<HealthChecks, 'check'> & {
+  Pick<HealthChecks, 'check'> &
+  Pick<Told, 'tell'> & {
     start(): Promise<void>
     stop(): void
     /** The kinds of services. */
@@ -27,12 +29,14 @@ export function createConnectors(needs: ConnectorsNeeds): Connectors {
   const registry = createRegistry(needs.connectors)
   const health = createHealthChecks({ ...needs, registry })
   const tokens = createTaskTokens(needs)
+  const told = createTold()
   const byName = new Map(
     registry.all().flatMap(({ actions }) => actions.map((action) => [action.name, action] as const)),
   )
   return {
     ...createConnections({ ...needs, registry }),
     check: health.check,
+    tell: told.tell,
     async start() {
       await tokens.start()
       health.start()
@@ -52,6 +56,6 @@ export function createConnectors(needs: ConnectorsNeeds): Connectors {
         slowestMs: slowest_ms === null ? null : Number(slowest_ms),
       })),
     action: (name) => byName.get(name),
-    actions: taskActions({ ...needs, registry, tokens }),
+    actions: taskActions({ ...needs, registry, tokens, told }),
   }
 }

@@ -9,6 +9,7 @@ import { type LentSecrets, lendSecrets } from './lent-secrets.ts'
 import type { ConnectorsNeeds } from './needs.ts'
 import { misfits, type Registry } from './registry.ts'
 import type { TaskTokens } from './task-tokens.ts'
+import type { Hearing, Told } from './told.ts'
 
 type Needs = Pick<
   ConnectorsNeeds,
@@ -16,6 +17,7 @@ type Needs = Pick<
 > & {
   registry: Registry
   tokens: Pick<TaskTokens, 'mint' | 'end' | 'release'>
+  told: Pick<Told, 'hear'>
 }
 type Attempt = Pick<
   TaskContext,
@@ -144,6 +146,7 @@ async function withConnection<T>(
     signal,
   })
   const minted: string[] = []
+  const hearings: Hearing[] = []
   const context: ActionContext = {
     ...attemptOf(attempt),
     input,
@@ -157,7 +160,12 @@ async function withConnection<T>(
       return made.token
     },
     now: () => needs.clock.now(),
-    pause: (milliseconds) => paused(needs.clock, milliseconds, signal),
+    hear(place, topic) {
+      const hearing = needs.told.hear(row.id, { place, topic })
+      hearings.push(hearing)
+      return hearing
+    },
+    pause: (milliseconds, hearing) => paused(needs.clock, milliseconds, { signal, hearing }),
     run: (command) => needs.sandboxed.run({ ...attemptOf(attempt), secretPath: row.secret_path }, command),
     keep: (fill) => kept(needs, { runId, taskId }, fill),
   }
@@ -168,6 +176,7 @@ async function withConnection<T>(
     throw lent.cleared(error)
   } finally {
     lent.close()
+    for (const hearing of hearings) hearing.close()
     await needs.tokens.end(minted)
   }
 }
@@ -187,18 +196,30 @@ async function kept(
   }
 }
 
-function paused(clock: Pick<Clock, 'after'>, milliseconds: number, signal: AbortSignal): Promise<void> {
+function paused(
+  clock: Pick<Clock, 'after'>,
+  milliseconds: number,
+  { signal, hearing }: { signal: AbortSignal; hearing: Pick<Hearing, 'next'> | undefined },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     const stop = (): void => {
-      cancel()
+      end()
       reject(signal.reason)
     }
-    const cancel = clock.after(milliseconds, () => {
-      signal.removeEventListener('abort', stop)
+    const over = (): void => {
+      end()
       resolve()
-    })
+    }
+    const end = (): void => {
+      cancel()
+      deafen()
+      signal.removeEventListener('abort', stop)
+    }
     signal.addEventListener('abort', stop, { once: true })
+    const cancel = clock.after(milliseconds, over)
+    let deafen = (): void => undefined
+    deafen = hearing?.next(over) ?? deafen
   })
 }
 

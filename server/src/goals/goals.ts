@@ -20,8 +20,11 @@ import type { ModelPlanner } from './model/model-planner.ts'
 
 /** What people and agents want, in their words, with the plans for it. */
 export type Goals = {
-  /** Throws `goal.unknown` with the wordings that are known. Words that fit several flows come back with choices. */
-  propose(text: string, by: Principal): Promise<GoalView>
+  /**
+   * Throws `goal.unknown` with the wordings that are known. Words that fit several flows come back with choices. `along` works in the
+   * transaction that stores the goal: when it throws, there is none.
+   */
+  propose(text: string, by: Principal, along?: (tx: Tx, goalId: string) => Promise<void>): Promise<GoalView>
   page(query: {
     cursor?: string | undefined
     limit: number
@@ -140,7 +143,7 @@ export function createGoals(needs: Needs): Goals {
   }
 
   return {
-    async propose(text, by) {
+    async propose(text, by, along) {
       const answer = await answerTo(text, by)
       const now = clock.now()
       const goal: GoalRecord = {
@@ -162,6 +165,7 @@ export function createGoals(needs: Needs): Goals {
       await store.write(async (tx) => {
         await insertGoal(tx, goal)
         await tell(tx, 'goal.proposed', goal.id, { by, detail: { text, proposed } })
+        await along?.(tx, goal.id)
       })
       return viewOf(goal)
     },

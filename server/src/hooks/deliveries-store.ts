@@ -1,5 +1,5 @@
 import type { Json } from '@keyward/contract'
-import { type Migration, sql, type Tx } from '../store/index.ts'
+import { type Migration, type Reader, sql, type Tx } from '../store/index.ts'
 
 export const hooksMigrations: readonly Migration[] = [
   {
@@ -9,6 +9,7 @@ export const hooksMigrations: readonly Migration[] = [
       'alter table hook_deliveries rename column schedule_id to listener_id',
       'alter table hook_deliveries add column about text',
       'create index hook_deliveries_at on hook_deliveries (at)',
+      'create index hook_deliveries_of on hook_deliveries (listener_id, at)',
     ],
   },
 ]
@@ -37,6 +38,17 @@ export async function takeDelivery(tx: Tx, delivery: Taken): Promise<boolean> {
   await tx.run(sql`insert into hook_deliveries (listener_id, delivery_id, digest, at, about)
     values (${listenerId}, ${deliveryId}, ${digest}, ${at}, ${JSON.stringify(about)})`)
   return true
+}
+
+/** Newest first; of those that were taken. */
+export async function lastDeliveries(
+  reader: Reader,
+  listenerId: string,
+  limit: number,
+): Promise<{ at: number; about: Json }[]> {
+  const rows = await reader.all<{ at: number; about: string }>(sql`select at, about from hook_deliveries
+    where listener_id = ${listenerId} and about is not null order by at desc, delivery_id limit ${limit}`)
+  return rows.map(({ at, about }) => ({ at: Number(at), about: JSON.parse(about) }))
 }
 
 export async function forgetDeliveries(tx: Tx, listenerId: string): Promise<void> {

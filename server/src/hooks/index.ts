@@ -1,4 +1,4 @@
-export { forgetDeliveries, hooksMigrations, takeDelivery } from './deliveries-store.ts'
+export { forgetDeliveries, hooksMigrations, lastDeliveries, takeDelivery } from './deliveries-store.ts'
 export {
   contentDigest,
   type Delivery,

@@ -51,7 +51,8 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       gauge('scan_schedule_last_duration_seconds', 'How long it took.', lastSeconds)
     }
   }
-  lines.push(...runScheduleLines(status.runSchedules), ...connectionLines(status.connections ?? []))
+  lines.push(...runScheduleLines(status.runSchedules), ...triggerLines(status.triggers))
+  lines.push(...connectionLines(status.connections ?? []))
   gauge('resident_memory_bytes', 'Memory of the server process.', memoryBytes)
   return `${lines.join('\n')}\n`
 }
@@ -108,6 +109,25 @@ function channelLines(channels: SystemStatus['channels']): string[] {
     ...Object.entries({ waiting, sent, dead }).map(
       ([state, value]) => `keyward_channel_messages{state="${state}"} ${value}`,
     ),
+  ]
+}
+
+function triggerLines(triggers: SystemStatus['triggers']): string[] {
+  if (!triggers) return []
+  const { count, paused, failing, started, refused, deliveries } = triggers
+  return [
+    '# HELP keyward_triggers What events of connected services start; failing: their last event was refused.',
+    '# TYPE keyward_triggers gauge',
+    ...Object.entries({ active: count - paused, paused, failing }).map(
+      ([state, value]) => `keyward_triggers{state="${state}"} ${value}`,
+    ),
+    '# HELP keyward_trigger_events Events of triggers by what became of them.',
+    '# TYPE keyward_trigger_events gauge',
+    `keyward_trigger_events{outcome="started"} ${started}`,
+    `keyward_trigger_events{outcome="refused"} ${refused}`,
+    '# HELP keyward_hook_deliveries Signed deliveries of connected services by what they led to.',
+    '# TYPE keyward_hook_deliveries gauge',
+    ...Object.entries(deliveries).map(([use, value]) => `keyward_hook_deliveries{use="${use}"} ${value}`),
   ]
 }
 

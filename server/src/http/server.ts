@@ -9,11 +9,11 @@ import { type ApiNeeds, answerProblem, mountApi } from './api.ts'
 import { mountChannelHooks, type ReceiveFromChannel } from './channel-hooks.ts'
 import { consoleHandler } from './console.ts'
 import { openApiDocument } from './openapi.ts'
-import { mountPushHook, type ReceivePush } from './push-hook.ts'
 import type { Route } from './route.ts'
 import { refuseForeignHost, refuseForeignPage, securityHeaders } from './security-headers.ts'
 import { mountStreams } from './streams.ts'
 import { createVaultFront } from './vault/index.ts'
+import { mountWebhooks, type ReceiveHooks } from './webhooks.ts'
 
 const http = process.getBuiltinModule('node:http')
 const https = process.getBuiltinModule('node:https')
@@ -35,7 +35,7 @@ type Needs = Omit<ApiNeeds, 'secure'> & {
   clock: Pick<Clock, 'after' | 'now'>
   consoleDir: string
   version: string
-  receivePush: ReceivePush
+  receiveHooks: ReceiveHooks
   receiveFromChannel: ReceiveFromChannel
   /** Prometheus text. */
   metrics: () => Promise<string>
@@ -163,7 +163,7 @@ function mount(
   const apiNeeds = { ...needs, secure }
   const routes = needs.routes(secure)
   mountApi(app, routes, apiNeeds)
-  mountPushHook(app, needs.receivePush)
+  mountWebhooks(app, needs.receiveHooks)
   mountChannelHooks(app, needs.receiveFromChannel)
   app.get('/api/v1/openapi.json', async () =>
     openApiDocument(

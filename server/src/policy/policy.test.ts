@@ -165,6 +165,9 @@ test('IDENT-1: what each role may do', () => {
     'schedules.run',
     'schedules.secret',
     'secrets.resolve',
+    'triggers.change',
+    'triggers.create',
+    'triggers.remove',
   ])
   assert.ok(may('owner').includes('secrets.reveal'))
 })

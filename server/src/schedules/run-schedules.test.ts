@@ -2,83 +2,22 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { RunScheduleView } from '@keyward/contract'
-import { z } from 'zod'
 import { cleanUp } from '../../test/support/clean-up.ts'
-import {
-  createEngine,
-  engineMigrations,
-  noteAction,
-  olga,
-  pendingApproval,
-  piet,
-  planOf,
-  gate as shortGate,
-  task,
-} from '../../test/support/engine.ts'
-import { openWorld } from '../../test/support/world.ts'
-import { catalogueMigrations } from '../catalogue/index.ts'
+import { olga, pendingApproval, piet } from '../../test/support/engine.ts'
+import { openFlowsWorld } from '../../test/support/flows-world.ts'
 import { type Principal, silentLog } from '../core/index.ts'
-import { createFlows } from '../flows/index.ts'
-import { createPolicy } from '../policy/index.ts'
 import { type Firing, insertFiring } from './firings-store.ts'
 import { createRunSchedules, runSchedulesMigrations } from './index.ts'
 
-const gate = { ...shortGate, expiresInSeconds: 30 * 86_400 }
 const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 const hourly = { flow: 'note', input: { word: 'tidy' }, cron: '0 * * * *', timeZone: 'UTC' }
 
-/** Two flows, `note` that ends at once and `ask` that waits for a person; olga and piet have accounts. */
 async function open(t: TestContext, { rules = '' } = {}) {
-  const world = await openWorld(t, [...engineMigrations, ...catalogueMigrations, ...runSchedulesMigrations])
-  const notes: string[] = []
-  const engine = createEngine(world, { actions: [noteAction(notes)] })
-  await engine.workflow.run()
-  cleanUp(t, () => engine.stop())
-  const policy = createPolicy({ clock: world.clock })
-  if (rules) policy.prepare([policy.compile({ name: 'custom', text: rules })])()
-  const accounts = new Map<string, Principal>([olga, piet].map((one) => [one.id, one]))
-  const identity = {
-    async person(id: string) {
-      const found = accounts.get(id)
-      const { name = id, roles = [] } = found ?? {}
-      return { id, name, roles, disabled: !found, groups: [], createdAt: world.clock.now() }
-    },
-    agent: async () => undefined,
-  }
-  const unused = async (): Promise<never> => assert.fail('nothing of this is asked for')
-  const input = z.strictObject({ word: z.string() })
-  const flows = createFlows({
-    ...world,
-    log: silentLog,
-    policy,
-    findings: { preview: unused, release: unused, importingRuns: async () => [] },
-    workflow: engine.workflow,
-    identity: identity as never,
-    rollout: { judge: async () => ({ observed: false, judgements: [] }) },
-    natureOf: async () => ({ risk: 'low', effect: 'write' }),
-    more: [
-      { name: 'note', title: 'Note a word', goals: [], input, plan: async () => planOf(task('note')) },
-      {
-        name: 'ask',
-        title: 'Ask somebody',
-        goals: [],
-        input,
-        plan: async () => planOf(task('note', { approval: gate })),
-      },
-    ],
-  })
+  const world = await openFlowsWorld(t, { rules, migrations: runSchedulesMigrations })
   let sealed = false
-  const needs = {
-    ...world,
-    log: silentLog,
-    policy,
-    identity: identity as never,
-    flows,
-    workflow: engine.workflow,
-    vault: { status: () => ({ sealed }) as never },
-  }
+  const needs = { ...world, log: silentLog, vault: { status: () => ({ sealed }) as never } }
   /** As a server that starts on the same store. */
   const start = () => {
     const schedules = createRunSchedules(needs)
@@ -91,16 +30,12 @@ async function open(t: TestContext, { rules = '' } = {}) {
     schedules.create({ ...hourly, missed: 'once', overlap: 'skip', ...change }, by)
   return {
     ...world,
-    ...engine,
-    notes,
     schedules,
     start,
     make,
     seal: (now: boolean) => {
       sealed = now
     },
-    close: (who: Principal) => accounts.delete(who.id),
-    runs: async () => (await engine.workflow.page({ limit: 500 })).items.toReversed(),
     /** Lets time pass, and waits until what became due is started. */
     async pass(milliseconds: number, by = schedules): Promise<RunScheduleView> {
       // A look that goes on sets the timer of the next one when it ends.

@@ -1,14 +1,15 @@
 import { api, type ConnectionView, type Json } from '@keyward/contract'
 import { type Command, InvalidArgumentError } from 'commander'
 import { AppError } from '../../core/index.ts'
-import type { Client } from '../client.ts'
 import { type CommonOptions, commandGroup, serverCommand } from '../command.ts'
 import { connect } from '../connect.ts'
+import { connectionNamed } from '../connection-named.ts'
 import { exitNegative } from '../exit-code.ts'
 import { shortTime } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
 import { type Column, renderFacts, renderTable } from '../table.ts'
 import type { Tint } from '../terminal.ts'
+import { connectionHooksCommand } from './connection-hooks.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'answer'>
 type Settings = { readonly [name: string]: Json }
@@ -25,6 +26,7 @@ export const connectionsCommand = (needs: Needs): Command =>
     checkCommand(needs),
     changeCommand(needs),
     removeCommand(needs),
+    connectionHooksCommand(needs),
   ])
 
 const tints: Record<NonNullable<ConnectionView['health']>['state'], Tint> = {
@@ -118,7 +120,7 @@ function checkCommand(needs: Needs): Command {
     examples: ['keyward connections check code'],
   }).action(async (name: string, options: CommonOptions) => {
     const client = await connect(needs, options)
-    const { id } = await named(client, name)
+    const { id } = await connectionNamed(client, name)
     show(needs, options, await client.call(api.connections.check, { connectionId: id }))
   })
 }
@@ -134,7 +136,7 @@ function changeCommand(needs: Needs): Command {
     if (options.secret === undefined && options.set === undefined && options.environment === undefined)
       throw new AppError('request.invalid', 'nothing is to be changed. Give --secret, --set or --environment')
     const client = await connect(needs, options)
-    const { id, settings } = await named(client, name)
+    const { id, settings } = await connectionNamed(client, name)
     await client.call(api.connections.change, {
       connectionId: id,
       ...(options.secret === undefined ? {} : { secretPath: options.secret }),
@@ -152,19 +154,11 @@ function removeCommand(needs: Needs): Command {
     examples: ['keyward connections remove code'],
   }).action(async (name: string, options: CommonOptions) => {
     const client = await connect(needs, options)
-    const { id } = await named(client, name)
+    const { id } = await connectionNamed(client, name)
     const answer = await client.call(api.connections.remove, { connectionId: id })
     if (options.json) return needs.terminal.json(answer)
     needs.terminal.write(`${name} is forgotten\n`)
   })
-}
-
-/** By its name or its id. */
-async function named(client: Client, name: string): Promise<ConnectionView> {
-  const { items } = await client.call(api.connections.list, {})
-  const found = items.find((item) => item.name === name) ?? items.find((item) => item.id === name)
-  if (!found) throw new AppError('connection.not_found', `there is no connection '${name}'`)
-  return found
 }
 
 function show({ terminal, answer }: Needs, { json }: CommonOptions, connection: ConnectionView): void {

@@ -95,6 +95,9 @@ const waitInput = ofRef.extend({
   pollSeconds: z.int().min(5).max(600).default(15),
 })
 
+/** How long it is not asked where it tells by itself: a delivery may be lost. */
+const unaskedMilliseconds = 600_000
+
 export const waitForChecks = defineAction({
   name: 'github.wait-for-checks',
   title: 'Wait until the checks of a commit have succeeded',
@@ -109,9 +112,17 @@ export const waitForChecks = defineAction({
   async execute(context) {
     const { repository, ref, required, pollSeconds } = context.input
     const github = openGitHub(context, repository, permissionsOf(readPermissions))
+    const hearing = context.hear(repository, ref)
+    let lookAt = 0
     for (;;) {
-      const found = await checksOf(github, ref)
       context.heartbeat()
+      const heard = hearing.heard()
+      if (hearing.isTold() && !heard && context.now().getTime() < lookAt) {
+        await context.pause(pollSeconds * 1000, hearing)
+        continue
+      }
+      const found = await checksOf(github, ref)
+      lookAt = context.now().getTime() + unaskedMilliseconds
       const bad = found.checks.filter(
         ({ status, conclusion }) => status === 'completed' && !good.has(conclusion),
       )
@@ -119,7 +130,7 @@ export const waitForChecks = defineAction({
         throw new AppError('connector.refused', `checks failed: ${bad.map(({ name }) => name).join(', ')}`)
       const missing = required.filter((name) => !found.checks.some((check) => check.name === name))
       if (found.state === 'succeeded' && missing.length === 0) return found
-      await context.pause(pollSeconds * 1000)
+      await context.pause(pollSeconds * 1000, hearing)
     }
   },
 })

@@ -329,6 +329,39 @@ test('CONN-1: waiting for checks stops when its task does', async (t) => {
   await assert.rejects(waiting, /stopped/)
 })
 
+test('CONN-1: where GitHub tells of checks it is not asked again and again', async (t) => {
+  const opened = await open(t)
+  const { server, world, head, repository } = opened
+  const [check] = server.checks
+  Object.assign(check ?? {}, { status: 'in_progress', conclusion: null })
+  const asked = () => server.asked.filter(({ path }) => path.endsWith('/check-runs')).length
+  let beats = 0
+  const heartbeat = () => void beats++
+  const [connection] = await world.connectors.list()
+  const tell = (place: string, ...topics: string[]) =>
+    world.connectors.tell(connection?.id ?? '', { place, topics, steady: true })
+  tell(repository.toUpperCase())
+  const args = { connection: 'main', repository, ref: head }
+  const waiting = world.execute('github.wait-for-checks', args, { heartbeat })
+  await eventually(async () => asked() === 1, 'the first look')
+  await eventually(async () => {
+    world.clock.advance(15_000)
+    return beats > 20
+  }, 'heartbeats while nothing is told')
+  assert.equal(asked(), 1)
+  tell('team/else', head)
+  tell(repository, 'f'.repeat(40))
+  world.connectors.tell('con_none', { place: repository, topics: [head], steady: true })
+  tell(repository, head)
+  await eventually(async () => asked() === 2, 'a look after it is told')
+  Object.assign(check ?? {}, { status: 'completed', conclusion: 'success' })
+  await eventually(async () => {
+    world.clock.advance(60_000)
+    return asked() === 3
+  }, 'a look after ten minutes, for a delivery may be lost')
+  assert.equal(Object(await waiting).state, 'succeeded')
+})
+
 test('CONN-1: health says what is wrong with the App', async (t) => {
   const opened = await open(t)
   const health = async (world: ConnectorWorld) => {

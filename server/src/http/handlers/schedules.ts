@@ -1,11 +1,17 @@
 import { schedulesApi } from '@keyward/contract'
 import type { RunSchedules, Schedules } from '../../schedules/index.ts'
+import type { Triggers } from '../../triggers/index.ts'
 import { type Route, route } from '../route.ts'
 import { runScheduleRoutes } from './run-schedules.ts'
+import { triggerRoutes } from './triggers.ts'
 
-export function scheduleRoutes(schedules: Schedules, runSchedules: RunSchedules): Route[] {
+type Needs = { schedules: Schedules; runSchedules: RunSchedules; triggers: Triggers }
+
+/** Of all that starts something by itself. */
+export function scheduleRoutes({ schedules, runSchedules, triggers }: Needs): Route[] {
   return [
     ...runScheduleRoutes(runSchedules),
+    ...triggerRoutes(triggers),
     route(schedulesApi.list, async () => ({ items: await schedules.list() })),
     route(schedulesApi.create, (wanted, { principal }) => schedules.create(wanted, principal)),
     route(
