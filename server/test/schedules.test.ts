@@ -1,13 +1,12 @@
 // Folders that the server scans again and again: by the command line, by webhooks, over a kill.
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { api, type ScheduleView } from '@keyward/contract'
 import { eventually } from './support/eventually.ts'
+import { statusOfLarge } from './support/large-request.ts'
 import { newPaymentsKey } from './support/leaky-project.ts'
 import { codeOf, type Reply, type RunningServer, startServer } from './support/server.ts'
 import { approve, ended, oneKeyProject, pendingApproval } from './support/steps.ts'
@@ -19,15 +18,6 @@ function pushOf(secret: string, id: string, content: object = {}) {
   const signature = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
   const headers = { 'x-github-event': 'push', 'x-github-delivery': id, 'x-hub-signature-256': signature }
   return { body, headers: { ...headers, 'content-type': 'application/json' }, token: null }
-}
-
-/** What is said to a body that is announced to be so long; nothing of it is sent, so that nobody hangs up on a writer. */
-async function statusOfLarge(address: string, sizeBytes: number): Promise<number | undefined> {
-  const sent = request(address, { method: 'POST', headers: { 'content-length': sizeBytes } })
-  sent.flushHeaders()
-  const [response] = (await once(sent, 'response')) as [IncomingMessage]
-  sent.on('error', () => undefined).destroy()
-  return response.statusCode
 }
 
 const only = async (server: RunningServer): Promise<ScheduleView> => {
