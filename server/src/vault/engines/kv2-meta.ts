@@ -33,8 +33,6 @@ export const defaultConfig: Kv2Config = { maxVersions: 0, casRequired: false, de
 /** How many versions are kept where neither the mount nor the secret says so. */
 const defaultMaxVersions = 10
 
-export const parseMeta = (bytes: Buffer): Kv2Meta => JSON.parse(bytes.toString('utf8')) as Kv2Meta
-
 export const newMeta = (now: number): Kv2Meta => ({
   createdAt: now,
   updatedAt: now,

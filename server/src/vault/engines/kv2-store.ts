@@ -1,6 +1,7 @@
 import { AppError } from '../../core/index.ts'
 import type { Reader, Tx } from '../../store/index.ts'
 import type { Barrier } from '../barrier/barrier.ts'
+import { entryBytes, entryFrom, longestBeside } from './kv2-entry.ts'
 import {
   changeVersions,
   defaultConfig,
@@ -8,7 +9,6 @@ import {
   type Kv2Config,
   type Kv2Meta,
   newMeta,
-  parseMeta,
   versionView,
   withNewVersion,
 } from './kv2-meta.ts'
@@ -46,7 +46,10 @@ export type Kv2Store = {
 
 const parseConfig = (bytes: Buffer): Kv2Config => JSON.parse(bytes.toString('utf8')) as Kv2Config
 
-export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
+export function createKv2Store(
+  barrier: Pick<Barrier, 'get' | 'view' | 'put' | 'delete' | 'list'>,
+  mountId: string,
+): Kv2Store {
   const root = `kv/${mountId}/`
   const metaPath = (name: string): string => `${root}meta/${name}`
   const versionPath = (name: string, version: number): string => `${root}v/${version}/${name}`
@@ -54,10 +57,40 @@ export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
   /** Of each metadata in memory, the version that was asked for last, as text: it is read far more often than it changes. */
   const views = new WeakMap<Kv2Meta, { readonly version: number; readonly text: string }>()
 
+  /** The text of the newest version, where it lies beside its metadata. */
+  const beside = new WeakMap<Kv2Meta, Buffer>()
+
+  function parseMeta(bytes: Buffer): Kv2Meta {
+    const { meta: parsed, newest } = entryFrom(bytes)
+    if (newest) beside.set(parsed, newest)
+    return parsed
+  }
+
   const meta = (name: string, reader?: Reader): Promise<Kv2Meta | undefined> =>
     barrier.view(metaPath(name), parseMeta, reader)
-  const setMeta = (tx: Tx, name: string, next: Kv2Meta): Promise<void> =>
-    barrier.put(tx, metaPath(name), JSON.stringify(next))
+
+  async function put(
+    tx: Tx,
+    name: string,
+    next: Kv2Meta,
+    newest: Uint8Array | undefined,
+    show?: 'there' | 'new',
+  ): Promise<void> {
+    const bytes = entryBytes(next, newest)
+    try {
+      await barrier.put(tx, metaPath(name), bytes, show)
+    } finally {
+      bytes.fill(0)
+    }
+  }
+
+  async function setMeta(tx: Tx, name: string, next: Kv2Meta): Promise<void> {
+    const before = await meta(name, tx)
+    const newest = before && beside.get(before)
+    const isKept = next.versions[next.current]?.destroyed !== true
+    await put(tx, name, next, isKept ? newest : undefined)
+  }
+
   const config = async (reader?: Reader): Promise<Kv2Config> =>
     (await barrier.view(configPath, parseConfig, reader)) ?? defaultConfig
 
@@ -91,7 +124,8 @@ export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
     async text(name, known, version, now, reader) {
       const entry = known.versions[version]
       if (!entry || !isReadable(entry, now)) return undefined
-      const bytes = await barrier.get(versionPath(name, version), reader)
+      const newest = version === known.current ? beside.get(known) : undefined
+      const bytes = newest ?? (await barrier.get(versionPath(name, version), reader))
       if (!bytes)
         throw new AppError('vault.entry_corrupt', `version ${version} of a secret is missing in the storage`)
       return bytes
@@ -102,9 +136,15 @@ export function createKv2Store(barrier: Barrier, mountId: string): Kv2Store {
       const settings = await config()
       assertCas(known, settings, cas)
       const next = withNewVersion(known, settings, now)
-      await barrier.put(tx, versionPath(name, next.version), text, 'hidden')
+      const last = before && beside.get(before)
+      if (last && next.meta.versions[known.current])
+        await barrier.put(tx, versionPath(name, known.current), last, 'hidden')
       for (const version of next.dropped) await barrier.delete(tx, versionPath(name, version))
-      await barrier.put(tx, metaPath(name), JSON.stringify(next.meta), before ? 'there' : 'new')
+      const newest = Buffer.from(text, 'utf8')
+      const isShort = newest.length <= longestBeside
+      if (!isShort) await barrier.put(tx, versionPath(name, next.version), newest, 'hidden')
+      await put(tx, name, next.meta, isShort ? newest : undefined, before ? 'there' : 'new')
+      newest.fill(0)
       return next
     },
     async destroy(tx, name, versions, now) {
