@@ -137,13 +137,13 @@ export function createRequestHandler(
   }
 
   async function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
-    authorise(context, await wantedBy(spec, call), call)
+    authorise(context, wantedAt(spec, call.operation, call.token.acl) ?? (await wantedBy(spec, call)), call)
     const handler = asksForHead(context) ? undefined : readHandlerOf(spec, call.operation)
     if (!handler) return concluded(context, spec, call, unsupported)
     return conclude(context, spec, call, await handler(call))
   }
 
-  async function conclude(
+  function conclude(
     context: Context,
     spec: PathSpec,
     call: Call,
@@ -293,7 +293,7 @@ export function createRequestHandler(
   async function authenticated(context: Context): Promise<VaultResponse> {
     let left: number | null = null
     try {
-      left = await tokens.spendUse(context.live)
+      if (context.live.record.usesLeft !== null) left = await tokens.spendUse(context.live)
       return await respond(context, left)
     } catch (error) {
       const outcome = error instanceof AppError && error.status === 403 ? 'denied' : 'failed'

@@ -35,22 +35,25 @@ type Needs = {
 export function createSealRequests(
   needs: Needs,
 ): (request: VaultRequest) => Promise<VaultResponse> | undefined {
-  const paths: Handlers = {
-    'sys/seal-status': { GET: async () => json(200, statusView(needs)) },
-    'sys/health': {
-      GET: async (request) => health(needs, request),
-      HEAD: async (request) => ({ ...health(needs, request), body: undefined }),
-    },
-    'sys/leader': { GET: async () => json(200, leader) },
-    'sys/init': {
-      GET: async () => json(200, { initialized: needs.status().initialised }),
-      PUT: (request) => initialise(needs, request),
-    },
-    'sys/unseal': { PUT: (request) => unseal(needs, request) },
-    ...needs.owners,
-  }
+  const paths = new Map(
+    Object.entries<Handlers[string]>({
+      'sys/seal-status': { GET: async () => json(200, statusView(needs)) },
+      'sys/health': {
+        GET: async (request) => health(needs, request),
+        HEAD: async (request) => ({ ...health(needs, request), body: undefined }),
+      },
+      'sys/leader': { GET: async () => json(200, leader) },
+      'sys/init': {
+        GET: async () => json(200, { initialized: needs.status().initialised }),
+        PUT: (request) => initialise(needs, request),
+      },
+      'sys/unseal': { PUT: (request) => unseal(needs, request) },
+      ...needs.owners,
+    }),
+  )
   return (request) => {
-    const path = Object.hasOwn(paths, request.path) ? paths[request.path] : undefined
+    if (!request.path.startsWith('sys/')) return undefined
+    const path = paths.get(request.path)
     if (!path) return undefined
     const handler = path[request.method === 'POST' ? 'PUT' : request.method]
     if (!handler) return Promise.resolve(json(405, { errors: ['unsupported operation'] }))

@@ -7,6 +7,8 @@ export type Asked = {
   /** Path and query as they were sent; the path begins with `/v1/`. */
   readonly url: string
   readonly headers: AskedHeaders
+  /** The one in the headers, by who has taken it from them already: the same for requests that come with the same headers. */
+  readonly token?: Secret | undefined
   readonly body: Secret | undefined
   readonly remoteAddress: string | undefined
 }
@@ -62,7 +64,7 @@ export function createDialect({ vault, log }: Needs): (asked: Asked) => Promise<
       const wrapTtl = asked.headers['x-vault-wrap-ttl']
       const response = await vault.handle({
         ...target,
-        token: tokenOf(asked.headers),
+        token: asked.token ?? tokenOf(asked.headers),
         body: jsonOf(asked),
         remoteAddress: asked.remoteAddress,
         wrapTtl: typeof wrapTtl === 'string' ? wrapTtl : undefined,

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Clock } from '../../core/index.ts'
-import { type Answered, type Asked, binaryFieldOf, bodyFrom, headersFor } from './dialect.ts'
+import type { Clock, Secret } from '../../core/index.ts'
+import { type Answered, type Asked, binaryFieldOf, bodyFrom, headersFor, tokenOf } from './dialect.ts'
 import { type HeadFields, parseFields, parseRequestLine } from './request-head.ts'
 
 const { STATUS_CODES } = process.getBuiltinModule('node:http')
@@ -30,6 +30,7 @@ const longestHeadBytes = 8 * 1024
 const longestRequestBytes = 64 * 1024
 /** Into how many packets a body may fall: each is put together with what came before. */
 const mostPieces = 8
+const jsonType = 'application/json'
 const requestTimeout = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n'
 
 /**
@@ -169,6 +170,7 @@ function createRequestReader({ knowsHost }: Pick<Needs, 'knowsHost'>, remoteAddr
   /** A client's requests differ in little but the first line, so the fields of the last head are kept. */
   let lastText = ''
   let lastFields: HeadFields | undefined
+  let lastToken: Secret | undefined
 
   function fieldsOf(text: string, chunk: Buffer, from: number, to: number): HeadFields | undefined {
     if (lastFields && lastText.length === to - from && text.startsWith(lastText, from)) return lastFields
@@ -176,6 +178,7 @@ function createRequestReader({ knowsHost }: Pick<Needs, 'knowsHost'>, remoteAddr
     lastText = chunk.toString('latin1', from, to)
     lastFields = parseFields(lastText)
     if (lastFields && !knowsHost(lastFields.host)) lastFields = undefined
+    lastToken = lastFields && tokenOf(lastFields.headers)
     return lastFields
   }
 
@@ -194,7 +197,14 @@ function createRequestReader({ knowsHost }: Pick<Needs, 'knowsHost'>, remoteAddr
         ? bodyFrom(chunk.subarray(bodyAt, end), binaryFieldOf(line.url, fields.headers))
         : undefined
     return {
-      asked: { method: line.method, url: line.url, headers: fields.headers, body, remoteAddress },
+      asked: {
+        method: line.method,
+        url: line.url,
+        headers: fields.headers,
+        token: lastToken,
+        body,
+        remoteAddress,
+      },
       rest: end < chunk.length ? chunk.subarray(end) : undefined,
     }
   }
@@ -214,7 +224,21 @@ function createResponseHead({ clock, limits }: Pick<Needs, 'clock' | 'limits'>):
   const keepAlive = `timeout=${Math.floor(limits.keepAliveTimeout / 1000)}`
   let second = 0
   let tail = ''
-  return (status, bodyBytes, contentType = 'application/json') => {
+  const jsonHeads = new Map<number, string>()
+
+  function headOf(status: number, contentType: string): string {
+    const more = fieldLines(headersFor(contentType))
+    const reason = STATUS_CODES[status] ?? 'Unknown'
+    return `HTTP/1.1 ${status} ${reason}\r\nCache-Control: no-store\r\nContent-Type: ${contentType}\r\n${more}`
+  }
+
+  function jsonHeadOf(status: number): string {
+    const known = jsonHeads.get(status) ?? headOf(status, jsonType)
+    jsonHeads.set(status, known)
+    return known
+  }
+
+  return (status, bodyBytes, contentType = jsonType) => {
     const time = clock.now()
     const current = Math.floor(time.getTime() / 1000)
     if (current !== second) {
@@ -222,8 +246,7 @@ function createResponseHead({ clock, limits }: Pick<Needs, 'clock' | 'limits'>):
       tail = `Date: ${time.toUTCString()}\r\nConnection: keep-alive\r\nKeep-Alive: ${keepAlive}\r\n\r\n`
     }
     const length = status === 204 ? '' : `Content-Length: ${bodyBytes}\r\n`
-    const reason = STATUS_CODES[status] ?? 'Unknown'
-    const more = fieldLines(headersFor(contentType))
-    return `HTTP/1.1 ${status} ${reason}\r\nCache-Control: no-store\r\nContent-Type: ${contentType}\r\n${more}${length}${tail}`
+    const head = contentType === jsonType ? jsonHeadOf(status) : headOf(status, contentType)
+    return `${head}${length}${tail}`
   }
 }

@@ -137,13 +137,15 @@ export function createAuditDevices(needs: Needs): AuditDevices {
       if (!salt) throw new AppError('request.invalid', `unknown audit backend "${path}"`)
       return hashWith(salt, input)
     },
-    around: (handle) => async (request) => {
-      if (devices.length === 0) return handle(request)
-      const seen = await seenOf(request)
-      await write(seen)
-      const response = await handle(request)
-      await write(seen, response)
-      return response
+    around(handle) {
+      async function logged(request: VaultRequest): Promise<VaultResponse> {
+        const seen = await seenOf(request)
+        await write(seen)
+        const response = await handle(request)
+        await write(seen, response)
+        return response
+      }
+      return (request) => (devices.length === 0 ? handle(request) : logged(request))
     },
   }
 }

@@ -102,14 +102,22 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
    * What is committed, from memory when it was read lately. A transaction reads the same as everybody, unless it, or another that is
    * not over, writes at this path.
    */
-  async function cached(path: string, reader: Reader = store): Promise<CachedEntry | undefined> {
+  function cached(
+    path: string,
+    reader: Reader = store,
+  ): CachedEntry | Promise<CachedEntry | undefined> | undefined {
     keys()
-    if (reader !== store && writing.has(path)) {
-      const fresh = await load(path, reader)
-      return fresh && { bytes: fresh, parsed: undefined }
-    }
+    if (reader !== store && writing.has(path)) return loadUncommitted(path, reader)
     const hit = cache.get(path)
-    if (hit || absent.has(path)) return hit
+    return hit || absent.has(path) ? hit : loadAndKeep(path, reader)
+  }
+
+  async function loadUncommitted(path: string, reader: Reader): Promise<CachedEntry | undefined> {
+    const fresh = await load(path, reader)
+    return fresh && { bytes: fresh, parsed: undefined }
+  }
+
+  async function loadAndKeep(path: string, reader: Reader): Promise<CachedEntry | undefined> {
     const before = commits
     const bytes = await load(path, reader)
     const current = before === commits && ring !== undefined
@@ -308,7 +316,9 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
   return {
     get: async (path, reader) => (await cached(path, reader))?.bytes,
     async view(path, parse, reader) {
-      const entry = await cached(path, reader)
+      const known = cached(path, reader)
+      // Most are known, and are not waited for.
+      const entry = known instanceof Promise ? await known : known
       if (!entry) return undefined
       entry.parsed ??= parse(entry.bytes)
       return entry.parsed as ReturnType<typeof parse>

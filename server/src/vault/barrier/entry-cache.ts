@@ -1,4 +1,4 @@
-/** What was decrypted lately, bounded in bytes; the least recently used goes first. */
+/** What was decrypted lately, bounded in bytes; what was not used for longest goes first. */
 export type EntryCache = {
   get(path: string): CachedEntry | undefined
   put(path: string, entry: CachedEntry): void
@@ -12,43 +12,56 @@ export type CachedEntry = { readonly bytes: Buffer; parsed: unknown }
 /** What an entry costs besides its bytes: keys, objects, what was parsed from it. */
 const overheadBytes = 256
 
+/**
+ * What is used stays among the recent; when they are half of the limit, those that were not used since the last time go. To move each
+ * to the end of one map at each use would cost more than what a hit saves.
+ */
 export function createEntryCache(limitBytes: number): EntryCache {
-  const entries = new Map<string, CachedEntry>()
-  let size = 0
+  let recent = new Map<string, CachedEntry>()
+  let older = new Map<string, CachedEntry>()
+  let recentBytes = 0
   const costOf = (path: string, entry: CachedEntry): number =>
     overheadBytes + 2 * path.length + 2 * entry.bytes.length
 
   function drop(path: string): void {
-    const entry = entries.get(path)
+    older.delete(path)
+    const entry = recent.get(path)
     if (!entry) return
-    size -= costOf(path, entry)
-    entries.delete(path)
+    recentBytes -= costOf(path, entry)
+    recent.delete(path)
+  }
+
+  function keep(path: string, entry: CachedEntry): void {
+    const cost = costOf(path, entry)
+    if (recentBytes + cost > limitBytes / 2) {
+      older = recent
+      recent = new Map()
+      recentBytes = 0
+    }
+    recent.set(path, entry)
+    recentBytes += cost
   }
 
   return {
     get(path) {
-      const entry = entries.get(path)
-      if (!entry) return undefined
-      entries.delete(path)
-      entries.set(path, entry)
-      return entry
+      const entry = recent.get(path)
+      if (entry) return entry
+      const old = older.get(path)
+      if (!old) return undefined
+      older.delete(path)
+      keep(path, old)
+      return old
     },
     put(path, entry) {
       drop(path)
-      const cost = costOf(path, entry)
-      if (cost > limitBytes / 8) return
-      entries.set(path, entry)
-      size += cost
-      for (const oldest of entries.keys()) {
-        if (size <= limitBytes) break
-        drop(oldest)
-      }
+      if (costOf(path, entry) <= limitBytes / 8) keep(path, entry)
     },
     delete: drop,
     clear() {
-      for (const entry of entries.values()) entry.bytes.fill(0)
-      entries.clear()
-      size = 0
+      for (const { bytes } of [...recent.values(), ...older.values()]) bytes.fill(0)
+      recent.clear()
+      older.clear()
+      recentBytes = 0
     },
   }
 }

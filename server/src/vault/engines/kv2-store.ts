@@ -125,7 +125,8 @@ export function createKv2Store(
       const entry = known.versions[version]
       if (!entry || !isReadable(entry, now)) return undefined
       const newest = version === known.current ? beside.get(known) : undefined
-      const bytes = newest ?? (await barrier.get(versionPath(name, version), reader))
+      if (newest) return newest
+      const bytes = await barrier.get(versionPath(name, version), reader)
       if (!bytes)
         throw new AppError('vault.entry_corrupt', `version ${version} of a secret is missing in the storage`)
       return bytes

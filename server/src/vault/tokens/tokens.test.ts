@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { callerOf, openUnsealedVault } from '../../../test/support/vault-server.ts'
+import { Secret } from '../../core/index.ts'
 import { sql } from '../../store/index.ts'
 
 type Fields = Record<string, unknown>
@@ -168,4 +169,27 @@ test('VAULT-1: neither a token nor its accessor is readable in the store, and a 
   await vault.unsealByItself()
   await store.write((tx) => tx.run(sql`update vault_tokens set expires_at = ${4e12}`))
   await assert.rejects(works(made.token), { code: 'vault.entry_corrupt' })
+})
+
+test('VAULT-2: who asks with one token again and again is refused as soon as it or what it may do has changed', async (t) => {
+  const { root, create, clock, vault } = await setup(t)
+  await root('POST', 'secret/data/a', { data: { n: 1 } })
+  const asker = async (fields: Fields) => {
+    const made = await create(fields)
+    // The same object each time, as the requests of one connection have it.
+    const presented = new Secret(made.token)
+    const request = { method: 'GET', path: 'secret/data/a', query: {}, body: undefined } as const
+    const ask = async (): Promise<number> => (await vault.handle({ ...request, token: presented })).status
+    assert.deepEqual([await ask(), await ask()], [200, 200])
+    return { ...made, ask }
+  }
+  const revoked = await asker({ policies: ['maker'] })
+  const expired = await asker({ policies: ['maker'], ttl: '1h' })
+  const narrowed = await asker({ policies: ['maker'], ttl: '9h' })
+  await root('POST', 'auth/token/revoke', { token: revoked.token })
+  assert.deepEqual([await revoked.ask(), await expired.ask(), await narrowed.ask()], [403, 200, 200])
+  clock.advance(2 * 3_600_000)
+  assert.deepEqual([await expired.ask(), await narrowed.ask()], [403, 200])
+  await root('PUT', 'sys/policies/acl/maker', { policy: 'path "secret/b" { capabilities = ["read"] }' })
+  assert.equal(await narrowed.ask(), 403)
 })
