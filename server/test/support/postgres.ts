@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually } from './eventually.ts'
 import { mayBeMissing } from './needed.ts'
@@ -38,7 +37,7 @@ type More = (
  * gives a port and further words of its command line, and is asked again for each try.
  */
 export async function startPostgres(
-  t: Pick<TestContext, 'after'>,
+  t: { after(step: () => Promise<void>): void },
   more: More = async () => ({ port: 5432, words: [] }),
 ): Promise<Cluster> {
   const binaries = postgresBinaries()

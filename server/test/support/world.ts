@@ -13,6 +13,7 @@ import { type Bus, busMigrations, createBus } from '../../src/bus/index.ts'
 import { type Clock, silentLog } from '../../src/core/index.ts'
 import { type Migration, openDataFolder, openStore, type Store } from '../../src/store/index.ts'
 import { cleanUp } from './clean-up.ts'
+import { leaveDatabase, takeDatabase } from './world-databases.ts'
 
 /** A clock that stands still until it is moved; timers fire as it passes them. */
 export type TestClock = Clock & { advance(milliseconds: number): void; set(now: Date): void }
@@ -66,7 +67,10 @@ export async function openWorld(
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'keyward-test-'))
   const clock = options.clock ?? createTestClock()
   const folder = openDataFolder(dataDir)
-  const store = await openStore({ dataDir, databaseUrl: options.databaseUrl })
+  const all = [...auditMigrations, ...busMigrations, ...migrations]
+  const tables = all.map(({ id }) => id).join()
+  const databaseUrl = options.databaseUrl ?? (await takeDatabase(tables, options.dataDir))
+  const store = await openStore({ dataDir, databaseUrl })
   let open = true
   const close = async (): Promise<void> => {
     if (!open) return
@@ -74,10 +78,12 @@ export async function openWorld(
     audit.close()
     await store.close()
     folder.release()
-    if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })
+    if (options.dataDir !== undefined) return
+    rmSync(dataDir, { recursive: true, force: true })
+    if (options.databaseUrl === undefined && databaseUrl) await leaveDatabase(tables, databaseUrl)
   }
   cleanUp(t, close)
-  await store.migrate([...auditMigrations, ...busMigrations, ...migrations])
+  await store.migrate(all)
   const anchor = createFileAnchor(join(dataDir, 'audit.anchor'))
   const journal =
     store.dialect === 'sqlite' ? openFileJournal(join(dataDir, 'audit.journal'), 'disk') : undefined
