@@ -363,11 +363,16 @@ test('WORK-1: a task that cannot begin in time fails, and one that falls silent 
       }),
   }
   const engine = await openEngine(t, [silent, echoAction([])], { concurrency: 1 })
-  const busy = await begin(engine, task('a', { action: 'silent', heartbeatSeconds: 500 }))
+  const busy = await begin(
+    engine,
+    task('a', { action: 'silent', heartbeatSeconds: 500, timeoutSeconds: 7200 }),
+  )
   await eventually(
     async () => (await engine.workflow.read(busy.id)).tasks[0]?.state === 'Running',
     'the start',
   )
+  const { running } = await engine.workflow.inHand()
+  assert.deepEqual([running.count, running.limitAt], [1, (running.oldestAt ?? 0) + 7_200_000])
   const late = await begin(engine, task('b', { startTimeoutSeconds: 60 }))
   await eventually(async () => {
     engine.world.clock.advance(60_000)

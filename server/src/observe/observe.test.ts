@@ -31,7 +31,7 @@ function open() {
     log: { ...silentLog, info: (fields, message) => void lines.push({ fields, message }) },
     work: async () => ({
       runs: { Running: 2, AwaitingApproval: 1 },
-      running: { count: 1, oldestAt: 1_500 },
+      running: { count: 1, oldestAt: 1_500, limitAt: 901_500 },
       ambiguous: { count: 0, oldestAt: null },
     }),
     oldestApprovalAt: async () => null,
@@ -102,6 +102,7 @@ test('OBS-1: how much work is in hand, since when, and what has a problem', asyn
     'keyward_tasks{state="Running"} 1',
     'keyward_task_oldest_timestamp_seconds{state="Running"} 1.5',
     'keyward_task_oldest_timestamp_seconds{state="Ambiguous"} 0',
+    'keyward_task_limit_timestamp_seconds 901.5',
     'keyward_approval_oldest_timestamp_seconds 0',
     'keyward_events_total{event="factor.refused",outcome="denied"} 3',
     'keyward_second_factor_attempts_total{kind="totp",outcome="refused"} 2',

@@ -99,6 +99,11 @@ function workFamilies(
       { labels: { state: 'Ambiguous' }, value: seconds(ambiguous.oldestAt) },
     ]),
     gauge(
+      'task_limit_timestamp_seconds',
+      'When the first of the attempts that run has to have ended, by its own timeout; 0 when none runs.',
+      [{ value: seconds(running.limitAt) }],
+    ),
+    gauge(
       'approval_oldest_timestamp_seconds',
       'When the approval was asked for that has waited longest; 0 when none waits.',
       [{ value: seconds(oldestApprovalAt) }],

@@ -11,7 +11,7 @@ import {
   startAttempt,
 } from './attempt.ts'
 import { contextOf, keyOf } from './inputs.ts'
-import type { PlannedTask } from './plan.ts'
+import { type PlannedTask, timeoutSecondsOf } from './plan.ts'
 import { plannedOf, type RunRecord } from './run-record.ts'
 import type { HostWriter, Transitions, Work } from './transition.ts'
 
@@ -44,7 +44,6 @@ type Needs<T extends Task> = {
 }
 
 type Running = Attempt & { readonly idempotent: boolean }
-const defaultTimeoutSeconds = 900
 /** How long an attempt may take to return after it was told to stop. */
 export const graceSeconds = 10
 const largestOutputBytes = 1024 * 1024
@@ -64,7 +63,7 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
         onBoundary(`${taskId}:started`)
         return action.execute(contextOf(run, planned, { action, signal, heartbeat }))
       },
-      timeoutSeconds: planned.timeoutSeconds ?? defaultTimeoutSeconds,
+      timeoutSeconds: timeoutSecondsOf(planned),
       heartbeatSeconds: planned.heartbeatSeconds,
       graceSeconds,
       clock,
@@ -85,7 +84,7 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
       taskId,
       attempt,
       idempotent: action.idempotent,
-      timeoutSeconds: planned.timeoutSeconds ?? defaultTimeoutSeconds,
+      timeoutSeconds: timeoutSecondsOf(planned),
       heartbeatSeconds: planned.heartbeatSeconds,
       retryCodes: planned.retry?.codes,
       at: clock.now().getTime(),

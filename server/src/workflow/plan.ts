@@ -22,6 +22,10 @@ type TaskApproval = NonNullable<PlannedTaskDocument['approval']>
 /** The name that stands for an action in a task that is a run of its own. */
 export const subrunAction = 'subrun'
 
+/** How long an attempt may take; 15 minutes unless its plan says otherwise. */
+export const timeoutSecondsOf = ({ timeoutSeconds = 900 }: Pick<PlannedTask, 'timeoutSeconds'>): number =>
+  timeoutSeconds
+
 export const planDigestOf = (plan: Plan): string => digestOf(plainJson<Json>(plan))
 
 /** What a value is after it was stored as JSON: the only form that may be hashed, because it is the form that is read again. */

@@ -2,6 +2,7 @@ import type { RunOutcome, RunState } from '@keyward/contract'
 import { AppError } from '../core/index.ts'
 import { type Migration, type Reader, type Sql, sql, sqlList, type Tx } from '../store/index.ts'
 import { runOutcomeOf } from './outcome.ts'
+import { timeoutSecondsOf } from './plan.ts'
 import {
   factsOf,
   type HostName,
@@ -319,8 +320,8 @@ export async function activeRunsByHost(reader: Reader): Promise<Record<HostName,
 /** What is under way, as a watcher counts it; times in milliseconds, null when there is nothing. */
 export type WorkInHand = {
   readonly runs: Readonly<Record<ActiveState, number>>
-  /** Attempts that run now, without the tasks that are runs of their own. */
-  readonly running: Counted
+  /** Attempts that run now, without the tasks that are runs of their own; `limitAt` is when the first has to have ended. */
+  readonly running: Counted & { readonly limitAt: number | null }
   /** Attempts of which nobody knows whether they had their effect. */
   readonly ambiguous: Counted
 }
@@ -340,9 +341,23 @@ export async function workInHand(reader: Reader): Promise<WorkInHand> {
       AwaitingPerson: of('AwaitingPerson'),
       Paused: of('Paused'),
     },
-    running: await countAttempts(reader, sql`state = 'Running' and child_run_id is null`),
+    running: await countRunning(reader),
     ambiguous: await countAttempts(reader, sql`state = 'Ambiguous'`),
   }
+}
+
+async function countRunning(reader: Reader): Promise<WorkInHand['running']> {
+  const rows = await reader.all<{ task_id: string; began_at: number; plan: string }>(
+    sql`select task_id, coalesce(attempt_at, run_tasks.started_at) as began_at, plan from run_tasks join runs on runs.id = run_id
+      where run_tasks.state = 'Running' and child_run_id is null`,
+  )
+  const began = rows.map((row) => Number(row.began_at))
+  const limits = rows.map(({ task_id: taskId, plan }, i) => {
+    const planned = plannedOf({ plan: JSON.parse(plan), facts: new Map() }, taskId)
+    return (began[i] ?? 0) + 1000 * timeoutSecondsOf(planned ?? {})
+  })
+  const first = (times: readonly number[]): number | null => (times.length > 0 ? Math.min(...times) : null)
+  return { count: rows.length, oldestAt: first(began), limitAt: first(limits) }
 }
 
 async function countAttempts(reader: Reader, which: Sql): Promise<Counted> {
