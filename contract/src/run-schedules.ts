@@ -44,6 +44,11 @@ export const runScheduleView = z.object({
   started: z.int(),
   refused: z.int(),
   last: runFiring.nullable(),
+  /** Times at which it started nothing because an earlier run went on, and spans of times that went by while the server was away. */
+  skipped: z.int().optional(),
+  missedSpans: z.int().optional(),
+  /** An earlier run that waits for a person, and keeps later times from starting until then. */
+  heldBy: z.object({ runId: z.string(), runState }).nullable().optional(),
 })
 export type RunScheduleView = z.output<typeof runScheduleView>
 

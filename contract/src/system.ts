@@ -70,9 +70,15 @@ export const systemStatus = z.object({
       lastSeconds: z.number().nullable(),
     })
     .optional(),
-  /** Flows that are started by the clock: how many, paused, with a last time that was refused; and what came of them. */
+  /** Flows that are started by the clock: how many, paused, with a last time that was refused; and what came of their times. */
   runSchedules: z
-    .object({ count: z.int(), paused: z.int(), failing: z.int(), started: z.int(), refused: z.int() })
+    .object({
+      ...{ count: z.int(), paused: z.int(), failing: z.int(), started: z.int(), refused: z.int() },
+      /** Those of which an earlier run waits for a person, so that none starts. */
+      held: z.int().optional(),
+      skipped: z.int().optional(),
+      missedSpans: z.int().optional(),
+    })
     .optional(),
   /** What events of connected services start: how many, paused, with a last event that was refused; and what came of the events. */
   triggers: z

@@ -34,7 +34,18 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     channels: { counts: async () => ({ count: 0, waiting: 0, sent: 0, dead: 0 }) },
     connectors: { counts: async () => [] },
     findings: { counts: async () => Object.assign(Object.create(null), { open: 0, imported: 0 }) },
-    runSchedules: { counts: async () => ({ count: 0, paused: 0, failing: 0, started: 0, refused: 0 }) },
+    runSchedules: {
+      counts: async () => ({
+        count: 0,
+        paused: 0,
+        failing: 0,
+        started: 0,
+        refused: 0,
+        skipped: 0,
+        missedSpans: 0,
+        held: 0,
+      }),
+    },
     triggers: {
       counts: async () => ({
         ...{ count: 0, paused: 0, failing: 0, started: 0, refused: 0 },

@@ -133,17 +133,18 @@ function triggerLines(triggers: SystemStatus['triggers']): string[] {
 
 function runScheduleLines(schedules: SystemStatus['runSchedules']): string[] {
   if (!schedules) return []
-  const { count, paused, failing, started, refused } = schedules
+  const { count, paused, failing, started, refused, held = 0, skipped = 0, missedSpans = 0 } = schedules
   return [
-    '# HELP keyward_run_schedules Flows that are started by the clock; failing: their last time was refused.',
+    '# HELP keyward_run_schedules Flows that are started by the clock; failing: their last time was refused; held: an earlier run waits for a person, and none starts.',
     '# TYPE keyward_run_schedules gauge',
-    ...Object.entries({ all: count, paused, failing }).map(
+    ...Object.entries({ all: count, paused, failing, held }).map(
       ([state, value]) => `keyward_run_schedules{state="${state}"} ${value}`,
     ),
-    '# HELP keyward_run_schedule_times Times of schedules by what became of them.',
+    '# HELP keyward_run_schedule_times Times of schedules by what became of them; missed: spans of times that went by while the server was away.',
     '# TYPE keyward_run_schedule_times gauge',
-    `keyward_run_schedule_times{outcome="started"} ${started}`,
-    `keyward_run_schedule_times{outcome="refused"} ${refused}`,
+    ...Object.entries({ started, refused, skipped, missed: missedSpans }).map(
+      ([outcome, value]) => `keyward_run_schedule_times{outcome="${outcome}"} ${value}`,
+    ),
   ]
 }
 

@@ -32,7 +32,7 @@ type Needs = {
   version: string
   work: () => Promise<{
     readonly runs: Readonly<Record<string, number>>
-    readonly running: Counted
+    readonly running: Counted & { readonly limitAt: number | null }
     readonly ambiguous: Counted
   }>
   /** When the approval that has waited longest was asked for. */

@@ -15,6 +15,13 @@ export const runSchedulesMigrations: readonly Migration[] = [
       `create index run_firings_waiting on run_firings (due_at) where state = 'waiting'`,
     ],
   },
+  {
+    id: '0047-run-schedule-losses',
+    up: ({ int8 }) => [
+      `alter table run_schedules add column skipped ${int8} not null default 0`,
+      `alter table run_schedules add column missed_spans ${int8} not null default 0`,
+    ],
+  },
 ]
 
 type Choices = Pick<RunScheduleView, 'missed' | 'overlap'>
@@ -33,6 +40,9 @@ export type RunSchedule = Choices & {
   readonly nextAt: number | null
   readonly started: number
   readonly refused: number
+  /** Times that were left out because an earlier run went on, and spans of times that nobody made up for. */
+  readonly skipped: number
+  readonly missedSpans: number
 }
 
 export type Firing = Pick<RunFiring, 'cause' | 'state' | 'requestedBy' | 'runId' | 'reason'> & {
@@ -56,6 +66,8 @@ type ScheduleRow = Choices & {
   next_at: number | null
   started: number
   refused: number
+  skipped: number
+  missed_spans: number
 }
 type FiringRow = Pick<Firing, 'cause' | 'state' | 'reason'> & {
   schedule_id: string
@@ -81,6 +93,8 @@ const scheduleOf = (row: ScheduleRow): RunSchedule => ({
   nextAt: row.next_at === null ? null : Number(row.next_at),
   started: Number(row.started),
   refused: Number(row.refused),
+  skipped: Number(row.skipped),
+  missedSpans: Number(row.missed_spans),
 })
 
 const firingOf = (row: FiringRow): Firing => ({
@@ -133,6 +147,12 @@ export async function setNextTime(tx: Tx, id: string, nextAt: number): Promise<v
   await tx.run(sql`update run_schedules set next_at = ${nextAt} where id = ${id}`)
 }
 
+/** Times of the schedule went by, and are not made up for. */
+export async function insertMissed(tx: Tx, one: Firing): Promise<void> {
+  if (await insertFiring(tx, one))
+    await tx.run(sql`update run_schedules set missed_spans = missed_spans + 1 where id = ${one.scheduleId}`)
+}
+
 /** False when this time of the schedule was there before. */
 export async function insertFiring(tx: Tx, one: Firing): Promise<boolean> {
   const count =
@@ -182,9 +202,9 @@ export async function settleFiring(
     await tx.run(sql`update run_firings set state = ${end.state}, run_id = ${end.runId}, reason = ${end.reason}
     where schedule_id = ${scheduleId} and due_at = ${dueAt} and state = 'waiting'`)
   if (count === 0) return false
-  const [started, refused] = [end.state === 'started' ? 1 : 0, end.state === 'refused' ? 1 : 0]
-  await tx.run(sql`update run_schedules set started = started + ${started}, refused = refused + ${refused}
-    where id = ${scheduleId}`)
+  const now = (state: Firing['state']): number => (end.state === state ? 1 : 0)
+  await tx.run(sql`update run_schedules set started = started + ${now('started')}, refused = refused + ${now('refused')},
+    skipped = skipped + ${now('skipped')} where id = ${scheduleId}`)
   return true
 }
 
@@ -204,6 +224,8 @@ export type RunScheduleCounts = {
   failing: number
   started: number
   refused: number
+  skipped: number
+  missedSpans: number
 }
 
 export async function countRunSchedules(reader: Reader): Promise<RunScheduleCounts> {
@@ -212,12 +234,15 @@ export async function countRunSchedules(reader: Reader): Promise<RunScheduleCoun
     join run_schedules s on s.id = f.schedule_id
     where f.state = 'refused' and s.paused = 0 and f.due_at =
       (select max(due_at) from run_firings where schedule_id = f.schedule_id and state in ('started', 'refused'))`)
-  const sum = (field: 'started' | 'refused'): number => all.reduce((total, one) => total + one[field], 0)
+  const sum = (field: 'started' | 'refused' | 'skipped' | 'missedSpans'): number =>
+    all.reduce((total, one) => total + one[field], 0)
   return {
     count: all.length,
     paused: all.filter(({ paused }) => paused).length,
     failing: refusedNow.length,
     started: sum('started'),
     refused: sum('refused'),
+    skipped: sum('skipped'),
+    missedSpans: sum('missedSpans'),
   }
 }

@@ -146,6 +146,7 @@ test('WORK-1: no more than 24 times are made up for, however long the server was
   assert.equal((await runs()).length, 24)
   const missed = (await again.read(id)).firings.filter(({ state }) => state === 'missed')
   assert.match(missed[0]?.reason ?? '', /from 2026-01-01T00:05:00.000Z on went by/)
+  assert.equal((await again.counts()).missedSpans, 1)
 })
 
 test('WORK-1: while an earlier run goes on, a time is skipped, waits, or starts beside it', async (t) => {
@@ -172,6 +173,29 @@ test('WORK-1: while an earlier run goes on, a time is skipped, waits, or starts 
     queue: [['waiting', null], asked],
     allow: [asked, asked],
   })
+})
+
+test('WORK-1: a run that waits for a person holds its schedule, which says so until it has ended', async (t) => {
+  const { make, pass, schedules, approvals, workflow, runs } = await open(t)
+  const { id } = await make({ flow: 'ask', overlap: 'skip' })
+  const beside = await make({ flow: 'ask', overlap: 'allow' })
+  await pass(hour)
+  const held = (await schedules.read(id)).last?.runId ?? ''
+  const question = await pendingApproval(approvals, held)
+  for (const run of await runs()) await pendingApproval(approvals, run.id)
+  await pass(hour)
+  const { heldBy, last, skipped } = await schedules.read(id)
+  assert.deepEqual(
+    [heldBy, last?.state, skipped],
+    [{ runId: held, runState: 'AwaitingApproval' }, 'skipped', 1],
+  )
+  assert.match(last?.reason ?? '', /had not ended: it waits for a person \(AwaitingApproval\)/)
+  assert.equal((await schedules.read(beside.id)).heldBy, null)
+  assert.equal((await schedules.counts()).held, 1)
+  await approvals.deny(piet, question.id, { digest: question.digest, channel: 'api' })
+  await workflow.whenEnded(held)
+  const counts = await schedules.counts()
+  assert.deepEqual([counts.held, counts.skipped, (await schedules.read(id)).heldBy], [0, 1, null])
 })
 
 test('WORK-1: ten times wait for a run that does not end, and no more', async (t) => {

@@ -19,7 +19,7 @@ import {
   settleFiring,
 } from './firings-store.ts'
 import type { RunSchedulesNeeds } from './needs.ts'
-import { createRunStarter } from './run-starter.ts'
+import { createRunStarter, waitsForPerson } from './run-starter.ts'
 import { knownZone, nextTime, nextTimes } from './times.ts'
 
 type Rhythm = Pick<RunScheduleView, 'cron' | 'timeZone' | 'missed' | 'overlap'>
@@ -45,7 +45,8 @@ export type RunSchedules = {
   remove(scheduleId: string, by: Principal): Promise<void>
   /** Starts it now, in the name of who asks. Throws `schedule.busy`. */
   run(scheduleId: string, by: Principal): Promise<RunScheduleView>
-  counts(): Promise<RunScheduleCounts>
+  /** `held`: an earlier run waits for a person, so that none starts. */
+  counts(): Promise<RunScheduleCounts & { held: number }>
   start(): void
   stop(): void
   /** Resolves when nothing is due, and all that could be started is. */
@@ -106,6 +107,16 @@ export function createRunSchedules(needs: RunSchedulesNeeds): RunSchedules {
     return { dueAt: new Date(dueAt).toISOString(), cause, state, requestedBy, runId, runState, reason }
   }
 
+  /** The earlier run that waits for a person, where no later one starts beside it. */
+  async function heldBy({ id, overlap, paused }: RunSchedule): Promise<RunScheduleView['heldBy']> {
+    if (overlap === 'allow' || paused) return null
+    for (const { runId } of await openFirings(store, id)) {
+      const run = runId === null ? undefined : await workflow.read(runId)
+      if (run && waitsForPerson(run.state)) return { runId: run.id, runState: run.state }
+    }
+    return null
+  }
+
   async function viewOf(schedule: RunSchedule): Promise<RunScheduleView> {
     const [last] = await readFirings(store, schedule.id, 1)
     const { createdAt, nextAt, ...rest } = schedule
@@ -114,6 +125,7 @@ export function createRunSchedules(needs: RunSchedulesNeeds): RunSchedules {
       createdAt: new Date(createdAt).toISOString(),
       nextAt: nextAt === null ? null : new Date(nextAt).toISOString(),
       last: last ? await firingView(last) : null,
+      heldBy: await heldBy(schedule),
     }
   }
 
@@ -168,6 +180,8 @@ export function createRunSchedules(needs: RunSchedulesNeeds): RunSchedules {
         requestedBy: actorOf(by),
         started: 0,
         refused: 0,
+        skipped: 0,
+        missedSpans: 0,
       }
       await store.write(async (tx) => {
         await insertRunSchedule(tx, schedule)
@@ -216,7 +230,10 @@ export function createRunSchedules(needs: RunSchedulesNeeds): RunSchedules {
       looking.wake()
       return viewOf(await found(store, scheduleId))
     },
-    counts: () => countRunSchedules(store),
+    async counts() {
+      const held = await Promise.all((await readRunSchedules(store)).map(heldBy))
+      return { ...(await countRunSchedules(store)), held: held.filter((by) => by).length }
+    },
     start: looking.start,
     stop: looking.stop,
     idle: looking.idle,

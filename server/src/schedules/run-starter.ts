@@ -7,6 +7,7 @@ import {
   deleteOldFirings,
   type Firing,
   insertFiring,
+  insertMissed,
   openFirings,
   type RunSchedule,
   readRunSchedule,
@@ -32,6 +33,11 @@ const mostQueued = 10
 /** How many runs of one schedule may go on at once where they may overlap. */
 const mostAtOnce = 50
 const endStates: readonly RunState[] = ['Succeeded', 'Failed', 'Cancelled']
+type GoingOn = { readonly id: string; readonly state: RunState }
+
+/** Such a run goes on when somebody says so, and not by itself. */
+export const waitsForPerson = (state: RunState): boolean =>
+  state === 'AwaitingApproval' || state === 'AwaitingPerson' || state === 'Paused'
 
 export function createRunStarter(needs: RunSchedulesNeeds): RunStarter {
   const { store, audit, bus, clock, log, policy, flows, workflow, identity } = needs
@@ -55,7 +61,7 @@ export function createRunStarter(needs: RunSchedulesNeeds): RunStarter {
       if (due.missed) {
         const reason = `times from ${due.missed.from.toISOString()} on went by and are not made up for`
         const missed = { ...base, dueAt: due.missed.to.getTime(), state: 'missed', reason } as const
-        await insertFiring(tx, missed)
+        await insertMissed(tx, missed)
       }
       for (const time of due.run)
         await insertFiring(tx, { ...base, dueAt: time.getTime(), state: 'waiting', reason: null })
@@ -66,13 +72,13 @@ export function createRunStarter(needs: RunSchedulesNeeds): RunStarter {
   }
 
   /** Those of its runs that go on. Ends that are seen are kept, for the list and for the next look. */
-  async function goingOn(scheduleId: string): Promise<string[]> {
-    const runs: string[] = []
+  async function goingOn(scheduleId: string): Promise<GoingOn[]> {
+    const runs: GoingOn[] = []
     for (const firing of await openFirings(store, scheduleId)) {
       if (firing.runId === null) continue
-      const { state } = await workflow.read(firing.runId)
+      const { id, state } = await workflow.read(firing.runId)
       if (endStates.includes(state)) await store.write((tx) => setRunState(tx, firing, state))
-      else runs.push(firing.runId)
+      else runs.push({ id, state })
     }
     return runs
   }
@@ -129,11 +135,13 @@ export function createRunStarter(needs: RunSchedulesNeeds): RunStarter {
     const [first] = runs
     if (first === undefined) return undefined
     if (overlap === 'allow' && runs.length < mostAtOnce) return undefined
+    const why = waitsForPerson(first.state) ? `: it waits for a person (${first.state})` : ''
     if (overlap === 'queue') {
       const full = waitingBefore >= mostQueued
-      return { wait: !full, reason: `${mostQueued} times wait already for the end of run ${first}` }
+      return { wait: !full, reason: `${mostQueued} times wait already for the end of run ${first.id}${why}` }
     }
-    const reason = overlap === 'skip' ? `run ${first} had not ended` : `${runs.length} of its runs go on`
+    const reason =
+      overlap === 'skip' ? `run ${first.id} had not ended${why}` : `${runs.length} of its runs go on`
     return { wait: false, reason }
   }
 

@@ -16,7 +16,7 @@ import { useScheduleChange } from './use-schedule-change.ts'
 const pausedLook: Look = { hue: 'calm', icon: CirclePause, text: 'Paused' }
 
 export function RunScheduleLine({ schedule }: { schedule: RunScheduleView }) {
-  const { id: scheduleId, title, paused, last, nextAt } = schedule
+  const { id: scheduleId, title, paused, last, nextAt, heldBy } = schedule
   const run = useScheduleChange({
     work: () => call(api.runSchedules.run, { scheduleId }),
     done: `${title} starts`,
@@ -78,9 +78,19 @@ export function RunScheduleLine({ schedule }: { schedule: RunScheduleView }) {
         {last ? <Last last={last} /> : null}
         <span className="text-muted">
           {last ? ' · ' : ''}
-          {schedule.started} started, {schedule.refused} refused
+          {schedule.started} started, {schedule.refused} refused, {schedule.skipped ?? 0} skipped,{' '}
+          {schedule.missedSpans ?? 0} missed
         </span>
       </p>
+      {heldBy ? (
+        <p className="text-[0.8125rem] text-wait">
+          Nothing starts until{' '}
+          <Link to="/runs/$runId" params={{ runId: heldBy.runId }} className="underline">
+            its run
+          </Link>{' '}
+          has ended, which waits for a person.
+        </p>
+      ) : null}
       {error ? <Failure error={error} /> : null}
       <RunScheduleDialog open={open === 'change'} onClose={close} schedule={schedule} />
       <ConfirmDialog

@@ -209,8 +209,16 @@ function show({ terminal }: Needs, { json }: CommonOptions, schedule: RunSchedul
   else terminal.write(scheduleText(schedule))
 }
 
-const stateText = ({ paused, last }: RunScheduleView): string =>
-  paused ? 'paused' : last === null ? 'new' : (last.runState ?? last.state)
+function stateText({ paused, last, heldBy }: RunScheduleView): string {
+  if (paused) return 'paused'
+  if (heldBy) return heldBy.runState
+  return last === null ? 'new' : (last.runState ?? last.state)
+}
+
+const heldText = ({ heldBy }: RunScheduleView): string | null =>
+  heldBy
+    ? `no later time starts until run ${heldBy.runId} has ended; it waits for a person (${heldBy.runState})`
+    : null
 
 const columns: Column<RunScheduleView>[] = [
   { title: 'id', value: ({ id }) => id },
@@ -248,7 +256,9 @@ const scheduleText = (schedule: RunScheduleView): string =>
     ['In the name of', schedule.requestedBy],
     ['Next', shortTime(schedule.nextAt)],
     ['Last', schedule.last ? lastText(schedule.last) : null],
+    ['Held', heldText(schedule)],
     ['Started, refused', `${schedule.started}, ${schedule.refused}`],
+    ['Skipped, missed', `${schedule.skipped ?? 0}, ${schedule.missedSpans ?? 0}`],
   ])
 
 const lastText = ({ dueAt, state, runId, reason }: RunFiring): string =>
