@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { person } from '../test/support/engine.ts'
-import { createTestClock } from '../test/support/world.ts'
-import { createPolicy } from './policy/index.ts'
-import { mayApproveBy } from './rulings.ts'
+import { createPolicy } from '../src/policy/index.ts'
+import { mayApproveBy } from '../src/rulings.ts'
+import { person } from './support/engine.ts'
+import { createTestClock } from './support/world.ts'
 
 type Facts = Parameters<ReturnType<typeof mayApproveBy>>[1]
 
