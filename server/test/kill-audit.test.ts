@@ -8,7 +8,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { AuditEntry } from '@keyward/contract'
 import { chainStart, problemOfEntry } from '../src/audit/index.ts'
-import { openWorld, temporaryFolder } from './support/world.ts'
+import { memoryFolder } from './support/memory-folder.ts'
+import { openWorld } from './support/world.ts'
 
 const program = fileURLToPath(new URL('./support/killed-audit.ts', import.meta.url))
 
@@ -46,8 +47,8 @@ function assertOrder(entries: readonly AuditEntry[]): void {
 
 for (const mode of ['disk', 'kernel'])
   test(`GOV-1: killed at any moment, the chain has every entry that was acknowledged, once and in order (${mode})`, async (t) => {
-    const dataDir = temporaryFolder(t)
-    const file = join(temporaryFolder(t), 'acknowledged')
+    const dataDir = memoryFolder(t)
+    const file = join(memoryFolder(t), 'acknowledged')
     for (const [round, nth] of [1, 8, 81, 666, 1801, 3202].entries())
       await runKilled(dataDir, mode, round, nth, file)
     const acknowledged = readFileSync(file, 'utf8').split('\n').slice(0, -1)

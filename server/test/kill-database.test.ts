@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { memoryFolder } from './support/memory-folder.ts'
 import { postgresBinaries } from './support/postgres.ts'
 import { startPostgresAccounts } from './support/postgres-accounts.ts'
-import { temporaryFolder } from './support/world.ts'
 
 const program = join(import.meta.dirname, 'support', 'killed-database.ts')
 
@@ -23,7 +23,7 @@ function runChild(settingsFile: string, nth: number): Promise<Child> {
 test('VAULT-3: killed at every boundary, no user is left without a lease, and no password is lost', {
   skip: !postgresBinaries() && 'PostgreSQL is not installed',
 }, async (t) => {
-  const dataDir = temporaryFolder(t)
+  const dataDir = memoryFolder(t)
   const { databaseUrl, connectionUrl, username, password, query } = await startPostgresAccounts(t)
   await query('create role app login')
   const settingsFile = join(dataDir, 'settings.json')

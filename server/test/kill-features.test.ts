@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createDraws } from './support/draws.ts'
-import { temporaryFolder } from './support/world.ts'
+import { memoryFolder } from './support/memory-folder.ts'
 
 const program = join(import.meta.dirname, 'support', 'killed-features.ts')
 
@@ -55,7 +55,7 @@ function runChild(
 }
 
 test('WORK-2: killed in a list, a retry, a run within a run, after an answer and while it undoes: each effect once', async (t) => {
-  const dataDir = temporaryFolder(t)
+  const dataDir = memoryFolder(t)
   const draws = createDraws('kill features')
   let runs = 0
   const found = async (place: readonly string[], during: string): Promise<void> => {

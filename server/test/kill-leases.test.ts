@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { memoryFolder } from './support/memory-folder.ts'
 import { createDatabase, postgresBinaries, startPostgres } from './support/postgres.ts'
-import { temporaryFolder } from './support/world.ts'
 
 const program = join(import.meta.dirname, 'support', 'killed-leases.ts')
 
@@ -22,7 +22,7 @@ function runChild(dataDir: string, nth: number, databaseUrl: string | undefined)
 
 /** Each process ends what the one before left, and dies one boundary, or a few, later than it. */
 async function killEverywhere(t: TestContext, step: number, databaseUrl?: string): Promise<void> {
-  const dataDir = temporaryFolder(t)
+  const dataDir = memoryFolder(t)
   for (let nth = 1; ; nth += step) {
     assert.ok(nth < 400, 'the process has no end of boundaries')
     const { line, killed, problem } = await runChild(dataDir, nth, databaseUrl)

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { temporaryFolder } from './support/world.ts'
+import { memoryFolder } from './support/memory-folder.ts'
 
 const program = join(import.meta.dirname, 'support', 'killed-engine.ts')
 
@@ -17,7 +17,7 @@ function runChild(dataDir: string, nth: number): Promise<{ line: string; killed:
 }
 
 test('WORK-2: killed at every boundary of a run, one after another, each run finishes exactly once', async (t) => {
-  const dataDir = temporaryFolder(t)
+  const dataDir = memoryFolder(t)
   let nth = 0
   for (;;) {
     const { line, killed, problem } = await runChild(dataDir, nth + 1)

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { memoryFolder } from './support/memory-folder.ts'
 import { startTemporal } from './support/temporal.ts'
-import { temporaryFolder } from './support/world.ts'
 
 const program = join(import.meta.dirname, 'support', 'killed-temporal.ts')
 
@@ -21,7 +21,7 @@ test('WORK-2: killed at the steps of a run on Temporal, each run finishes exactl
   const temporal = await startTemporal(t)
   if (!temporal) return
   const { address, namespace } = temporal
-  const place = [temporaryFolder(t), address, namespace, randomBytes(32).toString('base64')]
+  const place = [memoryFolder(t), address, namespace, randomBytes(32).toString('base64')]
   const kills = [
     ['begun', '1'],
     ['answered', '1'],

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Secret } from '../src/core/index.ts'
+import { memoryFolder } from './support/memory-folder.ts'
 import { openUnsealedVault, openVault } from './support/vault-server.ts'
-import { temporaryFolder } from './support/world.ts'
 
 const program = fileURLToPath(new URL('./support/killed-vault.ts', import.meta.url))
 
@@ -57,7 +57,7 @@ async function inspect(
 }
 
 test('VAULT-1: killed at any boundary of a rekey and of rotations, one share opens the vault and every write is there', async (t) => {
-  const dataDir = temporaryFolder(t)
+  const dataDir = memoryFolder(t)
   const first = await openUnsealedVault(t, { dataDir, seal: { seal: 'shamir', shares: 1, threshold: 1 } })
   const { rootToken } = first
   let [share = ''] = first.shares

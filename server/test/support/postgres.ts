@@ -1,10 +1,10 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { eventually } from './eventually.ts'
+import { memoryOrDisk } from './memory-folder.ts'
 import { mayBeMissing } from './needed.ts'
 
 const run = promisify(execFile)
@@ -42,7 +42,7 @@ export async function startPostgres(
 ): Promise<Cluster> {
   const binaries = postgresBinaries()
   if (!binaries) throw new Error('PostgreSQL is not installed: apt-get install postgresql')
-  const folder = mkdtempSync(join(tmpdir(), 'keyward-pg-'))
+  const folder = mkdtempSync(join(memoryOrDisk(), 'keyward-pg-'))
   const user = process.getuid?.() === 0 ? (accountOf('postgres') ?? accountOf('nobody')) : undefined
   if (user) chownSync(folder, user.uid, user.gid)
   const data = join(folder, 'data')

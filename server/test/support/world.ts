@@ -13,6 +13,7 @@ import { type Bus, busMigrations, createBus } from '../../src/bus/index.ts'
 import { type Clock, silentLog } from '../../src/core/index.ts'
 import { type Migration, openDataFolder, openStore, type Store } from '../../src/store/index.ts'
 import { cleanUp } from './clean-up.ts'
+import { memoryOrDisk } from './memory-folder.ts'
 import { leaveDatabase, takeDatabase } from './world-databases.ts'
 
 /** A clock that stands still until it is moved; timers fire as it passes them. */
@@ -64,7 +65,7 @@ export async function openWorld(
   migrations: readonly Migration[] = [],
   options: { dataDir?: string; clock?: TestClock; databaseUrl?: string } = {},
 ): Promise<World & { close(): Promise<void> }> {
-  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'keyward-test-'))
+  const dataDir = options.dataDir ?? mkdtempSync(join(memoryOrDisk(), 'keyward-test-'))
   const clock = options.clock ?? createTestClock()
   const folder = openDataFolder(dataDir)
   const all = [...auditMigrations, ...busMigrations, ...migrations]
