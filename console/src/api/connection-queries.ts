@@ -15,3 +15,13 @@ export const connectorsQuery = queryOptions({
   queryFn: ({ signal }) => call(api.connectors.list, {}, signal),
   staleTime: Number.POSITIVE_INFINITY,
 })
+
+export const hooksQuery = queryOptions({
+  queryKey: ['hooks'],
+  queryFn: ({ signal }) => call(api.hooks.list, {}, signal),
+})
+
+export const triggersQuery = queryOptions({
+  queryKey: ['triggers'],
+  queryFn: ({ signal }) => call(api.triggers.list, {}, signal),
+})

@@ -14,6 +14,8 @@ const touches: Record<string, readonly string[]> = {
   finding: ['findings', 'status'],
   schedule: ['schedules'],
   push: ['schedules'],
+  hook: ['hooks'],
+  trigger: ['triggers'],
   file: ['findings'],
   run: ['runs', 'goals', 'findings', 'schedules', 'status'],
   flow: ['flows'],
@@ -21,7 +23,7 @@ const touches: Record<string, readonly string[]> = {
   task: ['runs'],
   approval: ['approvals', 'runs', 'status'],
   policy: ['policies'],
-  connection: ['connections', 'status'],
+  connection: ['connections', 'hooks', 'status'],
   sandbox: ['status', 'sandboxes'],
   channel: ['channels'],
 }

@@ -1,4 +1,4 @@
-import type { ConnectionView, ConnectorView } from '@keyward/contract'
+import type { ConnectionView, ConnectorView, HookView, TriggerView } from '@keyward/contract'
 import type { Handlers } from './console-server.ts'
 import { ago } from './made-up.ts'
 
@@ -12,6 +12,56 @@ const connection: ConnectionView = {
   createdBy: 'person:per_01',
   createdAt: ago(9000),
   health: { state: 'up', detail: 'installed at team', latencyMs: 212, checkedAt: ago(2) },
+}
+
+const hook: HookView = {
+  connectionId: 'con_01',
+  connection: 'code',
+  address: '/api/v1/hooks/github/con_01',
+  issuedBy: 'person:p1',
+  issuedAt: ago(86_400),
+  received: { starts: 4, wakes: 31, ping: 1, unused: 12 },
+  last: {
+    at: ago(120),
+    event: 'pull_request',
+    action: 'labeled',
+    repository: 'team/shop',
+    use: 'starts',
+    detail: 'Deploy what is labelled',
+  },
+}
+
+const trigger: TriggerView = {
+  id: 'trg_01',
+  title: 'Deploy what is labelled',
+  connectionId: 'con_01',
+  connection: 'code',
+  event: 'pull_request',
+  repository: 'team/shop',
+  actions: ['labeled'],
+  branches: ['main'],
+  labels: ['deploy'],
+  forks: false,
+  flow: null,
+  input: {},
+  goal: 'deploy pull request {number} of {repository}',
+  paused: false,
+  createdBy: 'person:p1',
+  createdAt: ago(86_400),
+  requestedBy: 'person:p1',
+  started: 4,
+  refused: 0,
+  last: {
+    id: 'fir_01',
+    at: ago(120),
+    state: 'refused',
+    about: 'pull_request labeled, team/shop#7',
+    requestedBy: 'person:p1',
+    runId: null,
+    goalId: null,
+    runState: null,
+    reason: 'policy.denied: the account is closed',
+  },
 }
 
 const connections: ConnectionView[] = [
@@ -51,6 +101,10 @@ const github: ConnectorView = {
 
 export const connectionHandlers = (): Handlers => ({
   'connections.list': () => ({ items: connections }),
+  'hooks.list': () => ({ items: [hook] }),
+  'hooks.issue': () => ({ hook, secret: 'shown-once-and-never-again' }),
+  'triggers.list': () => ({ items: [trigger] }),
+  'triggers.change': () => ({ ...trigger, paused: true }),
   'connectors.list': () => ({ items: [github] }),
   'connections.create': ({ name, settings, secretPath, environment }) => ({
     ...connection,
@@ -68,4 +122,6 @@ export const connectionHandlers = (): Handlers => ({
 export const emptyConnectionHandlers = (): Handlers => ({
   ...connectionHandlers(),
   'connections.list': () => ({ items: [] }),
+  'hooks.list': () => ({ items: [] }),
+  'triggers.list': () => ({ items: [] }),
 })

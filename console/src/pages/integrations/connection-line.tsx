@@ -7,6 +7,7 @@ import { Button, IconButton } from '../../ui/button.tsx'
 import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { Time } from '../../ui/time.tsx'
+import { HookDialog } from './hook-dialog.tsx'
 import { useConnectionChange } from './use-connection-change.ts'
 
 const looks: Record<'unknown' | 'up' | 'degraded' | 'down', Look> = {
@@ -61,6 +62,7 @@ export function ConnectionLine({ connection }: { connection: ConnectionView }) {
           <Button size="small" icon={RotateCw} busy={check.isPending} onClick={() => check.mutate()}>
             Check now
           </Button>
+          {connector === 'github' ? <HookDialog connection={connection} /> : null}
           <IconButton icon={Trash2} label={`Forget ${name}`} onClick={() => setAsking(true)} />
         </div>
       </div>

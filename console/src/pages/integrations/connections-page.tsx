@@ -10,6 +10,7 @@ import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { ConnectionDialog } from './connection-dialog.tsx'
 import { ConnectionLine } from './connection-line.tsx'
 import { integrationRooms } from './rooms.ts'
+import { Triggers } from './triggers.tsx'
 
 export function ConnectionsPage() {
   const { data, error, isPending, refetch } = useQuery(connectionsQuery)
@@ -50,6 +51,7 @@ export function ConnectionsPage() {
           </ul>
         </Sheet>
       ) : null}
+      <Triggers />
       <ConnectionDialog open={adding} onClose={() => setAdding(false)} />
     </>
   )
