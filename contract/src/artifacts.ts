@@ -9,3 +9,9 @@ export const artifactRef = z.object({
   sizeBytes: z.int().min(0),
 })
 export type ArtifactRef = z.output<typeof artifactRef>
+
+/** A folder in what an artifact holds; `.` is all of it. */
+export const artifactFolder = z
+  .string()
+  .max(200)
+  .regex(/^(?!\/)(?!.*(?:^|\/)\.\.(?:\/|$))[\w./-]+$/, 'a folder of the code')

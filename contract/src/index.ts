@@ -24,7 +24,7 @@ export {
   approvalRule,
   approvalsApi,
 } from './approvals.ts'
-export { type ArtifactRef, artifactRef } from './artifacts.ts'
+export { type ArtifactRef, artifactFolder, artifactRef } from './artifacts.ts'
 export { type AskView, asksApi } from './asks.ts'
 export { type AuditEntry, type AuditHead, auditApi, auditEntry, auditHead } from './audit.ts'
 export { type BackupStatus, backupsApi } from './backups.ts'

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
-import { budget, destination, injection } from '@keyward/contract'
+import { artifactFolder, artifactRef, budget, destination, injection } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../core/index.ts'
 import { findProgram } from '../sandbox/index.ts'
@@ -46,6 +46,30 @@ export const toolSettings = {
 
 const shape = z.strictObject(toolSettings)
 export type ToolSettings = z.output<typeof shape>
+
+/** Code that an earlier task of the run has left, such as what a pull request would bring, in place of the connection's folder. */
+export const toolCode = z.strictObject({
+  artifact: artifactRef,
+  /** The commit that it is of, which is told with what comes of it. */
+  sha: z.string().regex(/^[0-9a-f]{40}$/),
+  /** Where in it the configuration lies. */
+  path: artifactFolder.default('.'),
+})
+export type ToolCode = z.output<typeof toolCode>
+
+/** What later tasks are told of it; null of the connection's own folder. */
+export const codeOutput = { path: z.string(), sha: z.string().nullable() }
+
+/** In a folder below /workspace. Paths of files are as seen from there. */
+export const workingIn = (
+  path: string,
+): { environment: Record<string, string>; at: (file: string) => string } => ({
+  environment: { TOOL_FOLDER: path },
+  at: (file) => (path === '.' ? file : `${path}/${file}`),
+})
+
+/** Begins each script: what a task says is never part of one. */
+export const enterFolder = 'set -e\ncd "./$TOOL_FOLDER"\n'
 
 /** A program: the name of one of the system's, or the absolute path of another one. */
 export const program = z.string().regex(/^[\w.+-]+$|^\/[\w./+-]+$/)

@@ -1,5 +1,6 @@
-import type { RunDetail } from '@keyward/contract'
+import type { Json, RunDetail } from '@keyward/contract'
 import { z } from 'zod'
+import { AppError } from '../core/index.ts'
 import type { Action } from '../workflow/index.ts'
 
 type ActionNeeds = { read: (runId: string) => Promise<Pick<RunDetail, 'title' | 'tasks'>> }
@@ -12,8 +13,11 @@ export function deployActions({ read }: ActionNeeds): Action[] {
       name: 'deploy.approve',
       idempotent: true,
       // By now they are what was fetched and previewed: what is merged and made takes the same, and refuses another world.
-      preview: async (args) => args,
-      execute: async () => ({ output: { approved: true } }),
+      preview: async (args) => withOneHead(args),
+      async execute({ args }) {
+        withOneHead(args)
+        return { output: { approved: true } }
+      },
     },
     {
       name: 'deploy.summary',
@@ -23,6 +27,15 @@ export function deployActions({ read }: ActionNeeds): Action[] {
       execute: async ({ runId }) => ({ output: { text: summaryOf(await read(runId)) } }),
     },
   ]
+}
+
+/** A preview of code is of the very head that is merged. Throws `connector.refused`. */
+function withOneHead(args: Json): Json {
+  const { headSha, preview } = Object(args)
+  const { sha } = Object(preview)
+  if (typeof sha === 'string' && sha !== headSha)
+    throw new AppError('connector.refused', `the preview is of ${sha}, not of the head that would be merged`)
+  return args
 }
 
 const longestText = 2000

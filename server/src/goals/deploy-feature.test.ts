@@ -85,7 +85,7 @@ test('WORK-3: a deployment has its steps, one question, and a word for whoever w
       ['checkout', 'fetch'],
       ['tests', 'fetch checkout'],
       ['lint', 'fetch checkout'],
-      ['preview', 'fetch tests lint'],
+      ['preview', 'fetch checkout tests lint'],
       ['approve', 'fetch preview'],
       ['merge', 'fetch approve'],
       ['up', 'preview merge'],
@@ -130,6 +130,39 @@ test('WORK-3: with Terraform and something to go back to, a rollback is previewe
     path: 'planSha256',
   })
   assert.deepEqual(taskOf(plan, 'summary').needs, ['monitor', 'explain', 'rollback'])
+})
+
+test('WORK-3: the preview is of the code of the head that is asked about and merged', async (t) => {
+  const plan = await planOf({
+    infrastructure: { connection: 'infra', path: 'deploy/shop', previewBy: 'infra' },
+  })
+  await validated(t, plan)
+  const from = (path: string) => ({ $from: 'checkout', path })
+  const code = { artifact: from('artifact'), sha: from('sha'), path: 'deploy/shop' }
+  assert.deepEqual(Object(taskOf(plan, 'preview').args).code, code)
+  assert.deepEqual(Object(taskOf(plan, 'checkout').args).sha, headSha)
+  assert.deepEqual(Object(taskOf(plan, 'up').args).path, { $from: 'preview', path: 'path' })
+  const [approve] = deployActions({ read: async () => assert.fail('nothing is read') })
+  const about = { runId: 'run_1', taskId: 'approve', requestedBy: 'person:olga' }
+  const shown = (args: Json) => approve?.preview?.(args, about)
+  const same = { headSha: 'a', preview: { sha: 'a' } }
+  assert.deepEqual(await shown(same), same)
+  assert.deepEqual(await shown({ headSha: 'a', preview: { sha: null } }), {
+    headSha: 'a',
+    preview: { sha: null },
+  })
+  const other = { headSha: 'a', preview: { sha: 'b' } }
+  const refused = { code: 'connector.refused', detail: /is of b, not of the head/ }
+  await assert.rejects(async () => shown(other), refused)
+  await assert.rejects(async () => approve?.execute({ ...about, args: other } as never), refused)
+  for (const path of ['/etc', '../up', 'a/../b', ''])
+    await assert.rejects(
+      async () => planOf({ infrastructure: { connection: 'infra', path } }),
+      /folder of the code|Too small|Invalid/,
+    )
+  await assert.rejects(planOf({ infrastructure: { connection: 'infra', previewBy: 'stack' } }), {
+    detail: /stack is a connection to pulumi, and infra to terraform/,
+  })
 })
 
 test('WORK-3: what cannot be deployed is refused before anything runs', async () => {

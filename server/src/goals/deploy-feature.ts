@@ -123,7 +123,7 @@ function untilAsked(given: Given): Draft[] {
     },
     checkTask('tests', 'Unit tests in a sandbox', given),
     checkTask('lint', 'Lint in a sandbox', given),
-    lookTask('preview', given, to, { needs: ['fetch', 'tests', 'lint'] }),
+    lookTask('preview', given, to, { needs: ['fetch', 'checkout', 'tests', 'lint'] }),
     {
       id: 'approve',
       title: `Merge and deploy ${nameOf(given)}`,
@@ -169,14 +169,19 @@ function checkTask(id: 'tests' | 'lint', title: string, given: Given): Draft {
 }
 
 const tools: Readonly<Record<string, Tool>> = {
-  pulumi: { look: 'pulumi.preview', change: 'pulumi.up', handed: ['artifact', 'planSha256', 'version'] },
+  pulumi: {
+    look: 'pulumi.preview',
+    change: 'pulumi.up',
+    handed: ['artifact', 'planSha256', 'version', 'path'],
+  },
   terraform: {
     look: 'terraform.plan',
     change: 'terraform.apply',
-    handed: ['artifact', 'planSha256', 'serial', 'lineage'],
+    handed: ['artifact', 'planSha256', 'serial', 'lineage', 'path'],
   },
 }
 type Tool = { readonly look: string; readonly change: string; readonly handed: readonly string[] }
+/** The rollback's is a part of it. */
 type Infrastructure = DeployInput['infrastructure']
 
 function toolOf({ kindOf }: Given, { connection }: Infrastructure): Tool {
@@ -200,15 +205,35 @@ function lookTask(
   const takesVariables = look === 'terraform.plan'
   if (!takesVariables && Object.keys(to.variables).length > 0)
     throw new AppError('run.plan_invalid', `${to.connection} takes no variables`)
-  const { connection, variables } = to
+  const { connection, variables, path, previewBy = connection } = to
+  assertAlike(given, connection, previewBy)
+  const code =
+    path === undefined
+      ? {}
+      : {
+          code: {
+            artifact: { $from: 'checkout', path: 'artifact' },
+            sha: { $from: 'checkout', path: 'sha' },
+            path,
+          },
+        }
   return {
     id,
     title: `Preview the changes of ${connection}`,
     action: look,
-    args: takesVariables ? { connection, variables } : { connection },
+    args: { connection: previewBy, ...(takesVariables ? { variables } : {}), ...code },
     timeoutSeconds: longSeconds,
     ...more,
   }
+}
+
+function assertAlike({ kindOf }: Given, connection: string, previewBy: string): void {
+  const [one, other] = [kindOf(connection), kindOf(previewBy)]
+  if (one !== other)
+    throw new AppError(
+      'run.plan_invalid',
+      `${previewBy} is a connection to ${other}, and ${connection} to ${one}`,
+    )
 }
 
 /** What was looked at, and nothing else. */

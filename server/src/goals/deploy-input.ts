@@ -1,4 +1,4 @@
-import { destination, type Json } from '@keyward/contract'
+import { artifactFolder, destination, type Json } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError, type Principal } from '../core/index.ts'
 
@@ -25,6 +25,17 @@ const infrastructure = z.strictObject({
   variables: plainData.default({}),
 })
 
+/** What is to run. */
+const next = infrastructure.extend({
+  /**
+   * Where in the code of the pull request the configuration lies: it is previewed, and made, as it is at the head that is merged. The
+   * folder of the connection when absent.
+   */
+  path: artifactFolder.optional(),
+  /** A connection to the same stack or state that previews, with credentials that only read; the one that makes it when absent. */
+  previewBy: connectionName.optional(),
+})
+
 const whole = z.strictObject({
   pullRequest: z.int().min(1),
   /** `owner/name`. */
@@ -38,7 +49,7 @@ const whole = z.strictObject({
   agent: z.string().min(1).max(100),
   tests: check,
   lint: check,
-  infrastructure,
+  infrastructure: next,
   monitor: z.strictObject({
     connection: connectionName,
     /** What `monitor.health` takes, or with a `query` what `monitor.query` takes. */

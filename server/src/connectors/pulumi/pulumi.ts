@@ -1,19 +1,23 @@
-import { artifactRef } from '@keyward/contract'
+import { artifactFolder, artifactRef } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../../core/index.ts'
 import { type ActionContext, type Connector, defineAction, type Reconciled } from '../connector.ts'
 import type { SandboxedCommand, SandboxedResult } from '../sandboxed-command.ts'
 import {
   assertEnded,
+  codeOutput,
+  enterFolder,
   lastWords,
   program,
   reaching,
   sha256,
   textOf,
+  toolCode,
   toolFiles,
   toolHealth,
   toolLimits,
   toolSettings,
+  workingIn,
 } from '../tool-settings.ts'
 import {
   changeSummary,
@@ -51,9 +55,17 @@ const previewed = z.object({
   planSha256: z.string(),
   /** Of the update that was the stack's last one; 0 before the first. */
   version: z.int(),
+  ...codeOutput,
 })
+const previewInput = z.strictObject({ code: toolCode.optional() })
 
-const upInput = z.strictObject({ artifact: artifactRef, planSha256: z.string(), version: z.int() })
+const upInput = z.strictObject({
+  artifact: artifactRef,
+  planSha256: z.string(),
+  version: z.int(),
+  /** Where in the artifact the project lies. */
+  path: artifactFolder.default('.'),
+})
 type UpInput = z.output<typeof upInput>
 const updated = z.object({ version: z.int(), outputs })
 
@@ -61,8 +73,7 @@ type Context = ActionContext & { readonly settings: unknown }
 const settingsOf = (context: Pick<Context, 'settings'>): Settings => context.settings as Settings
 
 /** `$0` is the program, `$1` the stack. Nothing of what a task says is part of a script. */
-const start = `set -e
-mkdir -p ${own}
+const start = `${enterFolder}mkdir -p ${own}
 if [ -e "$HOME/${passphraseFile}" ]; then export PULUMI_CONFIG_PASSPHRASE_FILE="$HOME/${passphraseFile}"; fi
 `
 const common = '--non-interactive --stack "$1"'
@@ -84,21 +95,33 @@ ${look}`,
   dryRefresh: `${start}"$0" refresh --preview-only --json ${common} > ${previewJson}`,
 } as const
 
-type Wanted = Pick<SandboxedCommand, 'read' | 'keep'> & { readonly artifact?: UpInput['artifact'] }
+type Wanted = Pick<SandboxedCommand, 'keep'> & {
+  readonly read?: readonly string[]
+  readonly artifact?: UpInput['artifact']
+  /** Where the project lies, below /workspace; what is read lies there, too. */
+  readonly path?: string
+}
 
 async function run(
   context: Context,
   script: keyof typeof scripts,
-  { artifact, ...wanted }: Wanted = {},
+  { artifact, read = [], path = '.', ...wanted }: Wanted = {},
 ): Promise<SandboxedResult> {
   const set = settingsOf(context)
+  const { at, environment } = workingIn(path)
   const offline = script === 'read'
   const title = `pulumi ${script}`
   const result = await context.run({
     ...wanted,
+    read: read.map(at),
     title,
     command: ['/bin/sh', '-c', scripts[script], set.program, set.stack],
-    environment: { PULUMI_SKIP_UPDATE_CHECK: 'true', PULUMI_EXPERIMENTAL: 'true', ...set.environment },
+    environment: {
+      PULUMI_SKIP_UPDATE_CHECK: 'true',
+      PULUMI_EXPERIMENTAL: 'true',
+      ...set.environment,
+      ...environment,
+    },
     workspace: artifact ? { artifact } : { folder: set.folder },
     readOnly: toolFiles(set, set.program),
     limits: toolLimits(set),
@@ -109,7 +132,11 @@ async function run(
   })
   assertEnded(title, result)
   if (result.exitCode !== 0) throw failed(title, result)
-  return result
+  const files = read.flatMap((file) => {
+    const content = result.files.get(at(file))
+    return content ? [[file, content] as const] : []
+  })
+  return { ...result, files: new Map(files) }
 }
 
 function failed(title: string, result: SandboxedResult): AppError {
@@ -129,7 +156,7 @@ const secretFields = ['passphrase']
 const preview = defineAction({
   name: 'pulumi.preview',
   title: 'Preview changes of a stack',
-  input: none,
+  input: previewInput,
   output: previewed,
   risk: 'low',
   reversible: true,
@@ -137,7 +164,11 @@ const preview = defineAction({
   permissions: ['read of the stack', 'read of everything that it manages'],
   secretFields,
   async execute(context) {
-    const result = await run(context, 'preview', { keep: ['.'], read: [previewJson, planFile, historyJson] })
+    const { code } = context.input
+    const path = code?.path ?? '.'
+    const from = code ? { artifact: code.artifact } : {}
+    const read = [previewJson, planFile, historyJson]
+    const result = await run(context, 'preview', { ...from, path, keep: ['.'], read })
     const { artifact, files } = result
     const saved = files.get(planFile)
     if (!artifact || !saved)
@@ -147,6 +178,8 @@ const preview = defineAction({
       artifact,
       planSha256: sha256(saved),
       version: lastUpdateOf(textOf(files, historyJson))?.version ?? 0,
+      path,
+      sha: code?.sha ?? null,
     }
   },
 })
@@ -163,22 +196,23 @@ const up = defineAction({
   cost: 'what the plan creates, by its providers from then on',
   secretFields,
   async preview(context) {
-    const { artifact, planSha256 } = context.input
-    return { stack: settingsOf(context).stack, steps: await stepsOf(context, artifact), planSha256 }
+    const { planSha256 } = context.input
+    return { stack: settingsOf(context).stack, steps: await stepsOf(context), planSha256 }
   },
   async execute(context) {
-    const { artifact } = context.input
-    await stepsOf(context, artifact)
-    return updatedBy(await run(context, 'up', { artifact, read: [historyJson, outputJson] }))
+    const { artifact, path } = context.input
+    await stepsOf(context)
+    return updatedBy(await run(context, 'up', { artifact, path, read: [historyJson, outputJson] }))
   },
   reconcile: (context) => reconciled(context, context.input.version, 'update'),
 })
 
 /** Read from the plan itself, in a sandbox that reaches nothing. */
-async function stepsOf(context: Context & { readonly input: UpInput }, artifact: UpInput['artifact']) {
-  const { files } = await run(context, 'read', { artifact, read: [planFile] })
+async function stepsOf(context: Context & { readonly input: UpInput }) {
+  const { artifact, path, planSha256 } = context.input
+  const { files } = await run(context, 'read', { artifact, path, read: [planFile] })
   const saved = files.get(planFile)
-  if (!saved || sha256(saved) !== context.input.planSha256)
+  if (!saved || sha256(saved) !== planSha256)
     throw new AppError('connector.refused', 'the saved plan is not the one that was previewed; preview again')
   return plannedStepsOf(saved.toString('utf8'))
 }

@@ -1,19 +1,23 @@
-import { artifactRef } from '@keyward/contract'
+import { artifactFolder, artifactRef } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../../core/index.ts'
 import { type ActionContext, type Connector, defineAction, type Reconciled } from '../connector.ts'
 import type { SandboxedCommand, SandboxedResult } from '../sandboxed-command.ts'
 import {
   assertEnded,
+  codeOutput,
+  enterFolder,
   lastWords,
   program,
   reaching,
   sha256,
   textOf,
+  toolCode,
   toolFiles,
   toolHealth,
   toolLimits,
   toolSettings,
+  workingIn,
 } from '../tool-settings.ts'
 import { type PlannedChanges, plannedChanges, plannedChangesOf, planSummary } from './changes.ts'
 
@@ -42,6 +46,7 @@ const planInput = z.strictObject({
     .default([]),
   /** Besides those of the connection. */
   variables: z.record(z.string(), z.json()).default({}),
+  code: toolCode.optional(),
 })
 
 const planned = plannedChanges.extend({
@@ -52,6 +57,7 @@ const planned = plannedChanges.extend({
   /** The state that it was planned against; null before the first one. */
   serial: z.int().nullable(),
   lineage: z.string().nullable(),
+  ...codeOutput,
 })
 
 const applyInput = z.strictObject({
@@ -59,6 +65,8 @@ const applyInput = z.strictObject({
   planSha256: z.string(),
   serial: z.int().nullable(),
   lineage: z.string().nullable(),
+  /** Where in the artifact the configuration lies. */
+  path: artifactFolder.default('.'),
   /** Without it a plan is refused that deletes or replaces anything. */
   mayDestroy: z.boolean().default(false),
 })
@@ -76,29 +84,25 @@ type Context = ActionContext & { readonly settings: unknown }
 const settingsOf = (context: Pick<Context, 'settings'>): Settings => context.settings as Settings
 
 /** `$0` is the program. Nothing of what a task says is part of the script. */
-const planScript = `set -e
-mkdir -p ${own}
+const planScript = `${enterFolder}mkdir -p ${own}
 "$0" init -input=false -no-color
 if [ ! -e .terraform/terraform.tfstate ] || grep -q '"type": "local"' .terraform/terraform.tfstate; then exit 90; fi
 "$0" plan -input=false -no-color -lock-timeout=60s -out=${planFile} "$@"
 "$0" show -json -no-color ${planFile} > ${planJson}
 "$0" state pull > ${stateJson}`
 
-const showScript = `set -e
-mkdir -p ${own}
+const showScript = `${enterFolder}mkdir -p ${own}
 "$0" show -json -no-color ${planFile} > ${planJson}`
 
-const applyScript = `set -e
-mkdir -p ${own}
+const applyScript = `${enterFolder}mkdir -p ${own}
 "$0" apply -input=false -no-color -lock-timeout=60s ${planFile}
 "$0" state pull > ${stateJson}
 "$0" output -json -no-color > ${outputJson}`
 
-const lookScript = `set -e
-mkdir -p ${own}
+const lookScript = `${enterFolder}mkdir -p ${own}
 "$0" state pull > ${stateJson}
 "$0" output -json -no-color > ${outputJson}
-"$0" plan -input=false -no-color -lock-timeout=5s -detailed-exitcode > /dev/null`
+"$0" plan -input=false -no-color -lock-timeout=5s -detailed-exitcode "$@" > /dev/null`
 
 type Wanted = Pick<SandboxedCommand, 'workspace' | 'read' | 'keep' | 'files'> & {
   readonly title: string
@@ -106,14 +110,25 @@ type Wanted = Pick<SandboxedCommand, 'workspace' | 'read' | 'keep' | 'files'> & 
   readonly words?: readonly string[]
   /** Whether it needs its backend and its providers' services. */
   readonly online: boolean
+  /** Where it works, below /workspace. */
+  readonly path: string
 }
 
-function run(context: Context, { script, words = [], online, ...wanted }: Wanted): Promise<SandboxedResult> {
+function run(
+  context: Context,
+  { script, words = [], online, path, ...wanted }: Wanted,
+): Promise<SandboxedResult> {
   const set = settingsOf(context)
   return context.run({
     ...wanted,
     command: ['/bin/sh', '-c', script, set.program, ...words],
-    environment: { ...set.environment, CHECKPOINT_DISABLE: '1', TF_IN_AUTOMATION: '1', TF_INPUT: '0' },
+    environment: {
+      ...set.environment,
+      ...workingIn(path).environment,
+      CHECKPOINT_DISABLE: '1',
+      TF_IN_AUTOMATION: '1',
+      TF_INPUT: '0',
+    },
     readOnly: toolFiles(set, set.program),
     limits: toolLimits(set),
     ...(online ? reaching(set) : {}),
@@ -131,51 +146,58 @@ const plan = defineAction({
   permissions: ['read of everything that the configuration manages', 'lock of its state'],
   secretFields: [],
   async execute(context) {
-    const { destroy, targets, variables } = context.input
+    const { destroy, targets, variables, code } = context.input
     const set = settingsOf(context)
+    const path = code?.path ?? '.'
+    const { at } = workingIn(path)
     const title = 'terraform plan'
     const result = await run(context, {
       title,
       script: planScript,
       words: [...(destroy ? ['-destroy'] : []), ...targets.map((target) => `-target=${target}`)],
       online: true,
-      workspace: { folder: set.folder },
-      files: { 'keyward.auto.tfvars.json': JSON.stringify({ ...set.variables, ...variables }) },
+      path,
+      workspace: code ? { artifact: code.artifact } : { folder: set.folder },
+      files: { [at('keyward.auto.tfvars.json')]: JSON.stringify({ ...set.variables, ...variables }) },
       keep: ['.'],
-      read: [planJson, stateJson, planFile],
+      read: [at(planJson), at(stateJson), at(planFile)],
     })
     assertEnded(title, result)
     if (result.exitCode !== 0) throw failed(title, result)
     const { artifact, files } = result
-    const saved = files.get(planFile)
+    const saved = files.get(at(planFile))
     if (!artifact || !saved)
       throw new AppError('connector.refused', `${title} saved no plan, or one of more than 16 MiB`)
     return {
-      ...plannedChangesOf(textOf(files, planJson)),
+      ...plannedChangesOf(textOf(files, at(planJson))),
       artifact,
       planSha256: sha256(saved),
-      ...stateOf(textOf(files, stateJson)),
+      ...stateOf(textOf(files, at(stateJson))),
+      path,
+      sha: code?.sha ?? null,
     }
   },
 })
 
 /** What the saved plan would do, read from the plan itself, in a sandbox that reaches nothing. */
 async function changesOf(context: Context & { readonly input: ApplyInput }): Promise<PlannedChanges> {
-  const { artifact, planSha256 } = context.input
+  const { artifact, planSha256, path } = context.input
+  const { at } = workingIn(path)
   const title = 'terraform show'
   const result = await run(context, {
     title,
     script: showScript,
     online: false,
+    path,
     workspace: { artifact },
-    read: [planJson, planFile],
+    read: [at(planJson), at(planFile)],
   })
   assertEnded(title, result)
   if (result.exitCode !== 0) throw failed(title, result)
-  const saved = result.files.get(planFile)
+  const saved = result.files.get(at(planFile))
   if (!saved || sha256(saved) !== planSha256)
     throw new AppError('connector.refused', 'the saved plan is not the one that was planned; plan again')
-  return plannedChangesOf(textOf(result.files, planJson))
+  return plannedChangesOf(textOf(result.files, at(planJson)))
 }
 
 type Check = (changes: PlannedChanges, input: ApplyInput) => string | undefined
@@ -216,45 +238,53 @@ function applying(name: 'terraform.apply' | 'terraform.destroy', check: Check) {
     },
     async execute(context) {
       const { summary } = await checked(context, check)
+      const { artifact, path } = context.input
+      const { at } = workingIn(path)
       const title = 'terraform apply'
       const result = await run(context, {
         title,
         script: applyScript,
         online: true,
-        workspace: { artifact: context.input.artifact },
-        read: [stateJson, outputJson],
+        path,
+        workspace: { artifact },
+        read: [at(stateJson), at(outputJson)],
       })
       assertEnded(title, result)
       if (result.exitCode !== 0) throw failed(title, result)
       return {
         summary,
-        ...stateOf(textOf(result.files, stateJson)),
-        outputs: outputsOf(textOf(result.files, outputJson)),
+        ...stateOf(textOf(result.files, at(stateJson))),
+        outputs: outputsOf(textOf(result.files, at(outputJson))),
       }
     },
-    reconcile: (context) => reconciled(context),
+    // After a destroy there is everything to do, and nothing to destroy.
+    reconcile: (context) => reconciled(context, name === 'terraform.destroy' ? ['-destroy'] : []),
   })
 }
 
 /** The state says what has been done: it moved on, and nothing of the configuration is left to do. */
 async function reconciled(
   context: Context & { readonly input: ApplyInput },
+  words: readonly string[],
 ): Promise<Reconciled<z.output<typeof applied>>> {
-  const { artifact, serial, lineage } = context.input
+  const { artifact, serial, lineage, path } = context.input
+  const { at } = workingIn(path)
   const result = await run(context, {
     title: 'terraform plan, to see what an apply has done',
     script: lookScript,
+    words,
     online: true,
+    path,
     workspace: { artifact },
-    read: [stateJson, outputJson],
+    read: [at(stateJson), at(outputJson)],
   })
-  const now = stateOf(textOf(result.files, stateJson))
+  const now = stateOf(textOf(result.files, at(stateJson)))
   const moved = (now.serial ?? 0) > (serial ?? 0) && (lineage === null || lineage === now.lineage)
   if (moved && result.exitCode === 0) {
     const { summary } = await changesOf(context)
     return {
       effect: 'done',
-      output: { summary, ...now, outputs: outputsOf(textOf(result.files, outputJson)) },
+      output: { summary, ...now, outputs: outputsOf(textOf(result.files, at(outputJson))) },
     }
   }
   const state = `the state was ${serial ?? 'empty'} before and is ${now.serial ?? 'empty'} now`
