@@ -16,6 +16,8 @@ export type Audit = {
   recordNow(entry: EntryInput): Promise<void>
   /** For what changes nothing: resolves when the entry is as safe as reads ask for, which may be before it is in the chain. */
   recordRead(entry: EntryInput): Promise<void>
+  /** The same, except that it resolves when the entry is on disk, whatever reads ask for. */
+  recordOnDisk(entry: EntryInput): Promise<void>
   /** Called once, before anything is recorded: checks the anchor, and takes over what an earlier process left in the journal. */
   start(): Promise<void>
   page(query: PageQuery): Promise<{ items: AuditEntry[]; next: string | null }>
@@ -94,17 +96,20 @@ export function createAudit(needs: Needs): Audit {
         journal,
         chain,
         settle,
-        append: (entry) => store.write(async (tx) => appendEntry(tx, entry), durability),
-        durability,
+        append: (entry, asked) => store.write(async (tx) => appendEntry(tx, entry), asked),
         now: clock.now,
       })
-    : createDirectLog({ store, append, durability })
+    : createDirectLog({ store, append })
 
-  /** Reads that go through the journal are not counted on their way into the chain. */
-  const recordRead = (entry: EntryInput): Promise<void> =>
-    readLog.record(entry).then(() => {
+  /** What goes through the journal is not counted on its way into the chain. */
+  const toReadLog = (entry: EntryInput, asked: Durability): Promise<void> =>
+    readLog.record(entry, asked).then(() => {
       if (journal) count(entry)
     }, told)
+
+  /** What the chain does not take must not pile up in the journal. */
+  const recordAlone = (entry: EntryInput, asked: Durability): Promise<void> =>
+    unwritable === null ? toReadLog(entry, asked) : settle().then(() => toReadLog(entry, asked))
 
   async function guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -156,9 +161,8 @@ export function createAudit(needs: Needs): Audit {
   return {
     record: (tx, entry) => guarded(async () => append(tx, entry)),
     recordNow: (entry) => guarded(() => store.write(async (tx) => append(tx, entry))),
-    recordRead: (entry) =>
-      // What the chain does not take must not pile up in the journal.
-      unwritable === null ? recordRead(entry) : settle().then(() => recordRead(entry)),
+    recordRead: (entry) => recordAlone(entry, durability),
+    recordOnDisk: (entry) => recordAlone(entry, 'disk'),
     async start() {
       await checkAnchor()
       await chain.replay()

@@ -3,8 +3,8 @@ import type { Chain } from './chain.ts'
 import { type EntryInput, entryAt, lineOf, type Unplaced } from './entry.ts'
 import { type Journal, mostCharacters } from './journal.ts'
 
-/** Stores the entries of reads. Resolves when the entry has come as far as was asked; only then may the value leave. */
-export type ReadLog = { record(entry: EntryInput): Promise<void> }
+/** Stores entries of what changes nothing. Resolves when the entry has come as far as is asked; only then may the value leave. */
+export type ReadLog = { record(entry: EntryInput, durability: Durability): Promise<void> }
 
 type Waiting<T> = { readonly entry: T; resolve(): void; reject(error: unknown): void }
 
@@ -29,14 +29,18 @@ function createGathering<T>(first: () => void) {
 type DirectNeeds = {
   store: Pick<Store, 'write'>
   append: (tx: Tx, entry: EntryInput) => void
-  durability: Durability
 }
 
 /**
- * Into the chain, in a transaction that reads share which come together: what arrives until it begins goes into it. If the
+ * Into the chain, in a transaction that those share which come together: what arrives until it begins goes into it. If the
  * transaction fails, all of them fail, and nothing leaves.
  */
-export function createDirectLog({ store, append, durability }: DirectNeeds): ReadLog {
+export function createDirectLog(needs: DirectNeeds): ReadLog {
+  const logs = { disk: directLog(needs, 'disk'), kernel: directLog(needs, 'kernel') }
+  return { record: (entry, durability) => logs[durability](entry) }
+}
+
+function directLog({ store, append }: DirectNeeds, durability: Durability) {
   const gathering = createGathering<EntryInput>(() => void flush())
 
   async function flush(): Promise<void> {
@@ -53,7 +57,7 @@ export function createDirectLog({ store, append, durability }: DirectNeeds): Rea
     }
   }
 
-  return { record: gathering.add }
+  return gathering.add
 }
 
 type JournalNeeds = {
@@ -62,10 +66,11 @@ type JournalNeeds = {
   /** Brings what waits in the journal into the chain; throws when that cannot be written. */
   settle: () => Promise<void>
   /** Brings an entry into the chain by itself. */
-  append: (entry: Unplaced) => Promise<void>
-  durability: Durability
+  append: (entry: Unplaced, durability: Durability) => Promise<void>
   now: () => Date
 }
+
+type Line = { readonly text: string; readonly durability: Durability }
 
 /** Some 500 entries. So many at once cost half of what a few at a time do. */
 const bytesAtOnce = 192 * 1024
@@ -75,8 +80,10 @@ const bytesAtOnce = 192 * 1024
  * chain with the next change, or when there are many.
  */
 export function createJournalLog(needs: JournalNeeds): ReadLog {
-  const { journal, chain, settle, durability, now } = needs
-  const gathering = createGathering<string>(() => void drain())
+  const { journal, chain, settle, now } = needs
+  const gathering = createGathering<Line>(() => void drain())
+  /** How many of those that wait do so for the disk. */
+  let forDisk = 0
   let draining = false
   let settling = false
 
@@ -96,16 +103,18 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
     do {
       before = gathering.size()
       await new Promise((resolve) => setImmediate(resolve))
-    } while (durability === 'disk' && gathering.size() > before)
+    } while (forDisk > 0 && gathering.size() > before)
   }
 
   /** As many of them as a frame holds. */
-  async function storeFirst(waiting: Waiting<string>[]): Promise<void> {
+  async function storeFirst(waiting: Waiting<Line>[]): Promise<void> {
     const { text, count } = firstLines(waiting)
     const batch = waiting.splice(0, count)
+    const synced = batch.filter(({ entry }) => entry.durability === 'disk').length
+    forDisk -= synced
     try {
       const position = journal.write(text) ?? (await afterSettling(text))
-      if (durability === 'disk') await journal.sync()
+      if (synced > 0) await journal.sync()
       chain.expect(position)
       for (const { resolve } of batch) resolve()
       if (chain.waitingBytes() >= bytesAtOnce && !settling) void settleMany()
@@ -134,20 +143,22 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
   }
 
   return {
-    record(input) {
+    record(input, durability) {
       const entry = entryAt(input, now())
-      const line = lineOf(entry)
-      return line.length > mostCharacters ? needs.append(entry) : gathering.add(line)
+      const text = lineOf(entry)
+      if (text.length > mostCharacters) return needs.append(entry, durability)
+      if (durability === 'disk') forDisk++
+      return gathering.add({ text, durability })
     },
   }
 }
 
-function firstLines(waiting: readonly Waiting<string>[]): { text: string; count: number } {
+function firstLines(waiting: readonly Waiting<Line>[]): { text: string; count: number } {
   let text = ''
   let count = 0
-  for (const { entry: line } of waiting) {
-    if (text.length + line.length > mostCharacters) break
-    text += line
+  for (const { entry } of waiting) {
+    if (text.length + entry.text.length > mostCharacters) break
+    text += entry.text
     count++
   }
   return { text, count }

@@ -19,7 +19,7 @@ test('APPR-3, LEND-2: what failed on its way is not recorded as refused by polic
     bus: { publish: async (_tx, { type, subject }) => void events.push(`${type} ${subject}`) },
     audit: {
       record: async (_tx, entry) => void entries.push(entry),
-      recordNow: async (entry) => void entries.push(entry),
+      recordOnDisk: async (entry) => void entries.push(entry),
     },
   })
   for (const outcome of ['allowed', 'failed', 'denied', 'misused'] as const)
@@ -57,7 +57,7 @@ test('LEND-1: the bytes of a request are spent in the transaction that records i
     identity: { agent: unused },
     bus: { publish: unused },
     audit: {
-      recordNow: unused,
+      recordOnDisk: unused,
       record: async (given, { type }) => void told.push(`${given === tx} ${type}`),
     },
     store: { write: (work) => work(tx) },

@@ -13,7 +13,7 @@ type Needs = {
   policy: Pick<Policy, 'decide'>
   identity: Pick<Identity, 'agent'>
   lend: Pick<Lend, 'use' | 'metered' | 'spend'>
-  audit: Pick<Audit, 'record' | 'recordNow'>
+  audit: Pick<Audit, 'record' | 'recordOnDisk'>
   bus: Pick<Bus, 'publish'>
   store: Pick<Store, 'write'>
 }
@@ -62,7 +62,7 @@ export function createEgressGate({ policy, identity, lend, audit, bus, store }: 
       }
       const metered = await lend.metered(entry.leaseIds)
       const isAlert = entry.outcome === 'misused'
-      if (metered.length === 0 && !isAlert) await audit.recordNow(told)
+      if (metered.length === 0 && !isAlert) await audit.recordOnDisk(told)
       else
         await store.write(async (tx) => {
           if (metered.length > 0) await lend.spend(tx, metered, entry.bytesIn + entry.bytesOut)

@@ -9,15 +9,19 @@ export async function leasesAbove(tx: Tx, row: LeaseRow | undefined): Promise<Le
   return ids.toReversed().flatMap((id) => rows.filter((one) => one.id === id))
 }
 
-/** One use of each, the part last; undefined when one of them has none left. What the part may still take is what all of them have. */
+/**
+ * One use of each, the part last, which is what counts for `counted`; undefined when one of them has none left. What the part may still take
+ * is what all of them have.
+ */
 export async function takeChain(
   tx: Tx,
   leases: readonly LeaseRow[],
   at: number,
+  counted: number,
 ): Promise<{ taken: LeaseRow; usedUp: LeaseRow[] } | undefined> {
   const rows: LeaseRow[] = []
-  for (const { id } of leases) {
-    const row = await takeUse(tx, id, at)
+  for (const lease of leases) {
+    const row = await takeUse(tx, lease.id, at, lease === leases.at(-1) ? counted : 1)
     if (!row) return undefined
     rows.push(row)
   }

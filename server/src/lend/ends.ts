@@ -1,6 +1,7 @@
 import type { LeaseView } from '@keyward/contract'
 import { AppError, actorOf, type Principal, systemPrincipal } from '../core/index.ts'
 import type { Sql, Tx } from '../store/index.ts'
+import type { CountedAhead } from './counted-ahead.ts'
 import { endGrantsWhere } from './grants.ts'
 import type { Needs } from './lend.ts'
 import {
@@ -35,11 +36,14 @@ export async function recordExpiry(
   await bus.publish(tx, { type: 'lease.expired', subject: target })
 }
 
-export function createEnds(needs: Needs & { view: (row: LeaseRow) => LeaseView }) {
-  const { store, audit, bus, clock, view } = needs
+type EndNeeds = Needs & { view: (row: LeaseRow) => LeaseView; ahead: Pick<CountedAhead, 'giveBack'> }
+
+export function createEnds(needs: EndNeeds) {
+  const { store, audit, bus, clock, view, ahead } = needs
 
   async function revokeWhere(tx: Tx, which: Sql, reason: string, by: Principal): Promise<LeaseRow[]> {
-    const rows = await endLeases(tx, which, { state: 'revoked', at: clock.now().getTime(), reason })
+    const end = { state: 'revoked' as const, at: clock.now().getTime(), reason }
+    const rows = await ahead.giveBack(tx, await endLeases(tx, which, end))
     for (const row of rows) {
       const target = `lease:${row.id}`
       await audit.record(tx, {
@@ -95,7 +99,7 @@ export function createEnds(needs: Needs & { view: (row: LeaseRow) => LeaseView }
         count = await store.write(async (tx) => {
           const now = clock.now().getTime()
           const end = { state: 'expired' as const, at: now, reason: 'its time was over' }
-          const rows = await endLeases(tx, byDue(now, batch), end)
+          const rows = await ahead.giveBack(tx, await endLeases(tx, byDue(now, batch), end))
           for (const row of rows) await recordExpiry(tx, row, needs)
           await endParts(tx, rows, systemPrincipal('lend'))
           return rows.length

@@ -215,6 +215,9 @@ export async function insertLease(tx: Tx, row: LeaseRow): Promise<void> {
 export const leaseById = (reader: Reader, id: string): Promise<LeaseRow | undefined> =>
   reader.get(sql`select ${leaseColumns} from leases where id = ${id}`)
 
+export const isActive = async (reader: Reader, id: string): Promise<boolean> =>
+  (await reader.get(sql`select 1 from leases where id = ${id} and state = 'active'`)) !== undefined
+
 export const leasesById = (reader: Reader, ids: readonly string[]): Promise<LeaseRow[]> =>
   reader.all(sql`select ${leaseColumns} from leases where id in (${sqlList(ids)})`)
 
@@ -263,9 +266,9 @@ export async function spendBytes(tx: Tx, ids: readonly string[], bytes: number):
     where bytes_left is not null and id in (${sqlList(ids)})`)
 }
 
-/** Takes one use; the last one uses the lease up. Undefined when none is left. */
-export const takeUse = (tx: Tx, id: string, at: number): Promise<LeaseRow | undefined> =>
-  tx.get(sql`update leases set uses = uses + 1, uses_left = uses_left - 1, last_used_at = ${at},
+/** Takes one use; the last one uses the lease up. Undefined when none is left. `counted` is what it counts for in the row. */
+export const takeUse = (tx: Tx, id: string, at: number, counted: number): Promise<LeaseRow | undefined> =>
+  tx.get(sql`update leases set uses = uses + ${counted}, uses_left = uses_left - 1, last_used_at = ${at},
       state = case when uses_left = 1 then 'used_up' else state end,
       ended_at = case when uses_left = 1 then ${at} else ended_at end,
       end_reason = case when uses_left = 1 then 'its last use was made' else end_reason end,
@@ -273,6 +276,10 @@ export const takeUse = (tx: Tx, id: string, at: number): Promise<LeaseRow | unde
       minute_uses = case when minute_at > ${at - minuteMs} then minute_uses + 1 else 1 end,
       minute_at = case when minute_at > ${at - minuteMs} then minute_at else ${at} end
     where id = ${id} and state = 'active' and (uses_left is null or uses_left > 0) returning ${leaseColumns}`)
+
+export async function changeUses(tx: Tx, id: string, by: number): Promise<void> {
+  await tx.run(sql`update leases set uses = uses + ${by} where id = ${id}`)
+}
 
 export const endLeases = (
   tx: Tx,

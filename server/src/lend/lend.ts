@@ -16,6 +16,7 @@ import type { Reader, Store, Tx } from '../store/index.ts'
 import { createAccounts, isAccount } from './accounts.ts'
 import { type Asks, createAsks } from './asks.ts'
 import type { AwsSigning } from './aws-signing.ts'
+import { createCountedAhead } from './counted-ahead.ts'
 import { createDelegation, type Delegation } from './delegation.ts'
 import { createEnds } from './ends.ts'
 import { createExplain, type EgressQuestion } from './explain.ts'
@@ -184,14 +185,17 @@ export type Lend = {
   read(leaseId: string, reader?: Reader): Promise<LeaseView | undefined>
   /** Active leases by agent; an agent without any is absent. */
   countActive(agentIds?: readonly string[]): Promise<Map<string, number>>
-  /** Resolves when refusals that were recorded behind a caller's transaction are written, and no end is being shown. */
+  /**
+   * Resolves when refusals that were recorded behind a caller's transaction are written, no end is being shown, and the rows count the uses that
+   * were made.
+   */
   settled(): Promise<void>
   readonly asks: Asks
 }
 
 export type Needs = {
   store: Pick<Store, 'write' | 'all' | 'get'>
-  audit: Pick<Audit, 'record' | 'recordNow'>
+  audit: Pick<Audit, 'record' | 'recordNow' | 'recordOnDisk'>
   bus: Pick<Bus, 'publish'>
   clock: Pick<Clock, 'now'>
   log: Log
@@ -234,13 +238,15 @@ export type Sealed = {
 
 export function createLend(needs: Needs): Lend {
   const { store, clock } = needs
-  const view = (row: LeaseRow): LeaseView => leaseView(row, clock.now())
+  const ahead = createCountedAhead(clock.now)
+  const view = (row: LeaseRow): LeaseView =>
+    leaseView({ ...row, uses: row.uses - ahead.unmade(row.id) }, clock.now())
   const grants = createGrants(needs)
   const { issue, request, settled } = createIssue({ ...needs, view })
-  const { endParts, ...ends } = createEnds({ ...needs, view })
+  const { endParts, ...ends } = createEnds({ ...needs, view, ahead })
   const minting = createMinting(needs)
   const accounts = createAccounts({ ...needs, idle: () => idle() })
-  const { use: exchange, useLease } = createUse({ ...needs, endParts }, minting.tokenFor, accounts)
+  const { use: exchange, useLease } = createUse({ ...needs, endParts, ahead }, minting.tokenFor, accounts)
   const { use, idle } = tracked(exchange)
   const endTokens = createTokenEnds({ ...needs, forget: minting.forget, idle })
   const receipts = createReceipts({
@@ -294,7 +300,7 @@ export function createLend(needs: Needs): Lend {
     countActive: (agentIds) => countActiveLeases(store, agentIds, clock.now().getTime()),
     asks: createAsks({ ...needs, grant: grants.make }),
     async settled() {
-      await Promise.all([settled(), receipts.proved()])
+      await Promise.all([settled(), receipts.proved(), ahead.settle(store)])
     },
   }
 }

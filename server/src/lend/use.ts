@@ -1,11 +1,13 @@
 import { type EventName, type Injection, prefixOf } from '@keyward/contract'
+import type { EntryInput } from '../audit/index.ts'
 import { AppError, type Principal, reasonOf, type Secret } from '../core/index.ts'
 import { hashToken, sameHash } from '../identity/index.ts'
-import type { Tx } from '../store/index.ts'
+import type { Reader, Tx } from '../store/index.ts'
 import { type AccountKind, type createAccounts, isAccount, loginRefusal } from './accounts.ts'
 import { scopeRefusal, signingWith } from './aws-signing.ts'
 import { leasesAbove, takeChain } from './chain.ts'
 import { certificateWith } from './client-certificate.ts'
+import { type CountedAhead, isUncapped, oneUse, type Uses } from './counted-ahead.ts'
 import { placeOf, shortfall } from './destinations.ts'
 import { recordExpiry } from './ends.ts'
 import { useDecision } from './judging.ts'
@@ -15,6 +17,7 @@ import {
   destinationsOf,
   endLeases,
   injectionOf,
+  isActive,
   type LeaseRow,
   leaseById,
   leaseByPlaceholder,
@@ -40,20 +43,27 @@ type Refusal = {
 const misused = (error: AppError): Refusal => ({ error, as: 'lease.misused' })
 const denied = (error: AppError): Refusal => ({ error, as: 'lease.denied' })
 
+type Find = (reader: Reader) => Promise<LeaseRow | undefined>
+
 type UseNeeds = Needs & {
+  ahead: CountedAhead
   /** Ends what was passed on of leases that have ended. */
   endParts(tx: Tx, ended: readonly LeaseRow[]): Promise<void>
 }
 
 export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: Accounts) {
-  const { store, audit, bus, clock, policy, identity, vault, endParts } = needs
+  const { store, audit, bus, clock, policy, identity, vault, endParts, ahead } = needs
 
   /** Everything that makes a use right or wrong, in an order that tells a stranger nothing about the lease. */
-  async function judge(tx: Tx, claim: Claim, row: LeaseRow | undefined): Promise<Refusal | undefined> {
+  async function judge(
+    reader: Reader,
+    claim: Claim,
+    row: LeaseRow | undefined,
+  ): Promise<Refusal | undefined> {
     if (!row) return misused(new AppError('lease.not_found', 'Nothing was lent by this placeholder.'))
     const stranger = strangerTo(row, claim)
     if (stranger) return misused(new AppError('policy.denied', stranger))
-    const agent = await identity.agent(row.agent_id, tx)
+    const agent = await identity.agent(row.agent_id, reader)
     if (agent?.state !== 'active')
       return denied(new AppError('agent.inactive', 'The agent may not use leases.'))
     const ended = endOf(row, clock.now().getTime())
@@ -90,27 +100,49 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
 
   async function expire(tx: Tx, row: LeaseRow): Promise<void> {
     const end = { state: 'expired' as const, at: clock.now().getTime(), reason: 'its time was over' }
-    const rows = await endLeases(tx, byId(row.id), end)
+    const rows = await ahead.giveBack(tx, await endLeases(tx, byId(row.id), end))
     for (const ended of rows) await recordExpiry(tx, ended, needs)
     await endParts(tx, rows)
   }
 
   /** One transaction, durable before it returns: the use is counted and recorded, or its refusal is. */
-  const take = (
-    claim: Claim,
-    find: (tx: Tx) => Promise<LeaseRow | undefined>,
-  ): Promise<LeaseRow | AppError> =>
+  const take = (claim: Claim, find: Find, { counted, unmade }: Uses): Promise<LeaseRow | AppError> =>
     store.write(async (tx) => {
       const row = await find(tx)
       const above = await leasesAbove(tx, row)
       const refusal = (await judge(tx, claim, row)) ?? refusalOf(above)
       if (refusal || !row) return refuse(tx, claim, row, refusal ?? denied(new AppError('lease.not_found')))
-      const chain = await takeChain(tx, [...above, row], clock.now().getTime())
+      const chain = await takeChain(tx, [...above, row], clock.now().getTime(), counted - unmade)
       if (!chain) return refuse(tx, claim, row, denied(new AppError('lease.ended', 'No use is left.')))
-      await record(tx, claim, chain.taken)
-      await endParts(tx, chain.usedUp)
-      return chain.taken
+      const { taken, usedUp } = chain
+      await audit.record(tx, intentOf(claim, taken, taken.uses - counted + 1))
+      await bus.publish(tx, { type: 'lease.used', subject: `lease:${taken.id}` })
+      await endParts(tx, usedUp)
+      return taken
     })
+
+  /** One use of those that are counted already, where there is one, and else in a transaction, which may count more of them. */
+  async function claimed(claim: Claim, find: Find): Promise<LeaseRow | AppError> {
+    for (;;) {
+      const row = await find(store)
+      // A refusal is told, and recorded, from inside a transaction.
+      if (!row || !isUncapped(row) || (await judge(store, claim, row))) return take(claim, find, oneUse)
+      const use = ahead.take(row.id)
+      if (use !== undefined) return recorded(claim, row, use)
+      const underway = ahead.underway(row.id)
+      if (!underway) return ahead.count(row.id, (uses) => take(claim, find, uses))
+      await underway
+    }
+  }
+
+  /** The entry of a use that is counted, on disk. What has ended meanwhile has ended for it too. */
+  async function recorded(claim: Claim, row: LeaseRow, use: number): Promise<LeaseRow | AppError> {
+    await audit.recordOnDisk(intentOf(claim, row, use))
+    if (await isActive(store, row.id)) return row
+    const ended = `The lease ${row.id} has ended.`
+    await recordFailure(claim, row, ended)
+    return new AppError('lease.ended', ended)
+  }
 
   /** A part is good for no longer and no more than what it is a part of. */
   function refusalOf(above: readonly LeaseRow[]): Refusal | undefined {
@@ -121,32 +153,15 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     return spent === undefined ? undefined : denied(new AppError('lease.over_budget', spent))
   }
 
-  async function record(tx: Tx, claim: Claim, row: LeaseRow): Promise<void> {
-    const target = `lease:${row.id}`
-    await audit.record(tx, {
-      type: 'lease.used',
-      outcome: 'intent',
-      actor: `agent:${row.agent_id}`,
-      target,
-      correlation: row.run_id ?? '',
-      detail: { ...detailOf(claim), secretPath: row.secret_path, field: row.field, use: row.uses },
-    })
-    await bus.publish(tx, { type: 'lease.used', subject: target })
-  }
+  const recordFailure = (claim: Claim, row: LeaseRow, reason: string): Promise<void> =>
+    audit.recordNow({ ...entryOf(row), outcome: 'failed', detail: { ...detailOf(claim), reason } })
 
   /** The use is spent by now: when the value cannot be had, that is recorded too, and the next try is another use. */
   async function valueOfLease(claim: Claim, row: LeaseRow): Promise<Lent> {
     try {
       return await lentValue(claim, row)
     } catch (error) {
-      await audit.recordNow({
-        type: 'lease.used',
-        outcome: 'failed',
-        actor: `agent:${row.agent_id}`,
-        target: `lease:${row.id}`,
-        correlation: row.run_id ?? '',
-        detail: { ...detailOf(claim), reason: reasonOf(error) },
-      })
+      await recordFailure(claim, row, reasonOf(error))
       throw error
     }
   }
@@ -183,8 +198,8 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     return { value: password, account: { username, mayShow: how.kind === 'redis' || how.cleartext } }
   }
 
-  async function useFound(claim: Claim, find: (tx: Tx) => Promise<LeaseRow | undefined>): Promise<Used> {
-    const answer = await take(claim, find)
+  async function useFound(claim: Claim, find: Find): Promise<Used> {
+    const answer = await claimed(claim, find)
     if (answer instanceof AppError) throw answer
     return {
       leaseId: answer.id,
@@ -198,16 +213,30 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
   return {
     use: (claim: Claim): Promise<Used> => {
       const hash = hashToken(claim.placeholder)
-      return useFound(claim, async (tx) => {
-        const found = await leaseByPlaceholder(tx, hash)
+      return useFound(claim, async (reader) => {
+        const found = await leaseByPlaceholder(reader, hash)
         return found && sameHash(found.placeholder_hash, hash) ? found : undefined
       })
     },
     /** By who knows already which lease it is. */
     useLease: (leaseId: string, claim: Omit<Claim, 'placeholder'>): Promise<Used> =>
-      useFound({ ...claim, placeholder: '' }, (tx) => leaseById(tx, leaseId)),
+      useFound({ ...claim, placeholder: '' }, (reader) => leaseById(reader, leaseId)),
   }
 }
+
+const entryOf = (row: LeaseRow) =>
+  ({
+    type: 'lease.used',
+    actor: `agent:${row.agent_id}`,
+    target: `lease:${row.id}`,
+    correlation: row.run_id ?? '',
+  }) as const
+
+const intentOf = (claim: Claim, row: LeaseRow, use: number): EntryInput => ({
+  ...entryOf(row),
+  outcome: 'intent',
+  detail: { ...detailOf(claim), secretPath: row.secret_path, field: row.field, use },
+})
 
 /** Why a lease is none of this sandbox's. */
 export function strangerTo(
