@@ -34,12 +34,27 @@ export function createEgressGate({ policy, identity, lend, audit, bus, store }: 
       context: { host, port, listed: true },
     })
   const counts = { allowed: 0, denied: 0, misused: 0, failed: 0 }
+  /** By which policies a tunnel was opened, for the records of its requests. */
+  const wentBy = new Map<string, readonly string[]>()
+  /** Leases that count no bytes, and never will. */
+  const unmetered = new Map<string, true>()
+
+  const meteredOf = async (leaseIds: readonly string[]): Promise<string[]> => {
+    const unknown = leaseIds.filter((id) => !unmetered.has(id))
+    const metered = unknown.length > 0 ? await lend.metered(unknown) : []
+    if (metered.length === 0) for (const id of unknown) remember(unmetered, id, true)
+    return metered
+  }
+  const policiesOf = (entry: EgressRecord): readonly string[] =>
+    passed(entry) ? (wentBy.get(placeOf(entry)) ?? decide(entry).policies) : []
+
   return {
     counts: () => ({ ...counts }),
     async admit({ agentId, host, port, passThrough }) {
       if ((await identity.agent(agentId))?.state !== 'active')
         return { allow: false, reason: `the agent ${agentId} is quarantined` }
       const connect = decide({ agentId, host, port })
+      remember(wentBy, placeOf({ agentId, host, port }), connect.policies)
       const { allow, reason } =
         passThrough && connect.allow ? decide({ agentId, host, port }, 'egress.pass_through') : connect
       return { allow, reason }
@@ -58,9 +73,9 @@ export function createEgressGate({ policy, identity, lend, audit, bus, store }: 
         actor: actorOf(agentOf(entry.agentId)),
         target: targetOf(entry),
         correlation: entry.runId ?? entry.sandboxId,
-        detail: { ...detailOf(entry), policies: passed(entry) ? [...decide(entry).policies] : [] },
+        detail: { ...detailOf(entry), policies: [...policiesOf(entry)] },
       }
-      const metered = await lend.metered(entry.leaseIds)
+      const metered = await meteredOf(entry.leaseIds)
       const isAlert = entry.outcome === 'misused'
       if (metered.length === 0 && !isAlert) await audit.recordOnDisk(told)
       else
@@ -80,5 +95,19 @@ const passed = ({ outcome }: EgressRecord): boolean => outcome === 'allowed' || 
 
 const agentOf = (agentId: string): Principal => ({ kind: 'agent', id: agentId, name: agentId, roles: [] })
 
-const detailOf = ({ sandboxId, agentId: _, runId: __, taskId, ...report }: EgressRecord) =>
-  JSON.parse(JSON.stringify({ sandboxId, taskId, ...report }))
+const placeOf = ({ agentId, host, port }: Pick<EgressRecord, 'agentId' | 'host' | 'port'>): string =>
+  `${agentId} ${host}:${port}`
+
+/** More than are in use at a time; what is forgotten is asked for again. */
+const mostRemembered = 5000
+
+function remember<T>(known: Map<string, T>, key: string, value: T): void {
+  known.set(key, value)
+  if (known.size > mostRemembered) known.delete(known.keys().next().value ?? '')
+}
+
+/** Without the names that the entry has elsewhere, or has not. */
+function detailOf({ agentId: _, runId: __, taskId, user, ...report }: EgressRecord) {
+  const names = { ...(taskId === undefined ? {} : { taskId }), ...(user === undefined ? {} : { user }) }
+  return { ...report, leaseIds: [...report.leaseIds], ...names }
+}

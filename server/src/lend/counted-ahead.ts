@@ -33,8 +33,8 @@ const freshMs = 5000
 export const oneUse: Uses = { counted: 1, unmade: 0 }
 
 /** Without a limit that a use could exceed, and no part of a lease that might have one. */
-export const isUncapped = ({ uses_left, uses_per_minute, ancestors }: LeaseRow): boolean =>
-  uses_left === null && uses_per_minute === null && ancestors === null
+export const isUncapped = ({ uses_left, uses_per_minute, bytes_left, ancestors }: LeaseRow): boolean =>
+  uses_left === null && uses_per_minute === null && bytes_left === null && ancestors === null
 
 export function createCountedAhead(now: () => Date): CountedAhead {
   const blocks = new Map<string, Block>()

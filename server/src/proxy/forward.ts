@@ -152,8 +152,11 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
   ): void => {
     const { method = '', url = '' } = request
     const path = pathOf(url).slice(0, 1024)
-    const { bytesAllowed: _, expiresAt: __, ...told } = tally
-    void ledger.report({ ...tunnel.route.authority, sandboxId, method, path, ...told, ...more })
+    const { bytesAllowed, expiresAt: _, ...told } = tally
+    const entry = { ...tunnel.route.authority, sandboxId, method, path, ...told, ...more }
+    // A refusal is told at once, and so is what is taken off a budget that the next request is judged by.
+    if (tally.outcome === 'allowed' && bytesAllowed === Number.POSITIVE_INFINITY) ledger.reportSoon(entry)
+    else void ledger.report(entry)
   }
 
   const end = (passing: Passing, status: number | null): void => {

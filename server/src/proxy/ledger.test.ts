@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../../test/support/eventually.ts'
 import { createLedger } from './ledger.ts'
 import type { Report } from './messages.ts'
 
@@ -74,4 +75,24 @@ test('GOV-1: while it cannot be written, nobody is told that it was, and each on
     if (isWritten) assert.equal(await settling, true)
   }
   assert.equal(asked.length, 3)
+})
+
+test('GOV-1: a report that may wait goes with the next request, which waits for it, or by itself', async () => {
+  const { ledger, asked } = openLedger()
+  ledger.reportSoon(reportOf('/first'))
+  assert.equal(asked.length, 0)
+  const settling = ledger.settle()
+  assert.deepEqual(
+    asked.map(({ path }) => path),
+    ['/first'],
+  )
+  asked[0]?.answer(true)
+  assert.equal(await settling, true)
+  ledger.reportSoon(reportOf('/second'))
+  await eventually(async () => asked.length === 2, 'the second report')
+  ledger.reportSoon(reportOf('/third'))
+  const draining = ledger.drain()
+  for (const { answer } of asked) answer(true)
+  await draining
+  assert.equal(asked.length, 3, 'none is left behind at the end')
 })
