@@ -26,7 +26,7 @@ export type Uses = { readonly counted: number; readonly unmade: number }
 /** Numbers from `next` to `last` are left. */
 type Block = { next: number; readonly last: number; readonly size: number; readonly at: number }
 
-const largestBlock = 256
+const largestBlock = 1024
 /** What is left of a block then is given back, so that the row says when the lease was last used, and how often. */
 const freshMs = 5000
 
