@@ -17,3 +17,12 @@ test('UUIDs are of version 7 and sort by time', () => {
   assert.ok(newUuid(early) < newUuid(late))
   assert.ok(newUuid(late) < newUuid(new Date('2096-01-01T00:00:00.000Z')))
 })
+
+test('UUIDs hold the time in their first 48 bits', () => {
+  for (const time of [0, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000, 0xffff_ffff_ffff])
+    assert.equal(
+      newUuid(new Date(time)).slice(0, 13).replace('-', ''),
+      time.toString(16).padStart(12, '0'),
+      String(time),
+    )
+})

@@ -50,6 +50,16 @@ const eight = (first: number, second: number): string =>
 
 /** A UUID that sorts by time (version 7, RFC 9562), so that an index over many of them grows at its end. */
 export function newUuid(now: Date): string {
-  const time = now.getTime().toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
+  const time = now.getTime()
+  const high = Math.floor(time / 2 ** 16)
+  return `${hexadecimal(high >>> 16)}${hexadecimal(high)}-${hexadecimal(time % 2 ** 16)}-7${randomUUID().slice(15)}`
 }
+
+/** Sixteen bits in four digits, which are the first of the alphabet. */
+const hexadecimal = (value: number): string =>
+  String.fromCharCode(
+    character((value >> 12) & 15),
+    character((value >> 8) & 15),
+    character((value >> 4) & 15),
+    character(value & 15),
+  )
