@@ -29,6 +29,7 @@ type RootSteps = {
 }
 
 type Needs = { records: DatabaseRecords; store: Pick<Store, 'write'>; mountId: string }
+type OnStored = (revisions: { readonly from: string; readonly to: string }) => void
 type Opened = { readonly revision: string; readonly database: Database }
 
 export function createConnections({ records, store, mountId }: Needs): Connections {
@@ -96,15 +97,29 @@ export function createConnections({ records, store, mountId }: Needs): Connectio
     name: string,
     password: Secret,
     confirmed: RootSteps['confirmed'] = async () => undefined,
+    onStored: OnStored = () => undefined,
   ): Promise<void> {
     await store.write(async (tx) => {
       const config = await records.configs.read(name, tx)
       if (config?.nextPassword !== password.reveal()) return
       const { nextPassword, ...rest } = config
       const secrets = { ...rest.secrets, password: nextPassword }
-      await records.configs.write(tx, name, { ...rest, secrets, revision: randomUUID() })
+      const revision = randomUUID()
+      await records.configs.write(tx, name, { ...rest, secrets, revision })
       await confirmed(tx)
+      tx.afterCommit(() => onStored({ from: config.revision, to: revision }))
     })
+  }
+
+  /**
+   * Who changed the password goes on with what is open: it knows the new one. Whoever still holds it for a user that is to be made would be
+   * left with an old password otherwise.
+   */
+  function keepOpen(name: string, held: Promise<Opened> | undefined, known: Opened): OnStored {
+    return ({ from, to }) => {
+      if (opened.get(name) !== held || from !== known.revision) return
+      opened.set(name, Promise.resolve({ revision: to, database: known.database }))
+    }
   }
 
   async function withdraw(name: string, password: Secret): Promise<void> {
@@ -123,6 +138,7 @@ export function createConnections({ records, store, mountId }: Needs): Connectio
       queues.run(name, async () => {
         await settle(name)
         const { config, database } = await use(name)
+        const held = opened.get(name)
         const next = await make(config, database)
         await store.write(async (tx) => {
           const stored = await records.configs.read(name, tx)
@@ -139,7 +155,7 @@ export function createConnections({ records, store, mountId }: Needs): Connectio
           else forget(name)
           throw error
         }
-        await confirm(name, next, confirmed)
+        await confirm(name, next, confirmed, keepOpen(name, held, { revision: config.revision, database }))
       }),
     async unsettled() {
       const names: string[] = []

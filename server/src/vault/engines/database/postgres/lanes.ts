@@ -66,8 +66,9 @@ export function createLanes(sessions: Pick<Sessions, 'run'>, count: number): Lan
   async function drain(): Promise<void> {
     busy++
     while (waiting.length > 0) {
-      const batch = waiting.slice(0, mostTogether)
-      waiting = waiting.slice(mostTogether)
+      const share = Math.min(mostTogether, Math.ceil(waiting.length / count))
+      const batch = waiting.slice(0, share)
+      waiting = waiting.slice(share)
       await performBatch(batch)
     }
     busy--
