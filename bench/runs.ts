@@ -5,7 +5,8 @@
  *
  *   node bench/runs.ts [rounds] [engine,…]   (Node 24)
  *
- * Engines: keyward, restate, openworkflow, dbos, temporal, waiting. The packages of the
+ * Engines: keyward, source, restate, openworkflow, dbos, temporal, waiting. `keyward` is compiled, as an installed package is and as the
+ * others are; `source` is the same from source. The packages of the
  * others come from npm into a cache folder; PostgreSQL is that of Debian, and Temporal's server is built with Go.
  */
 import { spawnSync } from 'node:child_process'
@@ -13,14 +14,25 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { circumstances, print } from './support/figures.ts'
+import { compiled } from './support/runs/compiled.ts'
 import { peersFolder } from './support/runs/peers.ts'
 
 const [rounds = '3', wanted] = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'keyward-bench-'))
 
+type Engine = {
+  readonly program: string
+  readonly words: readonly string[]
+  readonly peer?: true
+  readonly compiled?: true
+}
+
+const folderFor = (name: string): string => mkdtempSync(join(folder, `${name}-`))
+
 /** By name: the program of its process, and its words. A peer is given the folder of the peers first. */
-const engines: Record<string, { program: string; words: string[]; peer?: true }> = {
-  keyward: { program: 'keyward.ts', words: [folder, rounds] },
+const engines: Readonly<Record<string, Engine>> = {
+  keyward: { program: 'keyward.ts', words: [folderFor('keyward'), rounds], compiled: true },
+  source: { program: 'keyward.ts', words: [folderFor('source'), rounds] },
   restate: { program: 'restate.ts', words: [rounds], peer: true },
   openworkflow: { program: 'openworkflow.ts', words: [rounds], peer: true },
   dbos: { program: 'dbos.ts', words: [rounds], peer: true },
@@ -33,7 +45,9 @@ function measured(name: string): unknown {
   if (!engine) return { skipped: 'there is no such engine' }
   const peers = engine.peer ? peersFolder() : undefined
   if (engine.peer && peers === undefined) return { skipped: 'its packages could not be installed' }
-  const program = join(import.meta.dirname, 'support', 'runs', engine.program)
+  const source = join(import.meta.dirname, 'support', 'runs', engine.program)
+  const program = engine.compiled ? compiled(source, folder) : source
+  if (program === undefined) return { skipped: 'it could not be compiled' }
   const words = peers === undefined ? engine.words : [peers, ...engine.words]
   const { status, stdout } = spawnSync(process.execPath, [program, ...words], {
     stdio: ['ignore', 'pipe', 'inherit'],

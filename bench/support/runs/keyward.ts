@@ -1,9 +1,17 @@
-// Keyward's embedded host.
+// Keyward's embedded host, in a process that keeps its memory small as the server does.
 //   node keyward.ts <folder> <rounds>
+import { holdYoungGeneration, releaseMemory } from '../../../server/src/core/index.ts'
 import { print } from '../figures.ts'
-import { openEmbedded } from './embedded.ts'
-import { measure } from './workload.ts'
+import { type Embedded, openEmbedded } from './embedded.ts'
+import { type Effect, measure } from './workload.ts'
 
 const [dataDir = '', rounds = '3'] = process.argv.slice(2)
 
-print(await measure((effect) => openEmbedded(dataDir, effect), Number(rounds)))
+async function open(effect: Effect): Promise<Embedded> {
+  const embedded = await openEmbedded(dataDir, effect)
+  await releaseMemory()
+  holdYoungGeneration()
+  return embedded
+}
+
+print(await measure(open, Number(rounds)))
