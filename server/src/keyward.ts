@@ -192,6 +192,7 @@ export async function createKeyward(needs: Needs) {
     assertMayUse,
     sandboxed: createConnectorCommands({ store, identity, commands }),
     artifacts,
+    traced: () => observe.traced,
   })
   const looking = {
     ...shared,

@@ -6,7 +6,8 @@ import type { Json } from '@keyward/contract'
 import { newSecret } from '../../test/support/channels-world.ts'
 import { startService, startSlack, wordsOf } from '../../test/support/chat-servers.ts'
 import { connectorSuite, type OpenedService, type Wrong } from '../../test/support/connector-suite.ts'
-import { openConnectorWorld, secretPath } from '../../test/support/connector-world.ts'
+import { firstAttempt, openConnectorWorld, secretPath } from '../../test/support/connector-world.ts'
+import { traceparentOf } from '../core/index.ts'
 import { channelConnectors } from './index.ts'
 
 const answers: Readonly<Record<Wrong, { status: number; headers?: Record<string, string>; body?: unknown }>> =
@@ -121,7 +122,10 @@ test('CONN-1: teams.post-message posts a card to the address of a workflow', asy
   const world = await openConnectorWorld(t, channelConnectors)
   world.secrets.set(secretPath, { 'webhook-url': `${service.url}${newSecret()}` })
   await world.connect({ connector: 'teams', settings: { allowPrivate: true } })
+  world.traces.sent = true
   await world.execute('teams.post-message', { connection: 'main', title: 'Deployed' })
+  const { runId, taskId, attempt } = firstAttempt(null)
+  assert.equal(service.seen.at(-1)?.headers['traceparent'], traceparentOf({ runId, taskId, attempt }))
   const { attachments } = JSON.parse(service.seen.at(-1)?.text ?? '{}')
   assert.equal(attachments[0].contentType, 'application/vnd.microsoft.card.adaptive')
 })

@@ -40,7 +40,10 @@ const fieldTitles: Readonly<
   pagerduty: [['routing-key', 'Integration key']],
 }
 
-async function serviceOf(kind: Kind, connection: OpenConnection): Promise<Channel> {
+async function serviceOf(
+  kind: Kind,
+  connection: OpenConnection & Partial<Pick<ActionContext, 'traceparent'>>,
+): Promise<Channel> {
   const { allowPrivate, ...given } = z
     .looseObject({ allowPrivate: z.boolean().default(false) })
     .parse(connection.settings)
@@ -55,7 +58,8 @@ async function serviceOf(kind: Kind, connection: OpenConnection): Promise<Channe
       throw new AppError('channel.refused', `the secret of ${connection.name} has no field ${field}`)
     return value
   }
-  return openWithSecret({ kind, settings, allowPrivate }, { secret, now: connection.now })
+  const { now, traceparent } = connection
+  return openWithSecret({ kind, settings, allowPrivate, traceparent }, { secret, now })
 }
 
 /** Of Teams, the one that its settings ask for. A connection signs with one key. */

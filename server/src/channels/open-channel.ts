@@ -2,7 +2,7 @@ import type { ChannelKind } from '@keyward/contract'
 import type { Clock, Secret } from '../core/index.ts'
 import { AppError } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
-import { type Channel, type ChannelParts, secretFields } from './channel.ts'
+import { type Call, type Channel, type ChannelParts, secretFields } from './channel.ts'
 import { createGuardedCall } from './guarded-call.ts'
 import type { OpenChannel, Settings } from './settings.ts'
 
@@ -40,16 +40,21 @@ type Place = {
   readonly kind: ChannelKind
   readonly settings: OpenChannel['settings']
   readonly allowPrivate: boolean
+  /** The header of that name, for requests that a task of a run makes. */
+  readonly traceparent?: string | undefined
 }
 
 /** Each kind's code comes with its first use: a server without channels loads none of it. */
 export async function openWithSecret(
-  { kind, settings, allowPrivate }: Place,
+  { kind, settings, allowPrivate, traceparent }: Place,
   own: Pick<ChannelParts<unknown>, 'secret' | 'now'>,
 ): Promise<Channel> {
   const guarded = createGuardedCall({ allowPrivate, caPem: settings.caPem })
+  const traced = traceparent === undefined ? {} : { traceparent }
   const partsFor = <K extends ChannelKind>(_: K) => ({
     ...guarded,
+    call: (wanted: Parameters<Call>[0]) =>
+      guarded.call({ ...wanted, headers: { ...wanted.headers, ...traced } }),
     ...own,
     settings: settings as Settings[K],
   })

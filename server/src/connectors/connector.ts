@@ -79,6 +79,8 @@ export type ActionContext<I = unknown> = OpenConnection & {
   readonly requestedBy: string
   /** Aborted by the task's timeout, a cancel, or the end of the server. */
   readonly signal: AbortSignal
+  /** The header of that name for requests to the service: the attempt is their parent. Undefined where no traces are sent, and in a preview. */
+  readonly traceparent: string | undefined
   readonly input: I
   /** Says that it goes on: what has to wait for something calls it each time it hears that it is still to wait. */
   heartbeat(): void

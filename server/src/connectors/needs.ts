@@ -26,6 +26,8 @@ export type ConnectorsNeeds = {
   assertMayLend: (principal: Principal, secretPath: string) => void
   /** Whether who asked for a run may work with a connection in this way; throws `policy.denied` when not. */
   assertMayUse: (use: ServiceUse) => Promise<void>
+  /** Whether traces of runs are sent somewhere. */
+  traced?: () => boolean
   sandboxed: SandboxedForConnectors
   artifacts: ArtifactsForConnectors
 }

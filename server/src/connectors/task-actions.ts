@@ -1,6 +1,6 @@
 import type { ArtifactRef, Json } from '@keyward/contract'
 import { z } from 'zod'
-import { AppError, type Clock, type TreeTaker } from '../core/index.ts'
+import { AppError, type Clock, type TreeTaker, traceparentOf } from '../core/index.ts'
 import type { Action, PreviewContext, TaskContext, TaskResult } from '../workflow/index.ts'
 import { foundByName } from './connections.ts'
 import type { ActionContext, Connector, ConnectorAction, Reconciled } from './connector.ts'
@@ -13,7 +13,7 @@ import type { Hearing, Told } from './told.ts'
 
 type Needs = Pick<
   ConnectorsNeeds,
-  'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'sandboxed' | 'artifacts'
+  'store' | 'audit' | 'vault' | 'clock' | 'assertMayUse' | 'sandboxed' | 'artifacts' | 'traced'
 > & {
   registry: Registry
   tokens: Pick<TaskTokens, 'mint' | 'end' | 'release'>
@@ -153,6 +153,7 @@ async function withConnection<T>(
     name,
     settings: settingsOf(connector, row),
     secret: lent.secret,
+    traceparent: attempt.attempt > 0 && needs.traced?.() ? traceparentOf(attempt) : undefined,
     async mint(field, how) {
       const made = await needs.tokens.mint({ runId, taskId, connection: row }, await lent.secret(field), how)
       minted.push(made.id)

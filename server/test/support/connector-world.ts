@@ -26,6 +26,8 @@ export type ConnectorWorld = World & {
   /** What the vault holds, by path; change it as a person would. */
   readonly secrets: Map<string, Record<string, string>>
   readonly vault: { sealed: boolean }
+  /** Whether traces of runs are sent. */
+  readonly traces: { sent: boolean }
   /** What is kept encrypted, by its path. */
   readonly sealed: Map<string, Buffer>
   /** Files that tasks left, by the id of the artifact: `x` before the content of a program. */
@@ -55,6 +57,7 @@ export async function openConnectorWorld(
   const world = await openWorld(t, [...connectorsMigrations, ...migrations])
   const secrets = new Map<string, Record<string, string>>()
   const vault = { sealed: false }
+  const traces = { sent: false }
   const uses: ServiceUse[] = []
   const sealed = new Map<string, Buffer>()
   const forbidden = new Set<string>()
@@ -91,6 +94,7 @@ export async function openConnectorWorld(
       if (forbidden.has(use.action.name)) throw new AppError('policy.denied', 'the policy of the test')
     },
     sandboxed,
+    traced: () => traces.sent,
     artifacts: { create: async () => artifactIn(artifacts) },
   })
   const action = (name: string): Action => {
@@ -103,6 +107,7 @@ export async function openConnectorWorld(
     connectors: opened,
     secrets,
     vault,
+    traces,
     sealed,
     artifacts,
     uses,

@@ -53,6 +53,8 @@ export type GitHubServer = {
   /** All that it ever gave. */
   readonly given: string[]
   readonly asked: Asked[]
+  /** The headers `traceparent` of its requests, where they had one. */
+  readonly parents: string[]
   /** Answers the next matching call with this instead. */
   fault(matching: RegExp, fault: Fault): void
   /** What an archive holds in place of the commit's files; undefined leaves the file out. */
@@ -93,6 +95,7 @@ export async function openGitHubServer(t: TestContext): Promise<GitHubServer> {
     tokens: new Map(),
     given: [],
     asked: [],
+    parents: [],
     archived: new Map(),
     fault: (matching, fault) => void faults.push({ matching, fault }),
     commit(branch, message, files = {}) {
@@ -536,7 +539,10 @@ export async function openGitHubServer(t: TestContext): Promise<GitHubServer> {
     response.end(answer.bytes ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)))
   }
 
-  const server = createServer((request, response) => void handle(request, response))
+  const server = createServer((request, response) => {
+    state.parents.push(...[request.headers['traceparent'] ?? []].flat())
+    void handle(request, response)
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   cleanUp(t, () => {
     server.closeAllConnections()

@@ -120,6 +120,7 @@ export function openGitHub(context: ActionContext, repository: string, permissio
           accept: 'application/vnd.github+json',
           'user-agent': 'keyward',
           'x-github-api-version': '2022-11-28',
+          ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
         },
         request: {
           // Where a repository went to is another repository: the token and the approval are not for it.

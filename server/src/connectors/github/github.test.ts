@@ -10,6 +10,7 @@ import {
 } from '../../../test/support/connector-world.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { type GitHubServer, openGitHubServer, strangeKeyPem } from '../../../test/support/github-server.ts'
+import { traceparentOf } from '../../core/index.ts'
 import { github } from './github.ts'
 
 type Opened = OpenedService & { server: GitHubServer; head: string; repository: string }
@@ -114,6 +115,24 @@ test('CONN-1: a task has a token for its repository and its permissions alone, w
     await world.entries('connection.token_ended'),
   ]
   assert.deepEqual([minted.length, ended.length], [2, 2])
+})
+
+test('OBS-1: a request says which attempt it is for where traces are sent; a preview and the request for a token do not', async (t) => {
+  const opened = await open(t)
+  const { server, world, inputs } = opened
+  await run(opened, 'github.get-pull-request')
+  assert.deepEqual(server.parents, [])
+  world.traces.sent = true
+  await world.preview('github.merge-pull-request', {
+    connection: 'main',
+    ...inputs['github.merge-pull-request'],
+  })
+  assert.deepEqual(server.parents, [])
+  await run(opened, 'github.get-pull-request')
+  const { runId, taskId, attempt } = firstAttempt(null)
+  assert.deepEqual(new Set(server.parents), new Set([traceparentOf({ runId, taskId, attempt })]))
+  const toRepository = server.asked.filter(({ path }) => path.startsWith('/repos')).length
+  assert.ok(server.parents.length < toRepository, 'the first attempt and the preview sent none')
 })
 
 test('CONN-1: a token that could not be ended with its task is ended later, also by the next process', async (t) => {

@@ -10,9 +10,11 @@ import { monitor } from './monitor.ts'
 /** A service whose answers the test sets; it keeps what it was asked. */
 async function openService(t: TestContext) {
   const asked: { url: string; authorization: string | undefined }[] = []
+  const parents: unknown[] = []
   const answers = { status: 200, text: '{"ok":true}' }
   const server = createServer((request, response) => {
     asked.push({ url: request.url ?? '', authorization: request.headers.authorization })
+    parents.push(request.headers['traceparent'])
     response.writeHead(answers.status).end(answers.text)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -21,7 +23,7 @@ async function openService(t: TestContext) {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return { asked, answers, address: `http://127.0.0.1:${port}` }
+  return { asked, answers, parents, address: `http://127.0.0.1:${port}` }
 }
 
 async function open(t: TestContext, settings: Record<string, string | boolean> = {}) {
@@ -44,7 +46,7 @@ const sampleOf = (...values: string[]) =>
   })
 
 test('CONN-1: a page is watched for its status and its words; what is not well fails with what was seen', async (t) => {
-  const { execute, answers, asked } = await open(t)
+  const { execute, answers, asked, parents, traces } = await open(t)
   const health = (more = {}) => execute('monitor.health', { ...once, path: '/healthz', ...more })
   assert.deepEqual(await health({ contains: '"ok"' }), {
     checks: 1,
@@ -52,6 +54,9 @@ test('CONN-1: a page is watched for its status and its words; what is not well f
     last: '/healthz answered 200',
   })
   assert.deepEqual(asked, [{ url: '/healthz', authorization: undefined }])
+  traces.sent = true
+  await health()
+  assert.deepEqual([parents[0], typeof parents[1]], [undefined, 'string'])
   await assert.rejects(health({ contains: 'down' }), {
     code: 'task.failed',
     detail: /1 of 1 looks.*answered 200/,

@@ -70,10 +70,16 @@ async function watch(
 type Ask = (path: string) => ReturnType<typeof callService>
 
 /** Reads the token once, however often is asked. */
-async function asking(connection: OpenConnection): Promise<Ask> {
+async function asking(
+  connection: OpenConnection & Partial<Pick<ActionContext, 'traceparent'>>,
+): Promise<Ask> {
   const { address, caPem, bearer } = settings.parse(connection.settings)
   const token = bearer ? await connection.secret(tokenField) : undefined
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }
+  const { traceparent } = connection
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  }
   const base = address.replace(/\/$/, '')
   return (path) => callService({ url: `${base}${path}`, method: 'GET', body: '', caPem, headers })
 }
