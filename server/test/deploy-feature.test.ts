@@ -55,6 +55,16 @@ async function openDeployment(
       keyward.approvals.approve(approver, id, { digest }),
     deny: ({ id, digest }: { id: string; digest: string }) =>
       keyward.approvals.deny(approver, id, { digest, reason: 'not this week' }),
+    /** What a run that waits for a person has used before is given back. */
+    async assertHoldsNothing(): Promise<void> {
+      const { lend, sandbox } = keyward
+      const used = ['sandbox.started', 'lease.issued', 'connection.token_minted'].map(world.entries)
+      for (const entries of await Promise.all(used)) assert.ok(entries.length > 0)
+      assert.deepEqual(
+        [(await lend.countActive()).size, sandbox.running(), services.hub.tokens.size],
+        [0, [], 0],
+      )
+    },
     async ended(runId: string) {
       const { state, outcome, reason, tasks } = await keyward.workflow.whenEnded(runId)
       const states = Object.fromEntries(tasks.map((task) => [task.id, task.state]))
@@ -85,6 +95,7 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
         [[], 0],
         'nothing before the answer',
       )
+      await place.assertHoldsNothing()
       await place.approve(question)
       const { state, outcome, states, reason, tasks } = await place.ended(runId)
       assert.deepEqual([state, outcome], ['Succeeded', 'Done'], reason ?? '')
