@@ -17,6 +17,19 @@ export const passageView = z.object({
 })
 export type PassageView = z.output<typeof passageView>
 
+/** A login where no HTTP is spoken. Whoever runs the command gives it a port of loopback that leads there. */
+export const passageLogin = z.object({
+  kind: z.enum(['postgres', 'redis']),
+  /** Its placeholder is the password. */
+  reference: z.string(),
+  user: z.string(),
+  /** Of PostgreSQL: the first one that is lent. */
+  database: z.string().nullable(),
+  /** What CONNECT is asked for, `host:port`: the first is the one that variables name. */
+  to: z.array(z.string()),
+})
+export type PassageLogin = z.output<typeof passageLogin>
+
 /** Where a command may go without a secret, too. The last three are for servers inside, which whoever opens it vouches for. */
 export const reachable = destination.extend({
   /** `10.1.2.3`, `10.1.2.3:8443`, `[::1]:8443`: connect there instead of asking DNS. */
@@ -55,6 +68,8 @@ export const passagesApi = {
       caPem: z.string(),
       /** By reference. */
       placeholders: z.record(z.string(), z.string()),
+      /** One of a kind at most. */
+      logins: z.array(passageLogin),
     }),
     fails: [
       'agent.not_found',

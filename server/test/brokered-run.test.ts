@@ -1,7 +1,7 @@
 // `keyward run --brokered` with the real command, server, proxy and an HTTPS server of the test's own.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { api, type Reachable } from '@keyward/contract'
@@ -9,6 +9,9 @@ import { cleanUp } from './support/clean-up.ts'
 import { apiHost, newValue, openUpstream } from './support/egress.ts'
 import { eventually } from './support/eventually.ts'
 import { compiledBefore, launcher } from './support/keyward-command.ts'
+import { mayBeMissing } from './support/needed.ts'
+import { postgresBinaries } from './support/postgres.ts'
+import { startRelayPostgres } from './support/relay-postgres.ts'
 import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'
 
 const reference = 'keyward://secret/shop/stripe#value'
@@ -177,6 +180,35 @@ test('LEND-2: an agent runs with its own grants, and reaches nothing else', asyn
   await server.call(api.agents.quarantine, { agentId: agent.id, reason: 'a test of passages' })
   assert.match((await as([])).stderr, /quarantined/)
   assert.deepEqual(await activeLeases(server), [])
+})
+
+test('LEND-2: a command outside a sandbox signs in to a database with a placeholder', {
+  skip:
+    postgresBinaries() && existsSync('/usr/bin/psql') ? false : mayBeMissing('PostgreSQL is not installed'),
+}, async (t) => {
+  const host = 'db.example.test'
+  const database = await startRelayPostgres(t, host)
+  const { username, password, address, caPem } = database
+  const server = await startServer(t)
+  await server.ask('PUT', '/v1/secret/data/shop/stripe', { body: { data: { value: password, username } } })
+  const reach = ['--reach', JSON.stringify({ host, port: 5432, address, caPem })]
+  const options = ['--to', `${host}:5432`, '--as', `postgres:${database.database}`, ...reach]
+  const psql = (words: string) => brokered(server, options, ['sh', '-c', words])
+
+  const signedIn = await psql(
+    'echo "$PGPASSWORD"; psql -Atc "select current_user" && psql "$DATABASE_URL" -Atc "select 42"',
+  )
+  assert.match(signedIn.stdout, new RegExp(`^kwp_\\S+\n${username}\n42\n$`), signedIn.stderr)
+  const others = await psql(
+    `psql -d ${database.otherDatabase} -c "select 1"; PGPASSWORD=kwp_other psql -c "select 1"; PGPORT=1 psql -c "select 1"`,
+  )
+  assert.equal(others.stdout, '')
+  assert.match(others.stderr, /not for the database/)
+  assert.match(others.stderr, /must be the placeholder/)
+  assert.deepEqual(await activeLeases(server), [])
+  const entries = (await server.call(api.audit.list, { limit: 500 })).items
+  assert.ok(entries.some(({ type, detail }) => type === 'egress.allowed' && Object(detail).user === username))
+  assert.ok(!JSON.stringify(entries).includes(password))
 })
 
 test('LEND-2, OPS-4: options that need --brokered are refused without it, and nothing is started', async (t) => {

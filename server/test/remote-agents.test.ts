@@ -8,18 +8,21 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
+import { openWay } from '../src/cli/login-ways.ts'
 import { newSigningRequest } from '../src/cli/signing-request.ts'
 import { AppError, type Principal, silentLog } from '../src/core/index.ts'
-import { createEgressGate, watchEgressEnds } from '../src/flows/index.ts'
+import { createEgressGate, createEgressLogins, watchEgressEnds } from '../src/flows/index.ts'
 import { createRemote, passageMigrations } from '../src/passage/index.ts'
+import { lentPlaces } from '../src/passage/remote.ts'
 import { createAuthority, createProxy, type EgressRule } from '../src/proxy/index.ts'
 import { findProgram } from '../src/sandbox/index.ts'
 import { agentAuthority, type SealedStorage } from '../src/vault/index.ts'
 import { cleanUp } from './support/clean-up.ts'
 import { apiHost, openUpstream, testClock } from './support/egress.ts'
 import { eventually } from './support/eventually.ts'
-import { ask, entries, give, openLendWorld } from './support/lend-world.ts'
+import { ask, entries, give, type LendWorld, openLendWorld } from './support/lend-world.ts'
 import { mayBeMissing } from './support/needed.ts'
+import { hasRedis, signsIn, startRedis } from './support/redis.ts'
 
 const run = promisify(execFile)
 const person: Principal = { kind: 'person', id: 'per_1', name: 'Ada', roles: ['owner'] }
@@ -31,7 +34,10 @@ type Machine = {
   readonly authority: string
   readonly egressCa: string
 }
-type Options = { limits?: Parameters<typeof createRemote>[0]['frontLimits']; rules?: readonly EgressRule[] }
+type Options = {
+  limits?: Parameters<typeof createRemote>[0]['frontLimits']
+  rules?: readonly EgressRule[] | ((world: LendWorld) => Promise<readonly EgressRule[]>)
+}
 
 /** A server that listens, its proxy, real lending, and an HTTPS server that says what it was sent. */
 async function openRemoteWorld(t: TestContext, { limits, rules }: Options = {}) {
@@ -46,7 +52,13 @@ async function openRemoteWorld(t: TestContext, { limits, rules }: Options = {}) 
     else response.end(`you sent ${request.headers.authorization}`)
   })
   const { clock } = world
-  const proxy = createProxy({ gate: createEgressGate(world), log: silentLog, clock, dataDir: world.dataDir })
+  const proxy = createProxy({
+    gate: createEgressGate(world),
+    logins: createEgressLogins(world),
+    log: silentLog,
+    clock,
+    dataDir: world.dataDir,
+  })
   await proxy.start()
   const stored = new Map<string, Buffer>()
   const sealed: SealedStorage = {
@@ -62,7 +74,8 @@ async function openRemoteWorld(t: TestContext, { limits, rules }: Options = {}) 
     vault: { sealed, status: () => ({ sealed: false }) },
     listen: { host: '127.0.0.1', port: 0, names: ['127.0.0.1', 'localhost'] },
     frontLimits: limits,
-    rulesOf: async () => rules ?? [{ host: apiHost, port: 443, ...upstream }],
+    rulesOf: async () =>
+      (typeof rules === 'function' ? rules(world) : rules) ?? [{ host: apiHost, port: 443, ...upstream }],
   })
   const stopWatching = watchEgressEnds({ bus: world.bus, proxy })
   const stop = await remote.start()
@@ -290,6 +303,39 @@ test('LEND-2: another agent’s placeholder, and one of a task, are misuse from 
   const misused = await entries(world, 'lease.misused')
   assert.ok(misused.length >= 2)
   assert.notEqual(mine.machine.egressCa, theirs.machine.egressCa)
+})
+
+test('LEND-2: an agent on another machine signs in to a database by what was lent to it, and by nothing else', async (t) => {
+  if (!hasRedis()) return t.skip('Redis is not installed')
+  const redis = await startRedis(t)
+  const place = { host: 'cache.example.test', port: 6379 }
+  const rules = async ({ lend, agent }: LendWorld) =>
+    (await lentPlaces(lend, agent.id)).map((rule) => ({ ...rule, address: `127.0.0.1:${redis.port}` }))
+  const { world, certify, port } = await openRemoteWorld(t, { rules })
+  world.vault.fields = { value: redis.password, user: redis.username }
+  await give(world, {
+    destinations: [place],
+    injection: { kind: 'redis', tls: 'none', usernameField: 'user' },
+  })
+  const { placeholder, lease } = await world.lend.request(ask(world, { destinations: [place] }))
+  const { machine } = await certify()
+  const { cert, key, authority } = machine
+  const dial = () =>
+    connectTls({ port, host: '127.0.0.1', servername: 'localhost', cert, key, ca: authority })
+  const way = await openWay({ dial, to: `${place.host}:${place.port}` })
+  const elsewhere = await openWay({ dial, to: 'other.example.test:6379' })
+  cleanUp(t, () => {
+    way.close()
+    elsewhere.close()
+  })
+  assert.equal(await signsIn(way.port, 'keyward', placeholder), true)
+  assert.equal(await signsIn(way.port, 'keyward', redis.password), false)
+  await assert.rejects(signsIn(elsewhere.port, 'keyward', placeholder))
+  await world.store.write((tx) => world.lend.revoke(tx, lease.id, 'a test', person))
+  const afterwards = await signsIn(way.port, 'keyward', placeholder).catch(() => false)
+  assert.equal(afterwards, false)
+  const [used, ...more] = await entries(world, 'lease.used')
+  assert.deepEqual([Object(used?.detail).method, more.length], ['REDIS', 0])
 })
 
 test('SAND-1: addresses inside, other hosts and other words than CONNECT are refused from other machines', async (t) => {

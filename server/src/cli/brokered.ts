@@ -2,12 +2,13 @@ import { access, constants, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { getCACertificates } from 'node:tls'
-import { type ArgumentsOf, api } from '@keyward/contract'
+import { type ArgumentsOf, api, type PassageLogin } from '@keyward/contract'
 import { AppError, egressVariables, reasonOf, Secret } from '../core/index.ts'
 import { runChild } from './child-process.ts'
 import type { Client } from './client.ts'
 import { type Referring, resolvedVariables } from './env-references.ts'
 import { openLocalProxy } from './local-proxy.ts'
+import { openLogins } from './login-ways.ts'
 import type { Environment } from './places.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -52,9 +53,14 @@ export async function runBrokered(work: Work): Promise<number> {
   }
 }
 
-type Opened = { socketPath: string; caPem: string; placeholders: Readonly<Record<string, string>> }
+type Opened = {
+  socketPath: string
+  caPem: string
+  placeholders: Readonly<Record<string, string>>
+  logins: readonly PassageLogin[]
+}
 
-async function runInside(work: Work, { socketPath, caPem, placeholders }: Opened): Promise<number> {
+async function runInside(work: Work, { socketPath, caPem, placeholders, logins }: Opened): Promise<number> {
   await access(socketPath, constants.R_OK | constants.W_OK).catch(() => {
     const detail = `its socket is not on this machine, or belongs to another user. Run the command as the user of the server, or use "keyward connect"`
     throw new AppError('egress.unavailable', detail)
@@ -64,7 +70,9 @@ async function runInside(work: Work, { socketPath, caPem, placeholders }: Opened
   const certificates = { added: join(folder, 'ca.pem'), whole: join(folder, 'all.pem'), direct: local }
   await writeFile(certificates.added, caPem, { mode: 0o600 })
   await writeFile(certificates.whole, [caPem, ...getCACertificates('default')].join('\n'), { mode: 0o600 })
-  const proxy = await openLocalProxy({ dial: () => createConnection(socketPath) })
+  const dial = () => createConnection(socketPath)
+  const proxy = await openLocalProxy({ dial })
+  const ways = await openLogins({ logins, placeholders, dial })
   try {
     const { command, args, cwd, terminal, variables, referring } = work
     const values = new Map(Object.entries(placeholders).map(([name, text]) => [name, new Secret(text)]))
@@ -74,9 +82,11 @@ async function runInside(work: Work, { socketPath, caPem, placeholders }: Opened
       ...passedOn,
       ...resolvedVariables(referring, values),
       ...egressVariables(proxy.url, certificates),
+      ...ways.variables,
     }
     return await runChild(command, args, { env, cwd, terminal: terminal.interactive })
   } finally {
+    ways.close()
     proxy.close()
   }
 }

@@ -1,6 +1,7 @@
 import type { Destination, Injection } from '@keyward/contract'
+import { postgresVariables, redisVariables } from '../core/index.ts'
 import { anyUser } from '../lend/index.ts'
-import { type EgressRule, sshAgentAuthority } from '../proxy/index.ts'
+import { type EgressRule, relayRuleOf, sshAgentAuthority } from '../proxy/index.ts'
 import type { SandboxWay } from '../sandbox/index.ts'
 import { sshAgentSocket, sshFiles } from './ssh-files.ts'
 
@@ -25,33 +26,27 @@ const unprivileged = 1024
 export function relaysFor({ injection, destinations, placeholder }: Lent): Relays {
   const ways = (usual: number): SandboxWay[] =>
     portsFor(destinations, usual).map((at, index) => ({ at, to: authorityOf(destinations[index]) }))
+  const rule = relayRuleOf(injection)
+  const login = (port: number) => ({ port, user: anyUser, password: placeholder })
   switch (injection?.kind) {
     case 'postgres': {
-      const { tls, caPem, databases } = injection
       const led = ways(5432)
-      const rule = { relay: { kind: injection.kind, tls }, ...(caPem === undefined ? {} : { caPem }) }
-      return {
-        rule,
-        ways: led,
-        environment: postgresEnvironment(led, databases[0] ?? '', placeholder),
-        home: {},
-      }
+      const environment = postgresVariables(login(Number(led[0]?.at)), injection.databases[0] ?? '')
+      return { rule, ways: led, environment, home: {} }
     }
     case 'redis': {
-      const { tls, caPem, allow = [] } = injection
       const led = ways(6379)
-      const rule = { relay: { kind: injection.kind, tls, allow }, ...(caPem === undefined ? {} : { caPem }) }
-      return { rule, ways: led, environment: redisEnvironment(led, placeholder), home: {} }
+      return { rule, ways: led, environment: redisVariables(login(Number(led[0]?.at))), home: {} }
     }
     case 'ssh':
       return {
-        rule: { relay: { kind: injection.kind } },
+        rule,
         ways: [{ at: sshAgentSocket, to: sshAgentAuthority }],
         environment: { SSH_AUTH_SOCK: sshAgentSocket },
         home: sshFiles(destinations, injection),
       }
     default:
-      return { rule: {}, ways: [], environment: {}, home: {} }
+      return { rule, ways: [], environment: {}, home: {} }
   }
 }
 
@@ -70,28 +65,3 @@ const authorityOf = (destination: Destination | undefined): string => {
   const { host, port } = destination ?? { host: '', port: 0 }
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
-
-/** As libpq and most drivers read them. TLS is made outside. */
-function postgresEnvironment(
-  [first]: readonly SandboxWay[],
-  database: string,
-  placeholder: string,
-): Record<string, string> {
-  const at = String(first?.at)
-  return {
-    PGHOST: '127.0.0.1',
-    PGPORT: at,
-    PGUSER: anyUser,
-    PGDATABASE: database,
-    PGPASSWORD: placeholder,
-    PGSSLMODE: 'disable',
-    PGGSSENCMODE: 'disable',
-    DATABASE_URL: `postgresql://${anyUser}:${placeholder}@127.0.0.1:${at}/${encodeURIComponent(database)}?sslmode=disable`,
-  }
-}
-
-/** `REDISCLI_AUTH` is what redis-cli reads. */
-const redisEnvironment = ([first]: readonly SandboxWay[], placeholder: string): Record<string, string> => ({
-  REDIS_URL: `redis://${anyUser}:${placeholder}@127.0.0.1:${first?.at}`,
-  REDISCLI_AUTH: placeholder,
-})

@@ -1,7 +1,8 @@
-import type { Destination, Injection } from '@keyward/contract'
+import type { Destination, Injection, PassageLogin } from '@keyward/contract'
 import { AppError, type Principal, parseReference } from '../core/index.ts'
 import { agentPrincipal, type Identity } from '../identity/index.ts'
-import type { Lend } from '../lend/index.ts'
+import { anyUser, type Lend } from '../lend/index.ts'
+import { type EgressRule, relayRuleOf } from '../proxy/index.ts'
 import type { Tx } from '../store/index.ts'
 
 /** The one task of a passage, as its leases know it. */
@@ -23,7 +24,8 @@ export type Wanted = {
 export type Borrowed = {
   /** By reference. */
   readonly placeholders: Record<string, string>
-  readonly destinations: readonly Destination[]
+  readonly rules: readonly EgressRule[]
+  readonly logins: PassageLogin[]
 }
 
 type Needs = {
@@ -34,7 +36,8 @@ type Needs = {
 /** One lease for each secret that a command refers to; what a person says about where it may go becomes a grant first. */
 export async function borrow(tx: Tx, wanted: Wanted, { lend, now }: Needs): Promise<Borrowed> {
   const placeholders: Record<string, string> = {}
-  const destinations: Destination[] = []
+  const rules: EgressRule[] = []
+  const logins: PassageLogin[] = []
   for (const reference of new Set(wanted.references)) {
     const { mount, path, field } = parseReference(reference)
     const secret = { secretPath: `${mount}/${path}`, field }
@@ -49,9 +52,33 @@ export async function borrow(tx: Tx, wanted: Wanted, { lend, now }: Needs): Prom
       taskId: commandTask,
     })
     placeholders[reference] = placeholder
-    destinations.push(...lease.destinations)
+    rules.push(...lease.destinations.map((place) => ({ ...place, ...relayRuleOf(lease.injection) })))
+    logins.push(...loginsOf(reference, lease))
   }
-  return { placeholders, destinations }
+  const kinds = logins.map(({ kind }) => kind)
+  const twice = kinds.find((kind, index) => kinds.indexOf(kind) !== index)
+  if (twice !== undefined)
+    throw new AppError(
+      'request.invalid',
+      `two of the references sign in by ${twice}; a command has one login of a kind`,
+    )
+  return { placeholders, rules, logins }
+}
+
+/** Where no HTTP is spoken, a command has to be given a port. */
+function loginsOf(
+  reference: string,
+  { injection, destinations }: { injection: Injection; destinations: readonly Destination[] },
+): PassageLogin[] {
+  if (injection.kind === 'ssh')
+    throw new AppError(
+      'request.invalid',
+      `${reference} is lent for SSH, which a command has in a sandbox only`,
+    )
+  if (injection.kind !== 'postgres' && injection.kind !== 'redis') return []
+  const to = destinations.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+  const database = injection.kind === 'postgres' ? (injection.databases[0] ?? '') : null
+  return [{ kind: injection.kind, reference, user: anyUser, database, to }]
 }
 
 type Places = { readonly destinations: readonly Destination[]; readonly maxTtlSeconds: number }

@@ -131,6 +131,32 @@ test('LEND-2: each refusal leaves nothing open', async (t) => {
   await assert.rejects(open({ to: reach }), code('agent.inactive'))
 })
 
+test('LEND-2: a login has a port of its own, one of a kind, and none for SSH', async (t) => {
+  const { passages, open, active, world } = await openPassageWorld(t)
+  const to = [{ host: 'db.example.com', port: 5432 }]
+  const other = 'keyward://secret/shop/payments#other'
+  world.vault.fields = { ...world.vault.fields, other: world.value, username: 'shop' }
+  const injection = {
+    ...{ kind: 'postgres' as const, databases: ['shop', 'reports'], tls: 'verify' as const },
+    ...{ usernameField: 'username', cleartext: false },
+  }
+  const { logins, passage } = await open({ to, injection })
+  const login = {
+    kind: 'postgres',
+    reference,
+    user: 'keyward',
+    database: 'shop',
+    to: ['db.example.com:5432'],
+  }
+  assert.deepEqual(logins, [login])
+  await passages.close(passage.id, person)
+  await assert.rejects(open({ to, injection, references: [reference, other] }), code('request.invalid'))
+  const hostKeys = [`ssh-ed25519 ${'A'.repeat(68)}`]
+  const ssh = { kind: 'ssh' as const, users: ['git'], hostKeys }
+  await assert.rejects(open({ to, injection: ssh }), code('request.invalid'))
+  assert.deepEqual(await active(), [])
+})
+
 test('LEND-2: quarantine ends the passages of that agent, and a start those of the server before', async (t) => {
   const { passages, open, active, identity, proxy, world } = await openPassageWorld(t)
   const to = [{ host: 'api.example.com', port: 443 }]

@@ -1,4 +1,4 @@
-import type { Destination, Injection, PassageView, Reachable } from '@keyward/contract'
+import type { Destination, Injection, PassageLogin, PassageView, Reachable } from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import {
@@ -46,6 +46,7 @@ export type OpenedPassage = {
   readonly socketPath: string
   readonly caPem: string
   readonly placeholders: Record<string, string>
+  readonly logins: PassageLogin[]
 }
 
 /**
@@ -121,7 +122,7 @@ export function createPassages(needs: Needs): Passages {
       const borrowed = await borrow(tx, asked, { lend, now: () => clock.now() })
       await insertPassage(tx, row)
       const target = `passage:${row.id}`
-      const allow = [...borrowed.destinations, ...reach]
+      const allow = [...borrowed.rules, ...reach]
       await audit.record(tx, {
         type: 'passage.opened',
         outcome: 'done',
@@ -135,7 +136,7 @@ export function createPassages(needs: Needs): Passages {
         },
       })
       await bus.publish(tx, { type: 'passage.opened', subject: target, data: { agent: `agent:${agent.id}` } })
-      return { row, allow, placeholders: borrowed.placeholders }
+      return { row, allow, placeholders: borrowed.placeholders, logins: borrowed.logins }
     })
   }
 
@@ -184,12 +185,12 @@ export function createPassages(needs: Needs): Passages {
 
   return {
     async open(wanted) {
-      const { row, allow, placeholders } = await begin(wanted)
+      const { row, allow, placeholders, logins } = await begin(wanted)
       keptAt.set(row.id, { agentId: row.agent_id, at: clock.now().getTime() })
       const owner = { sandboxId: row.id, agentId: row.agent_id, runId: row.id, taskId: commandTask }
       try {
         const opened = await proxy.open({ ...owner, allow })
-        return { passage: viewOf(row), placeholders, ...opened }
+        return { passage: viewOf(row), placeholders, logins, ...opened }
       } catch (error) {
         await end(row.id, `its socket could not be made: ${reasonOf(error)}`, keeper)
         throw error

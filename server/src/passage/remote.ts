@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/index.ts'
 import { type Clock, type Log, reasonOf, repeat } from '../core/index.ts'
 import type { Lend } from '../lend/index.ts'
-import type { Proxy as EgressProxy, EgressRule, FrontOptions } from '../proxy/index.ts'
+import { type Proxy as EgressProxy, type EgressRule, type FrontOptions, relayRuleOf } from '../proxy/index.ts'
 import { agentAuthority, type SealedStorage } from '../vault/index.ts'
 import { createAuthorities, machineOf } from './authorities.ts'
 import { type CertificateNeeds, type Certificates, createCertificates } from './certificates.ts'
@@ -175,8 +175,13 @@ function addressOf(bound: string | null, listen: Listen | undefined): string | n
 }
 
 /** What an agent on another machine may reach: where something was lent to it, or may be. */
-async function lentPlaces(lend: Needs['lend'], agentId: string): Promise<EgressRule[]> {
+export async function lentPlaces(
+  lend: Pick<Lend, 'liveGrants' | 'page'>,
+  agentId: string,
+): Promise<EgressRule[]> {
   const leases = await lend.page({ agentId, state: 'active', limit: 500 })
   const grants = await lend.liveGrants(agentId)
-  return [...leases.items, ...grants].flatMap(({ destinations }) => destinations)
+  return [...leases.items, ...grants].flatMap(({ destinations, injection }) =>
+    destinations.map((place) => ({ ...place, ...relayRuleOf(injection) })),
+  )
 }

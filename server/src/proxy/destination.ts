@@ -6,11 +6,11 @@ export type EgressRule = Destination & {
   /** What `pathPattern` admits; written by the server, because the child loads nothing of the contract. */
   readonly pathExpression?: RegExp
   /** `ip` or `ip:port` to connect to instead of asking DNS; who writes it vouches for the address. */
-  readonly address?: string
+  readonly address?: string | undefined
   /** A certificate authority (PEM) that this destination may use besides the well-known ones. */
-  readonly caPem?: string
+  readonly caPem?: string | undefined
   /** The name may resolve to an address that is not public. */
-  readonly allowPrivate?: boolean
+  readonly allowPrivate?: boolean | undefined
   /** What speaks there instead of HTTP; its login is made by the proxy. */
   readonly relay?: RelayRule
 }

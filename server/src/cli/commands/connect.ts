@@ -2,17 +2,25 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { connect as connectTls, getCACertificates, type TLSSocket } from 'node:tls'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { AppError, egressVariables, parseListen, reasonOf } from '../../core/index.ts'
 import { runChild } from '../child-process.ts'
 import { type CommonOptions, serverCommand, wholeNumber } from '../command.ts'
 import { connect } from '../connect.ts'
 import { openLocalProxy } from '../local-proxy.ts'
+import { openWay, type Way } from '../login-ways.ts'
 import { issueMachineIdentity, type MachineIdentity, readMachineIdentity } from '../machine-identity.ts'
 import type { CommandNeeds } from '../needs.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'cwd' | 'answer'>
-type Options = CommonOptions & { readonly identity: string; readonly remote?: string; readonly port?: number }
+type Options = CommonOptions & {
+  readonly identity: string
+  readonly remote?: string
+  readonly port?: number
+  readonly forward?: readonly Forward[]
+}
+/** A port of loopback, and the destination that it leads to. */
+type Forward = { readonly port: number; readonly to: string }
 
 const checkMs = 60_000
 
@@ -37,26 +45,39 @@ export function connectCommand(needs: Needs): Command {
       "where the server listens for agents' machines (default: as told when it was issued)",
     )
     .option('--port <n>', 'of the local proxy (default: any that is free)', wholeNumber(1, 65_535))
+    .option(
+      '--forward <port=host:port>',
+      'a port of loopback that leads to a database which is lent, for clients that know no proxy; can be repeated',
+      addForward,
+    )
     .passThroughOptions()
     .action(async (command: string, args: string[], options: Options) => {
       const folder = resolve(cwd, options.identity)
       const holder = await holdIdentity(needs, options, folder)
       const { host, port } = remoteOf(options, holder.current())
-      const proxy = await openLocalProxy({
-        dial: () => dial(holder.current(), host, port),
-        ...portOf(options),
-      })
+      const dialled = () => dial(holder.current(), host, port)
+      const proxy = await openLocalProxy({ dial: dialled, ...portOf(options) })
       const trust = await writeTrust(holder.current())
+      const ways: Way[] = []
       try {
+        for (const way of options.forward ?? []) ways.push(await openWay({ dial: dialled, ...way }))
         const { KEYWARD_TOKEN: _, VAULT_TOKEN: __, ...passedOn } = env
         const variables = { ...passedOn, ...egressVariables(proxy.url, trust) }
         answer(await runChild(command, args, { env: variables, cwd, terminal: terminal.interactive }))
       } finally {
         holder.stop()
+        for (const way of ways) way.close()
         proxy.close()
         await rm(trust.folder, { recursive: true, force: true })
       }
     })
+}
+
+function addForward(text: string, earlier: readonly Forward[] = []): Forward[] {
+  const [, port, to] = /^(\d{1,5})=([^\s=]+:\d{1,5})$/.exec(text) ?? []
+  if (port === undefined || to === undefined || Number(port) > 65_535)
+    throw new InvalidArgumentError('Write it like: 5432=db.example.com:5432')
+  return [...earlier, { port: Number(port), to }]
 }
 
 const portOf = ({ port }: Options): { port?: number } => (port === undefined ? {} : { port })
