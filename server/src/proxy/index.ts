@@ -1,7 +1,7 @@
 export { addressRefusal } from './address.ts'
 export type { EgressRule } from './destination.ts'
 export type { FrontOptions } from './front.ts'
-export type { ChannelOwner, EgressClaim, EgressRecord, Gate } from './gate.ts'
+export type { EgressRecord, Gate } from './gate.ts'
 export { createProxy, type Proxy, type ProxyHealth } from './proxy.ts'
 export { createRedaction, type Redaction, redactionMark } from './redact.ts'
 export { relayRuleOf } from './relay/rule.ts'
