@@ -8,7 +8,7 @@ export { newId, newUuid } from './ids.ts'
 export { inOrder, type Step } from './in-order.ts'
 export { parseListen } from './listen.ts'
 export { createLog, type Log, silentLog } from './log.ts'
-export { type LocalLogin, postgresVariables, redisVariables } from './login-variables.ts'
+export { postgresVariables, redisVariables } from './login-variables.ts'
 export { createLooking } from './looking.ts'
 export { holdYoungGeneration, releaseMemory } from './memory.ts'
 export {

@@ -1,5 +1,5 @@
 /** A login at a port of this machine's loopback, in whose place the proxy makes another one outside. */
-export type LocalLogin = {
+type LocalLogin = {
   readonly port: number
   readonly user: string
   /** The placeholder. */
