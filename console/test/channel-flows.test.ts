@@ -66,6 +66,32 @@ describe('UI-1, APPR-2: channels', () => {
     assert.deepEqual(callsOf('channels.remove')[0]?.input, { channelId: 'chn_2' })
   })
 
+  test('APPR-2: what a channel is told is changed: a route is edited, another added, and one removed', async (t) => {
+    const { page, ...seen } = await open(t, '/integrations/channels', narrow)
+    await page.getByRole('button', { name: 'What on-call is told' }).click()
+    const dialog = page.getByRole('dialog')
+    const first = dialog.getByRole('group', { name: 'Route 1' })
+    await first.getByLabel('Events').fill('approval.requested, vault.seeled')
+    await first.getByText('There is no event vault.seeled.').waitFor()
+    assert.ok(await dialog.getByRole('button', { name: 'Change it' }).isDisabled())
+    await first.getByLabel('Events').fill('approval.requested, vault.sealed')
+    await first.getByLabel('high').uncheck()
+    await first.getByLabel('Flows').fill('deploy-feature')
+    await dialog.getByRole('button', { name: 'Add a route' }).click()
+    await dialog.getByRole('button', { name: 'Add a route' }).click()
+    await dialog.getByRole('button', { name: 'Remove route 2' }).click()
+    await assertClean({ page, ...seen })
+    await dialog.getByRole('button', { name: 'Change it' }).click()
+    await page.getByText('What on-call is told is changed').waitFor({ state: 'attached' })
+    assert.deepEqual(callsOf('channels.change')[0]?.input, {
+      channelId: 'chn_2',
+      routes: [
+        { events: ['approval.requested', 'vault.sealed'], risks: ['critical'], flows: ['deploy-feature'] },
+        { events: ['approval.requested'], risks: [], flows: [] },
+      ],
+    })
+  })
+
   test('APPR-2: a code is shown once, and an account is parted after a second look', async (t) => {
     const { page, ...seen } = await open(t, '/integrations/channels')
     await page.getByRole('button', { name: 'Link my account' }).click()

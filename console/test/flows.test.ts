@@ -221,6 +221,47 @@ describe('UI-1: approving', () => {
     assert.deepEqual(callsOf('delegations.end')[0]?.input, { delegationId: 'dlg_1' })
   })
 
+  test('APPR-2: a right to answer is lent, and an answer given ahead; a refusal keeps what was written', async (t) => {
+    const { page, ...seen } = await open(t, '/approvals/rights', narrow)
+    await page.getByRole('button', { name: 'Let somebody answer for me…' }).click()
+    const dialog = page.getByRole('dialog')
+    assert.equal(await dialog.getByRole('option', { name: 'owner' }).count(), 0, 'nobody lends to themselves')
+    await dialog.getByLabel('Who').selectOption('grace')
+    await dialog.getByLabel('For').selectOption('7 days')
+    await dialog.getByLabel('Reason').fill('On holiday')
+    await assertClean({ page, ...seen })
+    await dialog.getByRole('button', { name: 'Lend it' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    const lent = { personId: 'per_02', ttlSeconds: 604_800, reason: 'On holiday' }
+    assert.deepEqual(callsOf('delegations.create')[0]?.input, lent)
+    server.answer({
+      'approval_grants.create': () => {
+        throw new Refusal('policy.denied', 'no policy allows person:per_01 approval_grants.create')
+      },
+    })
+    await page.getByRole('button', { name: 'Allow something ahead…' }).click()
+    await dialog.getByLabel('Action').fill('github.create-branch')
+    await dialog.getByLabel('Target').fill('example/shop')
+    await dialog.getByLabel('Arguments that must be so').fill('{"base": ')
+    await dialog.getByText('This is not a JSON object yet.').waitFor()
+    assert.ok(await dialog.getByRole('button', { name: 'Allow it' }).isDisabled())
+    await dialog.getByLabel('Arguments that must be so').fill('{"base": "main"}')
+    await dialog.getByLabel('Of a risk that is').selectOption('low or medium')
+    await dialog.getByLabel('Reason').fill('Release')
+    await assertClean({ page, ...seen })
+    await dialog.getByRole('button', { name: 'Allow it' }).click()
+    await dialog.getByText('no policy allows person:per_01').waitFor()
+    assert.equal(await dialog.getByLabel('Target').inputValue(), 'example/shop')
+    assert.deepEqual(callsOf('approval_grants.create')[0]?.input, {
+      action: 'github.create-branch',
+      target: 'example/shop',
+      args: { base: 'main' },
+      maxRisk: 'medium',
+      ttlSeconds: 3600,
+      reason: 'Release',
+    })
+  })
+
   test('APPR-2: with two people needed, one answer counts and the page says who is missing', async (t) => {
     const { page, ...seen } = await open(t, '/approvals/apr_2')
     await page.getByText('2 people have to allow it; 1 did').waitFor()

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { assertClean, settle } from './support/browser.ts'
+import { Refusal } from './support/console-server.ts'
 import { requests } from './support/egress-fixtures.ts'
 import { mixedRun } from './support/run-fixtures.ts'
 import { narrow, openStage } from './support/stage.ts'
@@ -22,6 +23,26 @@ describe('UI-1, SAND-1: sandboxes', () => {
       sandboxId: 'run_7f3a-lend-1',
       reason: 'It calls the API too often',
     })
+    await assertClean(seen)
+  })
+})
+
+describe('UI-1, SAND-1: images', () => {
+  test('each is listed with digest, size and use; what is used is not removed, and the other after a second look', async (t) => {
+    const seen = await open(t, '/agents/sandboxes')
+    const { page } = seen
+    await page.getByText('220 MiB, 18204 files, of node-22-bookworm-slim.tar').waitFor()
+    await page.getByText('One command runs in it').waitFor()
+    assert.ok(await page.getByRole('button', { name: 'Remove the image node' }).isDisabled())
+    server.answer({
+      'images.remove': () => {
+        throw new Refusal('image.in_use', 'a command runs in tools now')
+      },
+    })
+    await page.getByRole('button', { name: 'Remove the image tools' }).click()
+    await page.getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText('a command runs in tools now').waitFor()
+    assert.deepEqual(callsOf('images.remove')[0]?.input, { imageName: 'tools' })
     await assertClean(seen)
   })
 })

@@ -116,6 +116,36 @@ describe('UI-1, WORK-1: steering a run', () => {
   })
 })
 
+describe('UI-1, WORK-1: what came of a run', () => {
+  test('WORK-1: denied, not answered, made good, rolled back and failed are told apart in words, and kept in the state elsewhere', async (t) => {
+    const outcomes = [
+      ['Cancelled', 'Denied', 'Denied'],
+      ['Cancelled', 'Expired', 'Not answered'],
+      ['Failed', 'MadeGood', 'Made good'],
+      ['Succeeded', 'RolledBack', 'Rolled back'],
+      ['Succeeded', 'Failed', 'Failed'],
+      ['Succeeded', 'Done', 'Succeeded'],
+      ['Paused', null, 'Paused'],
+    ] as const
+    const items = outcomes.map(([state, outcome, text]) => ({
+      ...deployRun,
+      id: `run_${text}`,
+      title: `Run that is ${text}`,
+      state,
+      outcome,
+    }))
+    server.answer({ 'runs.list': () => ({ items, next: null }), 'runs.read': () => items[0] })
+    const { page, ...seen } = await open(t, '/runs', narrow)
+    for (const [, , text] of outcomes) {
+      const row = page.getByRole('listitem').filter({ hasText: `Run that is ${text}` })
+      await row.getByText(text, { exact: true }).waitFor()
+    }
+    await assertClean({ page, ...seen })
+    await page.getByRole('link', { name: 'Run that is Denied' }).click()
+    await page.getByText('Denied', { exact: true }).first().waitFor()
+  })
+})
+
 describe('UI-1, WORK-1: flows by the clock', () => {
   test('WORK-1: one says why it was refused, is started now, paused, and removed after a second look', async (t) => {
     const { page } = await open(t, '/runs/schedules')

@@ -28,6 +28,11 @@ export const sandboxesQuery = queryOptions({
   refetchInterval: followMilliseconds,
 })
 
+export const imagesQuery = queryOptions({
+  queryKey: ['sandboxes', 'images'],
+  queryFn: ({ signal }) => call(api.images.list, {}, signal),
+})
+
 export const reachQuery = (agentId: string) =>
   queryOptions({
     queryKey: ['reach', agentId],

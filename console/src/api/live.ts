@@ -26,6 +26,7 @@ const touches: Record<string, readonly string[]> = {
   connection: ['connections', 'hooks', 'status'],
   sandbox: ['status', 'sandboxes'],
   channel: ['channels'],
+  image: ['sandboxes'],
 }
 
 export type Connection = 'connecting' | 'live' | 'lost'

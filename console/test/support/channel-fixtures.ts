@@ -68,7 +68,7 @@ export const channelHandlers = (): Handlers => ({
   'channels.check': () => slack,
   'channels.create': ({ kind, name }) => ({ ...slack, id: 'chn_4', kind, name }),
   'channels.remove': () => ({ removed: true }),
-  'channels.change': ({ paused }) => ({ ...slack, paused }),
+  'channels.change': ({ paused }) => ({ ...slack, paused: paused === true }),
   'channels.retry': () => ({ revived: 2 }),
   'channels.test': () => ({
     id: 'dlv_1',

@@ -1,7 +1,7 @@
 // What left sandboxes, which sandboxes run, what an agent can reach and what a task prints.
-import type { EgressRequest, OutputChunk, Reach, SandboxView, WayOut } from '@keyward/contract'
+import type { EgressRequest, ImageView, OutputChunk, Reach, SandboxView, WayOut } from '@keyward/contract'
 import type { Handlers, Input } from './console-server.ts'
-import { ago } from './made-up.ts'
+import { ago, sha256 } from './made-up.ts'
 import { run } from './run-fixtures.ts'
 
 const request: EgressRequest = {
@@ -190,10 +190,26 @@ const matching = (one: EgressRequest, { agentId, outcome, host, runId }: Input):
   (host === undefined || one.host === host) &&
   (runId === undefined || one.runId === runId)
 
+const image: ImageView = {
+  name: 'node',
+  digest: `sha256:${sha256('tree')}`,
+  archiveDigest: `sha256:${sha256('archive')}`,
+  source: 'node-22-bookworm-slim.tar',
+  sizeBytes: 231_000_000,
+  files: 18_204,
+  leftOut: 3,
+  addedBy: 'person:per_01',
+  addedAt: ago(900),
+  inUse: 1,
+}
+const images: ImageView[] = [image, { ...image, name: 'tools', source: 'tools.tar', inUse: 0 }]
+
 export const egressHandlers = (): Handlers => ({
   'egress.requests': (input) => ({ items: requests.filter((one) => matching(one, input)), next: null }),
   'egress.reach': ({ agentId }) => ({ ...reach, agentId, ways: agentId === 'agt_1' ? reach.ways : [] }),
   'sandboxes.list': () => ({ items: sandboxes }),
+  'images.list': () => ({ items: images }),
+  'images.remove': () => ({}),
   'sandboxes.end': () => sandboxes[0],
   'runs.output': ({ taskId }) => ({
     chunks: taskId === 'lend' || taskId === 'store' ? output : [],
@@ -206,4 +222,5 @@ export const egressHandlers = (): Handlers => ({
 export const emptyEgressHandlers = (): Handlers => ({
   'egress.requests': () => ({ items: [], next: null }),
   'sandboxes.list': () => ({ items: [] }),
+  'images.list': () => ({ items: [] }),
 })

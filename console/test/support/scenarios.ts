@@ -47,7 +47,9 @@ export function fullHandlers(): Handlers {
       pageOf(byState([data.approval, data.graveApproval, data.deployApproval], input)),
     'delegations.list': () => pageOf([data.delegation]),
     'delegations.end': () => ({ ...data.delegation, endedAt: data.delegation.createdAt }),
+    'delegations.create': () => data.delegation,
     'approval_grants.list': () => pageOf([data.approvalGrant]),
+    'approval_grants.create': () => data.approvalGrant,
     'approvals.read': ({ approvalId }) =>
       found([data.approval, data.graveApproval, data.deployApproval], approvalId, 'approval.not_found'),
     'secrets.read': ({ path }) => ({

@@ -16,6 +16,7 @@ import { PageHeader, Sheet } from '../../ui/page.tsx'
 import { ReasonDialog } from '../../ui/reason-dialog.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { Time } from '../../ui/time.tsx'
+import { ImagesList } from './images-list.tsx'
 import { agentRooms } from './rooms.ts'
 import { useAgentNames } from './use-agent-names.ts'
 
@@ -53,6 +54,7 @@ export function SandboxesPage() {
           ))}
         </ul>
       ) : null}
+      <ImagesList />
     </>
   )
 }
@@ -111,6 +113,7 @@ function Card({ sandbox }: { sandbox: SandboxView }) {
               </>
             )}
             began <Time at={sandbox.startedAt} />, by {sandbox.driver}
+            {sandbox.image ? `, in the image ${sandbox.image}` : ''}
           </p>
         </div>
         <End sandbox={sandbox} />

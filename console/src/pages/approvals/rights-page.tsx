@@ -1,5 +1,6 @@
 import { type ApprovalGrantView, api, type DelegationView } from '@keyward/contract'
 import { type UseMutationOptions, useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
+import { Plus, UserPlus } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
 import { call } from '../../api/index.ts'
 import { approvalGrantsQuery, delegationsQuery } from '../../api/queries.ts'
@@ -7,18 +8,20 @@ import { Actor } from '../../ui/actor.tsx'
 import { announce } from '../../ui/announcer.tsx'
 import { Button } from '../../ui/button.tsx'
 import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
-import { Command } from '../../ui/copy.tsx'
 import { LoadMore } from '../../ui/load-more.tsx'
 import { Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Section, Sheet } from '../../ui/page.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { Countdown, Time } from '../../ui/time.tsx'
+import { AheadDialog, DelegateDialog } from './lend-dialogs.tsx'
 import { approvalRooms } from './rooms.ts'
 
 /** Rights to answer that people lend each other, and answers that they give ahead. */
 export function RightsPage() {
   const delegations = useInfiniteQuery(delegationsQuery)
   const grants = useInfiniteQuery(approvalGrantsQuery)
+  const [open, setOpen] = useState<'delegate' | 'ahead'>()
+  const close = (): void => setOpen(undefined)
   return (
     <>
       <PageHeader
@@ -33,11 +36,17 @@ export function RightsPage() {
           none="Nobody answers in another’s right."
           row={(one) => <Lent one={one} />}
         />
-        <Command text="keyward approvals delegate PERSON --for 7d --reason REASON" />
+        <Button icon={UserPlus} onClick={() => setOpen('delegate')}>
+          Let somebody answer for me…
+        </Button>
+        <DelegateDialog open={open === 'delegate'} onClose={close} />
       </Section>
       <Section title="Answers given ahead">
         <List list={grants} none="Nothing is allowed ahead." row={(one) => <Ahead one={one} />} />
-        <Command text="keyward approvals ahead allow ACTION TARGET --for 2h --reason REASON" />
+        <Button icon={Plus} onClick={() => setOpen('ahead')}>
+          Allow something ahead…
+        </Button>
+        <AheadDialog open={open === 'ahead'} onClose={close} />
       </Section>
     </>
   )

@@ -16,7 +16,7 @@ export function ChannelDialog({ open, onClose }: Props) {
       open={open}
       onClose={onClose}
       title="Add a channel"
-      description="What it signs in with stays where it is in the vault. It is told what is usual for its kind; a terminal can tell it more or less."
+      description="What it signs in with stays where it is in the vault. It is told what is usual for its kind, until you change that."
     >
       <Form onClose={onClose} />
     </Dialog>

@@ -5,6 +5,7 @@ import {
   CirclePause,
   CircleX,
   Pause,
+  Pencil,
   Play,
   RotateCw,
   Send,
@@ -20,6 +21,7 @@ import { Failure } from '../../ui/notice.tsx'
 import { Time } from '../../ui/time.tsx'
 import { useAnnouncedChange } from '../../ui/use-announced-change.ts'
 import { kindNames } from './channel-kinds.ts'
+import { RoutesDialog } from './routes-dialog.tsx'
 
 const paused: Look = { hue: 'calm', icon: CirclePause, text: 'Paused' }
 const looks: Record<ChannelView['health']['state'], Look> = {
@@ -51,6 +53,7 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
     shown,
   )
   const [asking, setAsking] = useState(false)
+  const [routing, setRouting] = useState(false)
   const remove = useAnnouncedChange(
     {
       work: () => call(api.channels.remove, { channelId }),
@@ -86,6 +89,7 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
           >
             {channel.paused ? 'Go on' : 'Pause'}
           </Button>
+          <IconButton icon={Pencil} label={`What ${name} is told`} onClick={() => setRouting(true)} />
           <IconButton icon={Trash2} label={`Remove ${name}`} onClick={() => setAsking(true)} />
         </div>
       </div>
@@ -103,6 +107,7 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
           <Failure error={error} />
         </div>
       ) : null}
+      <RoutesDialog channel={channel} open={routing} onClose={() => setRouting(false)} />
       <ConfirmDialog
         open={asking}
         onClose={() => setAsking(false)}
@@ -117,11 +122,14 @@ export function ChannelLine({ channel }: { channel: ChannelView }) {
 }
 
 function told({ routes, answers }: ChannelView): string {
-  const parts = routes.map(({ events, risks }) => {
+  const parts = routes.map(({ events, risks, flows }) => {
     const of = risks.length === 0 ? '' : ` of ${risks.join(' and ')} risk`
-    return `${events.join(', ')}${of}`
+    return `${events.join(', ')}${of}${flows.length === 0 ? '' : ` in ${flows.join(', ')}`}`
   })
-  return [...parts, ...(answers ? ['people answer what is of low risk'] : [])].join(' · ')
+  return [
+    ...(parts.length === 0 ? ['told nothing'] : parts),
+    ...(answers ? ['people answer what is of low risk'] : []),
+  ].join(' · ')
 }
 
 function Outcome({ channel: { health, sent, waiting, lastSentAt } }: { channel: ChannelView }) {
