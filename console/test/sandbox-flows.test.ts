@@ -32,7 +32,7 @@ describe('UI-1, SAND-1: images', () => {
     const seen = await open(t, '/agents/sandboxes')
     const { page } = seen
     await page.getByText('220 MiB, 18204 files, of node-22-bookworm-slim.tar').waitFor()
-    await page.getByText('One command runs in it').waitFor()
+    await page.getByText('Commands that run in it: 1 · agents that use it: 1').waitFor()
     assert.ok(await page.getByRole('button', { name: 'Remove the image node' }).isDisabled())
     server.answer({
       'images.remove': () => {
@@ -44,6 +44,27 @@ describe('UI-1, SAND-1: images', () => {
     await page.getByText('a command runs in tools now').waitFor()
     assert.deepEqual(callsOf('images.remove')[0]?.input, { imageName: 'tools' })
     await assertClean(seen)
+  })
+
+  test('an agent is given another image, or the files of the machine', async (t) => {
+    const { page } = await open(t, '/agents?agent=agt_1')
+    const image = page.getByLabel('Image of its commands')
+    await image.waitFor()
+    assert.equal(await image.inputValue(), 'node')
+    await image.selectOption('tools')
+    await page.getByText('The image is changed').waitFor({ state: 'attached' })
+    await image.selectOption('the machine’s own files')
+    server.answer({
+      'images.assign': () => {
+        throw new Refusal('image.not_found', 'There is no image "tools".')
+      },
+    })
+    await image.selectOption('tools')
+    await page.getByText('There is no image "tools".').waitFor()
+    assert.deepEqual(
+      callsOf('images.assign').map(({ input }) => input),
+      ['tools', null, 'tools'].map((name) => ({ agentId: 'agt_1', image: name })),
+    )
   })
 })
 

@@ -130,7 +130,7 @@ export const codes = {
   'image.exists': { status: 409, message: 'There is an image of this name already' },
   'image.invalid': { status: 400, message: 'This is no image that commands can run in' },
   'image.changed': { status: 409, message: 'The image is not as it was added' },
-  'image.in_use': { status: 409, message: 'A command runs in this image' },
+  'image.in_use': { status: 409, message: 'This image is in use' },
   'artifact.not_found': { status: 404, message: 'There is no such artifact' },
   'artifact.corrupt': { status: 500, message: 'What a task has left is not whole' },
   'artifact.full': { status: 507, message: 'There is no room for what tasks leave' },

@@ -90,6 +90,7 @@ export const eventNames = [
   'sandbox.ended',
   'image.added',
   'image.removed',
+  'image.assigned',
   'egress.allowed',
   'egress.denied',
   'certificate.issued',

@@ -24,6 +24,8 @@ export const imageView = z.object({
   addedAt: timestamp,
   /** Commands that run in it now. */
   inUse: z.int(),
+  /** Agents, by their ids, whose commands run in it unless their task names another. */
+  agents: z.array(z.string()),
 })
 export type ImageView = z.output<typeof imageView>
 
@@ -69,9 +71,20 @@ export const imagesApi = {
     name: 'images.remove',
     method: 'DELETE',
     path: '/sandbox-images/{imageName}',
-    summary: 'Remove an image that nothing runs in',
+    summary: 'Remove an image that nothing runs in and that is no agent’s',
     params,
     result: z.object({}),
     fails: ['image.not_found', 'image.in_use'],
+  }),
+  assign: operation({
+    name: 'images.assign',
+    method: 'PUT',
+    path: '/agents/{agentId}/sandbox-image',
+    summary:
+      'Say in which image the commands of an agent run unless their task names another; null: the machine’s files',
+    params: { agentId: z.string() },
+    body: { image: imageName.nullable() },
+    result: z.object({ agentId: z.string(), image: imageName.nullable() }),
+    fails: ['agent.not_found', 'image.not_found'],
   }),
 }

@@ -145,7 +145,7 @@ export async function createKeyward(needs: Needs) {
     log,
     dataDir,
   })
-  const images = createImages({ ...shared, sandbox, dataDir })
+  const images = createImages({ ...shared, identity, sandbox, dataDir })
   const taskOutput = createTaskOutput(clock)
   const artifacts = createArtifacts({
     ...shared,

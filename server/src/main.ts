@@ -259,7 +259,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
         images: keyward.images,
       }),
       ...approvalRoutes({ approvals }),
-      ...agentRoutes({ store, identity, lend, rollout: keyward.rollout }),
+      ...agentRoutes({ store, identity, lend, rollout: keyward.rollout, images: keyward.images }),
       ...channelRoutes(keyward.channels),
       ...egressRoutes({
         store,

@@ -34,6 +34,10 @@ test('SAND-1: a command of an agent runs in the image that it names, and policy 
   assert.deepEqual([name, imageDigest], ['prepared', image.digest])
   assert.notEqual((await runIn()).stdoutTail, 'NAME=prepared\n')
   await assert.rejects(runIn('none'), { code: 'image.not_found' })
+  await images.assign(world.agentId, 'prepared', by)
+  assert.equal((await runIn()).stdoutTail, 'NAME=prepared\n', 'the image of the agent')
+  await assert.rejects(runIn('none'), { code: 'image.not_found' })
+  await images.assign(world.agentId, null, by)
 
   const text = `@id("only-prepared") @description("Commands run in the image prepared.")
     forbid (principal, action == Action::"sandboxes.run", resource)
@@ -57,11 +61,21 @@ test('SAND-1: a person adds, lists, verifies and removes images by the command',
   const listed = await server.keyward(['sandbox', 'image', 'list'])
   assert.ok(listed.stdout.includes('prepared') && listed.stdout.includes(image.digest), listed.stdout)
   assert.match((await server.keyward(['sandbox', 'image', 'verify', 'prepared'])).stderr, /as it was added/)
+  await server.keyward(['agents', 'register', 'shop-bot'])
+  const ofAgent = async (...words: string[]) => {
+    const { code, stdout, stderr } = await server.keyward(['agents', 'image', 'shop-bot', ...words])
+    return [code, stdout.trim() || stderr]
+  }
+  assert.deepEqual(await ofAgent(), [0, "the machine's own files"])
+  assert.deepEqual(await ofAgent('--set', 'prepared'), [0, 'prepared'])
+  assert.match(String((await ofAgent('--set', 'gone'))[1]), /there is no such image/)
+  assert.match((await server.keyward(['sandbox', 'image', 'remove', 'prepared'])).stderr, /this image is in use/)
+  assert.deepEqual(await ofAgent('--none'), [0, "the machine's own files"])
   const again = await server.keyward(['sandbox', 'image', 'add', 'prepared', '--from', archive, '--json'])
   assert.match(again.stderr, /image\.exists/)
   const both = await server.keyward(['sandbox', 'image', 'add', 'other'])
   assert.match(both.stderr, /either --from FILE or --debian SUITE/)
   assert.match((await server.keyward(['sandbox', 'image', 'remove', 'prepared'])).stderr, /is removed/)
   const gone = await server.keyward(['sandbox', 'image', 'remove', 'prepared', '--json'])
-  assert.match(gone.stderr, /image\.not_found/)
+  assert.match(gone.stderr, /there is no such image/)
 })

@@ -201,8 +201,9 @@ const image: ImageView = {
   addedBy: 'person:per_01',
   addedAt: ago(900),
   inUse: 1,
+  agents: ['agt_1'],
 }
-const images: ImageView[] = [image, { ...image, name: 'tools', source: 'tools.tar', inUse: 0 }]
+const images: ImageView[] = [image, { ...image, name: 'tools', source: 'tools.tar', inUse: 0, agents: [] }]
 
 export const egressHandlers = (): Handlers => ({
   'egress.requests': (input) => ({ items: requests.filter((one) => matching(one, input)), next: null }),
@@ -210,6 +211,7 @@ export const egressHandlers = (): Handlers => ({
   'sandboxes.list': () => ({ items: sandboxes }),
   'images.list': () => ({ items: images }),
   'images.remove': () => ({}),
+  'images.assign': ({ agentId, image: name }) => ({ agentId, image: name }),
   'sandboxes.end': () => sandboxes[0],
   'runs.output': ({ taskId }) => ({
     chunks: taskId === 'lend' || taskId === 'store' ? output : [],

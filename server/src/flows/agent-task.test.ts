@@ -22,7 +22,7 @@ test('LEND-1: what ends a lease with its task is said in words', async () => {
     },
     proxy: { open: unused, close: unused },
     sandbox: { run: unused, probe: unused },
-    images: { use: unused },
+    images: { use: unused, ofAgent: unused },
     policy: { decide: unused },
     taskOutput: { open: unused },
     artifacts: { create: unused, open: unused },
@@ -66,7 +66,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
         throw new Error('the server is killed here')
       },
     },
-    images: { use: () => assert.fail('no image is named') },
+    images: { use: () => assert.fail('no image is named'), ofAgent: async () => undefined },
     taskOutput: {
       open: () => Object.assign(Object.create(null), { onOutput: () => undefined, close: () => undefined }),
     },

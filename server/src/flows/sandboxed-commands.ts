@@ -49,7 +49,7 @@ type Needs = {
   lend: Pick<Lend, 'grant' | 'issue' | 'valuesForTask' | 'endForTask'>
   proxy: Pick<EgressProxy, 'open' | 'close'>
   sandbox: Pick<Sandbox, 'run' | 'probe'>
-  images: Pick<Images, 'use'>
+  images: Pick<Images, 'use' | 'ofAgent'>
   policy: Pick<Policy, 'decide'>
   taskOutput: Pick<TaskOutput, 'open'>
   artifacts: Pick<Artifacts, 'create' | 'open'>
@@ -81,7 +81,8 @@ export function createSandboxedCommands(needs: Needs): SandboxedCommands {
         try {
           const attempt = { ...owner, signal, sandboxId }
           const run = (image?: SandboxSpec['image']) => runTold(needs, { ...attempt, image }, command)
-          const result = await (command.image === undefined ? run() : needs.images.use(command.image, run))
+          const image = command.image ?? (await needs.images.ofAgent(owner.agentId))
+          const result = await (image === undefined ? run() : needs.images.use(image, run))
           trust.lost.throwIfAborted()
           return result
         } finally {

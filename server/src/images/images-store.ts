@@ -10,6 +10,14 @@ export const imagesMigrations: readonly Migration[] = [
         added_by text not null, added_at ${int8} not null)`,
     ],
   },
+  {
+    id: '0141-agent-images',
+    up: () => [
+      `create table agent_images (
+        agent_id text not null primary key, image text not null references sandbox_images (name))`,
+      'create index agent_images_image on agent_images (image)',
+    ],
+  },
 ]
 
 export type ImageRow = {
@@ -45,3 +53,24 @@ export const allImages = (reader: Reader): Promise<ImageRow[]> =>
 /** Undefined when there was none. */
 export const deleteImage = (tx: Tx, name: string): Promise<ImageRow | undefined> =>
   tx.get(sql`delete from sandbox_images where name = ${name} returning ${columns}`)
+
+/** In which image the commands of an agent run; undefined for the machine's own files. */
+export async function imageOfAgent(reader: Reader, agentId: string): Promise<string | undefined> {
+  const row = await reader.get<{ image: string }>(
+    sql`select image from agent_images where agent_id = ${agentId}`,
+  )
+  return row?.image
+}
+
+export async function agentsOfImage(reader: Reader, name: string): Promise<string[]> {
+  const rows = await reader.all<{ agent_id: string }>(
+    sql`select agent_id from agent_images where image = ${name} order by agent_id`,
+  )
+  return rows.map(({ agent_id }) => agent_id)
+}
+
+export async function putImageOfAgent(tx: Tx, agentId: string, image: string | null): Promise<void> {
+  await tx.run(sql`delete from agent_images where agent_id = ${agentId}`)
+  if (image !== null)
+    await tx.run(sql`insert into agent_images (agent_id, image) values (${agentId}, ${image})`)
+}

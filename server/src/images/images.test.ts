@@ -34,12 +34,15 @@ import { createImages, imagesMigrations } from './index.ts'
 const by = { kind: 'person' as const, id: 'per_1', name: 'Ada', roles: ['owner'] as const }
 const shell: Member[] = [folder('bin'), { path: 'bin/sh', content: 'a shell', mode: 0o755 }]
 
+const identity = { agent: async (id: string) => (id === 'agt_1' ? {} : undefined) }
+
 async function open(t: TestContext, bounds?: { entries: number; bytes: number }) {
   const world = await openWorld(t, imagesMigrations)
   const outside = temporaryFolder(t)
   const tried: SandboxSpec[] = []
   const images = createImages({
     ...world,
+    identity,
     ...(bounds ? { bounds } : {}),
     sandbox: standIn(outside, tried),
     log: silentLog,
@@ -267,7 +270,7 @@ test('SAND-2: a host believes nothing that the program in the sandbox says', asy
         return { ...done, stdoutTail: '', stderrTail: '', leftBehind: [] }
       },
     }
-    const lied = createImages({ ...world, sandbox, log: silentLog })
+    const lied = createImages({ ...world, identity, sandbox, log: silentLog })
     await assert.rejects(lied.add({ name: 'lie', archive, by }), { code: 'image.invalid' }, said)
   }
   assert.deepEqual(readdirSync(join(world.dataDir, 'images')), [])
@@ -309,6 +312,34 @@ test('SAND-1: an image is held while it is used, compared before it is, and gone
   assert.deepEqual(
     items.map(({ type }) => type).filter((type) => type.startsWith('image.')),
     ['image.removed', 'image.removed', 'image.added', 'image.added'],
+  )
+})
+
+test('SAND-1: an agent has an image until another or none is set; what is an agent’s is not removed', async (t) => {
+  const { add, images, audit } = await open(t)
+  const { image } = await add(tar(shell))
+  assert.equal(await images.ofAgent('agt_1'), undefined)
+  await images.assign('agt_1', 'node', by)
+  assert.equal(await images.ofAgent('agt_1'), 'node')
+  assert.deepEqual((await images.list())[0]?.agents, ['agt_1'])
+  await assert.rejects(images.remove('node', by), { code: 'image.in_use' })
+  await assert.rejects(images.assign('agt_1', 'gone', by), { code: 'image.not_found' })
+  await assert.rejects(images.assign('agt_2', 'node', by), { code: 'agent.not_found' })
+  assert.equal(await images.ofAgent('agt_1'), 'node', 'what was refused changes nothing')
+  await images.assign('agt_1', null, by)
+  assert.equal(await images.ofAgent('agt_1'), undefined)
+  await images.remove('node', by)
+  const { items } = await audit.page({ limit: 10, order: 'asc', type: 'image.assigned' })
+  assert.deepEqual(
+    items.map(({ actor, target, detail }) => ({ actor, target, detail })),
+    [
+      {
+        actor: 'person:per_1',
+        target: 'agent:agt_1',
+        detail: { image: 'node', digest: image.digest, before: null },
+      },
+      { actor: 'person:per_1', target: 'agent:agt_1', detail: { image: null, digest: null, before: 'node' } },
+    ],
   )
 })
 

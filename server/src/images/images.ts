@@ -1,12 +1,18 @@
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
-import type { Audit } from '../audit/index.ts'
-import type { Bus } from '../bus/index.ts'
 import { AppError, actorOf, type Clock, type Log, newId, type Principal, reasonOf } from '../core/index.ts'
 import type { Sandbox, SandboxLimits, SandboxSpec } from '../sandbox/index.ts'
-import { isOwnPath, type Store } from '../store/index.ts'
-import { allImages, deleteImage, type ImageRow, imageByName, insertImage } from './images-store.ts'
+import { isOwnPath } from '../store/index.ts'
+import { type AgentImages, assertNobodys, createAgentImages, noImage } from './agent-images.ts'
+import {
+  agentsOfImage,
+  allImages,
+  deleteImage,
+  type ImageRow,
+  imageByName,
+  insertImage,
+} from './images-store.ts'
 import { treeDigest } from './tree-digest.ts'
 import type { Bounds } from './tree-writer.ts'
 import { unpackInto } from './unpacking.ts'
@@ -31,16 +37,18 @@ export type Image = {
   addedAt: Date
   /** Commands that run in it now. */
   inUse: number
+  /** Whose commands run in it unless their task names another. */
+  agents: string[]
 }
 
-export type Images = {
+export type Images = AgentImages & {
   list(): Promise<Image[]>
   /**
    * Unpacks an archive of this machine and keeps it under the name. Throws `image.exists`, `image.invalid`,
    * `sandbox.unavailable`.
    */
   add(request: AddRequest): Promise<{ image: Image; examples: readonly { path: string; reason: string }[] }>
-  /** Throws `image.not_found`, and `image.in_use` while a command runs in it. */
+  /** Throws `image.not_found`, and `image.in_use` while a command runs in it, or it is an agent's. */
   remove(name: string, by: Principal): Promise<void>
   /** Compares what lies on disk with what was added. Throws `image.not_found`, `image.changed`. */
   verify(name: string): Promise<Image>
@@ -59,10 +67,7 @@ export type AddRequest = {
   by: Principal
 }
 
-type Needs = {
-  store: Pick<Store, 'write' | 'get' | 'all'>
-  audit: Pick<Audit, 'record'>
-  bus: Pick<Bus, 'publish'>
+type Needs = Parameters<typeof createAgentImages>[0] & {
   sandbox: Pick<Sandbox, 'run'>
   clock: Pick<Clock, 'now'>
   log: Log
@@ -92,7 +97,11 @@ export function createImages(needs: Needs): Images {
   const used = new Map<string, number>()
   /** Compared since the server started, or under way. */
   const compared = new Map<string, Promise<void>>()
-  const viewOf = (row: ImageRow): Image => imageOf(row, used.get(row.name) ?? 0)
+  const viewOf = async (row: ImageRow): Promise<Image> => ({
+    ...imageOf(row),
+    inUse: used.get(row.name) ?? 0,
+    agents: await agentsOfImage(store, row.name),
+  })
 
   const isHere = async ({ digest }: ImageRow): Promise<boolean> =>
     (await stat(folderOf(digest)).catch(() => undefined)) !== undefined
@@ -100,10 +109,7 @@ export function createImages(needs: Needs): Images {
   async function found(name: string): Promise<ImageRow> {
     const row = await imageByName(store, name)
     if (row) return row
-    throw new AppError(
-      'image.not_found',
-      `There is no image "${name}". keyward sandbox image list shows them.`,
-    )
+    throw noImage(name)
   }
 
   async function compare({ name, digest }: ImageRow): Promise<void> {
@@ -159,7 +165,10 @@ export function createImages(needs: Needs): Images {
     await store.write(async (tx) => {
       if (type === 'image.added' && (await imageByName(tx, row.name))) throw exists(row.name)
       if (type === 'image.added') await insertImage(tx, row)
-      else await deleteImage(tx, row.name)
+      else {
+        await assertNobodys(tx, row.name)
+        await deleteImage(tx, row.name)
+      }
       const { name, digest, archive_digest: archiveDigest } = row
       const target = `image:${name}`
       await audit.record(tx, {
@@ -177,7 +186,8 @@ export function createImages(needs: Needs): Images {
   }
 
   return {
-    list: async () => (await allImages(store)).map(viewOf),
+    ...createAgentImages(needs),
+    list: async () => Promise.all((await allImages(store)).map(viewOf)),
     async add(request) {
       const known = await imageByName(store, request.name)
       if (known && (await isHere(known))) throw exists(request.name)
@@ -192,7 +202,7 @@ export function createImages(needs: Needs): Images {
           if (!(await isHere(row))) throw error
         })
         if (!known) await record(row, 'image.added', request.by)
-        return { image: viewOf(row), examples }
+        return { image: await viewOf(row), examples }
       } finally {
         await rm(staging, { recursive: true, force: true })
       }
@@ -219,7 +229,7 @@ export function createImages(needs: Needs): Images {
         const row = await found(name)
         await comparedOnce(row)
         const { digest } = row
-        return await work({ name, digest, root: folderOf(digest), environment: viewOf(row).environment })
+        return await work({ name, digest, root: folderOf(digest), environment: imageOf(row).environment })
       } finally {
         used.set(name, (used.get(name) ?? 1) - 1)
       }
@@ -246,7 +256,7 @@ const exists = (name: string): AppError =>
     `There is an image "${name}" already. Remove it first, or choose another name.`,
   )
 
-function imageOf(row: ImageRow, inUse: number): Image {
+function imageOf(row: ImageRow): Omit<Image, 'inUse' | 'agents'> {
   return {
     name: row.name,
     digest: row.digest,
@@ -258,7 +268,6 @@ function imageOf(row: ImageRow, inUse: number): Image {
     environment: JSON.parse(row.environment) as Record<string, string>,
     addedBy: row.added_by,
     addedAt: new Date(row.added_at),
-    inUse,
   }
 }
 

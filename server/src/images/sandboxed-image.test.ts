@@ -32,7 +32,7 @@ const state = await driver.prepare()
 const world = await openWorld(held, imagesMigrations)
 const log = silentLog
 const sandbox = createSandbox({ driver, clock: systemClock, log, dataDir: world.dataDir })
-const images = createImages({ ...world, sandbox, log })
+const images = createImages({ ...world, identity: { agent: async () => undefined }, sandbox, log })
 const by = { kind: 'person' as const, id: 'per_1', name: 'Ada', roles: ['owner'] as const }
 const programs = ['sh', 'cat', 'echo', 'ls', 'mkfifo', 'touch', 'tr', 'wc', 'id', 'env', 'sleep']
 

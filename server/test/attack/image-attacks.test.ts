@@ -57,7 +57,12 @@ const attacks = [...sandboxAttacks, ...imageAttacks]
 async function prepared(): Promise<NonNullable<SandboxSpec['image']>> {
   const world = await openWorld(held, imagesMigrations)
   const sandbox = createSandbox({ driver, clock: systemClock, log: silentLog, dataDir: world.dataDir })
-  const images = createImages({ ...world, sandbox, log: silentLog })
+  const images = createImages({
+    ...world,
+    identity: { agent: async () => undefined },
+    sandbox,
+    log: silentLog,
+  })
   const archive = join(stateDir, 'root.tar')
   const found = [...programs, ...programsAlso].map(
     (name) => findProgram(name) ?? assert.fail(`${name} is not here`),

@@ -16,6 +16,7 @@ import { AgentAlerts } from './agent-alerts.tsx'
 import { AgentAsks } from './agent-asks.tsx'
 import { AgentCertificates } from './agent-certificates.tsx'
 import { AgentGrants } from './agent-grants.tsx'
+import { AgentImage } from './agent-image.tsx'
 import { AgentLeases } from './agent-leases.tsx'
 import { AgentRollout } from './agent-rollout.tsx'
 import { ExplainEgress } from './explain-egress.tsx'
@@ -61,6 +62,10 @@ export function AgentDetail({ agent }: { agent: AgentView }) {
       <section className="border-t border-line pt-4">
         <h3 className="mb-3 font-medium">How far it is let with runs</h3>
         <AgentRollout agentId={agent.id} />
+      </section>
+      <section className="border-t border-line pt-4">
+        <h3 className="mb-2 font-medium">Where its commands run</h3>
+        <AgentImage agentId={agent.id} />
       </section>
       <section className="border-t border-line pt-4">
         <h3 className="mb-2 font-medium">Certificates of its other machines</h3>

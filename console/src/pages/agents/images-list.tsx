@@ -43,7 +43,7 @@ export function ImagesList() {
 }
 
 function ImageLine({ image }: { image: ImageView }) {
-  const { name, digest, sizeBytes, files, source, addedAt, inUse } = image
+  const { name, digest, sizeBytes, files, source, addedAt, inUse, agents } = image
   const [asking, setAsking] = useState(false)
   const remove = useAnnouncedChange(
     {
@@ -61,18 +61,12 @@ function ImageLine({ image }: { image: ImageView }) {
           {bytesText(sizeBytes)}, {files} files, of {source}, added <Time at={addedAt} />
           <code className="block">{digest}</code>
         </p>
-        <p className="text-[0.8125rem]">
-          {inUse === 0
-            ? 'Nothing runs in it'
-            : inUse === 1
-              ? 'One command runs in it'
-              : `${inUse} commands run in it`}
-        </p>
+        <p className="text-[0.8125rem]">{useText(image)}</p>
       </div>
       <IconButton
         icon={Trash2}
         label={`Remove the image ${name}`}
-        disabled={inUse > 0}
+        disabled={inUse + agents.length > 0}
         className="disabled:pointer-events-none disabled:opacity-40"
         onClick={() => setAsking(true)}
       />
@@ -87,4 +81,9 @@ function ImageLine({ image }: { image: ImageView }) {
       />
     </li>
   )
+}
+
+function useText({ inUse, agents }: ImageView): string {
+  const commands = inUse === 0 ? 'Nothing runs in it' : `Commands that run in it: ${inUse}`
+  return agents.length === 0 ? commands : `${commands} · agents that use it: ${agents.length}`
 }

@@ -6,12 +6,13 @@ import { type ListOptions, shortTime, showList, withListOptions } from '../lists
 import type { CommandNeeds } from '../needs.ts'
 import type { Column } from '../table.ts'
 import { certificateCommand, certificatesCommand, revokeCertificateCommand } from './agent-certificates.ts'
+import { imageOfAgentCommand } from './agent-image.ts'
 import { observeCommand, phaseCommand } from './agent-rollout.ts'
 
 type Needs = Pick<CommandNeeds, 'terminal' | 'env' | 'version' | 'cwd'>
 
 export const agentsCommand = (needs: Needs): Command =>
-  commandGroup('agents', 'Agents: register, quarantine, activate, certificates, phases', [
+  commandGroup('agents', 'Agents: register, quarantine, activate, certificates, phases, images', [
     listCommand(needs),
     registerCommand(needs),
     quarantineCommand(needs),
@@ -21,6 +22,7 @@ export const agentsCommand = (needs: Needs): Command =>
     revokeCertificateCommand(needs),
     phaseCommand(needs),
     observeCommand(needs),
+    imageOfAgentCommand(needs),
   ])
 
 function listCommand(needs: Needs): Command {

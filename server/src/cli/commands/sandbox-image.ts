@@ -108,6 +108,7 @@ function listCommand(needs: Needs): Command {
     { title: 'mib', value: megabytes, align: 'right' },
     { title: 'files', value: ({ files }) => String(files), align: 'right' },
     { title: 'in use', value: ({ inUse }) => String(inUse), align: 'right' },
+    { title: 'agents', value: ({ agents }) => String(agents.length), align: 'right' },
     { title: 'added', value: ({ addedAt }) => shortTime(addedAt) },
     { title: 'from', value: ({ source }) => source, shrink: true },
     { title: 'digest', value: ({ digest }) => digest },

@@ -5,6 +5,7 @@ import type { Lend } from '../../lend/index.ts'
 import type { Store, Tx } from '../../store/index.ts'
 import { type Call, type Resource, type Route, route } from '../route.ts'
 import { askRoutes } from './asks.ts'
+import { agentImageRoutes } from './images.ts'
 import { rolloutRoutes } from './rollout.ts'
 
 type Needs = {
@@ -16,12 +17,15 @@ type Needs = {
   >
 }
 
-type AgentNeeds = Needs & { rollout: Parameters<typeof rolloutRoutes>[0]['rollout'] }
+type AgentNeeds = Needs & {
+  rollout: Parameters<typeof rolloutRoutes>[0]['rollout']
+  images: Parameters<typeof agentImageRoutes>[0]['images']
+}
 
 /** Agents, and what is lent to them. */
 export const agentRoutes = (needs: AgentNeeds): Route[] => [...ownRoutes(needs), ...leaseRoutes(needs)]
 
-function ownRoutes({ store, identity, lend, rollout }: AgentNeeds): Route[] {
+function ownRoutes({ store, identity, lend, rollout, images }: AgentNeeds): Route[] {
   const setState = async (agentId: string, state: Agent['state'], reason: string, by: Principal) => {
     const agent = await store.write(async (tx) => {
       const changed = await identity.setAgentState(tx, agentId, state, by, reason)
@@ -57,6 +61,7 @@ function ownRoutes({ store, identity, lend, rollout }: AgentNeeds): Route[] {
       ({ agentId }) => agentOf(agentId),
     ),
     ...rolloutRoutes({ identity, rollout }),
+    ...agentImageRoutes({ identity, images }),
   ]
 }
 

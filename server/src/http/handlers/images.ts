@@ -1,6 +1,7 @@
 import { type ImageView, imagesApi } from '@keyward/contract'
+import type { Identity } from '../../identity/index.ts'
 import type { Image, Images } from '../../images/index.ts'
-import { type Route, route } from '../route.ts'
+import { type Resource, type Route, route } from '../route.ts'
 
 type Needs = { images: Pick<Images, 'list' | 'add' | 'verify' | 'remove'> }
 
@@ -15,6 +16,22 @@ export const imageRoutes = ({ images }: Needs): Route[] => [
     await images.remove(imageName, principal)
     return {}
   }),
+]
+
+type AgentNeeds = { identity: Pick<Identity, 'agent'>; images: Pick<Images, 'assign'> }
+
+export const agentImageRoutes = ({ identity, images }: AgentNeeds): Route[] => [
+  route(
+    imagesApi.assign,
+    async ({ agentId, image }, { principal }) => {
+      await images.assign(agentId, image, principal)
+      return { agentId, image }
+    },
+    async ({ agentId }): Promise<Resource> => {
+      const agent = await identity.agent(agentId)
+      return { type: 'RegisteredAgent', id: agentId, attributes: agent ? { owner: agent.owner } : {} }
+    },
+  ),
 ]
 
 const viewOf = ({ environment: _, addedAt, ...image }: Image): ImageView => ({
