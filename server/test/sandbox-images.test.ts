@@ -69,7 +69,10 @@ test('SAND-1: a person adds, lists, verifies and removes images by the command',
   assert.deepEqual(await ofAgent(), [0, "the machine's own files"])
   assert.deepEqual(await ofAgent('--set', 'prepared'), [0, 'prepared'])
   assert.match(String((await ofAgent('--set', 'gone'))[1]), /there is no such image/)
-  assert.match((await server.keyward(['sandbox', 'image', 'remove', 'prepared'])).stderr, /this image is in use/)
+  assert.match(
+    (await server.keyward(['sandbox', 'image', 'remove', 'prepared'])).stderr,
+    /this image is in use/,
+  )
   assert.deepEqual(await ofAgent('--none'), [0, "the machine's own files"])
   const again = await server.keyward(['sandbox', 'image', 'add', 'prepared', '--from', archive, '--json'])
   assert.match(again.stderr, /image\.exists/)

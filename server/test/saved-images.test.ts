@@ -58,7 +58,8 @@ test('SAND-1: what Podman saves becomes an image, the same from either form of a
 
   const world = await openWorld(t, imagesMigrations)
   const sandbox = createSandbox({ driver, clock: systemClock, log: silentLog, dataDir: world.dataDir })
-  const images = createImages({ ...world, sandbox, log: silentLog })
+  const identity = { agent: async () => undefined }
+  const images = createImages({ ...world, identity, sandbox, log: silentLog })
   const by = { kind: 'person' as const, id: 'per_1', name: 'Ada', roles: ['owner'] as const }
   const digests: string[] = []
   for (const form of ['docker-archive', 'oci-archive']) {
