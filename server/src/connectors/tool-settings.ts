@@ -55,7 +55,6 @@ export const toolCode = z.strictObject({
   /** Where in it the configuration lies. */
   path: artifactFolder.default('.'),
 })
-export type ToolCode = z.output<typeof toolCode>
 
 /** What later tasks are told of it; null of the connection's own folder. */
 export const codeOutput = { path: z.string(), sha: z.string().nullable() }
