@@ -80,5 +80,5 @@ test('SAND-1: a person adds, lists, verifies and removes images by the command',
   assert.match(both.stderr, /either --from FILE or --debian SUITE/)
   assert.match((await server.keyward(['sandbox', 'image', 'remove', 'prepared'])).stderr, /is removed/)
   const gone = await server.keyward(['sandbox', 'image', 'remove', 'prepared', '--json'])
-  assert.match(gone.stderr, /there is no such image/)
+  assert.match(gone.stderr, /image\.not_found/)
 })
