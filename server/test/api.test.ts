@@ -85,6 +85,7 @@ test('API-1: what an operation does not find, it says with the code that it anno
       observed: true,
       args: {},
       effect: 'done',
+      image: null,
     }
     const given = Object.fromEntries(Object.entries(body).filter(([name]) => name in operation.body))
     const { name, method } = operation
