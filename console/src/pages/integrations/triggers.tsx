@@ -69,19 +69,26 @@ function Line({ trigger }: { trigger: TriggerView }) {
         {trigger.event} of {trigger.repository} · {trigger.goal ?? trigger.flow} · in the name of{' '}
         <Actor id={trigger.requestedBy} />
       </p>
-      {last ? (
-        <p className="text-[0.8125rem] wrap-anywhere">
-          <Time at={last.at} />:{' '}
-          {last.runId === null ? (
-            `${last.goalId === null ? last.state : 'proposed'}${last.reason ? `, ${last.reason}` : ''}`
-          ) : (
-            <Link to="/runs/$runId" params={{ runId: last.runId }} className="underline">
-              {last.runState ?? last.state}
-            </Link>
-          )}
-        </p>
-      ) : null}
+      {last ? <Last last={last} /> : null}
       {pause.error ? <Failure error={pause.error} /> : null}
     </li>
+  )
+}
+
+function Last({ last }: { last: NonNullable<TriggerView['last']> }) {
+  return (
+    <p className="text-[0.8125rem] wrap-anywhere">
+      <Time at={last.at} />:{' '}
+      {last.runId === null ? (
+        <span className={last.state === 'refused' ? 'text-bad' : undefined}>
+          {last.goalId === null ? last.state : 'proposed'}
+          {last.reason ? `, ${last.reason}` : ''}
+        </span>
+      ) : (
+        <Link to="/runs/$runId" params={{ runId: last.runId }} className="underline">
+          {last.runState ?? last.state}
+        </Link>
+      )}
+    </p>
   )
 }
