@@ -7,6 +7,7 @@ import { Digest } from '../../ui/copy.tsx'
 import { DetailPanel } from '../../ui/detail-panel.tsx'
 import { JsonView } from '../../ui/json-view.tsx'
 import { type Fact, Facts, Section, Sheet } from '../../ui/page.tsx'
+import { TaskRow } from '../../ui/task-row.tsx'
 import { RunGraph } from '../runs/run-graph.tsx'
 
 /** A plan before it runs: the picture, and for every task what it acts on, needs and risks. */
@@ -35,7 +36,16 @@ export function PlanView({ preview, actions }: { preview: PlanPreview; actions: 
             <Sheet>
               <ol className="divide-y divide-line">
                 {preview.tasks.map((one) => (
-                  <TaskRow key={one.id} task={one} selected={one.id === selected} onSelect={setSelected} />
+                  <TaskRow
+                    key={one.id}
+                    task={one}
+                    selected={one.id === selected}
+                    onSelect={setSelected}
+                    about={<About task={one} />}
+                  >
+                    {one.gated ? <Badge look={asked} /> : null}
+                    <Badge look={riskLook[one.risk]} bare />
+                  </TaskRow>
                 ))}
               </ol>
             </Sheet>
@@ -50,6 +60,14 @@ export function PlanView({ preview, actions }: { preview: PlanPreview; actions: 
     </>
   )
 }
+
+const About = ({ task: { action, target, expectedSeconds } }: { task: TaskPreview }) => (
+  <>
+    <code>{action}</code>
+    {target ? ` on ${target}` : ''}
+    {expectedSeconds === null ? '' : `, usually ${spanText(expectedSeconds)}`}
+  </>
+)
 
 const asked: Look = { hue: 'wait', icon: Hand, text: 'Asks first' }
 const undoable: Look = { hue: 'ok', icon: RotateCcw, text: 'Can be undone' }
@@ -69,34 +87,6 @@ function factsOf({ plan, planDigest, tasks, expectedSeconds }: PlanPreview): Fac
     ],
     ['Digest', <Digest key="digest" value={planDigest} what="the digest of the plan" />],
   ]
-}
-
-type RowProps = { task: TaskPreview; selected: boolean; onSelect: (id: string) => void }
-
-function TaskRow({ task, selected, onSelect }: RowProps) {
-  return (
-    <li
-      aria-current={selected ? 'step' : undefined}
-      className="relative flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3 hover:bg-hover aria-[current]:bg-brass-wash"
-    >
-      <div className="min-w-0 basis-full sm:flex-1 sm:basis-0">
-        <button
-          type="button"
-          onClick={() => onSelect(task.id)}
-          className="text-left font-medium after:absolute after:inset-0 after:content-['']"
-        >
-          {task.title}
-        </button>
-        <p className="text-[0.8125rem] break-words text-muted">
-          <code>{task.action}</code>
-          {task.target ? ` on ${task.target}` : ''}
-          {task.expectedSeconds === null ? '' : `, usually ${spanText(task.expectedSeconds)}`}
-        </p>
-      </div>
-      {task.gated ? <Badge look={asked} /> : null}
-      <Badge look={riskLook[task.risk]} bare />
-    </li>
-  )
 }
 
 function TaskPreviewDetail({ task }: { task: TaskPreview }) {

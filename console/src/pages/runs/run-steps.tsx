@@ -1,6 +1,7 @@
 import type { TaskView } from '@keyward/contract'
 import { Badge, riskLook, taskLook } from '../../ui/badge.tsx'
 import { Sheet } from '../../ui/page.tsx'
+import { TaskRow } from '../../ui/task-row.tsx'
 import { layersOf } from './layers.ts'
 
 type Props = { tasks: TaskView[]; selected: string | undefined; onSelect: (id: string) => void }
@@ -13,29 +14,23 @@ export function RunSteps({ tasks, selected, onSelect }: Props) {
     <Sheet>
       <ol className="divide-y divide-line">
         {ordered.map((task) => (
-          <li
+          <TaskRow
             key={task.id}
-            aria-current={task.id === selected ? 'step' : undefined}
-            className="relative flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3 hover:bg-hover aria-[current]:bg-brass-wash"
-          >
-            <div className="min-w-0 basis-full sm:flex-1 sm:basis-0">
-              <button
-                type="button"
-                onClick={() => onSelect(task.id)}
-                className="text-left font-medium after:absolute after:inset-0 after:content-['']"
-              >
-                {task.title}
-              </button>
-              <p className="text-[0.8125rem] text-muted">
+            task={task}
+            selected={task.id === selected}
+            onSelect={onSelect}
+            about={
+              <>
                 <code>{task.action}</code>
                 {task.needs.length > 0
                   ? ` after ${task.needs.map((id) => byId.get(id)?.title ?? id).join(', ')}`
                   : ''}
-              </p>
-            </div>
+              </>
+            }
+          >
             <Badge look={riskLook[task.risk]} bare />
             <Badge look={taskLook[task.state]} />
-          </li>
+          </TaskRow>
         ))}
       </ol>
     </Sheet>
