@@ -71,4 +71,75 @@ describe('UI-1, CONN-1: connections', () => {
     assert.deepEqual(callsOf('hooks.issue')[0]?.input, { connectionId: 'con_01' })
     assert.deepEqual(callsOf('triggers.change')[0]?.input, { triggerId: 'trg_01', paused: true })
   })
+
+  test('WORK-1: a trigger is added for what GitHub tells; a refusal leaves what was written', async (t) => {
+    const { page, ...seen } = await open(t, '/integrations', narrow)
+    await page.getByRole('button', { name: 'Add a trigger' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Repository').fill('team')
+    await dialog.getByRole('button', { name: 'Add it' }).click()
+    assert.equal(callsOf('triggers.create').length, 0)
+    await dialog.getByLabel('Repository').fill('team/shop')
+    await dialog.getByLabel('Only when it was').fill('opened')
+    await dialog.getByLabel('Only with a label').fill('deploy, good to go')
+    await dialog.getByLabel('Starts').selectOption({ label: 'Find out what is wrong with a service' })
+    await dialog.getByLabel('Its input').fill('{"service":')
+    await dialog.getByText('This is not JSON yet.').waitFor()
+    assert.equal(await dialog.getByRole('button', { name: 'Add it' }).isDisabled(), true)
+    await dialog.getByLabel('Its input').fill('{"service": {"$event": "repository"}}')
+    await assertClean({ page, ...seen })
+    server.answer({
+      'triggers.create': () => {
+        throw new Refusal('run.plan_invalid', 'input: service: it is too long')
+      },
+    })
+    await dialog.getByRole('button', { name: 'Add it' }).click()
+    await dialog.getByText('service: it is too long').waitFor()
+    assert.equal(await dialog.getByLabel('Only with a label').inputValue(), 'deploy, good to go')
+    assert.deepEqual(callsOf('triggers.create')[0]?.input, {
+      connectionId: 'con_01',
+      event: 'pull_request',
+      repository: 'team/shop',
+      actions: ['opened'],
+      branches: [],
+      labels: ['deploy', 'good to go'],
+      forks: false,
+      flow: 'diagnose',
+      goal: null,
+      input: { service: { $event: 'repository' } },
+    })
+    await dialog.getByLabel('Told by').selectOption('code-new')
+    await dialog.getByText('Nothing comes before you listen to it').waitFor()
+  })
+
+  test('WORK-1: a trigger is changed and removed, and one that nothing reaches says so', async (t) => {
+    const { page, ...seen } = await open(t, '/integrations')
+    await page.getByText('Nothing comes: code-new is not listened to.').waitFor()
+    await page.getByRole('button', { name: 'Change Deploy what is labelled' }).click()
+    const dialog = page.getByRole('dialog')
+    assert.equal(await dialog.getByLabel('Only with a label').inputValue(), 'deploy')
+    await dialog.getByLabel('Goal').fill('deploy pull request {number} of team/shop')
+    await dialog.getByLabel('Only on branches').fill('')
+    await assertClean({ page, ...seen })
+    await dialog.getByRole('button', { name: 'Change it' }).click()
+    await page.getByText('The trigger is changed').waitFor()
+    assert.deepEqual(callsOf('triggers.change')[0]?.input, {
+      triggerId: 'trg_01',
+      title: 'Deploy what is labelled',
+      actions: ['labeled'],
+      branches: [],
+      labels: ['deploy'],
+      forks: false,
+      goal: 'deploy pull request {number} of team/shop',
+    })
+    await page.getByRole('button', { name: 'Remove Deploy what is labelled' }).click()
+    await page.getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText('The trigger is removed').waitFor()
+    assert.deepEqual(callsOf('triggers.remove')[0]?.input, { triggerId: 'trg_01' })
+    await page.getByRole('button', { name: 'Listen to code no more' }).click()
+    await page.getByText('what GitHub sends is refused').waitFor()
+    await page.getByRole('button', { name: 'Listen no more', exact: true }).click()
+    await page.getByText('code is listened to no more').waitFor()
+    assert.deepEqual(callsOf('hooks.remove')[0]?.input, { connectionId: 'con_01' })
+  })
 })

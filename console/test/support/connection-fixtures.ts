@@ -64,6 +64,24 @@ const trigger: TriggerView = {
   },
 }
 
+const ofFlow: TriggerView = {
+  ...trigger,
+  id: 'trg_02',
+  title: 'Diagnose the shop after each push to its main branch and its release branches',
+  connectionId: 'con_03',
+  connection: 'code-new',
+  event: 'push',
+  actions: [],
+  branches: ['main', 'release-*'],
+  labels: [],
+  forks: true,
+  flow: 'diagnose',
+  input: { service: { $event: 'repository' } },
+  goal: null,
+  paused: true,
+  last: null,
+}
+
 const connections: ConnectionView[] = [
   connection,
   {
@@ -103,8 +121,11 @@ export const connectionHandlers = (): Handlers => ({
   'connections.list': () => ({ items: connections }),
   'hooks.list': () => ({ items: [hook] }),
   'hooks.issue': () => ({ hook, secret: 'shown-once-and-never-again' }),
-  'triggers.list': () => ({ items: [trigger] }),
+  'hooks.remove': () => ({ removed: true }),
+  'triggers.list': () => ({ items: [trigger, ofFlow] }),
+  'triggers.create': () => trigger,
   'triggers.change': () => ({ ...trigger, paused: true }),
+  'triggers.remove': () => ({ removed: true }),
   'connectors.list': () => ({ items: [github] }),
   'connections.create': ({ name, settings, secretPath, environment }) => ({
     ...connection,

@@ -1,94 +1,97 @@
-import { api, type TriggerView } from '@keyward/contract'
+import { api, type HookView } from '@keyward/contract'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
-import { Pause, Play } from 'lucide-react'
-import { hooksQuery, triggersQuery } from '../../api/connection-queries.ts'
+import { Plus, Trash2 } from 'lucide-react'
+import { useState } from 'react'
+import { connectionsQuery, hooksQuery, triggersQuery } from '../../api/connection-queries.ts'
 import { call } from '../../api/index.ts'
-import { Actor } from '../../ui/actor.tsx'
-import { Button } from '../../ui/button.tsx'
+import { Button, IconButton } from '../../ui/button.tsx'
+import { ConfirmDialog } from '../../ui/confirm-dialog.tsx'
 import { Failure } from '../../ui/notice.tsx'
 import { Sheet } from '../../ui/page.tsx'
 import { Time } from '../../ui/time.tsx'
-import { useAnnouncedChange } from '../../ui/use-announced-change.ts'
+import { TriggerDialog } from './trigger-dialog.tsx'
+import { TriggerLine } from './trigger-line.tsx'
+import { useTriggerChange } from './use-trigger-change.ts'
 
-/** What events of connected services start; triggers are made at the command line. */
+/** What events of connected services start. */
 export function Triggers() {
   const { data, error } = useQuery(triggersQuery)
-  const hooks = useQuery(hooksQuery).data?.items ?? []
-  if (error) return <Failure error={error} />
-  if (!data || data.items.length + hooks.length === 0) return null
+  const hooks = useQuery(hooksQuery)
+  const connections = useQuery(connectionsQuery).data?.items
+  const [adding, setAdding] = useState(false)
+  // What is wrong with the connections is told above.
+  if (!connections) return null
+  const failed = error ?? hooks.error
+  if (failed) return <Failure error={failed} />
+  if (!data || !hooks.data) return null
+  const listened = hooks.data.items
+  const isListened = (id: string): boolean => listened.some(({ connectionId }) => connectionId === id)
+  // The only services that tell of events.
+  const sources = connections
+    .filter(({ connector }) => connector === 'github')
+    .map(({ id, name }) => ({ id, name, isListened: isListened(id) }))
+  if (sources.length + data.items.length + listened.length === 0) return null
   return (
     <section aria-label="Triggers" className="mt-8">
-      <h2 className="mb-3 text-lg font-semibold">Started by events</h2>
+      <div className="mb-3 flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
+        <h2 className="text-lg font-semibold">Started by events</h2>
+        {sources.length > 0 ? (
+          <Button icon={Plus} onClick={() => setAdding(true)}>
+            Add a trigger
+          </Button>
+        ) : null}
+      </div>
       <Sheet>
         <ul className="divide-y divide-line">
-          {hooks.map(({ connectionId, connection, received, last }) => (
-            <li key={connectionId} className="px-4 py-3.5 text-[0.8125rem] text-muted">
-              {connection} has told of {received.starts} events that started something, {received.wakes} that
-              woke what waits, {received.unused} not used
-              {last ? (
-                <>
-                  {' · '}
-                  {last.event} <Time at={last.at} />
-                </>
-              ) : null}
-            </li>
+          {listened.map((hook) => (
+            <HookLine key={hook.connectionId} hook={hook} />
           ))}
           {data.items.map((trigger) => (
-            <Line key={trigger.id} trigger={trigger} />
+            <TriggerLine key={trigger.id} trigger={trigger} isListened={isListened(trigger.connectionId)} />
           ))}
+          {data.items.length === 0 ? (
+            <li className="px-4 py-3.5 text-[0.8125rem] text-muted">
+              Nothing is started by an event yet. A trigger starts a flow, or proposes a goal, when GitHub
+              tells of a push, a pull request, an issue, a release or finished checks.
+            </li>
+          ) : null}
         </ul>
       </Sheet>
+      <TriggerDialog open={adding} onClose={() => setAdding(false)} sources={sources} />
     </section>
   )
 }
 
-function Line({ trigger }: { trigger: TriggerView }) {
-  const { id: triggerId, title, paused, last } = trigger
-  const pause = useAnnouncedChange(
-    {
-      work: () => call(api.triggers.change, { triggerId, paused: !paused }),
-      done: paused ? 'The trigger goes on' : 'The trigger is paused',
-    },
-    ['triggers'],
-  )
+function HookLine({ hook: { connectionId, connection, received, last } }: { hook: HookView }) {
+  const [asking, setAsking] = useState(false)
+  const close = (): void => setAsking(false)
+  const remove = useTriggerChange({
+    work: () => call(api.hooks.remove, { connectionId }),
+    done: `${connection} is listened to no more`,
+    onDone: close,
+  })
   return (
-    <li className="px-4 py-3.5">
-      <div className="flex flex-wrap items-start justify-between gap-x-4 gap-y-2">
-        <h3 className="min-w-0 font-medium break-words">{title}</h3>
-        <Button
-          size="small"
-          icon={paused ? Play : Pause}
-          busy={pause.isPending}
-          onClick={() => pause.mutate()}
-        >
-          {paused ? 'Go on' : 'Pause'}
-        </Button>
-      </div>
-      <p className="text-[0.8125rem] break-words text-muted">
-        {trigger.event} of {trigger.repository} · {trigger.goal ?? trigger.flow} · in the name of{' '}
-        <Actor id={trigger.requestedBy} />
+    <li className="flex items-center justify-between gap-4 px-4 py-3.5 text-[0.8125rem] text-muted">
+      <p className="min-w-0 break-words">
+        {connection} has told of {received.starts} events that started something, {received.wakes} that woke
+        what waits, {received.unused} not used
+        {last ? (
+          <>
+            {' · '}
+            {last.event} <Time at={last.at} />
+          </>
+        ) : null}
       </p>
-      {last ? <Last last={last} /> : null}
-      {pause.error ? <Failure error={pause.error} /> : null}
+      <IconButton icon={Trash2} label={`Listen to ${connection} no more`} onClick={() => setAsking(true)} />
+      <ConfirmDialog
+        open={asking}
+        onClose={close}
+        title="Listen no more?"
+        description={`The secret of the webhook of ${connection} ends: what GitHub sends is refused, and its triggers start nothing.`}
+        action="Listen no more"
+        dismiss="Keep it"
+        work={remove}
+      />
     </li>
-  )
-}
-
-function Last({ last }: { last: NonNullable<TriggerView['last']> }) {
-  return (
-    <p className="text-[0.8125rem] wrap-anywhere">
-      <Time at={last.at} />:{' '}
-      {last.runId === null ? (
-        <span className={last.state === 'refused' ? 'text-bad' : undefined}>
-          {last.goalId === null ? last.state : 'proposed'}
-          {last.reason ? `, ${last.reason}` : ''}
-        </span>
-      ) : (
-        <Link to="/runs/$runId" params={{ runId: last.runId }} className="underline">
-          {last.runState ?? last.state}
-        </Link>
-      )}
-    </p>
   )
 }
