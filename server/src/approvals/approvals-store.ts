@@ -72,6 +72,15 @@ export const approvalsMigrations: readonly Migration[] = [
     ],
   },
   waitingMigration,
+  {
+    // With the id in it, it gives them in order: else SQLite takes the index over all that were ever approved.
+    id: '0078-approvals-unused',
+    up: () => [
+      'drop index approvals_unused',
+      `create index approvals_unused on approvals (requested_by, plan_digest, id)
+        where state = 'approved' and redeemed_at is null`,
+    ],
+  },
 ]
 
 export type ApprovalMode = NonNullable<ApprovalView['mode']>

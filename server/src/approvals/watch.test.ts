@@ -12,6 +12,7 @@ import {
   noteEscalated,
   noteReminded,
   readApproval,
+  unusedOf,
 } from './approvals-store.ts'
 import { nextStep } from './reminders.ts'
 import { lastAlone, nextDue, readAlone, readDue } from './waiting-store.ts'
@@ -223,7 +224,7 @@ test('OPS-1: the same on PostgreSQL, and those that may be answered without a pe
   )
 })
 
-test('WORK-2: no question about what is due looks at all that wait', async (t) => {
+test('WORK-2: no question about what is due looks at all that wait, nor one about what was not used at all that were approved', async (t) => {
   const { store } = await openWorld(t, engineMigrations)
   const plans: string[] = []
   const all = async <Row>({ text, values }: Sql): Promise<Row[]> => {
@@ -242,6 +243,8 @@ test('WORK-2: no question about what is due looks at all that wait', async (t) =
     await nextDue(reader, kind, 1)
     for (const plan of plans.splice(0)) assert.match(plan, new RegExp(`^SEARCH .* approvals_${kind} [^;]*$`))
   }
+  await unusedOf(reader, { requestedBy: 'person:olga', planDigest: 'digest', taskId: 'merge' })
+  for (const plan of plans.splice(0)) assert.match(plan, /^SEARCH .* approvals_unused \(requested_by=[^;]*$/)
   await lastAlone(reader)
   await readAlone(reader, { after: '', limit: 3, last: 'b' })
   for (const plan of plans) assert.match(plan, /^SEARCH .* approvals_alone [^;]*$/)

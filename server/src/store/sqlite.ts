@@ -28,17 +28,24 @@ const commitsPerLook = 32
 export function openSqliteStore(file: string): Store {
   const { writer, reader, logFd } = open(file)
   const thread = createSqliteThread(file)
-  const connection = writeConnection(writer, file, createLogSync(file, logFd))
+  const own = statementCache(writer, file)
+  const connection = writeConnection(writer, own, createLogSync(file, logFd))
   const checkpoint = createCheckpoints(writer, thread)
   const commits = createGroupCommit(connection, () => checkpoint(1, commits.inTurn))
-  const readAll = statementCache(reader, file)
+  const beside = statementCache(reader, file)
+  /**
+   * What the writing connection has written it still has in memory, while the other one has to fetch it from the log anew after each commit.
+   * Within a transaction it would show what is not committed.
+   */
+  const readerFor = ({ text }: Sql): typeof beside =>
+    text.startsWith('select') && !writer.isTransaction ? own : beside
   const store: Store = {
     dialect: 'sqlite',
     async all<Row>(query: Sql) {
-      return readAll.all<Row>(query)
+      return readerFor(query).all<Row>(query)
     },
     async get<Row>(query: Sql) {
-      return readAll.get<Row>(query)
+      return readerFor(query).get<Row>(query)
     },
     write: (work, durability = 'disk') => commits.write(work, durability),
     async aside<Input, Output>(job: URL, input: Input) {
@@ -231,8 +238,11 @@ function createLogSync(file: string, logFd: number): () => Promise<void> {
 
 const ignore = (): void => undefined
 
-function writeConnection(db: DatabaseSync, file: string, sync: () => Promise<void>): WriteConnection {
-  const { all, get, run, exec } = statementCache(db, file)
+function writeConnection(
+  db: DatabaseSync,
+  { all, get, run, exec }: ReturnType<typeof statementCache>,
+  sync: () => Promise<void>,
+): WriteConnection {
   return {
     async exec(text) {
       exec(text === 'begin' ? 'begin immediate' : text)

@@ -10,11 +10,10 @@ import type { Job, Jobs } from './jobs.ts'
 import { type Plan, type PlannedTask, planDigestOf } from './plan.ts'
 import { factsOf, plannedOf, type RunRecord } from './run-record.ts'
 import type { HostWriter, Transition, Transitions, Work } from './transition.ts'
-import { readRun } from './workflow-store.ts'
 
 type Needs = {
   store: Reader
-  transitions: Pick<Transitions, 'tell'>
+  transitions: Pick<Transitions, 'tell' | 'current'>
   gate: Pick<ApprovalGate, 'request' | 'redeem'>
   actions: ReadonlyMap<string, Action>
   jobs: Pick<Jobs, 'later'>
@@ -44,7 +43,7 @@ export function createBeginning(needs: Needs): Beginning {
 
   /** Waits for a person: the preview is taken before the transaction, and nothing is held after it. */
   async function ask({ runId, taskId }: Job): Promise<void> {
-    const run = await readRun(store, runId)
+    const run = await transitions.current(store, runId)
     const planned = run && plannedOf(run, taskId)
     if (!run || !planned?.approval) return
     const seen = await previewOf(run, planned)
@@ -93,7 +92,7 @@ export function createBeginning(needs: Needs): Beginning {
 
   async function start(job: Job): Promise<void> {
     const { runId, taskId } = job
-    const run = await readRun(store, runId)
+    const run = await transitions.current(store, runId)
     const planned = run && plannedOf(run, taskId)
     if (!planned) return
     if (planned.subrun) return startSubrun(run, taskId, planned.subrun)
@@ -112,7 +111,7 @@ export function createBeginning(needs: Needs): Beginning {
       if (plannedOf(t.run, taskId)?.approval && !(await redeemed(tx, t, taskId, seen))) return
       if (transitions.tell(t, { type: 'TaskStarted', taskId, attempt })) started.push(t.run)
     }
-    await insist(runId, () => transact(runId, work, { anew: true }))
+    await insist(runId, () => transact(runId, work, { anew: planned.approval !== undefined }))
     const [begun] = started
     if (begun) execute(job, begun)
   }

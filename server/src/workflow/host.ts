@@ -37,14 +37,10 @@ type Needs = {
   planFlow: PlanFlow
   startChild: StartChild
   onBoundary: (name: string) => void
-  onFinished: (runId: string) => void
+  onFinished: (run: RunRecord) => void
 }
 
-type Transacting = NonNullable<Parameters<HostWriter['transact']>[2]> & {
-  /** What the host is to do; what the transition says unless told. */
-  readonly commandsOf?: (transition: Transition) => readonly Command[]
-}
-
+type Transacting = NonNullable<Parameters<HostWriter['transact']>[2]>
 type Begun = { readonly job: Job; readonly run: RunRecord }
 type Claiming = { readonly ending: Transacting['ending'] | undefined; readonly started: Begun[] }
 
@@ -83,11 +79,7 @@ export function createHost(needs: Needs): Host {
     pending.add(tracked)
   }
 
-  async function transact(
-    runId: string,
-    work: Work,
-    { anew, ending, commandsOf }: Transacting = {},
-  ): Promise<void> {
+  async function transact(runId: string, work: Work, { anew, ending }: Transacting = {}): Promise<void> {
     const started: Begun[] = []
     let commands: readonly Command[] = []
     let changed: RunRecord | undefined
@@ -97,7 +89,7 @@ export function createHost(needs: Needs): Host {
         const transition = await (anew ? transitions.openAnew : transitions.open)(tx, runId)
         if (!transition) return
         await work(tx, transition)
-        commands = [...(commandsOf?.(transition) ?? transition.commands)]
+        commands = [...transition.commands]
         claimAll(transition, commands, { ending, started })
         await transitions.save(tx, transition)
         changed = transition.run
@@ -139,7 +131,7 @@ export function createHost(needs: Needs): Host {
 
   function take(run: RunRecord, command: Command): void {
     const runId = run.id
-    if (command.type === 'FinishRun') needs.onFinished(runId)
+    if (command.type === 'FinishRun') needs.onFinished(run)
     else if (command.type === 'CancelTask') execution.abort({ runId, taskId: command.taskId }, 'cancel')
     else if (!stopping) plan(run, command)
   }
@@ -255,7 +247,10 @@ export function createHost(needs: Needs): Host {
   function wake(runId: string): void {
     if (fence === undefined || stopping) return
     track(
-      insist(runId, () => transact(runId, async () => undefined, { commandsOf: (t) => due(t.run.status) })),
+      insist(runId, async () => {
+        const run = await transitions.current(store, runId)
+        if (run) for (const command of due(run.status)) take(run, command)
+      }),
     )
   }
 

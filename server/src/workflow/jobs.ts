@@ -1,5 +1,6 @@
 import type { Clock } from '../core/index.ts'
 import type { Shared, SharedKeys } from './shared-keys.ts'
+import { createWaitingLine } from './waiting-line.ts'
 
 /** Something the host has in hand for one task: asking for its approval, or starting and running it. */
 export type Job = {
@@ -48,7 +49,7 @@ type Needs = {
 
 export function createJobs({ clock, concurrency, keys, begin }: Needs): Jobs {
   const active = new Map<string, Held>()
-  const waiting = new Map<string, Job>()
+  const waiting = createWaitingLine()
   const timers = new Map<string, { runId: string; cancel: () => void }>()
   const keyOf = ({ runId, taskId }: Task): string => `${runId}:${taskId}`
 
@@ -67,21 +68,13 @@ export function createJobs({ clock, concurrency, keys, begin }: Needs): Jobs {
     if (job.shared) held.free(job.shared, keyOf(job))
   }
 
-  /** Who is next: of the highest priority, and of those who came first. */
-  function nextInLine(): Job | undefined {
-    let best: Job | undefined
-    for (const [key, job] of waiting) {
-      if (active.has(key) || !hasRoom(job)) continue
-      if (best === undefined || (job.priority ?? 0) > (best.priority ?? 0)) best = job
-    }
-    return best
-  }
+  const nextInLine = (): Job | undefined => waiting.first((key, job) => !active.has(key) && hasRoom(job))
 
   const mayPassOn = ({ passedOn }: Held, { priority = 0 }: Job): boolean =>
     passedOn < mostPassedOn && (nextInLine()?.priority ?? priority) <= priority
 
   function fill(): void {
-    while (active.size < concurrency && waiting.size > 0) {
+    while (active.size < concurrency && waiting.size() > 0) {
       const job = nextInLine()
       if (!job) return
       const key = keyOf(job)
@@ -94,14 +87,14 @@ export function createJobs({ clock, concurrency, keys, begin }: Needs): Jobs {
   return {
     add(job) {
       if (active.get(keyOf(job))?.job.kind === job.kind) return
-      waiting.set(keyOf(job), job)
+      waiting.put(keyOf(job), job)
       fill()
     },
     claim(job, ending) {
       const key = keyOf(job)
       const over = ending && active.get(keyOf(ending))
       if (active.has(key) || !hasRoom(job, over)) return false
-      const isFree = active.size < concurrency && waiting.size === 0
+      const isFree = active.size < concurrency && waiting.size() === 0
       if (!isFree && !(over && mayPassOn(over, job))) return false
       if (!isFree && over) letGo(over.job)
       hold(job, isFree || !over ? 0 : over.passedOn + 1)
@@ -128,7 +121,7 @@ export function createJobs({ clock, concurrency, keys, begin }: Needs): Jobs {
     },
     runs: () =>
       new Set(
-        [...[...active.values()].map(({ job }) => job), ...waiting.values(), ...timers.values()].map(
+        [...[...active.values()].map(({ job }) => job), ...waiting.jobs(), ...timers.values()].map(
           ({ runId }) => runId,
         ),
       ),

@@ -2,7 +2,7 @@ import type { Json } from '@keyward/contract'
 import type { Audit, EntryInput } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import { actorOf, type Clock, systemPrincipal } from '../core/index.ts'
-import type { Tx } from '../store/index.ts'
+import type { Reader, Tx } from '../store/index.ts'
 import type { Action } from './action.ts'
 import { evaluationOf, outputOf } from './inputs.ts'
 import { runOutcomeOf } from './outcome.ts'
@@ -30,6 +30,8 @@ export type Transition = {
 type Step = { readonly taskId: string; readonly before: TaskStatus; readonly after: TaskStatus }
 
 export type Transitions = {
+  /** The run as it is now, to look at. */
+  current(reader: Reader, runId: string): Promise<RunRecord | undefined>
   open(tx: Tx, runId: string): Promise<Transition | undefined>
   /** With all of it, its plan too, read from the database: before something happens that was approved. */
   openAnew(tx: Tx, runId: string): Promise<Transition | undefined>
@@ -128,11 +130,14 @@ export function createTransitions({ audit, bus, clock, actions, cache, onOther }
   const opened = (run: RunRecord | undefined): Transition | undefined =>
     run && { run, before: run.status, commands: [], steps: [] }
 
-  async function open(tx: Tx, runId: string): Promise<Transition | undefined> {
+  async function current(reader: Reader, runId: string): Promise<RunRecord | undefined> {
     const known = cache.get(runId)
-    const isCurrent = known !== undefined && (await readRevision(tx, runId)) === known.revision
-    return isCurrent ? opened(known) : openAnew(tx, runId)
+    const isCurrent = known !== undefined && (await readRevision(reader, runId)) === known.revision
+    return isCurrent ? known : readRun(reader, runId)
   }
+
+  const open = async (tx: Tx, runId: string): Promise<Transition | undefined> =>
+    opened(await current(tx, runId))
 
   const openAnew = async (tx: Tx, runId: string): Promise<Transition | undefined> =>
     opened(await readRun(tx, runId))
@@ -173,6 +178,7 @@ export function createTransitions({ audit, bus, clock, actions, cache, onOther }
   }
 
   return {
+    current,
     open,
     openAnew,
     tell,

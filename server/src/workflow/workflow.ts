@@ -120,7 +120,7 @@ export function createWorkflow(needs: Needs): Workflow {
   const actions = byName(needs.actions)
   const cache = createRunCache()
   const transitions = createTransitions({ audit, bus, clock, actions, cache, onOther: onChanged })
-  const waiting = new Map<string, (() => void)[]>()
+  const waiting = new Map<string, ((run: RunRecord) => void)[]>()
   const shared = {
     store,
     transitions,
@@ -144,10 +144,10 @@ export function createWorkflow(needs: Needs): Workflow {
   const changing = createChanging({ store, transitions, gate, actions, onChanged })
   const planning = createPlanning({ store, actions })
 
-  function announceEnd(runId: string): void {
-    const calls = waiting.get(runId) ?? []
-    waiting.delete(runId)
-    for (const call of calls) call()
+  function announceEnd(run: RunRecord): void {
+    const calls = waiting.get(run.id) ?? []
+    waiting.delete(run.id)
+    for (const call of calls) call(run)
   }
 
   async function found(reader: Reader, runId: string): Promise<RunRecord> {
@@ -226,7 +226,7 @@ export function createWorkflow(needs: Needs): Workflow {
   /** Somebody may have to go on with the run, and who waits for its end is told. */
   async function onChanged(tx: Tx, run: RunRecord): Promise<void> {
     await hosts.tell(tx, run)
-    if (isRunEnded(run.status.state)) tx.afterCommit(() => announceEnd(run.id))
+    if (isRunEnded(run.status.state)) tx.afterCommit(() => announceEnd(run))
   }
 
   return {
@@ -254,12 +254,13 @@ export function createWorkflow(needs: Needs): Workflow {
     },
     waitsWith: holdsApproval,
     async whenEnded(runId) {
-      const ended = new Promise<void>((resolve) => {
-        waiting.set(runId, [...(waiting.get(runId) ?? []), resolve])
-      })
+      const { promise, resolve } = Promise.withResolvers<RunRecord>()
+      waiting.set(runId, [...(waiting.get(runId) ?? []), resolve])
       const state = await readState(store, runId)
-      if (!state || isRunEnded(state)) announceEnd(runId)
-      await ended
+      if (state && !isRunEnded(state)) return runDetail(await promise)
+      const others = waiting.get(runId)?.filter((call) => call !== resolve) ?? []
+      if (others.length > 0) waiting.set(runId, others)
+      else waiting.delete(runId)
       return runDetail(await found(store, runId))
     },
     inHand: () => workInHand(store),

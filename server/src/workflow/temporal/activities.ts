@@ -53,7 +53,7 @@ type Needs = {
   planFlow: PlanFlow
   startChild: StartChild
   onBoundary: (name: string) => void
-  onFinished: (runId: string) => void
+  onFinished: (run: RunRecord) => void
 }
 
 const storeRetryMs = 1000
@@ -114,17 +114,17 @@ export function createCarrier(needs: Needs): Carrier {
   })
 
   async function transact(runId: string, work: Work, { anew }: { anew?: boolean } = {}): Promise<void> {
-    let ended = false
+    let ended: RunRecord | undefined
     await store.write(async (tx) => {
       const transition = await (anew ? transitions.openAnew : transitions.open)(tx, runId)
       if (!transition) return
       await work(tx, transition)
       await transitions.save(tx, transition)
-      ended = transition.commands.some(({ type }) => type === 'FinishRun')
+      ended = transition.commands.some(({ type }) => type === 'FinishRun') ? transition.run : undefined
       onBoundary('committing')
     })
     onBoundary('committed')
-    if (ended) needs.onFinished(runId)
+    if (ended) needs.onFinished(ended)
   }
 
   async function insist(runId: string, write: () => Promise<void>): Promise<void> {

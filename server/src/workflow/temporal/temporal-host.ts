@@ -3,6 +3,7 @@ import type { Store, Tx } from '../../store/index.ts'
 import type { Action } from '../action.ts'
 import type { PlanFlow, StartChild } from '../beginning.ts'
 import type { ApprovalGate } from '../gate.ts'
+import type { RunRecord } from '../run-record.ts'
 import { priorityOf, type SharedKeys } from '../shared-keys.ts'
 import type { Transitions } from '../transition.ts'
 import { busyRuns, readRun } from '../workflow-store.ts'
@@ -56,7 +57,7 @@ type Needs = {
   planFlow: PlanFlow
   startChild: StartChild
   onBoundary: (name: string) => void
-  onFinished: (runId: string) => void
+  onFinished: (run: RunRecord) => void
   temporal: TemporalNeeds | undefined
 }
 
