@@ -8,7 +8,7 @@ type Needs = { lend: Pick<Lend, 'use' | 'sshAgent' | 'sshTunnel'> }
 export function createEgressLogins({ lend }: Needs): Logins {
   return {
     async signIn({ kind, user, database, ...claim }) {
-      const { value, account, leaseId, bytesLeft, expiresAt } = await lend.use({
+      const { value, account, leaseId, budgets, expiresAt } = await lend.use({
         ...claim,
         method: kind.toUpperCase(),
         path: `/${database}`,
@@ -16,7 +16,7 @@ export function createEgressLogins({ lend }: Needs): Logins {
         login: { kind, user, database },
       })
       const { username = '', mayShow = false } = account ?? {}
-      return { username, password: value, mayShow, leaseId, bytesLeft, expiresAt }
+      return { username, password: value, mayShow, leaseId, budgets, expiresAt }
     },
     sshAgent: ({ message, binds, ...owner }) => lend.sshAgent(owner, { message, binds }),
     sshTunnel: ({ host, port, ...owner }) => lend.sshTunnel(owner, { host, port }),

@@ -146,11 +146,14 @@ test('LEND-4: all parts together get no more than the whole has: uses, uses of a
   await use(two)
   await assert.rejects(use(one), { code: 'lease.over_budget', detail: new RegExp(whole.lease.id) })
   clock.advance(60_000 - 1)
-  const { bytesLeft, leaseId } = await lend.use(whole.claim).catch(async () => {
+  const { budgets, leaseId } = await lend.use(whole.claim).catch(async () => {
     clock.advance(1)
     return use(await pass())
   })
-  assert.equal(bytesLeft, 100)
+  assert.deepEqual(
+    budgets,
+    [whole.lease.id, leaseId].map((id) => ({ leaseId: id, bytesLeft: 100 })),
+  )
   const metered = await lend.metered([leaseId])
   assert.deepEqual(metered.sort(), [leaseId, whole.lease.id].sort())
   await store.write((tx) => lend.spend(tx, metered, 100))

@@ -116,6 +116,8 @@ export type Login = {
   readonly database: string
 }
 
+export type ByteBudget = { readonly leaseId: string; readonly bytesLeft: number }
+
 /** `value` is what takes the placeholder's place; with `aws`, the key that the request is signed with. */
 export type Used = {
   readonly leaseId: string
@@ -126,8 +128,8 @@ export type Used = {
   readonly certificatePem?: string | undefined
   /** With it, `value` is the password of this user. */
   readonly account?: { readonly username: string; readonly mayShow: boolean } | undefined
-  /** What this request and its answer may have. */
-  readonly bytesLeft?: number | undefined
+  /** What it may have, of both directions together, and what the leases that it is a part of may, where they have a limit. */
+  readonly budgets: readonly ByteBudget[]
   /** When what uses it must have ended. */
   readonly expiresAt: Date
 }

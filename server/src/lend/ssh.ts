@@ -1,4 +1,5 @@
 import { AppError, type Secret } from '../core/index.ts'
+import { budgetsOf, leasesAbove } from './chain.ts'
 import { shortfall } from './destinations.ts'
 import type { Claim, Needs, Used } from './lend.ts'
 import { byAgent, destinationsOf, injectionOf, type LeaseRow, liveLeases } from './lend-store.ts'
@@ -66,7 +67,7 @@ export function createSsh({ store, clock, vault, useLease }: Lends) {
       if (!row) throw new AppError('egress.denied', `No SSH key is lent for ${place.host}:${place.port}.`)
       return {
         leaseId: row.id,
-        bytesLeft: row.bytes_left ?? undefined,
+        budgets: budgetsOf([...(await leasesAbove(store, row)), row]),
         expiresAt: new Date(row.expires_at),
       }
     },

@@ -5,7 +5,7 @@ import { hashToken, sameHash } from '../identity/index.ts'
 import type { Reader, Tx } from '../store/index.ts'
 import { type AccountKind, type createAccounts, isAccount, loginRefusal } from './accounts.ts'
 import { scopeRefusal, signingWith } from './aws-signing.ts'
-import { leasesAbove, takeChain } from './chain.ts'
+import { leasesAbove, type TakenRow, takeChain } from './chain.ts'
 import { certificateWith } from './client-certificate.ts'
 import { type CountedAhead, isUncapped, oneUse, type Uses } from './counted-ahead.ts'
 import { placeOf, shortfall } from './destinations.ts'
@@ -106,7 +106,7 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
   }
 
   /** One transaction, durable before it returns: the use is counted and recorded, or its refusal is. */
-  const take = (claim: Claim, find: Find, { counted, unmade }: Uses): Promise<LeaseRow | AppError> =>
+  const take = (claim: Claim, find: Find, { counted, unmade }: Uses): Promise<TakenRow | AppError> =>
     store.write(async (tx) => {
       const row = await find(tx)
       const above = await leasesAbove(tx, row)
@@ -122,7 +122,7 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     })
 
   /** One use of those that are counted already, where there is one, and else in a transaction, which may count more of them. */
-  async function claimed(claim: Claim, find: Find): Promise<LeaseRow | AppError> {
+  async function claimed(claim: Claim, find: Find): Promise<TakenRow | AppError> {
     for (;;) {
       const row = await find(store)
       // A refusal is told, and recorded, from inside a transaction.
@@ -204,7 +204,7 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     return {
       leaseId: answer.id,
       prefix: prefixOf(injectionOf(answer)),
-      bytesLeft: answer.bytes_left ?? undefined,
+      budgets: answer.budgets ?? [],
       expiresAt: new Date(answer.expires_at),
       ...(await valueOfLease(claim, answer)),
     }

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
+import type { Budgets } from './budgets.ts'
 import type { Authority, EgressRule } from './destination.ts'
 import { createForward } from './forward.ts'
 import { serveHttp2 } from './http2-inside.ts'
@@ -33,7 +34,7 @@ export type Channel = {
   close(): Promise<void>
 }
 
-type Needs = { open: OpenChannel; ask: Ask; now: () => Date }
+type Needs = { open: OpenChannel; ask: Ask; now: () => Date; budgets: Budgets }
 
 const connected = 'HTTP/1.1 200 Connection Established\r\n\r\n'
 /** Turns of the loop in which streams hear that their connection has ended. */
@@ -67,7 +68,7 @@ function refuseMalformed(
   refusePlainly(socket, status, 'The request is malformed, ambiguous, or its head is too long.')
 }
 
-export function createChannel({ open, ask, now }: Needs): Channel {
+export function createChannel({ open, ask, now, budgets }: Needs): Channel {
   const { sandboxId, limits, socketPath } = open
   let { allow } = open
   const existing = open.authority ? { existing: open.authority } : {}
@@ -101,7 +102,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
   const underway = createUnderway(now)
   const tunnels = new WeakMap<Duplex, Tunnel>()
   const inner = http.createServer({ ...options, shouldUpgradeCallback: asksForWebSocket })
-  const forward = createForward({ sandboxId, ask, ledger, patterns, limits, underway })
+  const forward = createForward({ sandboxId, ask, ledger, patterns, limits, underway, budgets })
   serveInside(inner, { tunnels, report, forward })
   const serveStreams = (tls: TLSSocket, { route, serverName }: Tunnel): void => {
     const sender = createSender(route, limits)
@@ -115,7 +116,7 @@ export function createChannel({ open, ask, now }: Needs): Channel {
     })
   }
 
-  const relays = createRelays({ sandboxId, ask, ledger, patterns, limits, underway })
+  const relays = createRelays({ sandboxId, ask, ledger, patterns, limits, underway, budgets })
   const admit = createAdmit({ sandboxId, allow: () => allow, ask, ledger, lookup, limits })
   const passUnseen = (socket: Duplex, route: Route): void => {
     const what = { method: 'CONNECT', path: '', status: 200, leaseIds: [], placeholders: 0, redactions: 0 }

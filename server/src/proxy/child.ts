@@ -1,6 +1,7 @@
 // What the egress proxy's process does. It has no way to the store, the keys or the disk beyond its socket folder: what it
 // may do it asks the server over the channel it was started with. Of packages it loads none.
 import { inBatches } from './batch.ts'
+import { createBudgets } from './budgets.ts'
 import { type Channel, createChannel } from './channel.ts'
 import type { Ask, OpenChannel, Question, Reply, ToChild, ToServer } from './messages.ts'
 
@@ -29,6 +30,7 @@ function createAsk(tell: (message: ToServer) => void): {
 /** Returns what hears the server's messages. */
 export function begin(): (messages: readonly ToChild[]) => void {
   const channels = new Map<string, Channel>()
+  const budgets = createBudgets()
   const tell = inBatches<ToServer>((messages) => {
     if (process.connected) process.send?.(messages)
   })
@@ -37,7 +39,7 @@ export function begin(): (messages: readonly ToChild[]) => void {
   const open = async (wanted: OpenChannel): Promise<void> => {
     const { sandboxId } = wanted
     try {
-      const channel = createChannel({ open: wanted, ask, now: () => new Date() })
+      const channel = createChannel({ open: wanted, ask, now: () => new Date(), budgets })
       channels.set(sandboxId, channel)
       await channel.listen()
       tell({ kind: 'opened', sandboxId, authority: channel.authority })

@@ -1,4 +1,5 @@
 import type { Code } from '@keyward/contract'
+import type { Budgets } from './budgets.ts'
 import type { HttpRequest } from './either-http.ts'
 import { valuesOf } from './headers.ts'
 import { pathOf, type Tunnel, type Verdict } from './judge.ts'
@@ -10,7 +11,12 @@ import type { ClientCertificate } from './route.ts'
 import { type Signing, signatureIn } from './sigv4.ts'
 import type { Tally } from './tally.ts'
 
-type Needs = { readonly sandboxId: string; readonly ask: Ask; readonly patterns: Patterns }
+type Needs = {
+  readonly sandboxId: string
+  readonly ask: Ask
+  readonly patterns: Patterns
+  readonly budgets: Budgets
+}
 type Asked = { readonly request: HttpRequest; readonly tunnel: Tunnel; readonly tally: Tally }
 /** With what a request must be signed, and the connection that it goes out by be made. */
 type Credentials = { readonly signing?: Signing; readonly certificate?: ClientCertificate }
@@ -25,19 +31,19 @@ export type ExchangeMessage = (message: Buffer, asked: Asked) => Promise<Buffer 
 /** Refusals of a placeholder that no honest program meets; the others say that it came too late, or cannot be answered now. */
 const misuse: readonly Code[] = ['lease.not_found', 'egress.denied', 'policy.denied']
 
-export function createExchange({ sandboxId, ask, patterns }: Needs): {
+export function createExchange({ sandboxId, ask, patterns, budgets }: Needs): {
   request: Exchange
   message: ExchangeMessage
 } {
   const note = (
-    { value, aws, leaseId, bytesLeft, expiresAt }: Questions['resolve']['answer'],
+    { value, aws, leaseId, budgets: known, expiresAt }: Questions['resolve']['answer'],
     tally: Tally,
   ): void => {
     patterns.add(value)
     if (aws?.sessionToken) patterns.add(aws.sessionToken)
     // Once each: a WebSocket may use a lease in every message for hours, and its one record must stay writable.
     if (leaseId !== null && !tally.leaseIds.includes(leaseId)) tally.leaseIds.push(leaseId)
-    tally.bytesAllowed = Math.min(tally.bytesAllowed, bytesLeft ?? Number.POSITIVE_INFINITY)
+    budgets.join(tally, known)
     if (expiresAt && !(tally.expiresAt && tally.expiresAt < expiresAt)) tally.expiresAt = expiresAt
   }
 

@@ -1,4 +1,5 @@
 import { pipeline, type Writable } from 'node:stream'
+import type { Budgets } from './budgets.ts'
 import type { HttpRequest, HttpResponse } from './either-http.ts'
 import { createExchange, type Exchanged } from './exchange.ts'
 import { framingOf, requestHeaders, wantsTrailers } from './headers.ts'
@@ -13,7 +14,7 @@ import type { Patterns } from './redact.ts'
 import { relay } from './relay.ts'
 import { type ClientCertificate, showing } from './route.ts'
 import { sign } from './sigv4.ts'
-import { meter, newTally, overBudget } from './tally.ts'
+import { count, leftFor, meter, newTally, overBudget } from './tally.ts'
 import type { Underway } from './underway.ts'
 import { sendTo, unreachable } from './upstream.ts'
 import { passWebSocket } from './websocket.ts'
@@ -26,6 +27,7 @@ type Needs = {
   readonly patterns: Patterns
   readonly limits: Limits
   readonly underway: Underway
+  readonly budgets: Budgets
 }
 /** Resolves when the request is under way or refused. */
 export type Forward = (
@@ -74,8 +76,9 @@ function show(passing: Passing, certificate: ClientCertificate, limits: Limits):
   })
 }
 
-export function createForward({ sandboxId, ask, ledger, patterns, limits, underway }: Needs): Forward {
-  const exchange = createExchange({ sandboxId, ask, patterns })
+export function createForward(needs: Needs): Forward {
+  const { sandboxId, ask, ledger, patterns, limits, underway, budgets } = needs
+  const exchange = createExchange({ sandboxId, ask, patterns, budgets })
   const prepare = createPrepare(exchange.request, limits)
 
   /** As they go out; undefined when they cannot be signed. */
@@ -106,7 +109,7 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
       fail(passing, refusal, 'failed')
     })
     response.once('close', () => upstream.destroy())
-    if (body) tally.bytesOut = body.length
+    if (body) count(tally, 'bytesOut', body.length)
     if (body || framingOf(request.rawHeaders).kind === 'none') upstream.end(body)
     else stream(passing, upstream, limits)
   }
@@ -130,17 +133,19 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
     const parts = await prepare(passing, onContinue)
     if (!(await settling)) return unavailable
     if ('code' in parts) return parts
-    const late = lateRefusal(passing, parts)
+    const late = lateRefusal(passing)
     if (late) return late
     const headers = headersOf(passing, parts)
     return headers ? { ...parts, headers } : undated
   }
 
   const serve = async (passing: Passing, onContinue: () => void): Promise<void> => {
-    const { response, upgrade } = passing
+    const { response, tally, upgrade } = passing
     const parts = await judged(passing, onContinue)
     if ('code' in parts) return fail(passing, parts)
     if (response.destroyed) return
+    // Others may have taken it since: what is counted is judged where it is counted.
+    if ((parts.body?.length ?? 0) > leftFor(tally)) return fail(passing, overBudget)
     if (parts.certificate) show(passing, parts.certificate, limits)
     if (upgrade) passUpgraded(passing, upgrade, parts)
     else pass(passing, parts)
@@ -152,16 +157,17 @@ export function createForward({ sandboxId, ask, ledger, patterns, limits, underw
   ): void => {
     const { method = '', url = '' } = request
     const path = pathOf(url).slice(0, 1024)
-    const { bytesAllowed, expiresAt: _, ...told } = tally
+    const { budgets: shared, expiresAt: _, ...told } = tally
     const entry = { ...tunnel.route.authority, sandboxId, method, path, ...told, ...more }
     // A refusal is told at once, and so is what is taken off a budget that the next request is judged by.
-    if (tally.outcome === 'allowed' && bytesAllowed === Number.POSITIVE_INFINITY) ledger.reportSoon(entry)
+    if (tally.outcome === 'allowed' && shared.length === 0) ledger.reportSoon(entry)
     else void ledger.report(entry)
   }
 
   const end = (passing: Passing, status: number | null): void => {
     passing.passage.end()
     report(passing, { status })
+    budgets.leave(passing.tally)
   }
 
   const recordAtEnd = (passing: Passing): void => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { AppError, type Log, reasonOf, type Secret } from '../core/index.ts'
-import type { Question, Questions, Refusal, Reply, Report, SignInClaim } from './messages.ts'
+import type { ByteBudget, Question, Questions, Refusal, Reply, Report, SignInClaim } from './messages.ts'
 import type { Place } from './places.ts'
 import { proofFor } from './relay/proof.ts'
 import type { Scope } from './sigv4.ts'
@@ -29,7 +29,7 @@ export type EgressRecord = ChannelOwner & Report
 type Lent = {
   readonly value: Secret
   readonly leaseId?: string
-  readonly bytesLeft?: number | undefined
+  readonly budgets?: readonly ByteBudget[]
   readonly expiresAt?: Date | undefined
   /** What stands in front of the placeholder, and is exchanged with it. */
   readonly prefix?: string
@@ -48,7 +48,7 @@ type Account = {
   /** The child may have the password, because the server of the database is to be sent it. */
   readonly mayShow: boolean
   readonly leaseId: string
-  readonly bytesLeft: number | undefined
+  readonly budgets: readonly ByteBudget[]
   readonly expiresAt: Date
 }
 
@@ -74,7 +74,7 @@ export type LoginGate = {
   ): Promise<{ reply: Uint8Array; refusal: string | undefined }>
   sshTunnel(
     place: ChannelOwner & { host: string; port: number },
-  ): Promise<Pick<Account, 'leaseId' | 'bytesLeft' | 'expiresAt'>>
+  ): Promise<Pick<Account, 'leaseId' | 'budgets' | 'expiresAt'>>
 }
 
 export type Asker = {
@@ -118,7 +118,7 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
     lookup: async (_asker, { host }) => (await lookup?.(host)) ?? [],
     async resolve({ owner, values, onLent }, claim) {
       const lent = await gate.resolve({ ...claim, ...owner })
-      const { value, leaseId, prefix, aws, certificatePem, bytesLeft, expiresAt } = lent
+      const { value, leaseId, prefix, aws, certificatePem, budgets, expiresAt } = lent
       const sessionToken = aws?.sessionToken
       for (const [name, known] of Object.entries({ value, sessionToken })) {
         if (!known) continue
@@ -128,7 +128,7 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
       return {
         value: value.reveal(),
         leaseId: leaseId ?? null,
-        bytesLeft: bytesLeft ?? null,
+        budgets: budgets ?? [],
         expiresAt: expiresAt ?? null,
         prefix: prefix ?? '',
         aws: aws ? { accessKeyId: aws.accessKeyId, sessionToken: sessionToken?.reveal() ?? null } : null,
@@ -137,7 +137,7 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
     },
     async signIn({ owner, values, logins, onLent }, claim) {
       const account = await lends().signIn({ ...claim, ...owner })
-      const { username, password, mayShow, leaseId, bytesLeft, expiresAt } = account
+      const { username, password, mayShow, leaseId, budgets, expiresAt } = account
       onLent?.(password)
       const isSent = claim.kind === 'redis' && mayShow
       if (isSent) values.set(`${claim.placeholder} password`, password)
@@ -148,7 +148,7 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
         username,
         password: isSent ? password.reveal() : null,
         leaseId,
-        bytesLeft: bytesLeft ?? null,
+        budgets,
         expiresAt,
       }
     },
@@ -164,8 +164,8 @@ export function createAnswerer({ gate, logins: loginGate, log, lookup, onRecorde
       return { reply, refusal: refusal ?? null }
     },
     async sshTunnel({ owner }, { host, port }) {
-      const { leaseId, bytesLeft, expiresAt } = await lends().sshTunnel({ ...owner, host, port })
-      return { leaseId, bytesLeft: bytesLeft ?? null, expiresAt }
+      const { leaseId, budgets, expiresAt } = await lends().sshTunnel({ ...owner, host, port })
+      return { leaseId, budgets, expiresAt }
     },
     async record({ owner }, entry) {
       try {

@@ -72,6 +72,9 @@ export type Report = {
   readonly user?: string
 }
 
+/** What a lease with a limit has left, of both directions together. */
+export type ByteBudget = { readonly leaseId: string; readonly bytesLeft: number }
+
 export type ResolveClaim = {
   readonly sandboxId: string
   readonly placeholder: string
@@ -114,8 +117,8 @@ export type Questions = {
     answer: {
       value: string
       leaseId: string | null
-      /** What request and answer together may have; null without a limit. */
-      bytesLeft: number | null
+      /** Of the lease and of what it is a part of, where they have a limit. */
+      budgets: readonly ByteBudget[]
       /** What still uses it then is cut. */
       expiresAt: Date | null
       prefix: string
@@ -133,7 +136,7 @@ export type Questions = {
       /** Where the protocol has no other way than to send it. */
       password: string | null
       leaseId: string
-      bytesLeft: number | null
+      budgets: readonly ByteBudget[]
       /** What still uses it then is cut. */
       expiresAt: Date
     }
@@ -151,7 +154,7 @@ export type Questions = {
   /** By which lease SSH may be spoken there. */
   sshTunnel: {
     ask: { sandboxId: string; host: string; port: number }
-    answer: { leaseId: string; bytesLeft: number | null; expiresAt: Date }
+    answer: { leaseId: string; budgets: readonly ByteBudget[]; expiresAt: Date }
   }
   record: { ask: Report; answer: null }
 }

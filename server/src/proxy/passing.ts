@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { refuse } from './answer.ts'
 import type { HttpRequest, HttpResponse } from './either-http.ts'
-import type { Exchanged } from './exchange.ts'
 import type { Tunnel, Verdict } from './judge.ts'
-import { overBudget, type Tally } from './tally.ts'
+import { leftFor, overBudget, type Tally } from './tally.ts'
 import type { Passage } from './underway.ts'
 
 /** One request on its way through. */
@@ -46,8 +45,8 @@ export function fail(
 }
 
 /** What the leases of a request say against it, once they are known. */
-export function lateRefusal({ passage, tally }: Passing, { body }: Exchanged): Verdict | undefined {
+export function lateRefusal({ passage, tally }: Pick<Passing, 'passage' | 'tally'>): Verdict | undefined {
   const over = passage.use(tally.leaseIds, tally.expiresAt)
   if (over !== undefined) return leaseEnded(over)
-  return (body?.length ?? 0) > tally.bytesAllowed ? overBudget : undefined
+  return leftFor(tally) <= 0 ? overBudget : undefined
 }

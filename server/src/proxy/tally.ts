@@ -1,4 +1,5 @@
 import { Transform } from 'node:stream'
+import { type Budget, noBudgets } from './budgets.ts'
 import type { Refusal } from './messages.ts'
 
 /** What one request comes to, as it is recorded when its answer ends. */
@@ -10,8 +11,8 @@ export type Tally = {
   bytesOut: number
   bytesIn: number
   redactions: number
-  /** Of both directions together; what the leases of this request have left. */
-  bytesAllowed: number
+  /** What its leases have left, which others count down too; empty where none has a limit. */
+  budgets: readonly Budget[]
   /** When the first of the leases of this request ends. */
   expiresAt: Date | undefined
 }
@@ -24,7 +25,7 @@ export const newTally = (): Tally => ({
   bytesOut: 0,
   bytesIn: 0,
   redactions: 0,
-  bytesAllowed: Number.POSITIVE_INFINITY,
+  budgets: noBudgets,
   expiresAt: undefined,
 })
 
@@ -33,10 +34,19 @@ export const overBudget: Refusal & { readonly outcome?: never } = {
   reason: 'The bytes that the lease was given are spent. Ask for another one.',
 }
 
+/** What is left for it; endless without a limit. */
+export function leftFor({ budgets }: Tally): number {
+  let left = Number.POSITIVE_INFINITY
+  for (const budget of budgets) left = Math.min(left, budget.left)
+  return left
+}
+
 /** Adds what passes in one direction; true while the leases of the request have that much left. */
 export function count(tally: Tally, way: 'bytesOut' | 'bytesIn', bytes: number): boolean {
   tally[way] += bytes
-  return tally.bytesOut + tally.bytesIn <= tally.bytesAllowed
+  if (tally.budgets.length === 0) return true
+  for (const budget of tally.budgets) budget.left -= bytes
+  return leftFor(tally) >= 0
 }
 
 /** Counts the body of a request and stops it at a limit: of its length, or of what the leases have left. */

@@ -275,7 +275,11 @@ test('LEND-1: the end of a lease, of its bytes or of the sandbox ends the WebSoc
   await until(() => gate.records.some(({ reason }) => reason === 'Its lease was revoked.'))
   const spent = lend()
   const { resolve } = gate
-  gate.resolve = async (claim) => ({ ...(await resolve(claim)), leaseId: 'lease_2', bytesLeft: 100 })
+  gate.resolve = async (claim) => ({
+    ...(await resolve(claim)),
+    leaseId: 'lease_2',
+    budgets: [{ leaseId: 'lease_2', bytesLeft: 100 }],
+  })
   const second = await connect({ headers: `X-Key: ${spent.placeholder}\r\n` })
   second.server.send(opcodes.binary, Buffer.alloc(101))
   assert.match((await second.client.next())?.payload.toString() ?? '', /bytes that the lease was given/)

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { Exchanged, ExchangeMessage } from './exchange.ts'
 import { pairsOf, requestHeaders, responseHeaders, valuesOf } from './headers.ts'
 import type { Limits } from './messages.ts'
-import { fail, leaseEnded, type Passing, type Upgrade } from './passing.ts'
+import { fail, lateRefusal, type Passing, type Upgrade } from './passing.ts'
 import type { Patterns } from './redact.ts'
 import { relay } from './relay.ts'
 import { sendTo, unreachable } from './upstream.ts'
@@ -64,7 +64,7 @@ function open(
   accepted: Accepted,
   needs: Needs,
 ): void {
-  const { request, passage, tally } = passing
+  const { request, tally } = passing
   const { patterns, limits } = needs
   // From here on the connection is ours alone.
   release()
@@ -95,8 +95,7 @@ function open(
     newMask: () => randomBytes(4),
     async exchangeMessage(message) {
       const exchanged = await needs.exchangeMessage(message, passing)
-      const over = passage.use(tally.leaseIds, tally.expiresAt)
-      return over === undefined ? exchanged : leaseEnded(over)
+      return lateRefusal(passing) ?? exchanged
     },
   })
   passing.stop = messages.stop

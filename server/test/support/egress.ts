@@ -11,7 +11,7 @@ import { connect as tlsConnect } from 'node:tls'
 import { AppError, type Clock, Secret, silentLog } from '../../src/core/index.ts'
 import type { EgressRule } from '../../src/proxy/destination.ts'
 import type { EgressClaim, EgressRecord, Gate } from '../../src/proxy/gate.ts'
-import type { Limits } from '../../src/proxy/messages.ts'
+import type { ByteBudget, Limits } from '../../src/proxy/messages.ts'
 import { createProxy, type Proxy as EgressProxy } from '../../src/proxy/proxy.ts'
 import type { Scope } from '../../src/proxy/sigv4.ts'
 import { createAuthority } from '../../src/proxy/x509.ts'
@@ -64,6 +64,9 @@ export type TestGate = Gate & {
       aws?: Aws
       certificatePem?: string
       bytesLeft?: number
+      /** Instead of the one that all have. */
+      leaseId?: string
+      partOf?: ByteBudget
       expiresAt?: Date
     }
   >
@@ -101,11 +104,13 @@ export function createTestGate(): TestGate {
       if (!lease) throw new AppError('lease.not_found')
       if (lease.host !== claim.host) throw new AppError('egress.denied', 'The lease is for another host.')
       if (lease.ended) throw new AppError('lease.ended')
-      const { prefix, bytesLeft, expiresAt, certificatePem } = lease
-      const more = { ...(prefix === undefined ? {} : { prefix }), bytesLeft, expiresAt, certificatePem }
+      const { prefix, bytesLeft, expiresAt, certificatePem, partOf, leaseId = 'lease_1' } = lease
+      const own = bytesLeft === undefined ? [] : [{ leaseId, bytesLeft }]
+      const budgets = [...own, ...(partOf ? [partOf] : [])]
+      const more = { ...(prefix === undefined ? {} : { prefix }), budgets, expiresAt, certificatePem }
       if (lease.aws && claim.signing)
         return { ...signingOf(lease.value, claim.signing, lease.aws), leaseId: 'lease_1' }
-      return { value: new Secret(lease.value), leaseId: 'lease_1', ...more }
+      return { value: new Secret(lease.value), leaseId, ...more }
     },
     async record(entry) {
       if (gate.failing) throw new AppError('audit.unavailable')

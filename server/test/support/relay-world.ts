@@ -56,7 +56,7 @@ export async function openRelayWorld(t: TestContext): Promise<RelayWorld> {
           password: new Secret(password),
           mayShow,
           leaseId: request.placeholder,
-          bytesLeft,
+          budgets: bytesLeft === undefined ? [] : [{ leaseId: request.placeholder, bytesLeft }],
           expiresAt,
         }
       },

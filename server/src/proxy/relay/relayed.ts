@@ -1,11 +1,12 @@
 import { type Duplex, pipeline, Transform } from 'node:stream'
+import type { Budgets } from '../budgets.ts'
 import type { Verdict } from '../judge.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Ask, Limits, Questions } from '../messages.ts'
 import { placeholderWatch } from '../placeholders.ts'
 import { type Patterns, redactText } from '../redact.ts'
 import type { Route } from '../route.ts'
-import { count, newTally, overBudget, type Tally } from '../tally.ts'
+import { count, leftFor, newTally, overBudget, type Tally } from '../tally.ts'
 import type { Underway } from '../underway.ts'
 import { type Masker, maskerOf } from './mask.ts'
 import { refused, verdictIn } from './refused.ts'
@@ -17,6 +18,7 @@ export type RelayNeeds = {
   readonly patterns: Patterns
   readonly limits: Limits
   readonly underway: Underway
+  readonly budgets: Budgets
 }
 
 /** One connection of a client, and what is known of it so far. */
@@ -59,12 +61,13 @@ export async function serve(needs: RelayNeeds, { client, route, method, work, sa
     owned.add(stream)
     if (client.destroyed) stream.destroy()
   }
-  const borrow: Relayed['borrow'] = ({ leaseId, bytesLeft, expiresAt, username }) => {
+  const borrow: Relayed['borrow'] = ({ leaseId, budgets, expiresAt, username }) => {
     tally.leaseIds.push(leaseId)
-    tally.bytesAllowed = bytesLeft ?? Number.POSITIVE_INFINITY
+    needs.budgets.join(tally, budgets)
     if (username !== undefined) about.user = username
     const over = passage.use([leaseId], expiresAt)
     if (over !== undefined) throw refused({ code: 'lease.ended', reason: over })
+    if (leftFor(tally) <= 0) throw refused(overBudget)
   }
   try {
     await work({ client, route, tally, about, own, borrow })
@@ -72,7 +75,8 @@ export async function serve(needs: RelayNeeds, { client, route, method, work, sa
     client.end(say(noteFailure(tally, withoutValues(error, needs.patterns))))
   } finally {
     passage.end()
-    const { bytesAllowed: _, expiresAt: __, ...told } = tally
+    needs.budgets.leave(tally)
+    const { budgets: _, expiresAt: __, ...told } = tally
     await needs.ledger.report({
       sandboxId: needs.sandboxId,
       ...route.authority,

@@ -22,7 +22,7 @@ export function createSshRelay(needs: RelayNeeds) {
       status: null,
       reason: 'The tunnel was opened.',
     }
-    const { bytesAllowed: _, expiresAt: __, ...told } = opened
+    const { budgets: _, expiresAt: __, ...told } = opened
     await ledger.report(told)
     const upstream = await dial(route, limits)
     relayed.own(upstream)
