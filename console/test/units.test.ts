@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Json } from '@keyward/contract'
-import { api } from '@keyward/contract'
+import { api, openText } from '@keyward/contract'
 import { requestOf } from '../src/api/client.ts'
 import { reachLayout, widenings } from '../src/pages/agents/reach-layout.ts'
 import { previewParts } from '../src/pages/approvals/preview-parts.ts'
@@ -22,6 +22,13 @@ import { reach } from './support/egress-fixtures.ts'
 import * as data from './support/fixtures.ts'
 import { run } from './support/run-fixtures.ts'
 import { fullHandlers } from './support/scenarios.ts'
+
+describe('OBS-1: what is open through the proxy', () => {
+  test('is said in words, and nothing is said of what is not open', () => {
+    assert.equal(openText(reach.open), '2 HTTPS, 1 PostgreSQL')
+    assert.equal(openText({ ...reach.open, https: 0, postgres: 0 }), '')
+  })
+})
 
 describe('API-1: requests are made from the contract', () => {
   test('places of the path are encoded, the rest goes to query or body', () => {

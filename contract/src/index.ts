@@ -80,7 +80,7 @@ export {
   type Risk,
   type TaskPreview,
 } from './plans.ts'
-export type { EgressRequest, Reach, WayOut } from './reach.ts'
+export { type EgressRequest, type OpenConnections, openText, type Reach, type WayOut } from './reach.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export { type Evidence, type Phase, phase, type RolloutView, rolloutApi } from './rollout.ts'
 export { type RunFiring, type RunScheduleView, runSchedulesApi } from './run-schedules.ts'

@@ -56,11 +56,43 @@ export const wayOut = z.object({
 })
 export type WayOut = z.output<typeof wayOut>
 
+/** Connections through the egress proxy that are open now, by what they carry. A WebSocket is counted beside its tunnel of HTTPS. */
+export const openConnections = z.object({
+  https: z.int(),
+  websocket: z.int(),
+  /** Passed through as it is: the destination pins its certificate. */
+  unopened: z.int(),
+  postgres: z.int(),
+  redis: z.int(),
+  ssh: z.int(),
+})
+export type OpenConnections = z.output<typeof openConnections>
+
+const words: Record<keyof OpenConnections, string> = {
+  https: 'HTTPS',
+  websocket: 'WebSocket',
+  unopened: 'unopened',
+  postgres: 'PostgreSQL',
+  redis: 'Redis',
+  ssh: 'SSH',
+}
+
+/** `2 HTTPS, 1 PostgreSQL`; empty when none is open. */
+export const openText = (open: OpenConnections): string =>
+  Object.entries(words)
+    .flatMap(([kind, word]) => {
+      const count = open[kind as keyof OpenConnections]
+      return count > 0 ? [`${count} ${word}`] : []
+    })
+    .join(', ')
+
 const reach = z.object({
   agentId: z.string(),
   agentName: z.string(),
   state: z.enum(['active', 'quarantined']),
   ways: z.array(wayOut),
+  /** Of this agent's sandboxes, commands and machines. */
+  open: openConnections,
 })
 export type Reach = z.output<typeof reach>
 

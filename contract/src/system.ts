@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { eventNames } from './events.ts'
 import { json, operation, timestamp } from './operation.ts'
+import { openConnections } from './reach.ts'
 import { runHost } from './runs.ts'
 
 export const healthState = z.enum(['ok', 'degraded', 'failing'])
@@ -27,6 +28,8 @@ export const systemStatus = z.object({
   proxy: z.object({ health: healthState }),
   /** Requests of sandboxes since the server started. `misused`: a placeholder was sent where it was not lent for. */
   egress: z.object({ allowed: z.int(), denied: z.int(), misused: z.int(), failed: z.int() }).optional(),
+  /** Connections through the egress proxy now; none while it is started again. */
+  open: openConnections.optional(),
   /** Where agents on other machines come. `entered`, and why others did not, since the server started. */
   front: z
     .object({

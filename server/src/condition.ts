@@ -30,7 +30,7 @@ type Needs = {
   connectors: Pick<Connectors, 'counts'>
   identity: Pick<Identity, 'countAgents'>
   lend: Pick<Lend, 'countActive' | 'unproved'> & { asks: Pick<Lend['asks'], 'countOpen'> }
-  proxy: Pick<EgressProxy, 'health'>
+  proxy: Pick<EgressProxy, 'health' | 'openNow'>
   egress: { counts(): NonNullable<SystemStatus['egress']> }
   remote: { state(): SystemStatus['front'] }
   workflow: Pick<Workflow, 'hosts'>
@@ -164,6 +164,7 @@ export function createCondition({
       connections: await connectors.counts(),
       channels: await channels.counts(),
       egress: egress.counts(),
+      open: proxy.openNow(),
       front: remote.state(),
       hosts: await workflow.hosts(),
     }

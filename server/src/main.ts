@@ -267,6 +267,7 @@ async function serve(keyward: Keyward, options: ServerOptions, log: Log): Promis
         lend,
         passages: keyward.passages,
         egressLog: keyward.egressLog,
+        proxy: keyward.proxy,
         remote: keyward.remote,
       }),
       ...secretRoutes({ vault, audit, policy }),

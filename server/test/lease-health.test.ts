@@ -68,7 +68,10 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
       unproved: async () => unproved,
       asks: { countOpen: async () => 3 },
     },
-    proxy: { health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }) },
+    proxy: {
+      health: () => ({ state: 'ok', reason: null, pid: null, restarts: 0, channels: 0 }),
+      openNow: () => ({ https: 2, websocket: 0, unopened: 0, postgres: 1, redis: 0, ssh: 0 }),
+    },
     egress: { counts: () => ({ allowed: 3, denied: 2, misused: 1, failed: 0 }) },
     remote: { state: () => undefined },
     sandbox: {
@@ -81,6 +84,7 @@ test('OBS-1, VAULT-3: leases that will not end degrade the health, and show in s
     new RegExp(`^keyward_${name} (.*)$`, 'm').exec(renderMetrics(await status(), 0))?.[1]
 
   assert.equal(await metric('egress_requests_total{outcome="misused"}'), '1')
+  assert.equal(await metric('egress_open{kind="https"}'), '2')
   unproved = { count: 2, oldestAt: clock.now() }
   assert.match(
     (await health()).problems['lease receipts'] ?? '',

@@ -37,6 +37,7 @@ export const reachQuery = (agentId: string) =>
   queryOptions({
     queryKey: ['reach', agentId],
     queryFn: ({ signal }) => call(api.egress.reach, { agentId }, signal),
+    refetchInterval: 5 * followMilliseconds,
   })
 
 export const rolloutQuery = (agentId: string) =>

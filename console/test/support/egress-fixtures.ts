@@ -143,6 +143,7 @@ export const reach: Reach = {
   agentId: 'agt_1',
   agentName: 'shop-agent',
   state: 'active',
+  open: { https: 2, websocket: 0, unopened: 0, postgres: 1, redis: 0, ssh: 0 },
   ways: [
     way,
     {

@@ -38,7 +38,7 @@ export function renderMetrics(status: SystemStatus, memoryBytes: number): string
       'When the last backup began.',
       Date.parse(status.backup.lastDoneAt) / 1000,
     )
-  lines.push(...egressLines(status.egress), ...frontLines(status.front), ...channelLines(status.channels))
+  lines.push(...egressLines(status), ...frontLines(status.front), ...channelLines(status.channels))
   if (status.schedules) {
     const { count, failing, runs, failures, lastFinishedAt, lastSeconds } = status.schedules
     gauge('scan_schedules', 'Folders that are scanned again and again.', count)
@@ -174,7 +174,7 @@ function connectionLines(kinds: NonNullable<SystemStatus['connections']>): strin
   ]
 }
 
-function egressLines(egress: SystemStatus['egress']): string[] {
+function egressLines({ egress, open }: Pick<SystemStatus, 'egress' | 'open'>): string[] {
   if (!egress) return []
   const help = 'Requests of sandboxes; misused: with a placeholder where it was not lent for.'
   return [
@@ -183,5 +183,8 @@ function egressLines(egress: SystemStatus['egress']): string[] {
     ...Object.entries(egress).map(
       ([outcome, value]) => `keyward_egress_requests_total{outcome="${outcome}"} ${value}`,
     ),
+    '# HELP keyward_egress_open Connections of sandboxes that are open now, by what they carry.',
+    '# TYPE keyward_egress_open gauge',
+    ...Object.entries(open ?? {}).map(([kind, value]) => `keyward_egress_open{kind="${kind}"} ${value}`),
   ]
 }

@@ -147,7 +147,7 @@ export type Lend = {
   /** What would become of a request of an agent. Throws `agent.not_found`. */
   explain(question: EgressQuestion): Promise<EgressExplanation>
   /** Where the agent could send which secrets. Throws `agent.not_found`. */
-  reach(agentId: string): Promise<Reach>
+  reach(agentId: string): Promise<Omit<Reach, 'open'>>
   /** In the caller's transaction. Throws `policy.denied`, `agent.inactive`, `secret.not_found`; a refusal is recorded even though the caller rolls back. */
   issue(tx: Tx, request: LeaseRequest): Promise<IssuedLease>
   /** The same in a transaction of its own, for an agent that asks. */

@@ -19,7 +19,7 @@ type Place = WayOut['destination']
 
 /** Each way by which a secret could leave with the agent, by the rules that its requests meet. Throws `agent.not_found`. */
 export function createReach({ store, policy, identity, clock }: Needs) {
-  return async (agentId: string): Promise<Reach> => {
+  return async (agentId: string): Promise<Omit<Reach, 'open'>> => {
     const agent = await identity.agent(agentId)
     if (!agent) throw new AppError('agent.not_found', `No agent has the id ${agentId}.`)
     const now = clock.now().getTime()

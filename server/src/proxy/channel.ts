@@ -11,6 +11,7 @@ import { createSender } from './http2-upstream.ts'
 import type { Tunnel } from './judge.ts'
 import { createLedger } from './ledger.ts'
 import type { Ask, AuthorityState, OpenChannel, Report } from './messages.ts'
+import { carriedBy, type OpenNow } from './open-now.ts'
 import { isPassedThrough, type PassedThrough, passThrough } from './pass-through.ts'
 import { createPatterns } from './redact.ts'
 import { createRelays } from './relay/relay.ts'
@@ -34,7 +35,7 @@ export type Channel = {
   close(): Promise<void>
 }
 
-type Needs = { open: OpenChannel; ask: Ask; now: () => Date; budgets: Budgets }
+type Needs = { open: OpenChannel; ask: Ask; now: () => Date; budgets: Budgets; openNow: OpenNow }
 
 const connected = 'HTTP/1.1 200 Connection Established\r\n\r\n'
 /** Turns of the loop in which streams hear that their connection has ended. */
@@ -68,7 +69,7 @@ function refuseMalformed(
   refusePlainly(socket, status, 'The request is malformed, ambiguous, or its head is too long.')
 }
 
-export function createChannel({ open, ask, now, budgets }: Needs): Channel {
+export function createChannel({ open, ask, now, budgets, openNow }: Needs): Channel {
   const { sandboxId, limits, socketPath } = open
   let { allow } = open
   const existing = open.authority ? { existing: open.authority } : {}
@@ -102,7 +103,7 @@ export function createChannel({ open, ask, now, budgets }: Needs): Channel {
   const underway = createUnderway(now)
   const tunnels = new WeakMap<Duplex, Tunnel>()
   const inner = http.createServer({ ...options, shouldUpgradeCallback: asksForWebSocket })
-  const forward = createForward({ sandboxId, ask, ledger, patterns, limits, underway, budgets })
+  const forward = createForward({ sandboxId, ask, ledger, patterns, limits, underway, budgets, openNow })
   serveInside(inner, { tunnels, report, forward })
   const serveStreams = (tls: TLSSocket, { route, serverName }: Tunnel): void => {
     const sender = createSender(route, limits)
@@ -125,6 +126,7 @@ export function createChannel({ open, ask, now, budgets }: Needs): Channel {
     passThrough(socket, route, { limits, underway, report: told })
   }
   const serveTunnel = (socket: Duplex, route: Route): void => {
+    socket.once('close', openNow.begin(carriedBy(route)))
     if (relays.serve(socket, route)) return
     if (isPassedThrough(route)) {
       passUnseen(socket, route)

@@ -4,6 +4,7 @@ import { inBatches } from './batch.ts'
 import { createBudgets } from './budgets.ts'
 import { type Channel, createChannel } from './channel.ts'
 import type { Ask, OpenChannel, Question, Reply, ToChild, ToServer } from './messages.ts'
+import { createOpenNow } from './open-now.ts'
 
 /** Numbers the questions, so that each reply finds the one who asked. */
 function createAsk(tell: (message: ToServer) => void): {
@@ -39,7 +40,8 @@ export function begin(): (messages: readonly ToChild[]) => void {
   const open = async (wanted: OpenChannel): Promise<void> => {
     const { sandboxId } = wanted
     try {
-      const channel = createChannel({ open: wanted, ask, now: () => new Date(), budgets })
+      const openNow = createOpenNow((counts) => tell({ kind: 'open now', sandboxId, counts }))
+      const channel = createChannel({ open: wanted, ask, now: () => new Date(), budgets, openNow })
       channels.set(sandboxId, channel)
       await channel.listen()
       tell({ kind: 'opened', sandboxId, authority: channel.authority })

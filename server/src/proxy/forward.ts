@@ -7,6 +7,7 @@ import { createSender, type Sending } from './http2-upstream.ts'
 import { pathOf, refusalOf, type Tunnel, tooLarge, type Verdict } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Limits, Refusal } from './messages.ts'
+import type { OpenNow } from './open-now.ts'
 import { fail, lateRefusal, leaseEnded, type Passing, type Upgrade } from './passing.ts'
 import { placeholderWatch } from './placeholders.ts'
 import { createPrepare, inUnreadBody } from './prepare.ts'
@@ -28,6 +29,7 @@ type Needs = {
   readonly limits: Limits
   readonly underway: Underway
   readonly budgets: Budgets
+  readonly openNow: OpenNow
 }
 /** Resolves when the request is under way or refused. */
 export type Forward = (
@@ -77,7 +79,7 @@ function show(passing: Passing, certificate: ClientCertificate, limits: Limits):
 }
 
 export function createForward(needs: Needs): Forward {
-  const { sandboxId, ask, ledger, patterns, limits, underway, budgets } = needs
+  const { sandboxId, ask, ledger, patterns, limits, underway, budgets, openNow } = needs
   const exchange = createExchange({ sandboxId, ask, patterns, budgets })
   const prepare = createPrepare(exchange.request, limits)
 
@@ -114,14 +116,22 @@ export function createForward(needs: Needs): Forward {
     else stream(passing, upstream, limits)
   }
 
-  const passUpgraded = (passing: Passing, upgrade: Upgrade, parts: Exchanged): void =>
+  const passUpgraded = (passing: Passing, upgrade: Upgrade, parts: Exchanged): void => {
+    let close = (): void => {}
     passWebSocket(passing, upgrade, parts, {
       limits,
       patterns,
       exchangeMessage: exchange.message,
-      onOpen: () => report(passing, { status: 101, reason: 'The WebSocket was opened.' }),
-      onClose: () => end(passing, 101),
+      onOpen() {
+        close = openNow.begin('websocket')
+        report(passing, { status: 101, reason: 'The WebSocket was opened.' })
+      },
+      onClose() {
+        close()
+        end(passing, 101)
+      },
     })
+  }
 
   /** The request as it goes out, once everything that speaks against it has been asked. */
   const judged = async (passing: Passing, onContinue: () => void): Promise<Exchanged | Verdict> => {

@@ -1,4 +1,4 @@
-import type { Code } from '@keyward/contract'
+import type { Code, OpenConnections } from '@keyward/contract'
 import type { EgressRule } from './destination.ts'
 import type { Place } from './places.ts'
 import type { Scope, Signing } from './sigv4.ts'
@@ -187,6 +187,7 @@ export type ToServer =
   | { readonly kind: 'opened'; readonly sandboxId: string; readonly authority: AuthorityState }
   | { readonly kind: 'failed'; readonly sandboxId: string; readonly reason: string }
   | { readonly kind: 'closed'; readonly sandboxId: string }
+  | { readonly kind: 'open now'; readonly sandboxId: string; readonly counts: OpenConnections }
   | {
       [Q in Question]: {
         readonly kind: 'ask'

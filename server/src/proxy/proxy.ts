@@ -1,12 +1,13 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { pathExpression } from '@keyward/contract'
+import { type OpenConnections, pathExpression } from '@keyward/contract'
 import { AppError, type Clock, type Log, reasonOf, Secret } from '../core/index.ts'
 import type { EgressRule } from './destination.ts'
 import { createFront, type Front, type FrontOptions } from './front.ts'
 import { type Asker, type ChannelOwner, createAnswerer, type Gate, type LoginGate } from './gate.ts'
 import { type AuthorityState, defaultLimits, type Limits, type ToChild, type ToServer } from './messages.ts'
+import { nothingOpen } from './open-now.ts'
 import { createSupervisor, type Supervisor } from './supervise.ts'
 
 export type ProxyHealth = {
@@ -34,6 +35,8 @@ export type Proxy = {
   close(sandboxId: string): Promise<void>
   stop(): Promise<void>
   health(): ProxyHealth
+  /** Connections that are open now, of one agent or of all. None while the child is away. */
+  openNow(agentId?: string): OpenConnections
 }
 /** One that was made before; a new one for each channel otherwise. */
 type KeptAuthority = { readonly certificatePem: string; readonly key: Secret }
@@ -71,6 +74,7 @@ type Channel = {
   authority: KeptAuthority | undefined
   readonly values: Map<string, Secret>
   readonly logins: Asker['logins']
+  openNow: OpenConnections
 }
 
 /** A Unix socket's address holds a little more than this on every system. */
@@ -105,6 +109,7 @@ async function newChannel(
     closed: undefined,
     values: new Map(),
     logins: new Map(),
+    openNow: nothingOpen,
   }
 }
 
@@ -167,10 +172,16 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
     send({ kind: 'reply', id: message.id, reply: given })
   }
 
+  const opensNow = ({ sandboxId, counts }: ToServer & { kind: 'open now' }): void => {
+    const channel = channels.get(sandboxId)
+    if (channel) channel.openNow = counts
+  }
+
   const hear = (message: Exclude<ToServer, { kind: 'ready' }>, send: (reply: ToChild) => void): void => {
     if (message.kind === 'ask') void reply(message, send)
     else if (message.kind === 'opened') opened(message.sandboxId, message.authority)
     else if (message.kind === 'closed') channels.get(message.sandboxId)?.closed?.resolve()
+    else if (message.kind === 'open now') opensNow(message)
     else {
       const why = new AppError(
         'egress.unavailable',
@@ -222,7 +233,10 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
           for (const channel of channels.values()) sendOpen(supervisor, channel)
         },
         onLost() {
-          for (const { closed } of channels.values()) closed?.resolve()
+          for (const channel of channels.values()) {
+            channel.closed?.resolve()
+            channel.openNow = nothingOpen
+          }
         },
         onMessage: hear,
       })
@@ -259,6 +273,14 @@ export function createProxy({ gate, logins, log, clock, dataDir, limits, lookup 
       running?.supervisor.send({ kind: 'allow', sandboxId, allow: rules.map(withExpression) })
     },
     listen: (options) => createFront({ ...options, log, clock, runtimeDir: started().runtimeDir }),
+    openNow(agentId) {
+      const sum = { ...nothingOpen }
+      for (const { owner, openNow } of channels.values()) {
+        if (agentId !== undefined && agentId !== owner.agentId) continue
+        for (const kind of Object.keys(sum) as (keyof OpenConnections)[]) sum[kind] += openNow[kind]
+      }
+      return sum
+    },
     close,
     async stop() {
       if (!running) return

@@ -268,6 +268,7 @@ test('LEND-1: the end of a lease, of its bytes or of the sandbox ends the WebSoc
   const { connect, lend, gate, proxy, recorded, way } = await setup(t)
   const revoked = lend()
   const first = await connect({ headers: `X-Key: ${revoked.placeholder}\r\n` })
+  await until(() => proxy.openNow().websocket === 1)
   proxy.cut({ leaseId: 'lease_1' }, 'Its lease was revoked.')
   assert.equal((await first.client.next())?.payload.subarray(2).toString(), 'Its lease was revoked.')
   assert.equal((await first.server.next())?.opcode, opcodes.close)
@@ -289,6 +290,7 @@ test('LEND-1: the end of a lease, of its bytes or of the sandbox ends the WebSoc
   await proxy.close(way.sandboxId)
   await closed
   assert.equal((await recorded(6)).length, 6)
+  assert.equal(proxy.openNow().websocket, 0)
 })
 
 test('LEND-2: the WebSocket of Node passes by its environment', async (t) => {

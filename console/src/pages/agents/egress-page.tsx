@@ -1,9 +1,10 @@
 import type { EgressRequest } from '@keyward/contract'
-import { useInfiniteQuery } from '@tanstack/react-query'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { Globe, Pause, Play, X } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import { requestsQuery } from '../../api/agent-queries.ts'
+import { statusQuery } from '../../api/queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { DetailPanel } from '../../ui/detail-panel.tsx'
 import { Input } from '../../ui/field.tsx'
@@ -12,6 +13,7 @@ import { LoadMore } from '../../ui/load-more.tsx'
 import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader } from '../../ui/page.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
+import { OpenNow } from './open-now.tsx'
 import { RequestDetail } from './request-detail.tsx'
 import { outcomeLooks, RequestTable } from './request-table.tsx'
 import { agentRooms } from './rooms.ts'
@@ -26,6 +28,7 @@ export function EgressPage() {
   // Who reads a row, or older ones, is not disturbed.
   const [older, setOlder] = useState(false)
   const following = wanted && !older && entry === undefined
+  const { data: status } = useQuery({ ...statusQuery, refetchInterval: following ? 5000 : false })
   const filter = { agentId: agent, outcome, host, runId: run }
   const list = useInfiniteQuery(requestsQuery(filter, following))
   const requests = list.data?.pages.flatMap(({ items }) => items) ?? []
@@ -60,6 +63,7 @@ export function EgressPage() {
       >
         <RoomTabs label="Agents" rooms={agentRooms} />
       </PageHeader>
+      <OpenNow open={status?.open} />
       <Filters />
       {list.error ? <Failure error={list.error} retry={() => void list.refetch()} /> : null}
       {list.isPending ? <Skeleton rows={8} label="Loading the requests" /> : null}

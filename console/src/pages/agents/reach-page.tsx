@@ -1,4 +1,4 @@
-import { injectionText, type Reach, type WayOut } from '@keyward/contract'
+import { injectionText, openText, type Reach, type WayOut } from '@keyward/contract'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { CircleCheck, CircleDashed, CircleX, Waypoints } from 'lucide-react'
@@ -12,6 +12,7 @@ import { Empty, Failure, Skeleton } from '../../ui/notice.tsx'
 import { PageHeader, Section, Sheet } from '../../ui/page.tsx'
 import { RoomTabs } from '../../ui/room-tabs.tsx'
 import { Countdown } from '../../ui/time.tsx'
+import { OpenNow } from './open-now.tsx'
 import { type LineLook, lookOf, widenings } from './reach-layout.ts'
 import { ReachPicture } from './reach-picture.tsx'
 import { agentRooms } from './rooms.ts'
@@ -72,7 +73,7 @@ function ReachOf({ agentId }: { agentId: string }) {
   const { data, error, isPending, refetch } = useQuery(reachQuery(agentId))
   if (error) return <Failure error={error} retry={() => void refetch()} />
   if (isPending) return <Skeleton rows={4} label="Loading what it can reach" />
-  if (data.ways.length === 0)
+  if (data.ways.length === 0 && openText(data.open) === '')
     return (
       <Empty icon={Waypoints} title={`${data.agentName} can send no secret anywhere`}>
         <p>It holds no lease and no grant. A run gives its task what it needs; a person can grant more.</p>
@@ -83,6 +84,7 @@ function ReachOf({ agentId }: { agentId: string }) {
     )
   return (
     <>
+      <OpenNow open={data.open} />
       <ReachPicture reach={data} />
       <Section title="Each way out" aside={summaryOf(data)}>
         <Ways ways={data.ways} />

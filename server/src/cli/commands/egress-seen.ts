@@ -1,4 +1,4 @@
-import { api, type EgressRequest, injectionText, type WayOut } from '@keyward/contract'
+import { api, type EgressRequest, injectionText, openText, type WayOut } from '@keyward/contract'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { agentIdOf } from '../agent-id.ts'
@@ -88,8 +88,10 @@ export function reachCommand(needs: Needs): Command {
   }).action(async (agent: string, options: CommonOptions) => {
     const client = await connect(needs, options)
     const reach = await client.call(api.egress.reach, { agentId: await agentIdOf(client, agent) })
-    if (options.json) terminal.json(reach)
-    else if (reach.ways.length === 0) terminal.note(`${reach.agentName} has no lease and no grant.`)
+    const open = openText(reach.open)
+    if (options.json) return terminal.json(reach)
+    if (open !== '') terminal.note(`Open now: ${open}.`)
+    if (reach.ways.length === 0) terminal.note(`${reach.agentName} has no lease and no grant.`)
     else terminal.write(renderTable(columns, reach.ways, terminal.columns))
   })
 }

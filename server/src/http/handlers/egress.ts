@@ -3,6 +3,7 @@ import { AppError, type Clock } from '../../core/index.ts'
 import type { EgressLog } from '../../flows/index.ts'
 import type { Lend } from '../../lend/index.ts'
 import type { Passages } from '../../passage/index.ts'
+import type { Proxy as EgressProxy } from '../../proxy/index.ts'
 import type { Store } from '../../store/index.ts'
 import { type Route, route } from '../route.ts'
 import { certificateRoutes } from './certificates.ts'
@@ -15,9 +16,10 @@ type Needs = {
   remote: Parameters<typeof certificateRoutes>[0]['remote']
   lend: Pick<Lend, 'grant' | 'endGrant' | 'grants' | 'readGrant' | 'explain' | 'reach'>
   egressLog: EgressLog
+  proxy: Pick<EgressProxy, 'openNow'>
 }
 
-export function egressRoutes({ store, clock, lend, passages, remote, egressLog }: Needs): Route[] {
+export function egressRoutes({ store, clock, lend, passages, remote, egressLog, proxy }: Needs): Route[] {
   const noGrant = (grantId: string): AppError =>
     new AppError('grant.not_found', `No grant has the id ${grantId}.`)
   return [
@@ -63,7 +65,7 @@ export function egressRoutes({ store, clock, lend, passages, remote, egressLog }
     ),
     route(
       egressApi.reach,
-      ({ agentId }) => lend.reach(agentId),
+      async ({ agentId }) => ({ ...(await lend.reach(agentId)), open: proxy.openNow(agentId) }),
       () => ({ type: 'Destination', id: '*' }),
     ),
     route(

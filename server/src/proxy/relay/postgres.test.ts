@@ -160,6 +160,7 @@ test('LEND-2: a login of PostgreSQL is made outside of the sandbox', { skip }, a
     const client = await signIn(t, world.place)
     const lost = new Promise((resolve) => client.once('end', resolve))
     await rows(client, 'select 1')
+    await until(() => world.proxy.openNow().postgres === 1)
     world.proxy.cut({ leaseId: 'another lease' }, 'It ended.')
     await rows(client, 'select 1')
     world.proxy.cut({ leaseId: world.placeholder }, 'Its lease ended.')
