@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Starts Keyward on Node 24 or newer. On an older Node it uses the one that npm installed beside this package.
-// In the repository it runs from source; in the published package from the compiled files.
+// In the repository it runs from source; in the published package from the bundle.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import * as nodeModule from 'node:module'
@@ -19,7 +19,9 @@ async function startHere() {
   const named = process.env['XDG_CACHE_HOME']
   const cache = named && isAbsolute(named) ? named : join(homedir(), '.cache')
   nodeModule.enableCompileCache(join(cache, 'keyward', 'compiled'))
-  // The published package has no source; the repository may have a compiled copy, which is older.
+  // Where it happened, by the names of the source files and not of the bundle's.
+  if (process.env['KEYWARD_DEBUG'] === '1') process.setSourceMapsEnabled(true)
+  // The published package has no source; the repository may have a bundle, which is older.
   const source = new URL('../src/bin.ts', import.meta.url)
   await import((existsSync(source) ? source : new URL('../dist/bin.js', import.meta.url)).href)
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -25,11 +25,14 @@ test('OPS-1: the published package', async (t) => {
       'LICENSE',
       'bin/keyward.mjs',
       'dist/bin.js',
-      'dist/main.js',
-      'dist/contract/index.js',
+      'dist/bin.js.map',
+      'dist/licenses.md',
       'dist/proxy/child.mjs',
       'dist/proxy/child.js',
       'dist/proxy/front-child.js',
+      'dist/store/sqlite-worker.js',
+      'dist/audit/taking-job.js',
+      'dist/scan/threads/worker.js',
       'dist/sandbox/guest.mjs',
       'dist/workflow/temporal/workflow-bundle.cjs',
       'dist/policy/defaults/compiled.json',
@@ -49,6 +52,34 @@ test('OPS-1: the published package', async (t) => {
     )
   })
 
+  await t.test(
+    'holds packages that it does not ask npm for, with their licences, and no unused part of them',
+    () => {
+      const dist = join(repository, 'server', 'dist')
+      const { dependencies } = JSON.parse(readFileSync(join(repository, 'server/package.json'), 'utf8'))
+      const licences = readFileSync(join(dist, 'licenses.md'), 'utf8')
+      const maps = globSync('**/*.js.map', { cwd: dist })
+      const sources = new Set(
+        maps.flatMap((map) => JSON.parse(readFileSync(join(dist, map), 'utf8')).sources),
+      )
+      const inside = [...sources].flatMap(
+        (source) => /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? [],
+      )
+      assert.deepEqual(
+        ['zod', 'fastify', 'commander'].filter((name) => !inside.includes(name)),
+        [],
+      )
+      assert.deepEqual(
+        [...new Set(inside)].filter((name) => name in dependencies || !licences.includes(`\n## ${name} `)),
+        [],
+      )
+      assert.deepEqual(
+        [...sources].filter((source) => /\/zod\/v4\/locales\/(?!en\.)/.test(source)),
+        [],
+      )
+    },
+  )
+
   await t.test('leaves nothing of itself in the sources', () => {
     assert.deepEqual(
       readdirSync(join(repository, 'server')).filter((name) => /^README|^LICENSE|dist\.new/.test(name)),
@@ -63,7 +94,7 @@ test('OPS-1: the published package', async (t) => {
       cwd: home,
     })
     const modules = join(home, 'node_modules')
-    assert.ok(!existsSync(join(modules, '@keyward')), 'the contract is compiled in, not a dependency')
+    assert.ok(!existsSync(join(modules, '@keyward')), 'the contract is bundled, not a dependency')
     assert.ok(existsSync(join(modules, `node-${process.platform}-${process.arch}`)), 'it brings its own Node')
 
     const keyward = (...args: string[]) =>
