@@ -42,7 +42,7 @@ import {
   partsBy,
   policyVersionOf,
 } from './rulings.ts'
-import { createSandbox, createSandboxDriver, sandboxSettingsOf } from './sandbox/index.ts'
+import { createSandbox, createSandboxDriver, type SandboxProbe, sandboxSettingsOf } from './sandbox/index.ts'
 import { keepScanner } from './scanner.ts'
 import { createRunSchedules, createSchedules } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
@@ -76,6 +76,8 @@ type Needs = {
   publicAddress?: (() => string) | undefined
   /** Ends the process at a step of a run; given by tests alone. */
   onBoundary?: ((name: string) => void) | undefined
+  /** What sandboxes hold on this machine, measured by another process; given by tests alone. */
+  sandboxFound?: SandboxProbe | undefined
 }
 
 /** Puts the domains together. Nothing runs yet: `start` does that, `stop` ends it. */
@@ -144,6 +146,7 @@ export async function createKeyward(needs: Needs) {
     clock,
     log,
     dataDir,
+    found: needs.sandboxFound,
   })
   const images = createImages({ ...shared, identity, sandbox, dataDir })
   const taskOutput = createTaskOutput(clock)

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import type { SandboxProbe } from '../src/sandbox/index.ts'
 import { createDraws } from './support/draws.ts'
 import { openUpstream } from './support/egress.ts'
 import { newPaymentsKey } from './support/leaky-project.ts'
@@ -41,8 +42,15 @@ function makeProject(parent: string, name: string): Project {
 const contentOf = ({ folder }: Project): Record<string, string> =>
   Object.fromEntries(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file), 'utf8')]))
 
-type World = { base: string; cache: string; upstream: { address: string; caPem: string } }
-type Ended = { report: Report; killed: boolean; passed: string[] }
+/** What its sandboxes hold is the same for every process here: the first measures it. */
+type World = {
+  base: string
+  cache: string
+  upstream: { address: string; caPem: string }
+  sandboxFound: SandboxProbe | undefined
+}
+type End = { passed: string[]; sandboxFound?: SandboxProbe }
+type Ended = End & { report: Report; killed: boolean }
 
 /** A process that heals and undoes what earlier ones left in `base`, then goes on until the boundary `killAt`. */
 async function runChild(
@@ -51,24 +59,24 @@ async function runChild(
   earlier: readonly Project[],
   killAt: string,
 ): Promise<Ended> {
-  const { base, cache, upstream } = world
+  const { base, cache, upstream, sandboxFound } = world
   const settings = join(base, 'settings.json')
   const folders = {
     dataDir: join(base, 'data'),
     project: project.folder,
     earlier: earlier.map(({ folder }) => folder),
   }
-  writeFileSync(settings, JSON.stringify({ ...folders, upstream: { host, ...upstream } }))
+  writeFileSync(settings, JSON.stringify({ ...folders, upstream: { host, ...upstream }, sandboxFound }))
   const env = { ...process.env, NODE_COMPILE_CACHE: cache }
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [program, settings, killAt], { env }, (error, stdout, stderr) => {
       const killed = error?.signal === 'SIGKILL'
       if (error && !killed) return reject(new Error(`on the way to '${killAt}': ${stderr}`))
-      const [report = '', passed = '[]'] = stdout.split('\n')
+      const [report = '', end] = stdout.split('\n')
       resolve({
         report: JSON.parse(report) as Report,
         killed,
-        passed: JSON.parse(passed || '[]') as string[],
+        ...(JSON.parse(end || '{"passed":[]}') as End),
       })
     })
   })
@@ -92,9 +100,14 @@ async function killAtEach(world: World, boundaries: readonly string[]): Promise<
 test('WORK-2, DISC-5: killed at every boundary of a leaked key, nothing is lost, doubled or half done', async (t) => {
   const upstream = await openUpstream(t, (_, response) => response.end('{}'), host)
   const cache = scratchFolder(t, 'cache')
-  const open = (): World => ({ base: scratchFolder(t), cache, upstream })
+  const open = (sandboxFound?: SandboxProbe): World => ({
+    base: scratchFolder(t),
+    cache,
+    upstream,
+    sandboxFound,
+  })
   const first = open()
-  const { passed } = await runChild(first, makeProject(first.base, 'p'), [], '')
+  const { passed, sandboxFound } = await runChild(first, makeProject(first.base, 'p'), [], '')
   for (const place of [
     'written#1',
     'committing#1',
@@ -111,7 +124,7 @@ test('WORK-2, DISC-5: killed at every boundary of a leaked key, nothing is lost,
   ])
     assert.ok(passed.includes(place), `no boundary '${place}': ${passed.join(', ')}`)
   const parts = Array.from({ length: lanes }, (_, lane) => passed.filter((_, i) => i % lanes === lane))
-  const kills = (await Promise.all(parts.map((part) => killAtEach(open(), part)))).reduce(
+  const kills = (await Promise.all(parts.map((part) => killAtEach(open(sandboxFound), part)))).reduce(
     (sum, n) => sum + n,
     0,
   )

@@ -9,6 +9,7 @@ export {
   type SandboxDriver,
   type SandboxLimit,
   type SandboxLimits,
+  type SandboxProbe,
   type SandboxResult,
   type SandboxSpec,
   type SandboxWay,

@@ -2,7 +2,7 @@
  * The whole of Keyward in a process that finishes what an earlier one left, then moves one leaked key and kills itself at
  * a boundary: any step of the run, any other write to the store, before and after any file is put in place.
  *   node killed-keyward.ts <settings file> [<name of the boundary>#<how many of that name>]
- * Prints what it found before it begins, as one line of JSON, and at its end the boundaries that it passed.
+ * Prints what it found before it begins, as one line of JSON, and at its end the boundaries that it passed and what its sandboxes hold.
  */
 import { readFileSync } from 'node:fs'
 import fileSystem from 'node:fs/promises'
@@ -12,6 +12,7 @@ import type { AuditEntry } from '@keyward/contract'
 import { type Audit, verifyAudit } from '../../src/audit/index.ts'
 import { AppError, type Principal, silentLog, systemClock } from '../../src/core/index.ts'
 import { createKeyward } from '../../src/keyward.ts'
+import type { SandboxProbe } from '../../src/sandbox/index.ts'
 import { openDataFolder, openStore, type Store } from '../../src/store/index.ts'
 
 type Settings = {
@@ -21,6 +22,8 @@ type Settings = {
   /** Projects of earlier processes, each with what its files were. */
   earlier: string[]
   upstream: { host: string; address: string; caPem: string }
+  /** What sandboxes hold here, if an earlier process has measured it. */
+  sandboxFound?: SandboxProbe
 }
 
 const [settingsFile = '', killAt = ''] = process.argv.slice(2)
@@ -71,6 +74,7 @@ const keyward = await createKeyward({
   env: { ...process.env, KEYWARD_SANDBOX_POOL: '0' },
   auditDurability: 'disk',
   onBoundary: boundary,
+  sandboxFound: settings.sandboxFound,
 })
 const { vault, audit, findings, flows, identity, lend, workflow } = keyward
 if (vault.status().initialised) await vault.unsealByItself()
@@ -108,7 +112,8 @@ const { project } = await done
 const { items } = await findings.page({ limit: 500, project, state: 'open' })
 const findingIds = items.map(({ id }) => id).sort()
 const { secrets } = await findings.preview(findingIds)
-const isolated = (await keyward.sandbox.probe()).level !== 'none'
+const sandboxFound = await keyward.sandbox.probe()
+const isolated = sandboxFound.level !== 'none'
 const run = await flows.start({
   flow: 'leaked-key',
   input: {
@@ -124,7 +129,7 @@ armed = false
 await keyward.stop()
 await store.close()
 folder.release()
-process.stdout.write(`${JSON.stringify(passed)}\n`)
+process.stdout.write(`${JSON.stringify({ passed, sandboxFound })}\n`)
 
 async function agentTask(reference: string) {
   const known = (await identity.agents({ limit: 500 })).items.find(({ name }) => name === 'worker')
