@@ -165,8 +165,10 @@ test('SAND-1, UI-1: what a sandbox prints and uses is seen while it runs, and a 
     assert.doesNotMatch(textOf(events), /first/)
     const { code, stdout, stderr } = await following
     assert.equal(code, 0, stderr)
-    assert.match(stdout, /^first\n\[redacted by Keyward\]/)
-    assert.match(stderr, /^beside\n/)
+    assert.match(stdout, new RegExp(`^${taskId} \\| first\\n${taskId} \\| \\[redacted by Keyward\\]`))
+    assert.match(stderr, new RegExp(`^${taskId} \\| beside\\n`))
+    const alone = await server.keyward(['runs', 'logs', run.id, '--task', taskId])
+    assert.match(alone.stdout, /^first\n\[redacted by Keyward\]/)
     const late = await server.call(api.runs.output, { runId: run.id, taskId })
     assert.deepEqual([late.ended, late.missed], [true, false])
     assert.match(late.chunks.map(({ text }) => text).join(''), /^first\n/)

@@ -33,4 +33,4 @@ export async function followOutput(
 }
 
 /** A tab is what programs align with, and does no harm. */
-const shown = (text: string): string => text.split('\t').map(printableLines).join('\t')
+export const shown = (text: string): string => text.split('\t').map(printableLines).join('\t')

@@ -13,7 +13,7 @@ const bad: ReadonlySet<string> = new Set(['Failed', 'Cancelled', 'Denied', 'Expi
 export const endedBadly = ({ state, outcome }: Pick<RunDetail, 'state' | 'outcome'>): boolean =>
   bad.has(outcome ?? state)
 
-const isFinished = ({ state }: Pick<RunDetail, 'state'>): boolean =>
+export const isFinished = ({ state }: Pick<RunDetail, 'state'>): boolean =>
   state === 'Succeeded' || state === 'Failed' || state === 'Cancelled'
 
 /** Tells each change of a run's tasks on standard error until the run has finished; returns it as it ended. */

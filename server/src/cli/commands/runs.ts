@@ -1,7 +1,5 @@
 import { api, type RunDetail, type RunState, type RunView, type TaskView } from '@keyward/contract'
 import { type Command, Option } from 'commander'
-import { AppError } from '../../core/index.ts'
-import type { Client } from '../client.ts'
 import { type CommonOptions, commandGroup, serverCommand } from '../command.ts'
 import { connect } from '../connect.ts'
 import { exitNegative } from '../exit-code.ts'
@@ -11,6 +9,7 @@ import { readInput } from '../input.ts'
 import { type ListOptions, shortTime, showList, withListOptions } from '../lists.ts'
 import type { CommandNeeds } from '../needs.ts'
 import { readPlan } from '../plan-file.ts'
+import { writeRunLogs } from '../run-logs.ts'
 import { type Column, renderFacts, renderTable } from '../table.ts'
 import { planCommand } from './run-plan.ts'
 import { runScheduleCommand } from './run-schedules.ts'
@@ -133,26 +132,19 @@ function logsCommand(needs: Needs): Command {
   const { terminal } = needs
   return serverCommand({
     usage: 'logs <runId>',
-    summary: "What a run's sandboxed task prints, with lent values taken out",
+    summary: "What a run's tasks print in their sandboxes, with lent values taken out",
     details:
-      'Standard output goes to standard output, standard error to standard error. The server keeps the end of it until it restarts.',
-    examples: ['keyward runs logs run_01', 'keyward runs logs run_01 --follow --task agent'],
+      'Each line stands behind the id of its task, in the order of time; of one task that is named, what it printed stands alone. Standard output goes to standard output, standard error to standard error. The server keeps the end of it until it restarts.',
+    examples: ['keyward runs logs run_01 --follow', 'keyward runs logs run_01 --task agent'],
   })
-    .option('--task <taskId>', 'of this task (default: the one that an agent runs)')
-    .option('-f, --follow', 'go on until the task has ended')
+    .option('--task <taskId>', 'of this task alone')
+    .option('-f, --follow', 'go on until the run, or the task, has ended')
     .action(async (runId: string, { task, follow = false, ...options }: LogsOptions) => {
       const client = await connect(needs, options)
-      const taskId = task ?? (await agentTaskOf(client, runId))
-      await followOutput(terminal, client, { runId, taskId, follow, json: options.json ?? false })
+      const how = { runId, follow, json: options.json ?? false }
+      if (task === undefined) await writeRunLogs({ terminal, client }, how)
+      else await followOutput(terminal, client, { ...how, taskId: task })
     })
-}
-
-async function agentTaskOf(client: Client, runId: string): Promise<string> {
-  const { tasks } = await client.call(api.runs.read, { runId })
-  const task = tasks.find(({ action }) => action === 'agent.task')
-  if (task) return task.id
-  const names = tasks.map(({ id }) => id).join(', ')
-  throw new AppError('request.invalid', `no agent runs a task of ${runId}. Name one with --task: ${names}`)
 }
 
 /** The end of a run as a result: for scripts the exit code tells it. */
