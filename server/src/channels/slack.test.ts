@@ -241,6 +241,67 @@ test('CONN-1: Slack is waited for as long as it asks, and no message is lost or 
   assert.deepEqual(await waiting(), [])
 })
 
+test('CONN-1, APPR-2: deliveries out of order: what was decided before Slack heard of the question is told as decided, once', async (t) => {
+  const { slack, asked, approvals, owner, pass, channels, channel, send, link } = await openSlack(t)
+  await link()
+  slack.next.push({ status: 503, body: 'down' })
+  const { id, digest } = await asked()
+  const toldOf = async () => {
+    const items = await channels.deliveries(channel.id, { limit: 10 })
+    return items.filter(({ subject }) => subject === `approval:${id}`)
+  }
+  await eventually(async () => (await toldOf()).some(({ problem }) => problem !== null), 'the try that fails')
+  await approvals.deny(owner, id, { digest, reason: 'not today' })
+  await eventually(async () => (await toldOf()).length === 2, 'what comes after it')
+  // Somebody presses what another client of theirs still shows.
+  await send(pressed({ action_id: 'keyward.approve', value: `${id} ${digest}` }))
+  await eventually(async () => {
+    await pass(1000)
+    const left = await channels.deliveries(channel.id, { state: 'waiting', limit: 10 })
+    return left.length === 0
+  }, 'both are sent')
+  assert.equal((await approvals.read(id)).state, 'denied')
+  const [post, ...more] = slack.posts.filter((one) => wordsOf(one).includes('Task a'))
+  assert.ok(post)
+  assert.deepEqual(more, [])
+  assert.match(wordsOf(post), /Task a: denied[\s\S]*not today/)
+  assert.deepEqual(
+    buttonsOf(post).map(({ action_id }) => action_id),
+    ['keyward.open'],
+  )
+})
+
+test('CONN-1, APPR-2: deliveries out of order: answers that come late, twice or the other way round undo nothing', async (t) => {
+  const { slack, asked, link, send, posted, approvals, owner, pass, clock, entries } = await openSlack(t)
+  await link()
+  const { id } = await asked()
+  const [post] = await posted()
+  assert.ok(post)
+  const [approve, deny] = [button(post, 'approve'), button(post, 'deny')]
+  // Signed before the other, and on its way for longer.
+  const sentBefore = clock.now()
+  clock.advance(60_000)
+  // The update that shows the decision fails first.
+  slack.next.push({ status: 500, body: 'no' })
+  await send(pressed(approve))
+  await eventually(async () => slack.next.length === 0, 'the update that fails')
+  await send(pressed(deny), undefined, sentBefore)
+  clock.advance(1000)
+  await send(pressed(approve))
+  await send(pressed(deny))
+  await eventually(async () => {
+    await pass(1000)
+    return wordsOf(post).includes(`approved by person:${owner.id}`)
+  }, 'the update')
+  assert.equal((await approvals.read(id)).state, 'approved')
+  assert.equal(buttonsOf(post).length, 1, 'nothing is left to press but the link')
+  assert.equal(slack.posts.filter((one) => wordsOf(one).includes('Task a')).length, 1)
+  assert.equal((await entries('approval.approved')).length, 1)
+  assert.equal((await entries('approval.denied')).filter(({ outcome }) => outcome === 'done').length, 0)
+  await eventually(async () => slack.whispers.length === 3, 'who pressed too late is told')
+  for (const { text } of slack.whispers) assert.match(text, /^Nothing was decided\. .*answered already/)
+})
+
 test('CONN-1: what Slack refuses is given up, told in the audit log and tried again when somebody says so', async (t) => {
   const { slack, asked, channels, channel, secrets, token, entries, owner, pass } = await openSlack(t)
   const place = channel.secretPath ?? ''
