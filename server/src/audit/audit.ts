@@ -5,7 +5,7 @@ import type { Durability, Store, Tx } from '../store/index.ts'
 import type { Anchor } from './anchor.ts'
 import { type EntryFilter, hashAt, readEntries, readTip, type Tip } from './audit-store.ts'
 import { createChain } from './chain.ts'
-import { type EntryInput, entryAt, type Unplaced } from './entry.ts'
+import { createEntries, type EntryInput, type Unplaced } from './entry.ts'
 import type { Journal } from './journal.ts'
 import { createDirectLog, createJournalLog } from './read-log.ts'
 
@@ -58,6 +58,7 @@ type Needs = {
 export function createAudit(needs: Needs): Audit {
   const { store, clock, anchor, signingKey, journal, readDurability: durability = 'disk' } = needs
   const chain = createChain({ store, journal, guarded })
+  const entryAt = createEntries()
   /** Why the last entry could not be written, until one can be. */
   let unwritable: string | null = null
   /** How the chain differs from what was anchored; no later entry mends that. */
@@ -97,33 +98,33 @@ export function createAudit(needs: Needs): Audit {
         chain,
         settle,
         append: (entry, asked) => store.write(async (tx) => appendEntry(tx, entry), asked),
+        // What goes through the journal is not counted on its way into the chain.
+        stored(entries) {
+          for (const entry of entries) count(entry)
+        },
+        refusal,
         now: clock.now,
       })
-    : createDirectLog({ store, append })
-
-  /** What goes through the journal is not counted on its way into the chain. */
-  const toReadLog = (entry: EntryInput, asked: Durability): Promise<void> =>
-    readLog.record(entry, asked).then(() => {
-      if (journal) count(entry)
-    }, told)
+    : createDirectLog({ store, append, refusal })
 
   /** What the chain does not take must not pile up in the journal. */
   const recordAlone = (entry: EntryInput, asked: Durability): Promise<void> =>
-    unwritable === null ? toReadLog(entry, asked) : settle().then(() => toReadLog(entry, asked))
+    unwritable === null ? readLog.record(entry, asked) : settle().then(() => readLog.record(entry, asked))
 
   async function guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      return told(error)
+      throw refusal(error)
     }
   }
 
-  function told(error: unknown): never {
-    // Told already, where it happened: by the collector, of which the caller hears through the transaction.
-    if (error instanceof AppError && error.code === 'audit.unavailable') throw error
+  /** Notes that an entry cannot be written, and says so. */
+  function refusal(error: unknown): AppError {
+    // Noted already, where it happened: by the collector, of which the caller hears through the transaction.
+    if (error instanceof AppError && error.code === 'audit.unavailable') return error
     unwritable = reasonOf(error)
-    throw new AppError('audit.unavailable', unwritable, { cause: error })
+    return new AppError('audit.unavailable', unwritable, { cause: error })
   }
 
   async function checkAnchor(): Promise<Tip> {

@@ -1,34 +1,16 @@
 import type { Durability, Store, Tx } from '../store/index.ts'
 import type { Chain } from './chain.ts'
-import { type EntryInput, entryAt, lineOf, type Unplaced } from './entry.ts'
+import { createEntries, type EntryInput, lineOf, type Unplaced } from './entry.ts'
 import { type Journal, mostCharacters } from './journal.ts'
 
 /** Stores entries of what changes nothing. Resolves when the entry has come as far as is asked; only then may the value leave. */
 export type ReadLog = { record(entry: EntryInput, durability: Durability): Promise<void> }
 
-type Waiting<T> = { readonly entry: T; resolve(): void; reject(error: unknown): void }
-
-/** What comes together goes together: it waits here until somebody takes it. */
-function createGathering<T>(first: () => void) {
-  let waiting: Waiting<T>[] = []
-  return {
-    add: (entry: T): Promise<void> =>
-      new Promise((resolve, reject) => {
-        waiting.push({ entry, resolve, reject })
-        if (waiting.length === 1) first()
-      }),
-    take(): Waiting<T>[] {
-      const taken = waiting
-      waiting = []
-      return taken
-    },
-    size: () => waiting.length,
-  }
-}
-
 type DirectNeeds = {
   store: Pick<Store, 'write'>
   append: (tx: Tx, entry: EntryInput) => void
+  /** What is told to those whose entries could not be stored. */
+  refusal: (error: unknown) => Error
 }
 
 /**
@@ -40,24 +22,39 @@ export function createDirectLog(needs: DirectNeeds): ReadLog {
   return { record: (entry, durability) => logs[durability](entry) }
 }
 
-function directLog({ store, append }: DirectNeeds, durability: Durability) {
-  const gathering = createGathering<EntryInput>(() => void flush())
+/** Those that wait together, and all that is told of them. */
+type Batch = PromiseWithResolvers<void> & { readonly entries: EntryInput[] }
+
+function directLog({ store, append, refusal }: DirectNeeds, durability: Durability) {
+  let waiting: Batch | undefined
+
+  function take(): Batch | undefined {
+    const taken = waiting
+    waiting = undefined
+    return taken
+  }
 
   async function flush(): Promise<void> {
-    let batch: Waiting<EntryInput>[] = []
+    let batch: Batch | undefined
     try {
       await store.write(async (tx) => {
-        batch = gathering.take()
-        for (const { entry } of batch) append(tx, entry)
+        batch = take()
+        for (const entry of batch?.entries ?? []) append(tx, entry)
       }, durability)
-      for (const { resolve } of batch) resolve()
+      batch?.resolve()
     } catch (error) {
       // It may have failed before it began.
-      for (const { reject } of batch.length > 0 ? batch : gathering.take()) reject(error)
+      const failed = batch ?? take()
+      failed?.reject(refusal(error))
     }
   }
 
-  return gathering.add
+  return (entry: EntryInput): Promise<void> => {
+    waiting ??= { ...Promise.withResolvers<void>(), entries: [] }
+    const { entries, promise } = waiting
+    if (entries.push(entry) === 1) void flush()
+    return promise
+  }
 }
 
 type JournalNeeds = {
@@ -67,10 +64,15 @@ type JournalNeeds = {
   settle: () => Promise<void>
   /** Brings an entry into the chain by itself. */
   append: (entry: Unplaced, durability: Durability) => Promise<void>
+  /** They have come as far as was asked. */
+  stored: (entries: readonly EntryInput[]) => void
+  /** What is told to those whose entries could not be stored. */
+  refusal: (error: unknown) => Error
   now: () => Date
 }
 
-type Line = { readonly text: string; readonly durability: Durability }
+/** What goes into one frame. Who waits for any of it waits for the same. */
+type Frame = Batch & { lines: string; forDisk: boolean }
 
 /** Some 500 entries. So many at once cost half of what a few at a time do. */
 const bytesAtOnce = 192 * 1024
@@ -81,18 +83,24 @@ const bytesAtOnce = 192 * 1024
  */
 export function createJournalLog(needs: JournalNeeds): ReadLog {
   const { journal, chain, settle, now } = needs
-  const gathering = createGathering<Line>(() => void drain())
-  /** How many of those that wait do so for the disk. */
-  let forDisk = 0
+  const entryAt = createEntries()
+  /** The last of them is still being filled. */
+  let frames: Frame[] = []
+  /** Of all that wait. */
+  let count = 0
+  let forDisk = false
   let draining = false
   let settling = false
 
   async function drain(): Promise<void> {
-    if (draining) return
     draining = true
-    while (gathering.size() > 0) {
+    while (count > 0) {
       await untilNobodyComes()
-      for (const waiting = gathering.take(); waiting.length > 0; ) await storeFirst(waiting)
+      const taken = frames
+      frames = []
+      count = 0
+      forDisk = false
+      for (const frame of taken) await store(frame)
     }
     draining = false
   }
@@ -101,32 +109,28 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
   async function untilNobodyComes(): Promise<void> {
     let before: number
     do {
-      before = gathering.size()
+      before = count
       await new Promise((resolve) => setImmediate(resolve))
-    } while (forDisk > 0 && gathering.size() > before)
+    } while (forDisk && count > before)
   }
 
-  /** As many of them as a frame holds. */
-  async function storeFirst(waiting: Waiting<Line>[]): Promise<void> {
-    const { text, count } = firstLines(waiting)
-    const batch = waiting.splice(0, count)
-    const synced = batch.filter(({ entry }) => entry.durability === 'disk').length
-    forDisk -= synced
+  async function store(frame: Frame): Promise<void> {
     try {
-      const position = journal.write(text) ?? (await afterSettling(text))
-      if (synced > 0) await journal.sync()
+      const position = journal.write(frame.lines) ?? (await afterSettling(frame.lines))
+      if (frame.forDisk) await journal.sync()
       chain.expect(position)
-      for (const { resolve } of batch) resolve()
+      needs.stored(frame.entries)
+      frame.resolve()
       if (chain.waitingBytes() >= bytesAtOnce && !settling) void settleMany()
     } catch (error) {
-      for (const { reject } of batch) reject(error)
+      frame.reject(needs.refusal(error))
     }
   }
 
   /** The journal is full of what is not in the chain yet. */
-  async function afterSettling(text: string): Promise<number> {
+  async function afterSettling(lines: string): Promise<number> {
     await settle()
-    const position = journal.write(text)
+    const position = journal.write(lines)
     if (position === undefined) throw new Error('the journal has no room for a frame')
     return position
   }
@@ -142,24 +146,38 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
     }
   }
 
+  async function appendAlone(input: EntryInput, entry: Unplaced, durability: Durability): Promise<void> {
+    try {
+      await needs.append(entry, durability)
+    } catch (error) {
+      throw needs.refusal(error)
+    }
+    needs.stored([input])
+  }
+
+  function frameFor(characters: number): Frame {
+    const last = frames.at(-1)
+    if (last && last.lines.length + characters <= mostCharacters) return last
+    const next = { ...Promise.withResolvers<void>(), entries: [], lines: '', forDisk: false }
+    frames.push(next)
+    return next
+  }
+
   return {
     record(input, durability) {
       const entry = entryAt(input, now())
-      const text = lineOf(entry)
-      if (text.length > mostCharacters) return needs.append(entry, durability)
-      if (durability === 'disk') forDisk++
-      return gathering.add({ text, durability })
+      const line = lineOf(entry)
+      if (line.length > mostCharacters) return appendAlone(input, entry, durability)
+      const frame = frameFor(line.length)
+      frame.lines += line
+      frame.entries.push(input)
+      if (durability === 'disk') {
+        frame.forDisk = true
+        forDisk = true
+      }
+      count++
+      if (!draining) void drain()
+      return frame.promise
     },
   }
-}
-
-function firstLines(waiting: readonly Waiting<Line>[]): { text: string; count: number } {
-  let text = ''
-  let count = 0
-  for (const { entry } of waiting) {
-    if (text.length + entry.text.length > mostCharacters) break
-    text += entry.text
-    count++
-  }
-  return { text, count }
 }

@@ -12,7 +12,7 @@ export function canonicalJson(value: Json): string {
 }
 
 /** Most objects are small and have their keys in order already. */
-function sortedKeys(value: object): string[] {
+export function sortedKeys(value: object): string[] {
   const keys = Object.keys(value)
   for (let i = 1; i < keys.length; i++) if ((keys[i - 1] ?? '') > (keys[i] ?? '')) return keys.sort()
   return keys

@@ -24,7 +24,7 @@ type Needs = Parameters<typeof createRequestHandler>[0]
 export function createActing(needs: Needs): (principal: Principal, act: Act) => Promise<Acted> {
   return async (principal, { method, path, body, wrapTtl }) => {
     const live = liveOf(principal)
-    const tokens = { ...needs.tokens, authenticate: async () => live, spendUse: async () => null }
+    const tokens = { ...needs.tokens, known: () => live, spendUse: async () => null }
     const answer = await createRequestHandler(
       { ...needs, tokens },
       rethrow,

@@ -69,8 +69,12 @@ export type Answer = {
   readonly actor?: string
 }
 
-/** Undefined: there is nothing at this path (404). A function: something has to be stored first, and it does that. */
-type ReadHandler = (call: Call) => Promise<Answer | WriteHandler | undefined>
+/**
+ * Undefined: there is nothing at this path (404). A function: something has to be stored first, and it does that. What is in memory is
+ * answered without a promise.
+ */
+export type ReadHandler = (call: Call) => Found | Promise<Found>
+type Found = Answer | WriteHandler | undefined
 export type WriteHandler = (tx: Tx, call: Call) => Promise<Answer | undefined>
 /**
  * Says what would be given out, and makes nothing yet. The lease with its `state` is on disk before `make` runs, so that whatever

@@ -1,6 +1,6 @@
 import type { AuditEntry, EventName } from '@keyward/contract'
 import type { EntryInput } from '../audit/index.ts'
-import { AppError, actorOf, reasonOf, type Secret } from '../core/index.ts'
+import { AppError, actorOf, reasonOf, Secret } from '../core/index.ts'
 import { parseDuration } from './duration.ts'
 import type { Answer, Call, OpenCall, Operation, PathSpec, RawAnswer, WriteHandler } from './engine.ts'
 import { parseBody } from './fields.ts'
@@ -39,6 +39,8 @@ export const operations: Record<VaultRequest['method'], Operation> = {
 
 export type Context = {
   readonly requestId: string
+  /** When it came. */
+  readonly now: Date
   readonly request: VaultRequest
   readonly operation: Operation
   readonly matched: Match | undefined
@@ -102,9 +104,8 @@ export function wrapSecondsOf({ wrapTtl }: VaultRequest): number | undefined {
 }
 
 export function openCallOf(
-  { request, operation, wrapSeconds }: OpenContext,
+  { request, operation, wrapSeconds, now }: OpenContext,
   { params }: Match,
-  now: Date,
 ): OpenCall {
   return {
     operation,
@@ -119,6 +120,26 @@ export function openCallOf(
   }
 }
 
+/** `usesLeft`: when the token's uses are counted. */
+export function callOf(
+  { request, operation, wrapSeconds, now, live }: Context,
+  { params }: Match,
+  usesLeft: number | null,
+): Call {
+  return {
+    operation,
+    path: request.path,
+    params,
+    query: request.query,
+    body: parseBody(request.body),
+    presented: request.token ?? new Secret(''),
+    now,
+    remoteAddress: request.remoteAddress,
+    wrapSeconds,
+    token: usesLeft === null ? live : { ...live, record: { ...live.record, usesLeft } },
+  }
+}
+
 /**
  * Names what was sent and is not known at the path. As in OpenBao that is said where there is an answer to say it in: a change
  * that answers nothing stays without one.
@@ -128,12 +149,18 @@ export function withIgnored(
   { query, body }: Call,
   answer: Answer | undefined,
 ): Answer | undefined {
-  if (!takes || !hasSucceeded(answer) || !(answer.data ?? answer.dataText ?? answer.auth)) return answer
+  if (!takes || (isEmpty(query) && isEmpty(body))) return answer
+  if (!hasSucceeded(answer) || !(answer.data ?? answer.dataText ?? answer.auth)) return answer
   const names = new Set([...Object.keys(query), ...Object.keys(body)])
   const ignored = [...names].filter((name) => !takes.includes(name)).sort()
   if (ignored.length === 0) return answer
   const warning = `Endpoint ignored these unrecognized parameters: [${ignored.join(' ')}]`
   return { ...answer, warnings: [...(answer.warnings ?? []), warning] }
+}
+
+function isEmpty(fields: object): boolean {
+  for (const _ in fields) return false
+  return true
 }
 
 export const aboutOf = ({ live }: Context, spec: PathSpec, call: Call): About => ({
@@ -148,10 +175,13 @@ export const entryOf = (
   outcome: AuditEntry['outcome'],
   note: AuditEntry['detail'] | undefined,
 ): EntryInput => ({
-  ...about,
+  type: about.type,
   outcome,
+  actor: about.actor,
+  target: about.target,
   correlation: requestId,
-  detail: note === undefined ? { operation } : { operation, note },
+  // In the order in which it is stored.
+  detail: note === undefined ? { operation } : { note, operation },
 })
 
 export const tokenEnded = (

@@ -28,14 +28,13 @@ export function createRequestCounts({ now }: Pick<Clock, 'now'>): RequestCounts 
         remoteAddress: request.remoteAddress,
         startedAt,
       })),
-    around: (handle) => async (request) => {
+    around: (handle) => (request) => {
       const number = ++total
       open.set(number, { request, startedAt: now().getTime() })
-      try {
-        return await handle(request)
-      } finally {
-        open.delete(number)
-      }
+      const close = (): boolean => open.delete(number)
+      const answered = handle(request)
+      answered.then(close, close)
+      return answered
     },
   }
 }

@@ -4,8 +4,8 @@ import {
   AppError,
   actorOf,
   type Clock,
+  type createIds,
   type Log,
-  newUuid,
   type Principal,
   reasonOf,
   Secret,
@@ -13,7 +13,7 @@ import {
 import type { Reader, Store, Tx } from '../store/index.ts'
 import { createAnonymousLog } from './anonymous-log.ts'
 import { containsAddress } from './cidr.ts'
-import type { Answer, Call, GrantHandler, Operation, PathSpec, WriteHandler } from './engine.ts'
+import type { Answer, Call, GrantHandler, Operation, PathSpec, ReadHandler } from './engine.ts'
 import type { Leases } from './leases/leases.ts'
 import { pageOf } from './list-page.ts'
 import {
@@ -32,6 +32,7 @@ import {
   aboutOf,
   auditReasonOf,
   type Context,
+  callOf,
   entryOf,
   hasSucceeded,
   noteOf,
@@ -51,6 +52,7 @@ import {
   writeHandlerOf,
 } from './request-context.ts'
 import type { Match, Router } from './router.ts'
+import type { LiveToken } from './tokens/token-record.ts'
 import type { Tokens } from './tokens/tokens.ts'
 import type { Wrapping } from './wrapping.ts'
 
@@ -71,6 +73,8 @@ type Needs = {
   wrapping: Pick<Wrapping, 'wrap'>
   leases: Pick<Leases, 'grant'>
   clock: Pick<Clock, 'now'>
+  /** Of requests. */
+  ids: Pick<ReturnType<typeof createIds>, 'uuid'>
   log: Log
   ceiling: Ceiling
   isOpen: () => boolean
@@ -112,21 +116,6 @@ export function createRequestHandler(
     })
   }
 
-  async function respond(context: Context, usesLeft: number | null): Promise<VaultResponse> {
-    const { request, operation, live, matched } = context
-    if (!matched) {
-      authorise(context, wantedNowhere(operation))
-      throw nothingServed(router, request.path)
-    }
-    const call: Call = {
-      ...openCallOf(context, matched, clock.now()),
-      token: usesLeft === null ? live : { ...live, record: { ...live.record, usesLeft } },
-      presented: request.token ?? new Secret(''),
-    }
-    const answer = await answerTo(context, matched, call)
-    return renderAnswer(withIgnored(matched.spec, call, answer), context.requestId)
-  }
-
   function answerTo(context: Context, matched: Match, call: Call): Promise<Answer | undefined> {
     const { spec } = matched
     const { operation } = call
@@ -136,29 +125,29 @@ export function createRequestHandler(
     return reading ? read(context, spec, call) : write(context, spec, call)
   }
 
-  async function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
-    authorise(context, wantedAt(spec, call.operation, call.token.acl) ?? (await wantedBy(spec, call)), call)
+  function read(context: Context, spec: PathSpec, call: Call): Promise<Answer | undefined> {
+    const wanted = wantedAt(spec, call.operation, call.token.acl)
+    return wanted
+      ? readAs(context, spec, call, wanted)
+      : wantedBy(spec, call).then((found) => readAs(context, spec, call, found))
+  }
+
+  function readAs(context: Context, spec: PathSpec, call: Call, wanted: Wanted): Promise<Answer | undefined> {
+    authorise(context, wanted, call)
     const handler = asksForHead(context) ? undefined : readHandlerOf(spec, call.operation)
-    if (!handler) return concluded(context, spec, call, unsupported)
-    return conclude(context, spec, call, await handler(call))
+    return conclude(context, spec, call, handler ? handler(call) : unsupported)
   }
 
-  function conclude(
+  /** What was found without waiting is not waited for: a promise costs as much as much of the rest of a short read. */
+  async function conclude(
     context: Context,
     spec: PathSpec,
     call: Call,
-    answer: Answer | WriteHandler | undefined,
+    handled: ReturnType<ReadHandler>,
   ): Promise<Answer | undefined> {
-    if (typeof answer === 'function') return write(context, spec, call, answer)
-    return concluded(context, spec, call, call.operation === 'list' ? pageOf(answer, call.query) : answer)
-  }
-
-  async function concluded(
-    context: Context,
-    spec: PathSpec,
-    call: Call,
-    answer: Answer | undefined,
-  ): Promise<Answer | undefined> {
+    const found = handled instanceof Promise ? await handled : handled
+    if (typeof found === 'function') return write(context, spec, call, found)
+    const answer = call.operation === 'list' ? pageOf(found, call.query) : found
     const about = aboutOf(context, spec, call)
     if (wantsWrapping(context, answer)) return store.write((tx) => recorded(tx, context, about, answer))
     await audit.recordRead(entryOf(context, about, hasSucceeded(answer) ? 'done' : 'failed', answer?.note))
@@ -173,7 +162,7 @@ export function createRequestHandler(
   ): Promise<Answer | undefined> {
     authorise(context, await wantedBy(spec, call), call)
     const { live, requestId: correlation } = context
-    if (asksForHead(context)) return concluded(context, spec, call, unsupported)
+    if (asksForHead(context)) return conclude(context, spec, call, unsupported)
     const granted = await handler(call)
     if (!granted || !('make' in granted)) return conclude(context, spec, call, granted)
     const about = { ...aboutOf(context, spec, call), type: 'lease.issued' } as const
@@ -233,7 +222,7 @@ export function createRequestHandler(
   async function open(context: OpenContext, matched: Match): Promise<VaultResponse> {
     const { request, requestId } = context
     try {
-      const call = openCallOf(context, matched, clock.now())
+      const call = openCallOf(context, matched)
       const finish = await matched.spec.open?.(call)
       const type = matched.spec.events?.[context.operation] ?? 'vault.request'
       const target = `path:${request.path}`
@@ -290,11 +279,20 @@ export function createRequestHandler(
     if (verdict && !verdict.allow) throw new AppError('policy.denied', verdict.reason)
   }
 
+  function unserved(context: Context): AppError {
+    authorise(context, wantedNowhere(context.operation))
+    return nothingServed(router, context.request.path)
+  }
+
   async function authenticated(context: Context): Promise<VaultResponse> {
+    const { matched } = context
     let left: number | null = null
     try {
       if (context.live.record.usesLeft !== null) left = await tokens.spendUse(context.live)
-      return await respond(context, left)
+      if (!matched) throw unserved(context)
+      const call = callOf(context, matched, left)
+      const answer = await answerTo(context, matched, call)
+      return renderAnswer(withIgnored(matched.spec, call, answer), context.requestId)
     } catch (error) {
       const outcome = error instanceof AppError && error.status === 403 ? 'denied' : 'failed'
       await refuse(actorOf(context.live.principal), context, outcome, auditReasonOf(error))
@@ -325,7 +323,7 @@ export function createRequestHandler(
     const way = withoutToken(matched.spec, operation)
     switch (way && asksForHead(context) ? 'unsupported' : way) {
       case 'anybody':
-        return answerAnybody(requestId, matched, openCallOf(context, matched, clock.now()))
+        return answerAnybody(requestId, matched, openCallOf(context, matched))
       case 'proof':
         return open(context, matched)
       case 'unsupported':
@@ -335,30 +333,44 @@ export function createRequestHandler(
     }
   }
 
-  async function handle(request: VaultRequest): Promise<VaultResponse> {
+  function handle(request: VaultRequest): Promise<VaultResponse> {
     if (!needs.isOpen()) throw new AppError('vault.sealed')
     const operation = operations[request.method]
     if (operation === 'update' && request.path.endsWith('/'))
       throw new AppError('request.invalid', "cannot write to a path ending in '/'")
-    const requestId = newUuid(clock.now())
+    const now = clock.now()
     const matched = router.match(request.path, operation === 'list')
-    const context = { requestId, request, operation, matched, wrapSeconds: wrapSecondsOf(request) }
+    const wrapSeconds = wrapSecondsOf(request)
+    const context = { requestId: needs.ids.uuid(now), now, request, operation, matched, wrapSeconds }
     const answered = matched && answerWithoutToken(context, matched)
     if (answered) return answered
-    const live = request.token && (await tokens.authenticate(request.token))
-    if (live && containsAddress(live.record.boundCidrs ?? [], request.remoteAddress))
-      return authenticated({ ...context, live })
-    await refuse('anonymous:', context, 'denied', tokenReason(request, live), recordAnonymous)
+    const { token } = request
+    const live = token && tokens.known(token)
+    if (live || !token) return answerTokens(context, live)
+    return tokens.authenticate(token).then((found) => answerTokens(context, found))
+  }
+
+  function answerTokens(context: OpenContext, live: LiveToken | undefined): Promise<VaultResponse> {
+    return live && containsAddress(live.record.boundCidrs ?? [], context.request.remoteAddress)
+      ? authenticated({ ...context, live })
+      : refusedTokens(context, live)
+  }
+
+  async function refusedTokens(context: OpenContext, live: LiveToken | undefined): Promise<never> {
+    await refuse('anonymous:', context, 'denied', tokenReason(context.request, live), recordAnonymous)
     throw tokenRefusal(context, live)
   }
 
-  return async (request) => {
+  async function failed({ path }: VaultRequest, error: unknown): Promise<VaultResponse> {
+    if (!(error instanceof AppError)) log.error({ path, reason: reasonOf(error) }, 'a vault request failed')
+    return refused(error)
+  }
+
+  return (request) => {
     try {
-      return await handle(request)
+      return handle(request).catch((error: unknown) => failed(request, error))
     } catch (error) {
-      if (!(error instanceof AppError))
-        log.error({ path: request.path, reason: reasonOf(error) }, 'a vault request failed')
-      return refused(error)
+      return failed(request, error)
     }
   }
 }

@@ -5,7 +5,7 @@ export type Routed = { readonly path: string; readonly engine: Engine }
 export type Match = {
   readonly mountPath: string
   readonly spec: PathSpec
-  readonly params: Record<string, string>
+  readonly params: Readonly<Record<string, string>>
 }
 
 export type Router = {
@@ -17,6 +17,9 @@ export type Router = {
   routed(): readonly Routed[]
 }
 
+const mostFound = 500
+const shortAndPlain = /^[ -~]{1,200}$/
+
 type Segment = { readonly name: string; readonly kind: 'literal' | 'one' | 'rest' }
 type CompiledPath = { readonly segments: readonly Segment[]; readonly spec: PathSpec }
 
@@ -24,6 +27,8 @@ type CompiledPath = { readonly segments: readonly Segment[]; readonly spec: Path
 export function createRouter(): Router {
   let current: readonly Routed[] = []
   let byPath = new Map<string, readonly CompiledPath[]>()
+  /** What was found for paths that are not folders, since what is mounted has changed. */
+  const found = new Map<string, Match>()
 
   function mountOf(path: string): string | undefined {
     const whole = `${path}/`
@@ -35,21 +40,34 @@ export function createRouter(): Router {
     return undefined
   }
 
+  function find(path: string, list: boolean): Match | undefined {
+    const mountPath = mountOf(path)
+    if (mountPath === undefined) return undefined
+    const rest = path.slice(mountPath.length)
+    for (const { segments, spec } of byPath.get(mountPath) ?? []) {
+      const params = fit(segments, rest, list)
+      if (params) return { mountPath, spec, params }
+    }
+    return undefined
+  }
+
   return {
     routed: () => current,
     replace(mounts) {
       current = mounts
       byPath = new Map(mounts.map(({ path, engine }) => [path, engine.paths.map(compile)]))
+      found.clear()
     },
     match(path, list = false) {
-      const mountPath = mountOf(path)
-      if (mountPath === undefined) return undefined
-      const rest = path.slice(mountPath.length)
-      for (const { segments, spec } of byPath.get(mountPath) ?? []) {
-        const params = fit(segments, rest, list)
-        if (params) return { mountPath, spec, params }
-      }
-      return undefined
+      if (list) return find(path, true)
+      const last = found.get(path)
+      if (last || !shortAndPlain.test(path)) return last ?? find(path, false)
+      // A copy: a part of a request's text would keep the whole of it, with its token, in memory.
+      const own = Buffer.from(path, 'latin1').toString('latin1')
+      const match = find(own, false)
+      if (found.size === mostFound) found.clear()
+      if (match) found.set(own, match)
+      return match
     },
   }
 }

@@ -1,5 +1,14 @@
 import type { Audit } from '../audit/index.ts'
-import { AppError, actorOf, type Clock, type Log, type Principal, reasonOf, Secret } from '../core/index.ts'
+import {
+  AppError,
+  actorOf,
+  type Clock,
+  createIds,
+  type Log,
+  type Principal,
+  reasonOf,
+  Secret,
+} from '../core/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import { createPolicies } from './acl/policies.ts'
 import { type Act, type Acted, createActing } from './acting.ts'
@@ -302,20 +311,13 @@ export function createVault(needs: Needs): Vault {
     wrapping,
     leases,
     clock,
+    ids: createIds(),
     log,
     ceiling: needs.ceiling ?? (() => undefined),
     isOpen: () => active,
   }
   const handleOpen = serverSystem.around(createRequestHandler(handling))
-  const explain = createExplain({
-    router,
-    mounts,
-    policies,
-    tokens,
-    identity,
-    ceiling: handling.ceiling,
-    now: clock.now,
-  })
+  const explain = createExplain({ ...handling, mounts, policies, identity, now: clock.now })
 
   const act = createActing(handling)
 

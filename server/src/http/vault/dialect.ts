@@ -57,26 +57,39 @@ const mergePatchType = 'application/merge-patch+json'
 
 /** Answers requests of HashiCorp Vault's HTTP dialect, whoever has read them. Never rejects. */
 export function createDialect({ vault, log }: Needs): (asked: Asked) => Promise<Answered> {
-  return async (asked) => {
+  function failed(error: unknown): Answered {
+    log.error({ reason: reasonOf(error) }, 'a vault request could not be answered')
+    return refused({ status: 500, error: 'internal error' })
+  }
+
+  return (asked) => {
     try {
       const target = refusalOf(asked) ?? targetOf(asked)
-      if ('error' in target) return refused(target)
-      const wrapTtl = asked.headers['x-vault-wrap-ttl']
-      const response = await vault.handle({
-        ...target,
-        token: asked.token ?? tokenOf(asked.headers),
-        body: jsonOf(asked),
-        remoteAddress: asked.remoteAddress,
-        wrapTtl: typeof wrapTtl === 'string' ? wrapTtl : undefined,
-      })
-      const { status, raw } = response
-      return raw ? { status, text: '', raw } : { status, text: textOf(response) }
+      if ('error' in target) return Promise.resolve(refused(target))
+      return vault.handle(requestOf(asked, target)).then(answeredBy, failed)
     } catch (error) {
-      log.error({ reason: reasonOf(error) }, 'a vault request could not be answered')
-      return refused({ status: 500, error: 'internal error' })
+      return Promise.resolve(failed(error))
     }
   }
 }
+
+type Target = Pick<VaultRequest, 'method' | 'path' | 'query'>
+
+function requestOf(asked: Asked, { method, path, query }: Target): VaultRequest {
+  const wrapTtl = asked.headers['x-vault-wrap-ttl']
+  return {
+    method,
+    path,
+    query,
+    token: asked.token ?? tokenOf(asked.headers),
+    body: jsonOf(asked),
+    remoteAddress: asked.remoteAddress,
+    wrapTtl: typeof wrapTtl === 'string' ? wrapTtl : undefined,
+  }
+}
+
+const answeredBy = ({ status, body, raw }: VaultResponse): Answered =>
+  raw ? { status, text: '', raw } : { status, text: body?.reveal() ?? '' }
 
 /**
  * Three bodies of the dialect are no JSON: a question about a certificate's revocation (RFC 6960), a snapshot of the storage, and
@@ -102,8 +115,6 @@ export const refused = ({ status, error }: Refusal): Answered => ({
   status,
   text: `${JSON.stringify({ errors: [error] })}\n`,
 })
-
-const textOf = ({ body }: VaultResponse): string => body?.reveal() ?? ''
 
 /** What the dialect knows and this server does not do is refused: to pass over it would do something else than was asked. */
 export function refusalOf({ headers, method }: Pick<Asked, 'headers' | 'method'>): Refusal | undefined {
@@ -142,11 +153,12 @@ function jsonOf({ headers, body }: Asked): Secret | undefined {
   return new Secret(JSON.stringify(Object.fromEntries(values)))
 }
 
-function targetOf({ method: sent, url }: Asked): Pick<VaultRequest, 'method' | 'path' | 'query'> | Refusal {
+function targetOf({ method: sent, url }: Asked): Target | Refusal {
   const mark = url.indexOf('?')
   const path = pathOf(mark < 0 ? url.slice(prefix.length) : url.slice(prefix.length, mark))
   if (path === undefined) return { status: 400, error: 'the path is not valid' }
-  if (/(?:^|\/)\.\.?(?:\/|$)/.test(path)) return { status: 400, error: 'relative paths not supported' }
+  if (path.includes('.') && /(?:^|\/)\.\.?(?:\/|$)/.test(path))
+    return { status: 400, error: 'relative paths not supported' }
   const query = mark < 0 ? noQuery : Object.fromEntries(new URLSearchParams(url.slice(mark + 1)))
   const method = methodFrom(sent, query)
   if (method === undefined) return { status: 405, error: `the method ${sent} is not supported` }

@@ -73,7 +73,7 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
       partialSince = 0
       pieces = 0
       busy = true
-      needs.answer(request.asked).then(send, () => socket.destroy())
+      needs.answer(request.asked).then(send, fail)
     } else if (ended) socket.end()
     else leave(chunk)
   }
@@ -95,6 +95,8 @@ function serve(socket: Socket, needs: Needs & { responseHead: ResponseHead }): v
     // Else the client does not read what it is sent, and is read no further itself.
     if (flushed) next()
   }
+
+  const fail = (): void => void socket.destroy()
 
   function write({ status, text, raw }: Answered): boolean {
     if (raw) {

@@ -14,7 +14,8 @@ export type RequestLine = {
 }
 
 /** Of the vault's dialect only, and with nothing in it that two readers could take differently. */
-const requestLine = /^(GET|LIST|PUT|POST|DELETE|PATCH) (\/v1\/[\w\-.~%!$&'()*+,;=:@/?]*) HTTP\/1\.1\r\n/
+const requestLine = /^(?:GET|LIST|PUT|POST|DELETE|PATCH) \/v1\/[\w\-.~%!$&'()*+,;=:@/?]* HTTP\/1\.1\r\n/
+const protocol = ' HTTP/1.1\r\n'
 const fieldName = /^[!#$%&'*+\-.^`|~\w]+$/
 /** Plain ASCII. */
 const fieldValue = /^[\t\x20-\x7e]*$/
@@ -35,8 +36,14 @@ const unusual = new Set([
 ])
 
 export function parseRequestLine(text: string): RequestLine | undefined {
-  const match = requestLine.exec(text)
-  return match?.[1] && match[2] ? { method: match[1], url: match[2], end: match[0].length } : undefined
+  if (!requestLine.test(text)) return undefined
+  const methodEnd = text.indexOf(' ')
+  const urlEnd = text.indexOf(' ', methodEnd + 1)
+  return {
+    method: text.slice(0, methodEnd),
+    url: text.slice(methodEnd + 1, urlEnd),
+    end: urlEnd + protocol.length,
+  }
 }
 
 /** The fields between the request's line and the empty line; undefined for what is left to the complete reader. */

@@ -13,8 +13,9 @@ import {
   updateEntry,
 } from '../vault-store.ts'
 import { encrypt } from './cipher.ts'
-import { type CachedEntry, createEntryCache, createKnown } from './entry-cache.ts'
+import { type CachedEntry, createEntryCache, createKnown, parsedOf } from './entry-cache.ts'
 import type { KeyRing, Term } from './key-ring.ts'
+import { byCodePoint, folderOf, openName } from './names.ts'
 import { corrupt, keyRingContext, openStoredRing } from './stored-ring.ts'
 
 /**
@@ -25,6 +26,8 @@ export type Barrier = {
   get(path: string, reader?: Reader): Promise<Buffer | undefined>
   /** As `get`, with the bytes parsed; a hot entry is parsed once, so nobody may change what comes back. */
   view<T>(path: string, parse: (bytes: Buffer) => T, reader?: Reader): Promise<T | undefined>
+  /** What `view` would give if it is in memory; undefined says nothing. */
+  peek<T>(path: string, parse: (bytes: Buffer) => T): T | undefined
   put(tx: Tx, path: string, value: Uint8Array | string, show?: Listed): Promise<void>
   delete(tx: Tx, path: string): Promise<boolean>
   /** Every listed entry below `folder`. */
@@ -319,9 +322,12 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
       const known = cached(path, reader)
       // Most are known, and are not waited for.
       const entry = known instanceof Promise ? await known : known
-      if (!entry) return undefined
-      entry.parsed ??= parse(entry.bytes)
-      return entry.parsed as ReturnType<typeof parse>
+      return entry && parsedOf(entry, parse)
+    },
+    peek(path, parse) {
+      keys()
+      const entry = cache.get(path)
+      return entry && parsedOf(entry, parse)
     },
     async put(tx, path, value, show = 'listed') {
       const keyRing = keys()
@@ -383,18 +389,3 @@ export function createBarrier({ store, now, cacheBytes = defaultCacheBytes }: Ne
     },
   }
 }
-
-function openName(keyRing: KeyRing, folder: string, id: Uint8Array, sealed: Uint8Array): string {
-  const plain = keyRing.decrypt(`name\0${Buffer.from(id).toString('hex')}`, sealed)
-  if (!plain) throw corrupt('A name')
-  const name = plain.toString('utf8')
-  if (!keyRing.nameOf('entry', folder + name).equals(id)) throw corrupt('A name')
-  return name
-}
-
-/** `a/b/c` and `a/b/c/` lie in `a/b/`; `a` lies in the root, which is empty. */
-function folderOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/', path.length - 2) + 1)
-}
-
-const byCodePoint = (a: string, b: string): number => (a < b ? -1 : 1)

@@ -9,6 +9,11 @@ export type EntryCache = {
 /** `parsed` is what the entry's owner made of the bytes, kept so that a hot entry is parsed once. */
 export type CachedEntry = { readonly bytes: Buffer; parsed: unknown }
 
+export function parsedOf<T>(entry: CachedEntry, parse: (bytes: Buffer) => T): T {
+  entry.parsed ??= parse(entry.bytes)
+  return entry.parsed as T
+}
+
 /** What an entry costs besides its bytes: keys, objects, what was parsed from it. */
 const overheadBytes = 256
 

@@ -14,6 +14,7 @@ function setup() {
         const bytes = stored.get(path)
         return bytes && parse(bytes)
       },
+      peek: () => undefined,
       put: async (_, path, value) => void stored.set(path, Buffer.from(value as Uint8Array)),
       delete: async (_, path) => stored.delete(path),
       list: async () => [],

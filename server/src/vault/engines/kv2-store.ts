@@ -18,17 +18,19 @@ export type Kv2Store = {
   config(reader?: Reader): Promise<Kv2Config>
   setConfig(tx: Tx, config: Kv2Config): Promise<void>
   meta(name: string, reader?: Reader): Promise<Kv2Meta | undefined>
+  /** What `meta` would give if it is in memory; undefined says nothing. */
+  peek(name: string): Kv2Meta | undefined
   setMeta(tx: Tx, name: string, meta: Kv2Meta): Promise<void>
   /** JSON of one version as Vault shows it beside its values. */
   viewOf(meta: Kv2Meta, version: number): string
-  /** The text of a version, or undefined when it is deleted, destroyed or unknown. */
+  /** The text of a version, or undefined when it is deleted, destroyed or unknown. The newest is there without waiting. */
   text(
     name: string,
     meta: Kv2Meta,
     version: number,
     now: number,
     reader?: Reader,
-  ): Promise<Buffer | undefined>
+  ): Buffer | undefined | Promise<Buffer>
   /** `cas`: the version that the caller saw last; 0 for none yet. */
   write(
     tx: Tx,
@@ -47,7 +49,7 @@ export type Kv2Store = {
 const parseConfig = (bytes: Buffer): Kv2Config => JSON.parse(bytes.toString('utf8')) as Kv2Config
 
 export function createKv2Store(
-  barrier: Pick<Barrier, 'get' | 'view' | 'put' | 'delete' | 'list'>,
+  barrier: Pick<Barrier, 'get' | 'view' | 'peek' | 'put' | 'delete' | 'list'>,
   mountId: string,
 ): Kv2Store {
   const root = `kv/${mountId}/`
@@ -94,6 +96,13 @@ export function createKv2Store(
   const config = async (reader?: Reader): Promise<Kv2Config> =>
     (await barrier.view(configPath, parseConfig, reader)) ?? defaultConfig
 
+  async function storedText(name: string, version: number, reader?: Reader): Promise<Buffer> {
+    const bytes = await barrier.get(versionPath(name, version), reader)
+    if (!bytes)
+      throw new AppError('vault.entry_corrupt', `version ${version} of a secret is missing in the storage`)
+    return bytes
+  }
+
   async function remove(tx: Tx, name: string): Promise<boolean> {
     const known = await meta(name, tx)
     if (!known) return false
@@ -113,6 +122,7 @@ export function createKv2Store(
     config,
     setConfig: (tx, next) => barrier.put(tx, configPath, JSON.stringify(next), 'hidden'),
     meta,
+    peek: (name) => barrier.peek(metaPath(name), parseMeta),
     setMeta,
     viewOf(known, version) {
       const last = views.get(known)
@@ -121,15 +131,11 @@ export function createKv2Store(
       views.set(known, { version, text })
       return text
     },
-    async text(name, known, version, now, reader) {
+    text(name, known, version, now, reader) {
       const entry = known.versions[version]
       if (!entry || !isReadable(entry, now)) return undefined
       const newest = version === known.current ? beside.get(known) : undefined
-      if (newest) return newest
-      const bytes = await barrier.get(versionPath(name, version), reader)
-      if (!bytes)
-        throw new AppError('vault.entry_corrupt', `version ${version} of a secret is missing in the storage`)
-      return bytes
+      return newest ?? storedText(name, version, reader)
     },
     async write(tx, name, text, now, cas) {
       const before = await meta(name, tx)

@@ -1,7 +1,7 @@
 import { AppError, Secret } from '../../core/index.ts'
 import type { Tx } from '../../store/index.ts'
 import { unreadable } from '../duration.ts'
-import type { Answer, Call, Engine, PathSpec } from '../engine.ts'
+import type { Answer, Call, Engine, PathSpec, ReadHandler } from '../engine.ts'
 import { countField, isObject, listField } from '../fields.ts'
 import { changeVersions, type Kv2Meta, versionView } from './kv2-meta.ts'
 import {
@@ -119,13 +119,34 @@ function versionOf(call: Call, meta: Kv2Meta): number {
   return countField(call.query, 'version') || meta.current
 }
 
-async function readData(kv: Kv2Store, call: Call): Promise<Answer | undefined> {
+/** Most reads find everything in memory and wait for nothing. */
+function readData(kv: Kv2Store, call: Call): ReturnType<ReadHandler> {
   const name = call.params['name'] ?? ''
-  const meta = name === '' || name.endsWith('/') ? undefined : await kv.meta(name)
-  if (!meta) return undefined
+  if (name === '' || name.endsWith('/')) return undefined
+  const meta = kv.peek(name)
+  return meta ? dataOfVersion(kv, call, name, meta) : readStoredData(kv, call, name)
+}
+
+async function readStoredData(kv: Kv2Store, call: Call, name: string): Promise<Answer | undefined> {
+  const meta = await kv.meta(name)
+  return meta && dataOfVersion(kv, call, name, meta)
+}
+
+function dataOfVersion(
+  kv: Kv2Store,
+  call: Call,
+  name: string,
+  meta: Kv2Meta,
+): Answer | undefined | Promise<Answer> {
   const version = versionOf(call, meta)
   if (!meta.versions[version]) return undefined
-  const text = await kv.text(name, meta, version, call.now.getTime())
+  const text = kv.text(name, meta, version, call.now.getTime())
+  return text instanceof Promise
+    ? text.then((stored) => dataAnswer(kv, meta, version, stored))
+    : dataAnswer(kv, meta, version, text)
+}
+
+function dataAnswer(kv: Kv2Store, meta: Kv2Meta, version: number, text: Buffer | undefined): Answer {
   const about = kv.viewOf(meta, version)
   return {
     dataText: new Secret(`{"data":${text ? text.toString('utf8') : 'null'},"metadata":${about}}`),

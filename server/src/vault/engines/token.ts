@@ -7,7 +7,7 @@ import type { Identity } from '../identity/identity.ts'
 import type { MountConfig } from '../mount-config.ts'
 import type { StoredToken, TokenRecord } from '../tokens/token-record.ts'
 import { type TokenRoles, tokenRoleView } from '../tokens/token-roles.ts'
-import { authView, tokenView } from '../tokens/token-view.ts'
+import { authView, createTokenViews, tokenView } from '../tokens/token-view.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { listed } from './kv2.ts'
 import { createToken, newTokenFields } from './token-create.ts'
@@ -30,6 +30,10 @@ const tidiedAtOnce = 1000
 /** `auth/token/`: what makes, shows, prolongs and ends tokens. */
 export function createTokenEngine(needs: Needs): Engine {
   const { tokens } = needs
+  const viewOf = createTokenViews()
+  const lookupSelf = ({ token, presented, now }: Call): Answer => ({
+    dataText: viewOf(token, now, presented),
+  })
   const events = { update: 'token.revoked' } as const
   return {
     type: 'token',
@@ -55,13 +59,13 @@ export function createTokenEngine(needs: Needs): Engine {
       },
       {
         pattern: 'lookup-self',
-        read: async (call) => lookupSelf(call),
+        read: lookupSelf,
         update: async (_, call) => lookupSelf(call),
       },
       {
         pattern: 'lookup',
-        read: (call) => lookup(tokens, undefined, call, textField(call.query, 'token')),
-        update: (tx, call) => lookup(tokens, tx, call, textField(call.body, 'token')),
+        read: (call) => lookup(tokens, lookupSelf, undefined, call, textField(call.query, 'token')),
+        update: (tx, call) => lookup(tokens, lookupSelf, tx, call, textField(call.body, 'token')),
       },
       {
         pattern: 'lookup-accessor',
@@ -155,13 +159,10 @@ async function byAccessor(tokens: Tokens, body: Body, reader: Reader): Promise<S
   return found
 }
 
-const lookupSelf = ({ token, presented, now }: Call): Answer => ({
-  data: tokenView(token.record, now, presented.reveal(), token.subject?.policies),
-})
-
 /** Who names no token asks about their own. */
 async function lookup(
   tokens: Tokens,
+  lookupSelf: (call: Call) => Answer,
   reader: Reader | undefined,
   call: Call,
   named: string | undefined,

@@ -1,6 +1,7 @@
+import { Secret } from '../../core/index.ts'
 import { shownCidr } from '../cidr.ts'
 import { ttlOf } from './lifetime.ts'
-import type { TokenRecord } from './token-record.ts'
+import type { LiveToken, TokenRecord } from './token-record.ts'
 
 /** A token as Vault shows it to who may look. `value` is the token only when the caller gave it. */
 export function tokenView(
@@ -42,6 +43,37 @@ export function tokenView(
     ttl: ttlOf(record, now.getTime()),
     type: typeOf(record),
   }
+}
+
+/** JSON of `tokenView` in three parts; between them stand the token itself and how long it lives. */
+type ViewParts = readonly [string, string, string]
+
+/** The same as JSON text, for who asks about their own token again and again. What is kept of it holds no token. */
+export function createTokenViews(): (token: LiveToken, now: Date, value: Secret) => Secret {
+  const known = new WeakMap<LiveToken, ViewParts>()
+
+  function partsOf(token: LiveToken): ViewParts {
+    const last = known.get(token)
+    if (last) return last
+    const view = tokenView(token.record, new Date(0), '', token.subject?.policies)
+    const parts = inParts(JSON.stringify({ ...view, ttl: 0 }))
+    known.set(token, parts)
+    return parts
+  }
+
+  return (token, now, value) => {
+    const [start, middle, end] = partsOf(token)
+    const id = JSON.stringify(value.reveal())
+    return new Secret(`${start}${id}${middle}${ttlOf(token.record, now.getTime())}${end}`)
+  }
+}
+
+/** Within a text JSON escapes each quotation mark, and no object lies before the id or after the life. */
+function inParts(text: string): ViewParts {
+  const [id, ttl] = ['"id":', '"ttl":']
+  const idEnd = text.indexOf(`${id}""`) + id.length
+  const ttlEnd = text.lastIndexOf(`${ttl}0`) + ttl.length
+  return [text.slice(0, idEnd), text.slice(idEnd + 2, ttlEnd), text.slice(ttlEnd + 1)]
 }
 
 /** A token as it is given to who made it, or signed in. */

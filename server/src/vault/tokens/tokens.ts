@@ -45,6 +45,8 @@ export type Tokens = {
   create(tx: Tx, wanted: NewToken): Promise<{ token: Secret; record: TokenRecord; warnings: string[] }>
   /** The token if it is valid now, from memory when it was seen lately. */
   authenticate(token: Secret): Promise<LiveToken | undefined>
+  /** The same for a text that was looked up before and of which nothing has changed since; undefined says nothing. */
+  known(token: Secret): LiveToken | undefined
   /** Takes one of the uses that a limited token has and returns how many are left; null when it is not limited. */
   spendUse(live: LiveToken): Promise<number | null>
   find(token: Secret, reader?: Reader): Promise<StoredToken | undefined>
@@ -248,9 +250,11 @@ export function createTokens({ store, barrier, policies, identity, clock, onEnd,
       await save(tx, row, record)
       return { token, record, warnings }
     },
+    known(token) {
+      const last = seen.get(token)
+      return last?.changes === changes && isValid(last.token) ? last.token : undefined
+    },
     async authenticate(token) {
-      const known = seen.get(token)
-      if (known?.changes === changes) return isValid(known.token) ? known.token : undefined
       const key = hash('sha256', token.reveal())
       let found = live.get(key)
       while (!found) {

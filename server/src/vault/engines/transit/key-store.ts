@@ -8,6 +8,8 @@ import { type Key, type KeyRecord, keyOf, parseKey, type VersionRecord } from '.
 export type KeyStore = {
   /** Without a reader from memory, where the keys of a hot record stay as objects until it changes or the vault is sealed. */
   get(name: string, reader?: Reader): Promise<Key | undefined>
+  /** What `get` would give if it is in memory; undefined says nothing. */
+  peek(name: string): Key | undefined
   put(tx: Tx, record: KeyRecord): Promise<Key>
   remove(tx: Tx, name: string): Promise<void>
   names(): Promise<string[]>
@@ -34,6 +36,7 @@ export function createKeyStore(barrier: Barrier, mountId: string): KeyStore {
 
   return {
     get: (name, reader) => barrier.view(folder + name, parseKey, reader),
+    peek: (name) => barrier.peek(folder + name, parseKey),
     put(tx, record) {
       if (!namePattern.test(record.name))
         throw invalid(

@@ -1,4 +1,4 @@
-import type { Answer, Call, PathSpec, WriteHandler } from '../../engine.ts'
+import type { Answer, Call, PathSpec, ReadHandler, WriteHandler } from '../../engine.ts'
 import { invalid } from './inputs.ts'
 import type { Key } from './key.ts'
 import { assertUsable, isDue, type KeyStore, requireKey, withVersion } from './key-store.ts'
@@ -23,16 +23,24 @@ export const nameOf = ({ params }: Call): string => params['name'] ?? ''
  */
 export function useKey(keys: KeyStore, use: Use, options: Options): Required<Pick<PathSpec, 'post'>> {
   const { missing, renews, upsert } = options
+
+  function used(key: Key, call: Call): ReturnType<ReadHandler> {
+    assertUsable(key)
+    return renews && isDue(key, call.now) ? rotateFirst(keys, key, call, use, options) : use(key, call)
+  }
+
+  async function fromStorage(call: Call): Promise<Awaited<ReturnType<ReadHandler>>> {
+    const key = await keys.get(nameOf(call))
+    if (key) return used(key, call)
+    const made = await upsert?.(call)
+    if (made) return made
+    throw invalid(missing)
+  }
+
   return {
-    async post(call) {
-      const key = await keys.get(nameOf(call))
-      if (!key) {
-        const made = await upsert?.(call)
-        if (made) return made
-        throw invalid(missing)
-      }
-      assertUsable(key)
-      return renews && isDue(key, call.now) ? rotateFirst(keys, key, call, use, options) : use(key, call)
+    post(call) {
+      const key = keys.peek(nameOf(call))
+      return key ? used(key, call) : fromStorage(call)
     },
   }
 }
