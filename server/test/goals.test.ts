@@ -5,7 +5,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { api } from '@keyward/contract'
+import { eventually } from './support/eventually.ts'
 import { asJson, openModelServer } from './support/model-server.ts'
+import { attributesOf, openOtlpServer } from './support/otlp-server.ts'
 import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'
 import { approve, ended } from './support/steps.ts'
 
@@ -81,8 +83,10 @@ test('WORK-1: a goal that no rule knows, a plan that was not shown, and a second
 
 test('WORK-1: a language model that the server is told of proposes for words that no rule knows', async (t) => {
   const model = await openModelServer(t)
+  const collector = await openOtlpServer(t)
   const server = await startServer(t, {
     env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
       KEYWARD_PLANNER_URL: model.url,
       KEYWARD_PLANNER_MODEL: 'planner-1',
       KEYWARD_PLANNER_KEY: 'keyward://secret/planner#key',
@@ -107,6 +111,25 @@ test('WORK-1: a language model that the server is told of proposes for words tha
   assert.deepEqual([proposal?.source, proposal?.model, proposal?.flow], ['model', 'planner-1', 'diagnose'])
   const { body } = await server.ask('GET', '/metrics')
   assert.match(String(body), /keyward_planner_goals_total\{outcome="done"\} 1/)
+
+  const digest = proposal?.plan?.planDigest ?? ''
+  const run = await server.call(api.goals.start, { goalId: items[0]?.id ?? '', digest })
+  const ofRun = await eventually(
+    async () => collector.spans.find((span) => attributesOf(span)['keyward.run.id'] === run.id),
+    'the trace of its run',
+  )
+  const asked = collector.spans.filter(({ name }) => name === 'chat planner-1')
+  assert.deepEqual(
+    asked.map((span) => [attributesOf(span)['keyward.goal.id'], attributesOf(span)['error.type']]),
+    [
+      [asked[0] && attributesOf(asked[0])['keyward.goal.id'], 'goal.model_failed'],
+      [items[0]?.id, undefined],
+    ],
+  )
+  const [{ traceId, spanId } = { traceId: '', spanId: '' }] = asked.slice(-1)
+  assert.deepEqual(ofRun.links, [{ traceId, spanId }], 'the run is linked to the question that proposed it')
+  const sent = collector.bodies.join('')
+  assert.ok(!sent.includes('freshen up') && !sent.includes(key) && !sent.includes('secret/planner'))
 })
 
 test('WORK-1: a flow that somebody saved has wordings of its own', async (t) => {

@@ -77,17 +77,20 @@ export function createGoals(needs: Needs): Goals {
   /** Only for words that no rule knows, and only ever a proposal: a person starts it or nobody does. */
   async function proposedByModel(
     text: string,
-    by: Principal,
+    { by, goalId }: { by: Principal; goalId: string },
     refusal: (more: readonly string[]) => AppError,
   ): Promise<Proposal> {
     if (!needs.model) throw refusal([])
-    const said = await needs.model(text, by)
+    const said = await needs.model(text, by, goalId)
     if ('declined' in said) throw refusal([`${said.model} says: ${said.declined}`])
     const plan = await previewOf(text, said.plan, by)
     return { ...said, number: 1, source: 'model', plan, problem: null }
   }
 
-  async function answerTo(text: string, by: Principal): Promise<Pick<GoalRecord, 'choices' | 'proposals'>> {
+  async function answerTo(
+    text: string,
+    { by, goalId }: { by: Principal; goalId: string },
+  ): Promise<Pick<GoalRecord, 'choices' | 'proposals'>> {
     const all = await flows.all()
     const matched = matchGoal(text, all)
     if (matched.kind === 'one') return { choices: [], proposals: [await proposalOf(matched.match, text, by)] }
@@ -99,7 +102,7 @@ export function createGoals(needs: Needs): Goals {
       return { choices, proposals: [] }
     }
     const refusal = (more: readonly string[]) => unknown(all, [...matched.nearest, ...more])
-    return { choices: [], proposals: [await proposedByModel(text, by, refusal)] }
+    return { choices: [], proposals: [await proposedByModel(text, { by, goalId }, refusal)] }
   }
 
   async function plannedAgain({ flow, input, draft, source }: Proposal, by: Principal): Promise<Plan> {
@@ -121,10 +124,10 @@ export function createGoals(needs: Needs): Goals {
     tx: Tx,
     type: 'goal.proposed' | 'goal.started',
     id: string,
-    { by, detail }: { by: Principal; detail: { [key: string]: Json } },
+    { by, detail, correlation }: { by: Principal; detail: { [key: string]: Json }; correlation: string },
   ): Promise<void> {
     const target = `goal:${id}`
-    await audit.record(tx, { type, outcome: 'done', actor: actorOf(by), target, detail })
+    await audit.record(tx, { type, outcome: 'done', actor: actorOf(by), target, correlation, detail })
     await bus.publish(tx, { type, subject: target })
   }
 
@@ -144,10 +147,11 @@ export function createGoals(needs: Needs): Goals {
 
   return {
     async propose(text, by, along) {
-      const answer = await answerTo(text, by)
+      const id = newId('goal', clock.now())
+      const answer = await answerTo(text, { by, goalId: id })
       const now = clock.now()
       const goal: GoalRecord = {
-        id: newId('goal', now),
+        id,
         text,
         ...answer,
         chosen: null,
@@ -164,7 +168,7 @@ export function createGoals(needs: Needs): Goals {
       }))
       await store.write(async (tx) => {
         await insertGoal(tx, goal)
-        await tell(tx, 'goal.proposed', goal.id, { by, detail: { text, proposed } })
+        await tell(tx, 'goal.proposed', id, { by, detail: { text, proposed }, correlation: id })
         await along?.(tx, goal.id)
       })
       return viewOf(goal)
@@ -196,7 +200,9 @@ export function createGoals(needs: Needs): Goals {
           const at = clock.now().getTime()
           if (!(await markStarted(tx, goalId, { chosen: number, runId, at })))
             throw new AppError('goal.state', 'somebody else started it at the same moment')
-          await tell(tx, 'goal.started', goalId, { by, detail: { runId, digest, ...told } })
+          // Found with what its run did.
+          const detail = { runId, digest, ...told }
+          await tell(tx, 'goal.started', goalId, { by, detail, correlation: runId })
         },
       })
     },

@@ -68,6 +68,7 @@ export function spansOf(entries: readonly AuditEntry[]): Span[] {
     } else if (type === 'run.finished') endRun(entry)
     else if (start) open.set(keyOf(entry, taskId), start(entry, taskId, parentIn(type, around(taskId), run)))
     else if (ending) end(keyOf(entry, taskId), entry, ending(entry))
+    else if (type === 'goal.started') linkToGoal(run, entry)
     else if (requests.has(type)) spans.push(requestSpan(entry, around(taskId)?.spanId))
     else around(taskId)?.events.push(eventOf(entry))
   }
@@ -123,7 +124,7 @@ const whole = z.int().optional().catch(undefined)
 const told = z
   .object({
     ...{ flow: text, state: text, reason: text, taskId: text, traceparent: text, action: text, risk: text },
-    ...{ channel: text, driver: text, limit: text, method: text, requestedBy: text },
+    ...{ channel: text, driver: text, limit: text, method: text, requestedBy: text, source: text },
     ...{ attempt: whole, exitCode: whole, status: whole, bytesIn: whole, bytesOut: whole },
   })
   .catch({})
@@ -156,6 +157,20 @@ function runSpan(entry: AuditEntry, round: number, before: Building | undefined)
     },
     links: link ? [link] : [],
   }
+}
+
+/** Where the question about a goal stands in the goal's trace. */
+export const modelContextOf = (goalId: string): SpanContext => ({
+  traceId: traceIdOf(goalId),
+  spanId: spanIdOf('model', goalId),
+  sampled: true,
+})
+
+/** A goal has a trace of its own where a language model was asked. */
+function linkToGoal(run: Building | undefined, entry: AuditEntry): void {
+  if (run && told.parse(entry.detail).source === 'model')
+    run.links = [...run.links, modelContextOf(entry.target.replace(/^goal:/, ''))]
+  run?.events.push(eventOf(entry))
 }
 
 function attemptSpan(
@@ -260,7 +275,7 @@ function taskIn({ target, correlation, detail }: AuditEntry): string | undefined
   return target.startsWith(start) ? target.slice(start.length) : told.parse(detail).taskId
 }
 
-const about = (given: Readonly<Record<string, Json | undefined>>): Attributes =>
+export const about = (given: Readonly<Record<string, Json | undefined>>): Attributes =>
   Object.fromEntries(
     Object.entries(given).flatMap(([name, value]) =>
       typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'

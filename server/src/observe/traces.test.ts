@@ -167,3 +167,43 @@ test('OBS-1: traces are sent only where an endpoint is named, and what cannot be
   const held = otlpSettings({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: `key=${secret}` }, '1')
   assert.ok(!JSON.stringify(held).includes(secret), 'a header is a secret')
 })
+
+test('OBS-1: a question to a language model is a span of its goal, with counts and no words', async (t) => {
+  const { collector, world, start } = await open(t)
+  start()
+  const ask = async (goalId: string, end: { outcome: 'done' | 'failed'; code?: string }) => {
+    const type = 'goal.model_asked' as const
+    const entry = { type, actor: 'person:olga', target: 'model:planner-1', correlation: goalId }
+    const server = 'api.openai.com:443'
+    await world.audit.recordNow({ ...entry, outcome: 'intent', detail: { secretPath: secret, server } })
+    world.clock.advance(1500)
+    const spent = { answers: 2, inputTokens: 900, outputTokens: 40 }
+    const { outcome, ...code } = end
+    await world.store.write(async (tx) => {
+      await world.audit.record(tx, { ...entry, outcome, detail: { ...spent, ...code } })
+      const data = { ...spent, outcome, goalId }
+      await world.bus.publish(tx, { type, subject: 'model:planner-1', data })
+    })
+  }
+  await ask('goal_1', { outcome: 'done' })
+  await ask('goal_2', { outcome: 'failed', code: 'goal.model_failed' })
+  await eventually(async () => collector.spans.length === 2, 'both spans')
+  const [good, bad] = collector.spans
+  assert.ok(good && bad)
+  assert.deepEqual([good.name, good.kind, good.traceId], ['chat planner-1', 3, traceIdOf('goal_1')])
+  assert.equal(BigInt(good.endTimeUnixNano) - BigInt(good.startTimeUnixNano), 1_500_000_000n)
+  assert.deepEqual(attributesOf(good), {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'openai',
+    'gen_ai.request.model': 'planner-1',
+    'gen_ai.output.type': 'json',
+    'gen_ai.usage.input_tokens': '900',
+    'gen_ai.usage.output_tokens': '40',
+    'server.address': 'api.openai.com',
+    'server.port': '443',
+    'keyward.goal.id': 'goal_1',
+    'keyward.planner.answers': '2',
+  })
+  assert.deepEqual([bad.status.code, attributesOf(bad)['error.type']], [2, 'goal.model_failed'])
+  assert.ok(!collector.bodies.join('').includes(secret))
+})

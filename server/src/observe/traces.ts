@@ -3,6 +3,7 @@ import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import { type Clock, type Log, reasonOf } from '../core/index.ts'
 import type { Store } from '../store/index.ts'
+import { modelSpanOf } from './model-span.ts'
 import { putTraceCursor, readTraceCursor } from './observe-store.ts'
 import { type OtlpSettings, sendSpans } from './otlp.ts'
 import { runName, type Span, spansOf } from './spans.ts'
@@ -23,6 +24,10 @@ export type Traces = {
   idle(): Promise<void>
 }
 
+/** What has a trace once it is over. */
+const traced: ReadonlySet<string> = new Set(['run.finished', 'goal.model_asked'])
+type Trace = { readonly about: string; readonly spans: readonly Span[] }
+
 const eventsAtOnce = 1000
 const entriesAtOnce = 500
 const mostEntries = 20_000
@@ -32,7 +37,7 @@ const againMs = [1000, 5000, 30_000, 60_000] as const
 const passing: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /**
- * Sends the trace of each run once the run has ended. How far that has come is on disk: a killed server goes on from there, and
+ * Sends the trace of each run once the run has ended, and of each question to a language model. How far that has come is on disk: a killed server goes on from there, and
  * what was sent twice has the same ids. While the collector is away nothing is held but that place in the outbox.
  */
 export function createTraces(needs: Needs): Traces {
@@ -74,32 +79,42 @@ export function createTraces(needs: Needs): Traces {
       const events = await bus.since(cursor, eventsAtOnce)
       for (const event of events) {
         if (stopped) return
-        if (event.type === 'run.finished') await tell(event)
+        if (traced.has(event.type)) await tell(event)
         cursor = event.seq
       }
       more ||= events.length === eventsAtOnce
     }
   }
 
-  async function tell({ subject, seq, at }: LiveEvent): Promise<void> {
-    const runId = subject.replace(/^run:/, '')
-    const spans = roundAt(spansOf(await entriesOf(needs.audit, runId)), Date.parse(at))
-    for (let i = 0; i < spans.length; i += spansAtOnce) await send(runId, spans.slice(i, i + spansAtOnce))
-    await store.write((tx) => putTraceCursor(tx, seq))
+  async function tell(event: LiveEvent): Promise<void> {
+    const { about, spans } = await traceOf(event)
+    for (let i = 0; i < spans.length; i += spansAtOnce) await send(about, spans.slice(i, i + spansAtOnce))
+    await store.write((tx) => putTraceCursor(tx, event.seq))
   }
 
-  async function send(runId: string, spans: readonly Span[]): Promise<void> {
+  async function traceOf({ type, subject, at, data }: LiveEvent): Promise<Trace> {
+    if (type === 'goal.model_asked') {
+      const { goalId } = Object(data) as { goalId?: string }
+      if (typeof goalId !== 'string') return { about: subject, spans: [] }
+      const span = modelSpanOf(goalId, await entriesOf(needs.audit, goalId))
+      return { about: goalId, spans: span ? [span] : [] }
+    }
+    const runId = subject.replace(/^run:/, '')
+    return { about: runId, spans: roundAt(spansOf(await entriesOf(needs.audit, runId)), Date.parse(at)) }
+  }
+
+  async function send(about: string, spans: readonly Span[]): Promise<void> {
     const { status } = await sendSpans(settings, spans)
     if (passing.has(status)) throw new Error(`the collector answered ${status}`)
     failures = 0
-    if (status >= 300) log.error({ runId, status, spans: spans.length }, 'the collector refused a trace')
+    if (status >= 300) log.error({ about, status, spans: spans.length }, 'the collector refused a trace')
   }
 
   return {
     start() {
       stopped = false
       unsubscribe = bus.subscribe(({ type }) => {
-        if (type === 'run.finished') wake()
+        if (traced.has(type)) wake()
       })
       wake()
     },

@@ -151,10 +151,10 @@ test('WORK-1: words that no rule knows become a plan by a model: a proposal, whi
   )
   const { items: entries } = await audit.page({ limit: 10, order: 'asc', type: 'goal.model_asked' })
   assert.deepEqual(
-    entries.map(({ actor, outcome, detail }) => [actor, outcome, detail]),
+    entries.map(({ actor, correlation, outcome, detail }) => [actor, correlation, outcome, detail]),
     [
-      ['person:olga', 'intent', { secretPath: 'secret/planner' }],
-      ['person:olga', 'done', { answers: 1, inputTokens: 900, outputTokens: 40 }],
+      ['person:olga', id, 'intent', { secretPath: 'secret/planner', server: new URL(server.url).host }],
+      ['person:olga', id, 'done', { answers: 1, inputTokens: 900, outputTokens: 40 }],
     ],
   )
   const wanted = { proposal: 1, digest: proposal?.plan?.planDigest ?? '' }

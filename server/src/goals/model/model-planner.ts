@@ -26,10 +26,10 @@ export type ModelProposal = {
 type Declined = { readonly model: string; readonly declined: string }
 
 /** Proposes for words that no rule knows. Throws `goal.model_failed` when nothing of what it says can be used. */
-export type ModelPlanner = (text: string, by: Principal) => Promise<ModelProposal | Declined>
+export type ModelPlanner = (text: string, by: Principal, goalId: string) => Promise<ModelProposal | Declined>
 
 type Needs = ChoiceNeeds & {
-  settings: Pick<ModelSettings, 'model' | 'key'>
+  settings: Pick<ModelSettings, 'model' | 'key' | 'url'>
   chat: Chat
   store: Pick<Store, 'write'>
   audit: Pick<Audit, 'recordNow' | 'record'>
@@ -47,13 +47,19 @@ export function createModelPlanner(needs: Needs): ModelPlanner {
   const { settings, chat, store, audit, bus, vault, flows } = needs
   let atWork = 0
 
-  async function keyFor(by: Principal): Promise<Secret | undefined> {
-    const { key, model } = settings
-    await audit.recordNow({
-      ...entryOf(by, model),
-      outcome: 'intent',
-      detail: { secretPath: key?.path ?? null },
-    })
+  const entryOf = ({ by, goalId }: Asking) => ({
+    type: 'goal.model_asked' as const,
+    actor: actorOf(by),
+    target: `model:${settings.model}`,
+    correlation: goalId,
+  })
+
+  async function keyFor(asking: Asking): Promise<Secret | undefined> {
+    const { key, url } = settings
+    const { hostname, port, protocol } = new URL(url)
+    const server = `${hostname}:${port || (protocol === 'http:' ? 80 : 443)}`
+    const detail = { secretPath: key?.path ?? null, server }
+    await audit.recordNow({ ...entryOf(asking), outcome: 'intent', detail })
     if (!key) return undefined
     const { data = {} } = (await vault.kv.read(key.path)) ?? {}
     const value = Object.hasOwn(data, key.field) ? data[key.field] : undefined
@@ -83,20 +89,23 @@ export function createModelPlanner(needs: Needs): ModelPlanner {
     return { model, flow: draft.flow, title: text, input: {}, draft, plan: await flows.completed(draft, by) }
   }
 
-  async function tell(by: Principal, outcome: 'done' | 'failed', spent: Spent): Promise<void> {
+  async function tell(asking: Asking, { spent, error }: { spent: Spent; error?: unknown }): Promise<void> {
+    const outcome = error === undefined ? 'done' : 'failed'
+    const code = error instanceof AppError ? { code: error.code } : {}
     await store.write(async (tx) => {
-      await audit.record(tx, { ...entryOf(by, settings.model), outcome, detail: { ...spent } })
+      await audit.record(tx, { ...entryOf(asking), outcome, detail: { ...spent, ...code } })
       await bus.publish(tx, {
         type: 'goal.model_asked',
         subject: `model:${settings.model}`,
-        data: { ...spent, outcome },
+        data: { ...spent, outcome, goalId: asking.goalId },
       })
     })
   }
 
-  async function ask(text: string, by: Principal, spent: Spent): Promise<ModelProposal | Declined> {
+  async function ask(text: string, asking: Asking, spent: Spent): Promise<ModelProposal | Declined> {
+    const { by } = asking
     const choice = await choiceOf(needs, await flows.all(), by)
-    const key = await keyFor(by)
+    const key = await keyFor(asking)
     const messages: Message[] = [{ role: 'user', content: questionOf(text, choice) }]
     for (;;) {
       const said = await chat({ instructions, messages, key })
@@ -118,17 +127,17 @@ export function createModelPlanner(needs: Needs): ModelPlanner {
     }
   }
 
-  return async (text, by) => {
+  return async (text, by, goalId) => {
     if (atWork >= mostAtOnce)
       throw unusable(`${settings.model} is asked for others at the moment: say the goal again`)
     const spent: Spent = { answers: 0, inputTokens: 0, outputTokens: 0 }
     atWork += 1
     try {
-      const proposal = await ask(text, by, spent)
-      await tell(by, 'done', spent)
+      const proposal = await ask(text, { by, goalId }, spent)
+      await tell({ by, goalId }, { spent })
       return proposal
     } catch (error) {
-      await tell(by, 'failed', spent)
+      await tell({ by, goalId }, { spent, error })
       throw error
     } finally {
       atWork -= 1
@@ -146,6 +155,7 @@ function mendable(error: unknown): string {
   return printable(own && detail ? detail : `${code}: ${message}`)
 }
 
+type Asking = { readonly by: Principal; readonly goalId: string }
 type Spent = { answers: number; inputTokens: number; outputTokens: number }
 
 function count(spent: Spent, { inputTokens, outputTokens }: Said): void {
@@ -153,9 +163,6 @@ function count(spent: Spent, { inputTokens, outputTokens }: Said): void {
   spent.inputTokens += inputTokens ?? 0
   spent.outputTokens += outputTokens ?? 0
 }
-
-const entryOf = (by: Principal, model: string) =>
-  ({ type: 'goal.model_asked', actor: actorOf(by), target: `model:${model}` }) as const
 
 function assertListed(tasks: PlanDraft['tasks'], { actions }: Choice): void {
   for (const { id, action = '', args } of tasks) {
