@@ -1,9 +1,8 @@
-import { egressApi, grantsApi } from '@keyward/contract'
+import { egressApi, grantsApi, type OpenConnections } from '@keyward/contract'
 import { AppError, type Clock } from '../../core/index.ts'
 import type { EgressLog } from '../../flows/index.ts'
 import type { Lend } from '../../lend/index.ts'
 import type { Passages } from '../../passage/index.ts'
-import type { Proxy as EgressProxy } from '../../proxy/index.ts'
 import type { Store } from '../../store/index.ts'
 import { type Route, route } from '../route.ts'
 import { certificateRoutes } from './certificates.ts'
@@ -16,7 +15,7 @@ type Needs = {
   remote: Parameters<typeof certificateRoutes>[0]['remote']
   lend: Pick<Lend, 'grant' | 'endGrant' | 'grants' | 'readGrant' | 'explain' | 'reach'>
   egressLog: EgressLog
-  proxy: Pick<EgressProxy, 'openNow'>
+  proxy: { openNow(agentId: string): OpenConnections }
 }
 
 export function egressRoutes({ store, clock, lend, passages, remote, egressLog, proxy }: Needs): Route[] {
