@@ -49,7 +49,14 @@ export async function everythingBehind(host: string, value: string, dataDir: str
   const [identity, policy] = [createIdentity({ ...needs, sealed: keepSealed() }), createPolicy(needs)]
   const kv = { read: async () => ({ data: { value: new Secret(value) } }), write: async () => undefined }
   const sealed = { get: async () => undefined, put: async () => undefined, delete: async () => undefined }
-  const lend = createLend({ ...needs, identity, policy, vault: { kv, sealed }, probesFor: () => [] })
+  const lend = createLend({
+    ...needs,
+    identity,
+    policy,
+    vault: { kv, sealed },
+    placeholderForm: async () => undefined,
+    probesFor: () => [],
+  })
   const by = systemPrincipal('bench')
   const asked = { secretPath: 'secret/shop/payments', destinations: [{ host, port: 443 }] }
   const agent = await store.write(async (tx) => {

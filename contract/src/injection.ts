@@ -5,6 +5,12 @@ const prefix = z
   .string()
   .regex(/^[A-Za-z0-9_.-]{1,32}$/)
   .optional()
+/** Instead of a prefix: a kind of key that the scanner knows by its form, or such a form; the placeholder is as long, of the same letters. */
+const like = z
+  .string()
+  .regex(/^[A-Za-z0-9_.<>|[\] -]{3,100}$/)
+  .optional()
+const looks = { prefix, like }
 const name = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~[\]-]{1,100}$/)
 
 const text = z.string().min(1).max(500)
@@ -39,12 +45,12 @@ const accountAtServer = {
  * is refused, so that a secret for a header cannot be made to stand in something that the destination stores.
  */
 export const injection = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('anywhere'), prefix }),
-  z.strictObject({ kind: z.literal('bearer'), prefix }),
-  z.strictObject({ kind: z.literal('basic'), part: z.enum(['username', 'password']), prefix }),
-  z.strictObject({ kind: z.literal('header'), name, prefix }),
-  z.strictObject({ kind: z.literal('query'), name, prefix }),
-  z.strictObject({ kind: z.literal('cookie'), name, prefix }),
+  z.strictObject({ kind: z.literal('anywhere'), ...looks }),
+  z.strictObject({ kind: z.literal('bearer'), ...looks }),
+  z.strictObject({ kind: z.literal('basic'), part: z.enum(['username', 'password']), ...looks }),
+  z.strictObject({ kind: z.literal('header'), name, ...looks }),
+  z.strictObject({ kind: z.literal('query'), name, ...looks }),
+  z.strictObject({ kind: z.literal('cookie'), name, ...looks }),
   /** A JSON pointer (RFC 6901) into a JSON body; `/name` also names a field of a form. */
   z.strictObject({
     kind: z.literal('body'),
@@ -52,14 +58,14 @@ export const injection = z.discriminatedUnion('kind', [
       .string()
       .max(200)
       .regex(/^(?:\/(?:[^~/]|~[01])*)+$/),
-    prefix,
+    ...looks,
   }),
   /** The field is a client secret; what is lent is an access token for it (RFC 6749, 4.4). */
   z.strictObject({
     kind: z.literal('oauth-client'),
     ...authorizationServer,
     audience: text.optional(),
-    prefix,
+    ...looks,
   }),
   /** The field is a refresh token; what is lent is an access token for it (RFC 6749, 6). */
   z.strictObject({
@@ -67,7 +73,7 @@ export const injection = z.discriminatedUnion('kind', [
     ...authorizationServer,
     /** Another field of the same secret, for clients that have one. */
     clientSecretField: text.optional(),
-    prefix,
+    ...looks,
   }),
   /** The field is the JSON key file of a Google service account; what is lent is an access token for it. */
   z.strictObject({
@@ -78,7 +84,7 @@ export const injection = z.discriminatedUnion('kind', [
     /** As for the authorization servers above. */
     probeUrl: httpsUrl.optional(),
     caPem: z.string().max(20_000).optional(),
-    prefix,
+    ...looks,
   }),
   /** The field is a GitHub App's private key, PEM; what is lent is an access token of one installation. */
   z.strictObject({
@@ -91,7 +97,7 @@ export const injection = z.discriminatedUnion('kind', [
     repositories: z.array(text).min(1).max(500).optional(),
     permissions: z.record(z.string().regex(/^[a-z_]{1,60}$/), z.enum(['read', 'write', 'admin'])).optional(),
     caPem: z.string().max(20_000).optional(),
-    prefix,
+    ...looks,
   }),
   /** The field is a secret access key; requests are signed anew with it (Signature Version 4). */
   z.strictObject({

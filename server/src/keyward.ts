@@ -128,11 +128,8 @@ export async function createKeyward(needs: Needs) {
   const findings = createFindings({ ...shared, dataDir, vault, scanner, sources, version })
   const probesFor = (): readonly Probe[] => [proxyProbe]
   const lend = createLend({
-    ...shared,
-    policy,
-    identity,
-    vault,
-    probesFor,
+    ...{ ...shared, policy, identity, vault, probesFor },
+    placeholderForm: async (like) => (await scanner()).placeholderForm(like),
   })
   const sandbox = createSandbox({
     driver: createSandboxDriver({

@@ -425,8 +425,8 @@ describe('what is kept in few places', () => {
         'lend/accounts.ts', // an account that was made for a lease, into encrypted storage; names of users
         'lend/aws-signing.ts', // a derivative of it, to the proxy
         'lend/client-certificate.ts', // read, and the certificate to the proxy
-        'lend/issue.ts', // a placeholder's token, hashed
         'lend/minting.ts', // hashed; a refresh token, compared with the stored one
+        'lend/new-placeholder.ts', // a placeholder's token, hashed
         'lend/token-requests.ts', // to the authorization server that it belongs to
         'main.ts', // the owner's files, and the sign-in link
         'observe/otlp.ts', // into the headers that a collector asks for

@@ -21,6 +21,7 @@ export {
   stepOfCode,
   toBase32,
 } from './one-time-code.ts'
+export { formedLengths, formedPlaceholder, isPlaceholder } from './placeholder.ts'
 export { actorOf, type Principal, type Role, systemPrincipal } from './principal.ts'
 export { qrImage } from './qr-image.ts'
 export { formatReference, parseReference, referencePattern } from './reference.ts'

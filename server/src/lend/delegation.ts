@@ -3,7 +3,6 @@ import { AppError, actorOf, newId, type Principal } from '../core/index.ts'
 import { hashToken } from '../identity/index.ts'
 import type { Tx } from '../store/index.ts'
 import { covers, describeDestination, normalDestination, placeOf } from './destinations.ts'
-import { newPlaceholder } from './issue.ts'
 import type { IssuedLease, Needs as LendNeeds } from './lend.ts'
 import {
   ancestorsOf,
@@ -13,6 +12,7 @@ import {
   type LeaseRow,
   leaseById,
 } from './lend-store.ts'
+import { newPlaceholder, withLook } from './new-placeholder.ts'
 import { keepPlaceholder } from './receipts.ts'
 
 export type Delegation = {
@@ -32,7 +32,10 @@ export type Delegation = {
   readonly delegable: boolean
 }
 
-type Needs = Pick<LendNeeds, 'store' | 'audit' | 'bus' | 'clock' | 'policy' | 'identity' | 'vault'> & {
+type Needs = Pick<
+  LendNeeds,
+  'store' | 'audit' | 'bus' | 'clock' | 'policy' | 'identity' | 'vault' | 'placeholderForm'
+> & {
   view: (row: LeaseRow) => IssuedLease['lease']
 }
 
@@ -41,7 +44,7 @@ const deepest = 3
 
 /** Passes on a part of a lease. Nothing of the part is wider, longer or more than the whole, now or later. */
 export function createDelegation(needs: Needs) {
-  const { store, audit, bus, clock, policy, identity, vault, view } = needs
+  const { store, audit, bus, clock, policy, identity, vault, view, placeholderForm } = needs
 
   async function partiesOf(tx: Tx, holderId: string, toAgentId: string) {
     const [holder, to] = [await identity.agent(holderId, tx), await identity.agent(toAgentId, tx)]
@@ -80,12 +83,13 @@ export function createDelegation(needs: Needs) {
 
   async function attempt(tx: Tx, asked: Delegation): Promise<IssuedLease> {
     const parent = await checked(tx, asked)
-    const child = childOf(parent, asked)
+    const looks = await withLook(asked.injection, placeholderForm)
+    const child = childOf(parent, { ...asked, injection: looks })
     const tooWide = excessOf(parent, child, asked.budget)
     if (tooWide) throw new AppError('lease.too_wide', `The part would be ${tooWide}`)
     const now = clock.now()
     const agent = await identity.agent(asked.toAgentId, tx)
-    const placeholder = newPlaceholder(child.injection)
+    const placeholder = await newPlaceholder(child.injection, placeholderForm)
     const { budget = {} } = asked
     const row: LeaseRow = {
       ...parent,

@@ -12,8 +12,9 @@ import {
   injectionOf,
   insertGrant,
 } from './lend-store.ts'
+import { withLook } from './new-placeholder.ts'
 
-export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
+export function createGrants({ audit, bus, clock, policy, identity, placeholderForm }: Needs) {
   return {
     async make(tx: Tx, grant: NewGrant): Promise<{ grantId: string }> {
       const agent = await identity.agent(grant.agentId, tx)
@@ -25,7 +26,8 @@ export function createGrants({ audit, bus, clock, policy, identity }: Needs) {
       })
       if (!decision.allow) throw new AppError('policy.denied', decision.reason)
       const destinations = placesToLend(grant.destinations, grant.injection)
-      const row = newRow({ ...grant, destinations }, clock.now())
+      const injection = await withLook(grant.injection, placeholderForm)
+      const row = newRow({ ...grant, destinations, injection }, clock.now())
       await insertGrant(tx, row)
       await audit.record(tx, {
         type: 'lease.granted',

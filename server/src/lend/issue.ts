@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto'
-import { type Injection, type Json, type LeaseView, prefixOf } from '@keyward/contract'
+import { type Json, type LeaseView, prefixOf } from '@keyward/contract'
 import type { EntryInput } from '../audit/index.ts'
 import { AppError, actorOf, newId, reasonOf } from '../core/index.ts'
-import { hashToken, randomToken } from '../identity/index.ts'
+import { hashToken } from '../identity/index.ts'
 import type { Decision } from '../policy/index.ts'
 import type { Tx } from '../store/index.ts'
 import { covers, describeDestination, normalDestination, placeOf } from './destinations.ts'
@@ -18,6 +17,7 @@ import {
   liveGrants,
   spendGrant,
 } from './lend-store.ts'
+import { newPlaceholder } from './new-placeholder.ts'
 import { keepPlaceholder } from './receipts.ts'
 
 /** Endless where it is not limited. */
@@ -25,7 +25,7 @@ type Left = { readonly uses: number; readonly bytes: number }
 type Refused = { readonly refused: AppError; readonly entry: EntryInput }
 
 export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView }) {
-  const { store, audit, bus, clock, log, policy, identity, vault, view } = needs
+  const { store, audit, bus, clock, log, policy, identity, vault, view, placeholderForm } = needs
   const behind = new Set<Promise<void>>()
 
   /** Intent, decision, existence of the secret (its value stays sealed in `Secret`), then the row and what tells of it. */
@@ -47,7 +47,7 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
     const left = await leftOf(tx, request, grant)
     const lack = await lackOf(tx, request, grant, left)
     if (lack) return refuse(lack)
-    const { row, placeholder } = newLease(request, agent.name, grant, left)
+    const { row, placeholder } = await newLease(request, agent.name, grant, left)
     await insertLease(tx, row)
     await keepPlaceholder(tx, vault.sealed, row.id, placeholder)
     const target = `lease:${row.id}`
@@ -126,8 +126,8 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
       },
     })
 
-  function newLease(request: LeaseRequest, agentName: string, grant: GrantRow | undefined, left: Left) {
-    const placeholder = newPlaceholder(grant && injectionOf(grant))
+  async function newLease(request: LeaseRequest, agentName: string, grant: GrantRow | undefined, left: Left) {
+    const placeholder = await newPlaceholder(grant && injectionOf(grant), placeholderForm)
     const injection = grant?.injection ?? null
     const budget = grant ? budgetOf(grant) : {}
     const now = clock.now()
@@ -201,13 +201,6 @@ export function createIssue(needs: Needs & { view: (row: LeaseRow) => LeaseView 
 
 const endless = Number.POSITIVE_INFINITY
 const limit = (left: number): number | null => (left === endless ? null : left)
-
-/** As what takes it expects it: an access key id of AWS has 20 characters of its own alphabet, 60 bits of them random. */
-export function newPlaceholder(how: Injection | undefined): string {
-  if (how?.kind !== 'aws') return randomToken('kwp_', 32).reveal()
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
-  return `AKIAKEYW${Array.from(randomBytes(12), (byte) => alphabet[byte % 32]).join('')}`
-}
 
 const placesOf = ({ secretPath, destinations }: LeaseRequest): string =>
   `${secretPath} for ${destinations.map(placeOf).join(', ')}`

@@ -214,6 +214,8 @@ export type Needs = {
     /** Accounts that are made at databases; none when absent. */
     accounts?: MadeAccounts
   }
+  /** How a placeholder is made that looks like a kind of key; undefined for a kind that none can look like. */
+  placeholderForm(like: string): Promise<{ readonly prefix: string; make(): string } | undefined>
   /** Who shows that a lease of this kind has ended; all of them must. */
   probesFor(how: Injection): readonly Probe[]
 }

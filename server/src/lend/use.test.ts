@@ -284,6 +284,34 @@ test('LEND-2: a placeholder begins as its tool expects, and is known by the rest
   assert.equal((await world.lend.use(seen)).prefix, 'ghp_')
 })
 
+test('LEND-2: a placeholder looks like a kind of key in length, letters and checksum, and is known by its last part', async (t) => {
+  const world = await openLendWorld(t)
+  const injection = { kind: 'bearer', like: 'github-personal-access-token' } as const
+  const { placeholder, claim, lease } = await lent(world, {}, { injection })
+  assert.match(placeholder, /^ghp_[0-9A-Za-z]{36}$/)
+  assert.deepEqual(lease.injection, { ...injection, prefix: 'ghp_' })
+  const seen = { ...claim, placeholder: placeholder.slice('ghp_'.length) }
+  assert.equal((await world.lend.use(seen)).prefix, 'ghp_')
+  const other = await lent(world, {}, { injection })
+  assert.notEqual(other.placeholder, placeholder)
+  await assert.rejects(world.lend.use({ ...seen, host: 'evil.example' }), { code: 'egress.denied' })
+  assert.equal((await entries(world, 'lease.misused')).length, 1)
+})
+
+test('LEND-2: a kind of key that no placeholder can look like is refused when it is granted', async (t) => {
+  const world = await openLendWorld(t)
+  for (const like of ['no-such-rule', 'stripe <nothing>', 'key-<hex 32>', 'ab-<an 8>'])
+    await assert.rejects(
+      give(world, { injection: { kind: 'bearer', like } }),
+      { code: 'request.invalid' },
+      like,
+    )
+  await assert.rejects(give(world, { injection: { kind: 'bearer', like: 'npm_<an 36>', prefix: 'ghp_' } }), {
+    code: 'request.invalid',
+    detail: /not both/,
+  })
+})
+
 test('LEND-1: a use that finds the vault sealed is recorded as failed', async (t) => {
   const world = await openLendWorld(t)
   const { claim } = await lent(world)

@@ -1,9 +1,15 @@
 import { Transform } from 'node:stream'
 import { createSearch } from './search.ts'
 
-/** What an agent holds in place of a secret; the second is shaped like an access key id of AWS. */
-const placeholder = /kwp_[0-9A-Za-z]{32}|AKIAKEYW[A-Z2-7]{12}/g
-const longestPlaceholder = 36
+const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+/** Of the last kind: after its mark stands how many follow. */
+const lengths = Array.from(base62, (digit, count) => `${digit}[0-9A-Za-z]{${count}}`).slice(11)
+/** What an agent holds in place of a secret; the second is shaped like an access key id of AWS, the last fits into the forms of other keys. */
+const placeholder = new RegExp(
+  `kwp_[0-9A-Za-z]{32}|AKIAKEYW[A-Z2-7]{12}|kWpL8hXq(?:${lengths.join('|')})`,
+  'g',
+)
+const longestPlaceholder = 70
 
 /** The parts of a request that a placeholder may stand in. `headers` alternates names and values, as Node's rawHeaders. */
 export type RequestParts = {
@@ -90,8 +96,8 @@ export const isTextual = (contentType: string): boolean =>
     contentType,
   )
 
-/** Every placeholder begins with one of these; most data has neither, and passes at a glance. */
-const beginnings = createSearch(['kwp_', 'AKIAKEYW'].map((text) => Buffer.from(text)))
+/** Every placeholder begins with one of these; most data has none, and passes at a glance. */
+const beginnings = createSearch(['kwp_', 'AKIAKEYW', 'kWpL8hXq'].map((text) => Buffer.from(text)))
 const firstIn = (data: Buffer): string | undefined =>
   beginnings.occurs(data) ? placeholdersIn(data.toString('latin1'))[0] : undefined
 

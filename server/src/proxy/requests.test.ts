@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { apiHost, ask, bodyOf, openProxy, openUpstream, talkInside } from '../../test/support/egress.ts'
+import { formedPlaceholder } from '../core/index.ts'
 
 test('LEND-2: the destination sees the value, the sandbox sees neither it nor an echo of it', async (t) => {
   const seen: string[] = []
@@ -142,6 +143,25 @@ test('LEND-2: a request with two Authorization headers is refused before anythin
   const answer = await talkInside(way, `GET / HTTP/1.1\r\nHost: ${apiHost}\r\n${twice}\r\n`)
   assert.match(answer, /^HTTP\/1\.1 400 /)
   assert.deepEqual([reached, gate.claims.length], [0, 0])
+})
+
+test('LEND-2: a placeholder that looks like a key is exchanged with its prefix, and is misuse elsewhere', async (t) => {
+  const seen: string[] = []
+  const upstream = await openUpstream(t, ({ headers }, response) => {
+    seen.push(headers.authorization ?? '')
+    response.end()
+  })
+  const { channel, lend, gate, recorded } = await openProxy(t)
+  const { value } = lend()
+  const placeholder = formedPlaceholder(36)
+  gate.leases.set(placeholder, { value, host: apiHost, prefix: 'ghp_' })
+  const other = { host: 'other.example.test', port: 443, ...upstream }
+  const way = await channel({ host: apiHost, port: 443, ...upstream }, other)
+  const headers = { Authorization: `Bearer ghp_${placeholder}` }
+  assert.equal((await ask(way, { headers })).status, 200)
+  assert.equal((await ask({ ...way, host: other.host }, { headers })).status, 403)
+  assert.deepEqual(seen, [`Bearer ${value}`])
+  assert.equal((await recorded(2))[1]?.outcome, 'misused')
 })
 
 test('LEND-2: a placeholder lent for another host is not forwarded and is recorded as misuse', async (t) => {

@@ -1,3 +1,4 @@
+import { isPlaceholder } from '../core/index.ts'
 import { entropyOf } from './checks.ts'
 
 /** A value that only points to where the secret is. */
@@ -53,9 +54,15 @@ const hasAny = (patterns: readonly RegExp[], value: string): boolean =>
 /** Whether a value has the form of a hash, a public key, an id, a version or a date. */
 export const isPublicForm = (value: string): boolean => hasAny(publicForms, value)
 
-/** Whether a value is clearly not a secret: a reference, something to be filled in, an example, a hash, an id. */
+/** Whether a value is clearly not a secret: a placeholder of ours, a reference, something to be filled in, an example, a hash, an id. */
 export function isHarmless(value: string): boolean {
-  return hasAny(references, value) || hasAny(placeholders, value) || isPublicForm(value) || isSequence(value)
+  return (
+    isPlaceholder(value) ||
+    hasAny(references, value) ||
+    hasAny(placeholders, value) ||
+    isPublicForm(value) ||
+    isSequence(value)
+  )
 }
 
 /** Whether a value in a provider's exact form is only shown as an example: long runs, or the word itself. */

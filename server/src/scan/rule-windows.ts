@@ -1,3 +1,4 @@
+import { isPlaceholder } from '../core/index.ts'
 import type { Budget } from './budget.ts'
 import type { Candidate } from './candidate.ts'
 import type { Detector } from './detector.ts'
@@ -177,7 +178,7 @@ function touchesEdge(match: RegExpExecArray, from: number, to: number, sizeBytes
 function candidateOf({ detector, rank }: Rule, match: RegExpExecArray, from: number): Candidate | undefined {
   const [start, end] = match.indices?.groups?.['value'] ?? match.indices?.[0] ?? [0, 0]
   const value = match.input.slice(start, end)
-  if (rank >= 3 && !value.startsWith('-----') && isSample(value)) return
+  if (isPlaceholder(value) || (rank >= 3 && !value.startsWith('-----') && isSample(value))) return
   const judged = detector.judge?.(value)
   if (judged === false) return
   const { rule, provider, title } = detector

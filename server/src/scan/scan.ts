@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { encodingOf, kindOfContents } from './archive/contents-kind.ts'
 import type { Detector } from './detector.ts'
+import { type PlaceholderForm, placeholderFormOf } from './detectors/placeholder-form.ts'
 import type { Engine } from './engine.ts'
 import type { Place, RawFinding, ScanEvent } from './finding.ts'
 import { createFullEngine } from './full-engine.ts'
@@ -46,6 +47,8 @@ export type Scanner = {
   contents(contents: Buffer, file: string): RawFinding[]
   /** One file that is in memory, archives opened: what a scan of a folder would tell of it. */
   file(contents: Buffer, file: string): Promise<Pick<Looked, 'findings' | 'problems'>>
+  /** How a placeholder is made that looks like a kind of key; undefined for a kind that none can look like. */
+  placeholderForm(like: string): PlaceholderForm | undefined
   /** Where a value stands now in the contents of `file`; empty when it is gone or changed. */
   locate(contents: string | Buffer, file: string, fingerprint: string): Place[]
 }
@@ -112,6 +115,7 @@ export function createScanner(needs: Needs): Scanner {
     },
     contents: (contents, file) => detectIn(engine(), wholeFile(contents, file)),
     file: (bytes, file) => lookThroughContents({ engine: engine(), reader: reader() }, { file, bytes }),
+    placeholderForm: placeholderFormOf,
     locate(contents, file, fingerprint) {
       return detectIn(engine(), wholeFile(Buffer.from(contents), file))
         .filter((finding) => finding.fingerprint === fingerprint)

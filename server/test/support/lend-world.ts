@@ -20,6 +20,7 @@ import {
   type ProbedLease,
 } from '../../src/lend/index.ts'
 import { createPolicy, type Policy } from '../../src/policy/index.ts'
+import { createScanner } from '../../src/scan/index.ts'
 import type { Migration } from '../../src/store/index.ts'
 import { keepSealed } from './sealed-bytes.ts'
 import { openWorld, type World } from './world.ts'
@@ -78,6 +79,8 @@ export async function openLendWorld(
     identity,
     policy,
     vault: { kv, sealed: storage },
+    placeholderForm: async (like) =>
+      createScanner({ fingerprintKey: Buffer.alloc(32, 1) }).placeholderForm(like),
     probesFor: () => probes,
   })
   const { agent } = await world.store.write((tx) =>

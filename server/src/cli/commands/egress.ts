@@ -84,6 +84,7 @@ type GrantOptions = CommonOptions & {
   readonly to: readonly Destination[]
   readonly as?: Injection
   readonly field: string
+  readonly like?: string
   readonly ttl: number
   readonly for: number
   readonly uses?: number
@@ -93,6 +94,9 @@ type GrantOptions = CommonOptions & {
   readonly delegable?: boolean
   readonly reason: string
 }
+
+const looking = (as: Injection, like: string): Injection =>
+  ({ ...(as ?? { kind: 'anywhere' }), like }) as Injection
 
 function grantCommand(needs: Needs): Command {
   const { terminal } = needs
@@ -112,6 +116,7 @@ function grantCommand(needs: Needs): Command {
     .requiredOption('--to <place>', '[METHOD,…] host[:port][/path]; can be repeated', addPlace)
     .requiredOption('--reason <text>', 'why; recorded')
     .option('--as <injection>', 'the one place of a request where it may stand', injectionFrom)
+    .option('--like <kind>', 'placeholders look like this kind of key, such as github-personal-access-token')
     .option('--field <name>', 'field of the secret', 'value')
     .option('--ttl <seconds>', 'the longest life of a lease', wholeNumber(1, 3600), 300)
     .option('--for <seconds>', 'how long the grant lives', wholeNumber(60, 31_622_400), 86_400)
@@ -126,13 +131,13 @@ function grantCommand(needs: Needs): Command {
     )
     .action(async (secretPath: string, options: GrantOptions) => {
       const client = await connect(needs, options)
-      const { to, as, field, ttl, leases, uses, perMinute, bytes, reason } = options
+      const { to, as, like, field, ttl, leases, uses, perMinute, bytes, reason } = options
       const grant = await client.call(api.grants.create, {
         agentId: await agentIdOf(client, options.agent),
         secretPath,
         field,
         destinations: [...to],
-        injection: as,
+        injection: like === undefined ? as : looking(as, like),
         budget: { uses, usesPerMinute: perMinute, bytes },
         maxTtlSeconds: ttl,
         maxLeases: leases,
