@@ -7,6 +7,7 @@ import { openWorld, temporaryFolder } from '../../test/support/world.ts'
 import { AppError } from '../core/index.ts'
 import { type Durability, type Store, sql } from '../store/index.ts'
 import { createAudit, createFileAnchor, type EntryInput, openFileJournal, problemOfEntry } from './index.ts'
+import { createJournalLog } from './read-log.ts'
 
 const read = (target: string, more: Partial<EntryInput> = {}): EntryInput => ({
   type: 'secret.read',
@@ -245,4 +246,38 @@ test('GOV-1: without a journal reads that come together share a commit, and are 
   const audit = createAudit({ store, clock, anchor, signingKey: async () => undefined })
   await Promise.all(['a', 'b'].map((name) => audit.recordRead(read(`secret:${name}`))))
   assert.equal(await stored({ store }), 2)
+})
+
+const turns = async (count: number): Promise<void> => {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+test('callers who come in two groups share one sync of the disk soon, and nobody waits for one who stays away', async () => {
+  const sizes: number[] = []
+  const log = createJournalLog({
+    journal: {
+      write: (text: string) => sizes.push(text.split('\n').length - 1),
+      sync: () => turns(20),
+    } as unknown as Parameters<typeof createJournalLog>[0]['journal'],
+    chain: { expect: () => undefined, waitingBytes: () => 0 },
+    settle: async () => undefined,
+    append: async () => assert.fail('it fits into the journal'),
+    stored: () => undefined,
+    refusal: (error) => new Error(String(error)),
+    now: () => new Date(0),
+  })
+  async function caller(firstAfter: number, requests: number): Promise<void> {
+    await turns(firstAfter)
+    for (let i = 0; i < requests; i++) {
+      await log.record(read('secret:a'), 'disk')
+      // On its way to the caller and back.
+      await turns(5)
+    }
+  }
+  await Promise.all([0, 0, 0, 10, 10, 10, 10].map((after) => caller(after, 12)))
+  assert.deepEqual(sizes.slice(0, 2), [3, 7])
+  assert.deepEqual(new Set(sizes.slice(1, 12)), new Set([7]))
+  sizes.length = 0
+  await caller(0, 3)
+  assert.deepEqual(sizes, [1, 1, 1])
 })

@@ -77,6 +77,11 @@ type Frame = Batch & { lines: string; forDisk: boolean }
 /** Some 500 entries. So many at once cost half of what a few at a time do. */
 const bytesAtOnce = 192 * 1024
 
+/** How long after an answer its caller may be expected again. */
+const soonMilliseconds = 2
+/** Of the event loop, while some of those who are expected are missing: a fifth of a millisecond or so, less than a sync takes. */
+const mostIdleTurns = 50
+
 /**
  * Into the journal, in one piece with those that come in the same turn of the event loop or during the sync before; from there into the
  * chain with the next change, or when there are many.
@@ -91,6 +96,8 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
   let forDisk = false
   let draining = false
   let settling = false
+  /** How many are likely to wait soon: those who were answered last and those who came meanwhile. */
+  let expected = { count: 0, until: 0 }
 
   async function drain(): Promise<void> {
     draining = true
@@ -101,17 +108,24 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
       count = 0
       forDisk = false
       for (const frame of taken) await store(frame)
+      const answered = taken.reduce((sum, { entries }) => sum + entries.length, 0)
+      expected = { count: answered + count, until: now().getTime() + soonMilliseconds }
     }
     draining = false
   }
 
-  /** Who is answered after a sync comes again at once, and shares the next one with those who came during it. */
+  /**
+   * Who is answered after a sync comes again at once, and shares the next one with those who came during it. Without waiting for them, a little,
+   * callers would fall into two groups that wait for each other's sync as well as for their own.
+   */
   async function untilNobodyComes(): Promise<void> {
-    let before: number
+    const wanted = now().getTime() <= expected.until ? expected.count : 0
+    let idleTurns = 0
     do {
-      before = count
+      const before = count
       await new Promise((resolve) => setImmediate(resolve))
-    } while (forDisk && count > before)
+      idleTurns = count > before ? 0 : idleTurns + 1
+    } while (forDisk && (idleTurns === 0 || (count < wanted && idleTurns < mostIdleTurns)))
   }
 
   async function store(frame: Frame): Promise<void> {
