@@ -238,7 +238,7 @@ export async function createKeyward(needs: Needs) {
     workflow,
     identity,
     rollout,
-    natureOf: (name, args) => natureOf(actionNamed.get(name), args),
+    natureOf: (task) => natureOf(actionNamed.get(task.action), task),
     more: ownFlows(looking),
   })
   const model = openModelPlanner(needs.env, { ...looking, flows, kinds: connectors.kinds, assertMayUse })

@@ -86,6 +86,7 @@ test('LEND-3: an attempt that is lost leaves no lease behind, and the next has n
       args,
       outputs: {},
       approvedPreview: null,
+      risk: 'low',
       signal: new AbortController().signal,
       heartbeat: () => undefined,
       requestedBy: 'person:ada',

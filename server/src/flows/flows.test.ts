@@ -38,7 +38,7 @@ function open(rules = '') {
     },
     identity: { person: unused, agent: unused },
     rollout: { judge: async () => ({ observed: false, judgements: [] }) },
-    natureOf: async () => ({ risk: 'low', effect: 'write' }),
+    natureOf: async ({ risk }) => ({ risk, effect: 'write' }),
     more: [],
   })
   return { flows, started }

@@ -9,7 +9,7 @@ import { type Identity, principalNamed } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { ActionNature, Rollout } from '../rollout/index.ts'
 import type { Store, Tx } from '../store/index.ts'
-import type { Plan, Workflow } from '../workflow/index.ts'
+import type { Plan, PlannedTask, Workflow } from '../workflow/index.ts'
 import { planPulumi, planTerraform } from './infrastructure.ts'
 import { leakedKeyInput, planLeakedKey } from './leaked-key.ts'
 import { borrowedBy } from './sandbox-command.ts'
@@ -69,7 +69,7 @@ type Needs = {
   workflow: Pick<Workflow, 'start' | 'read' | 'startedBefore' | 'planning'>
   identity: Pick<Identity, 'person' | 'agent'>
   rollout: Pick<Rollout, 'judge'>
-  natureOf: (action: string, args: Json) => Promise<ActionNature>
+  natureOf: (task: Pick<PlannedTask, 'action' | 'args' | 'risk'>) => Promise<ActionNature>
   /** Flows in code beside `leaked-key`. */
   more: readonly Flow[]
 }
@@ -150,11 +150,9 @@ export function createFlows(needs: Needs): Flows {
   }
 
   async function startPlan({ plan, by, along, ...how }: StartPlan): Promise<RunDetail> {
-    const judged = plan.tasks.map(async ({ id, action, args, risk }) => {
-      const { effect, environment } = await natureOf(action, args)
-      return { id, action, risk, effect, environment }
-    })
-    const tasks = await Promise.all(judged)
+    const tasks = await Promise.all(
+      plan.tasks.map(async (task) => ({ id: task.id, action: task.action, ...(await natureOf(task)) })),
+    )
     const { observed, judgements } = await rollout.judge(by, plan.title, tasks)
     const reasons = new Map(judgements.map(({ taskId, reason }) => [taskId, `observed: ${reason}`]))
     const request = { plan, requestedBy: by, ...how, ...(observed ? { observed: reasons } : {}) }

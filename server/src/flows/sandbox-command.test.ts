@@ -42,7 +42,7 @@ test('WORK-3: a command has what an earlier task left, fails with its own words,
     (
       await action.execute({
         ...{ runId: 'run_1', taskId: 'test', attempt: 1, idempotencyKey: 'run_1:test', outputs: {} },
-        ...{ approvedPreview: null, requestedBy: 'person:ada', heartbeat: () => undefined },
+        ...{ approvedPreview: null, risk: 'medium', requestedBy: 'person:ada', heartbeat: () => undefined },
         signal: new AbortController().signal,
         args: JSON.parse(
           JSON.stringify({ agentId: 'agt_1', title: 'Tests', command: ['npm', 'test'], ...more }),

@@ -33,7 +33,7 @@ test('WORK-1: a goal that two people start at the same moment becomes one run', 
     workflow: engine.workflow,
     identity: { person: unused, agent: unused },
     rollout: { judge: async () => ({ observed: false, judgements: [] }) },
-    natureOf: async () => ({ risk: 'low', effect: 'write' }),
+    natureOf: async ({ risk }) => ({ risk, effect: 'write' }),
     more: [
       {
         name: 'note',

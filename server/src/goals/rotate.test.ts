@@ -7,6 +7,7 @@ import { eventually } from '../../test/support/eventually.ts'
 import { callerOf, openUnsealedVault } from '../../test/support/vault-server.ts'
 import { auditMigrations } from '../audit/index.ts'
 import { busMigrations } from '../bus/index.ts'
+import { natureOf } from '../rollout/index.ts'
 import { type Vault, vaultMigrations } from '../vault/index.ts'
 import { rotateActions, rotateFlow } from './rotate.ts'
 
@@ -72,6 +73,29 @@ test('WORK-3: the transit keys of a project are rotated by one question, and loo
   assert.equal(await versionOf('shop'), 2)
 })
 
+test('POL-3: what is judged right before a key is rotated is the risk that the plan and the question have shown', async (t) => {
+  const { vault, rootToken } = await openUnsealedVault(t)
+  const root = callerOf(vault, rootToken)
+  await root('POST', 'sys/mounts/transit', { type: 'transit' })
+  await root('POST', 'transit/keys/shop', {})
+  const needs = { vault, lend: { page: async () => ({ items: [], next: null }) } }
+  const actions = rotateActions(needs)
+  const { tasks } = await rotateFlow(needs).plan({ project: 'shop' }, olga)
+  for (const { id, action: name, args, risk } of tasks) {
+    const action = actions.find((one) => one.name === name)
+    assert.equal((await natureOf(action, { args, risk })).risk, risk, id)
+  }
+  const target = { kind: 'database-role', mount: 'database', name: 'shop' }
+  const more = await rotateFlow(needs).plan({ targets: [target] }, olga)
+  assert.deepEqual(
+    [tasks, more.tasks].map((all) => all.map(({ risk }) => risk)),
+    [
+      ['medium', 'medium', 'low'],
+      ['high', 'high', 'low'],
+    ],
+  )
+})
+
 test('WORK-3: what belongs to nobody is not rotated, and neither is what changed after it was approved', async (t) => {
   const world = await openUnsealedVault(t)
   const { root, flow, start, engine, calls } = await open(t, world)
@@ -106,6 +130,7 @@ test('WORK-3: an attempt that was lost after it rotated does not rotate again', 
       args: { target },
       outputs: { review: { before } },
       approvedPreview: null,
+      risk: 'low',
       signal: new AbortController().signal,
       heartbeat: () => undefined,
       requestedBy: 'person:olga',

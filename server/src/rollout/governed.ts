@@ -1,15 +1,20 @@
-import type { Json } from '@keyward/contract'
-import type { Action } from '../workflow/index.ts'
+import { type Action, higherRisk, type TaskContext } from '../workflow/index.ts'
 import type { JudgedTask, Judging } from './judging.ts'
 
-/** What an action is, whatever a plan says of it. */
+type Said = Pick<TaskContext, 'args' | 'risk'>
+
 export type ActionNature = Pick<JudgedTask, 'risk' | 'effect' | 'environment'>
 
-/** What nobody has called a look changes something; what plans cannot name is known by Keyward's own flows alone. */
-export async function natureOf(action: Action | undefined, args: Json): Promise<ActionNature> {
-  const effect = action?.effect ?? 'write'
-  const risk = action?.offered?.risk ?? (effect === 'read' ? 'low' : 'high')
-  return { risk, effect, environment: await action?.environment?.(args) }
+/**
+ * What a task is. Its effect, and how much it risks at the least, its action says itself, whatever a plan says of it; what has a place
+ * in Keyward's own flows alone risks what they say, which is what a person was shown. What nobody has called a look changes something.
+ */
+export async function natureOf(action: Action | undefined, { args, risk }: Said): Promise<ActionNature> {
+  return {
+    risk: higherRisk(risk, action?.offered?.risk ?? 'low'),
+    effect: action?.effect ?? 'write',
+    environment: await action?.environment?.(args),
+  }
 }
 
 /** The actions, each of which asks right before it runs whether who wanted the run may still have it. */
@@ -17,8 +22,8 @@ export const governed = (actions: readonly Action[], { allowTask }: Pick<Judging
   actions.map((action) => ({
     ...action,
     async execute(context) {
-      const { requestedBy, runId, taskId: id, args } = context
-      await allowTask(requestedBy, runId, { id, action: action.name, ...(await natureOf(action, args)) })
+      const { requestedBy, runId, taskId: id } = context
+      await allowTask(requestedBy, runId, { id, action: action.name, ...(await natureOf(action, context)) })
       return action.execute(context)
     },
   }))

@@ -56,6 +56,8 @@ export type TaskContext = {
   /** `<runId>:<taskId>`: the same for every attempt, and another once what went through is done once more. */
   readonly idempotencyKey: string
   readonly args: Json
+  /** As the plan says it, and as whoever approved it was shown. */
+  readonly risk: Risk
   /** Of the tasks that this one needs, by their id. */
   readonly outputs: Readonly<Record<string, Json>>
   /**

@@ -3,6 +3,7 @@ import type { Action } from './action.ts'
 import { checkData } from './data-types.ts'
 import { derivedFrom } from './derived.ts'
 import { type Plan, type PlannedTask, plainJson, planInvalid, subrunAction } from './plan.ts'
+import { higherRisk } from './risk.ts'
 
 /**
  * The plan as it will be stored, read back and hashed: what JSON cannot hold is gone. Throws `run.plan_invalid` with the
@@ -62,6 +63,13 @@ function checkTask(task: PlannedTask, place: string, { tasks, actions }: Around)
     throw planInvalid(`${place}.action`, `there is no action '${task.action}'`)
   if (task.compensate && !actions.has(task.compensate.action))
     throw planInvalid(`${place}.compensate.action`, `there is no action '${task.compensate.action}'`)
+  const least = actions.get(task.action)?.offered?.risk
+  // Who approves is shown what the plan says.
+  if (least && higherRisk(task.risk, least) !== task.risk)
+    throw planInvalid(
+      `${place}.risk`,
+      `'${task.risk}' is less than what ${task.action} says of itself: '${least}'`,
+    )
   if (isSubrun && (task.forEach || task.approval))
     throw planInvalid(place, 'a run of its own asks by itself, and cannot be fanned out')
   if (task.concurrencyLimit !== undefined && task.concurrencyKey === undefined)

@@ -135,6 +135,7 @@ export function contextOf(
     attempt: run.status.tasks.get(planned.id)?.attempt ?? 0,
     idempotencyKey: idempotencyKeyOf(run, planned.id),
     args: filledIn(run, planned, action).args,
+    risk: planned.risk,
     outputs: Object.fromEntries(planned.needs.map((need) => [need, outputOf(run, need) ?? null])),
     approvedPreview: preview === null ? null : JSON.parse(preview),
     signal,

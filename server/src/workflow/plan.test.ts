@@ -126,6 +126,17 @@ test('WORK-1: what comes to be while a run goes on takes no name of another, and
   refused(plan(task('a', { when: { $from: 'a', equals: 1, above: 2 } })), /when/)
 })
 
+test('APPR-1, POL-3: no plan, also of a flow, says less of a risk than its action does', () => {
+  const offered = { title: 'Merge', risk: 'high', reversible: false, permissions: [] } as const
+  const merge = asAction('merge', { offered })
+  check(plan(task('a', { action: 'merge', risk: 'critical' })), merge)
+  refusedWith(
+    [merge],
+    /^tasks\[0\]\.risk: 'low' is less than what merge says of itself: 'high'/,
+    task('a', { action: 'merge', risk: 'low' }),
+  )
+})
+
 test('APPR-1: a plan that somebody brings cannot say less than its actions do, nor name what is not offered', async () => {
   const offered = {
     title: 'Merge',

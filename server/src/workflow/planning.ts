@@ -1,4 +1,4 @@
-import type { Json, PlanDraft, PlanPreview, Risk, TaskPreview } from '@keyward/contract'
+import type { Json, PlanDraft, PlanPreview, TaskPreview } from '@keyward/contract'
 import { AppError, actorOf, type Principal } from '../core/index.ts'
 import type { Reader } from '../store/index.ts'
 import type { Action, Offered } from './action.ts'
@@ -6,6 +6,7 @@ import { checkedPlan } from './check-plan.ts'
 import { referencesIn } from './data.ts'
 import { takePreview } from './inputs.ts'
 import { type Plan, type PlannedTask, plainJson, planDigestOf, planInvalid, subrunAction } from './plan.ts'
+import { higherRisk } from './risk.ts'
 import { durationsOf } from './workflow-store.ts'
 
 export type Planning = {
@@ -23,8 +24,6 @@ type Needs = { store: Reader; actions: ReadonlyMap<string, Action> }
 type Draft = PlanDraft['tasks'][number]
 
 const approvalSeconds = 24 * 3600
-const risks: readonly Risk[] = ['low', 'medium', 'high', 'critical']
-const higher = (a: Risk, b: Risk): Risk => (risks.indexOf(a) > risks.indexOf(b) ? a : b)
 const durationsKept = 50
 
 export function createPlanning({ store, actions }: Needs): Planning {
@@ -48,7 +47,7 @@ export function createPlanning({ store, actions }: Needs): Planning {
       ...draft,
       action,
       title: draft.title ?? offered.title,
-      risk: higher(draft.risk ?? 'low', offered.risk),
+      risk: higherRisk(draft.risk ?? 'low', offered.risk),
       reversible: offered.reversible && draft.reversible !== false,
       secrets: [...new Set([...draft.secrets, ...about.secrets])],
       ...(approval ? { approval } : {}),

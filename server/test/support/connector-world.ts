@@ -164,6 +164,7 @@ export const firstAttempt = (args: Json): TaskContext => ({
   args,
   outputs: {},
   approvedPreview: null,
+  risk: 'low',
   signal: new AbortController().signal,
   heartbeat: () => undefined,
   requestedBy: 'person:olga',

@@ -55,7 +55,7 @@ export async function openFlowsWorld(t: TestContext, { rules = '', migrations = 
     workflow: engine.workflow,
     identity: identity as never,
     rollout: { judge: async () => ({ observed: false, judgements: [] }) },
-    natureOf: async () => ({ risk: 'low', effect: 'write' }),
+    natureOf: async ({ risk }) => ({ risk, effect: 'write' }),
     more: [
       {
         name: 'note',

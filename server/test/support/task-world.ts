@@ -53,6 +53,7 @@ export function attemptsAt({ connectors }: Pick<Keyward, 'connectors'>, connecti
     args: { connection, ...input },
     outputs: {},
     approvedPreview: null,
+    risk: 'low',
     signal: new AbortController().signal,
     heartbeat: () => undefined,
   })
@@ -129,6 +130,7 @@ export async function openTaskWorld(t: TestContext): Promise<TaskWorld> {
         args: JSON.parse(JSON.stringify(args)),
         outputs: {},
         approvedPreview: null,
+        risk: 'low',
         signal: new AbortController().signal,
         heartbeat: () => undefined,
         requestedBy: 'person:test',

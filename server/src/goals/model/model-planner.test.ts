@@ -78,7 +78,7 @@ async function open(t: TestContext, more: { forbidden?: string; rules?: string; 
     findings: { preview: unused, release: unused, importingRuns: unused },
     identity: { person: unused, agent: unused },
     rollout: { judge: async () => ({ observed: false, judgements: [] }) },
-    natureOf: async () => ({ risk: 'low', effect: 'write' }),
+    natureOf: async ({ risk }) => ({ risk, effect: 'write' }),
     more: [
       {
         name: 'broken',
