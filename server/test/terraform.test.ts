@@ -128,6 +128,9 @@ test('CONN-1: Terraform plans, shows, applies exactly what was planned, and dest
     await assert.rejects(execute('terraform.destroy', other), { detail: /not the one that was planned/ })
     await execute('terraform.destroy', applyInput(planned))
     assert.deepEqual(JSON.parse(backend.state()).resources, [])
+    // By the configuration there is everything to do; by what was wanted there is nothing.
+    const { effect, result } = Object(await reconcile('terraform.destroy', applyInput(planned)))
+    assert.deepEqual([effect, Object(result?.output).summary], ['done', planned.summary])
     configure('third')
   })
 
