@@ -138,16 +138,21 @@ test('LEND-2: a value lent while an answer is under way is taken out of the rest
   assert.equal(text, `data: begun\n\ndata: ${mark}\n\n`)
 })
 
-test('a promised length is kept while nothing was lent, and dropped once something was', async (t) => {
+test('a promised length is kept while nothing was lent; then it is that of what is sent, or dropped where that is not known', async (t) => {
   const { way, headers } = await setup(t, (request, response) => {
     const body = `key ${keyOf(request)}`
     response.setHeader('Content-Length', Buffer.byteLength(body))
+    // A record of TLS of its own: the proxy has the head before it can have the body.
+    if (request.url === '/pieces') response.flushHeaders()
     response.end(body)
   })
   assert.equal((await ask(way)).headers['content-length'], '4')
-  const answer = await ask(way, { headers })
+  const answer = await ask(way, { headers, path: '/pieces' })
   assert.equal(answer.headers['content-length'], undefined)
   assert.equal(answer.body, `key ${mark}`)
+  const whole = await ask(way, { headers })
+  assert.equal(whole.body, `key ${mark}`)
+  assert.equal(whole.headers['content-length'], String(mark.length + 4))
 })
 
 test('answers without a body, several requests on one connection and hints before the answer', async (t) => {

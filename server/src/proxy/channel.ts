@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { refuse, refusePlainly, statusOf } from './answer.ts'
 import type { Budgets } from './budgets.ts'
 import type { Authority, EgressRule } from './destination.ts'
+import { createDirect } from './direct.ts'
 import { createForward } from './forward.ts'
 import { serveHttp2 } from './http2-inside.ts'
 import { createSender } from './http2-upstream.ts'
@@ -117,6 +118,13 @@ export function createChannel({ open, ask, now, budgets, openNow }: Needs): Chan
     })
   }
 
+  const serveRequests = (tls: TLSSocket, tunnel: Tunnel): void => {
+    const direct = createDirect(tunnel.route, limits)
+    tunnels.set(tls, { ...tunnel, direct })
+    tls.once('close', () => direct.close())
+    inner.emit('connection', tls)
+  }
+
   const relays = createRelays({ sandboxId, ask, ledger, patterns, limits, underway, budgets })
   const admit = createAdmit({ sandboxId, allow: () => allow, ask, ledger, lookup, limits })
   const passUnseen = (socket: Duplex, route: Route): void => {
@@ -136,9 +144,8 @@ export function createChannel({ open, ask, now, budgets, openNow }: Needs): Chan
       authority,
       limits,
       onTunnel(tls, tunnel) {
-        tunnels.set(tls, tunnel)
         if (tls.alpnProtocol === 'h2') serveStreams(tls, tunnel)
-        else inner.emit('connection', tls)
+        else serveRequests(tls, tunnel)
       },
       onFailure: (reason) =>
         report(route.authority, { method: 'CONNECT', status: 200, outcome: 'denied', reason }),

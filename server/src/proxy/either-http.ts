@@ -17,12 +17,16 @@ export type HttpResponse = Writable &
     addTrailers(trailers: [name: string, value: string][]): void
   }
 
-/** The destination's answer. `rawTrailers` are there when the body has ended. */
-export type HttpAnswer = Readable & {
+type AnswerHead = {
   readonly statusCode?: number | undefined
   readonly statusMessage?: string | undefined
   readonly rawHeaders: RawHeaders
-  readonly rawTrailers: RawHeaders
   /** It ended with its head: nothing follows, not even an empty body. */
   readonly isHeadOnly?: boolean
 }
+
+/** The destination's answer. `rawTrailers` are there when the body has ended. */
+export type HttpAnswer = Readable & AnswerHead & { readonly rawTrailers: RawHeaders }
+
+/** An answer that was there to its end at once, without trailers. */
+export type WholeAnswer = AnswerHead & { readonly body: Buffer }

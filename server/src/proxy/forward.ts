@@ -1,5 +1,6 @@
 import { pipeline, type Writable } from 'node:stream'
 import type { Budgets } from './budgets.ts'
+import type { Heard } from './direct.ts'
 import type { HttpRequest, HttpResponse } from './either-http.ts'
 import { createExchange, type Exchanged } from './exchange.ts'
 import { framingOf, requestHeaders, wantsTrailers } from './headers.ts'
@@ -68,7 +69,10 @@ function stream(passing: Passing, upstream: Writable, limits: Limits): void {
 
 /** Has the request go out by a connection of its own, which is made with the certificate and ends with the answer. */
 function show(passing: Passing, certificate: ClientCertificate, limits: Limits): void {
-  const { tunnel, response } = passing
+  const {
+    tunnel: { direct: _, ...tunnel },
+    response,
+  } = passing
   const route = showing(tunnel.route, certificate, limits)
   const sender = tunnel.sender && createSender(route, limits)
   passing.tunnel = { ...tunnel, route, ...(sender ? { sender } : {}) }
@@ -95,24 +99,37 @@ export function createForward(needs: Needs): Forward {
     return signing ? sign({ ...parts, method, headers }, signing) : headers
   }
 
-  const pass = (passing: Passing, { target, body, headers }: Exchanged): void => {
-    const { request, response, tunnel, tally } = passing
-    const method = request.method ?? ''
-    const outgoing = { method, target, headers: withTrailersAsked(request, headers) }
-    const upstream: Sending = tunnel.sender?.send(outgoing) ?? sendTo(tunnel.route, outgoing, limits)
-    upstream.on('error', (error) => {
+  const hearing = (passing: Passing): Heard => ({
+    onError(error) {
+      const { response, tunnel } = passing
       if (response.headersSent && !response.writableEnded) response.destroy()
       fail(passing, unreachable(tunnel.route, error), 'failed')
-    })
-    upstream.once('response', (answer) => {
+    },
+    onAnswer(answer) {
+      const { request, response, tally } = passing
       const refusal = relay({ answer, request, response, patterns, tally })
       if (!refusal) return
-      answer.destroy()
+      if (!('body' in answer)) answer.destroy()
       fail(passing, refusal, 'failed')
-    })
-    response.once('close', () => upstream.destroy())
+    },
+  })
+
+  const pass = (passing: Passing, { target, body, headers }: Exchanged): void => {
+    const { request, response, tunnel, tally } = passing
+    const outgoing = { method: request.method ?? '', target, headers: withTrailersAsked(request, headers) }
+    const isWhole = body !== undefined || framingOf(request.rawHeaders).kind === 'none'
+    const heard = hearing(passing)
     if (body) count(tally, 'bytesOut', body.length)
-    if (body || framingOf(request.rawHeaders).kind === 'none') upstream.end(body)
+    const sent = isWhole ? tunnel.direct?.send(outgoing, body, heard) : undefined
+    if (sent) {
+      response.once('close', sent.cancel)
+      return
+    }
+    const upstream: Sending = tunnel.sender?.send(outgoing) ?? sendTo(tunnel.route, outgoing, limits)
+    upstream.on('error', heard.onError)
+    upstream.once('response', heard.onAnswer)
+    response.once('close', () => upstream.destroy())
+    if (isWhole) upstream.end(body)
     else stream(passing, upstream, limits)
   }
 

@@ -1,4 +1,5 @@
 import { hostHeaderMatches, isAmbiguousPath, ruleAdmits } from './destination.ts'
+import type { Direct } from './direct.ts'
 import type { HttpRequest } from './either-http.ts'
 import { framingOf, pairsOf, valuesOf } from './headers.ts'
 import type { Sender } from './http2-upstream.ts'
@@ -11,8 +12,10 @@ import { handshakeRefusal } from './websocket-handshake.ts'
 export type Tunnel = {
   readonly route: Route
   readonly serverName: string | false
-  /** How requests of a connection of HTTP/2 are sent on; others go by the route's agent. */
+  /** How requests of a connection of HTTP/2 are sent on. */
   readonly sender?: Sender
+  /** How those of HTTP/1.1 are that are known whole; others go by the route's agent. */
+  readonly direct?: Direct
 }
 
 /** `misused`: not only refused, but something that a well-behaved client does not try. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { apiHost, openProxy, openUpstream, talkInside } from '../../test/support/egress.ts'
+import { apiHost, openProxy, openTls, openUpstream, talkInside } from '../../test/support/egress.ts'
 import { ask2, openSession } from '../../test/support/http2.ts'
 
 const rule = { host: apiHost, port: 443 }
@@ -39,4 +40,25 @@ test('SAND-2: nor does a status that HTTP/1.1 does not have', async (t) => {
   const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${apiHost}\r\nConnection: close\r\n\r\n`
   assert.match(await talkInside(way, request('/status')), /^HTTP\/1\.1 502 /)
   assert.match(await talkInside(way, request('/plain')), /^HTTP\/1\.1 200 /)
+})
+
+test('SAND-2: what a destination sends unasked is not the answer to the next request', async (t) => {
+  const sockets = new Set<unknown>()
+  const upstream = await openUpstream(t, ({ url = '', socket }) => {
+    sockets.add(socket)
+    const body = `${url.slice(1)} `
+    const answer = (text: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+    socket.write(answer(body) + (url === '/two' ? answer('planted') : ''))
+  })
+  const { channel } = await openProxy(t)
+  const way = await channel({ ...rule, ...upstream })
+  const tls = await openTls(way)
+  const said: string[] = []
+  for (const path of ['/two', '/one', '/two', '/last']) {
+    tls.write(`GET ${path} HTTP/1.1\r\nHost: ${apiHost}\r\n\r\n`)
+    said.push(String((await once(tls, 'data'))[0]))
+  }
+  tls.destroy()
+  assert.deepEqual(said.join().match(/two|one|last|planted/g), ['two', 'one', 'two', 'last'])
+  assert.equal(sockets.size, 3)
 })

@@ -1,13 +1,13 @@
-import { pipeline, type Readable, type Transform } from 'node:stream'
+import { pipeline, Readable, type Transform } from 'node:stream'
 import { decodersOf } from './decode.ts'
-import type { HttpAnswer, HttpRequest, HttpResponse } from './either-http.ts'
-import { responseHeaders, responseTrailers, valuesOf, wantsTrailers } from './headers.ts'
+import type { HttpAnswer, HttpRequest, HttpResponse, WholeAnswer } from './either-http.ts'
+import { type RawHeaders, responseHeaders, responseTrailers, valuesOf, wantsTrailers } from './headers.ts'
 import type { Refusal } from './messages.ts'
 import { type Patterns, redactorOf, redactText } from './redact.ts'
-import { count, overBudget, type Tally } from './tally.ts'
+import { count, leftFor, overBudget, type Tally } from './tally.ts'
 
 type Answered = {
-  readonly answer: HttpAnswer
+  readonly answer: HttpAnswer | WholeAnswer
   readonly response: HttpResponse
   readonly request: HttpRequest
   readonly patterns: Patterns
@@ -41,13 +41,11 @@ function begin(answered: Answered): Refusal | undefined {
   const { answer, request, response, patterns, tally } = answered
   const status = answer.statusCode ?? 502
   const hasBody = request.method !== 'HEAD' && status !== 204 && status !== 304
-  const coding = valuesOf(answer.rawHeaders, 'content-encoding').join(',')
-  const decoders = hasBody ? decodersOf(coding) : []
-  // Messages of gRPC are compressed one by one, inside of the body.
-  const isOpaque = valuesOf(answer.rawHeaders, 'grpc-encoding').some((value) => value !== 'identity')
-  if (!decoders || isOpaque) return unreadable
+  const decoders = hasBody ? decodersFor(answer) : []
+  if (!decoders) return unreadable
+  const whole = hasBody && decoders.length === 0 ? withoutValues(answered) : undefined
   // Without anything to take out the length can stay, which clients use to show progress and to notice a cut.
-  const lengthKept = !hasBody || (patterns.isEmpty && decoders.length === 0)
+  const lengthKept = !hasBody || (patterns.isEmpty && decoders.length === 0 && whole === undefined)
   const { headers, redactions } = responseHeaders(answer.rawHeaders, {
     decoded: decoders.length > 0,
     lengthKept,
@@ -55,26 +53,55 @@ function begin(answered: Answered): Refusal | undefined {
   })
   tally.redactions += redactions
   response.sendDate = false
-  sendTogether(response)
   const words = answer.statusMessage ?? ''
-  const saysValue = patterns.mayStandIn([words])
-  response.writeHead(status, saysValue ? redactText(patterns, words, 'latin1') : words, headers)
+  const said = patterns.mayStandIn([words]) ? redactText(patterns, words, 'latin1') : words
+  if (whole) {
+    response.writeHead(status, said, [...headers, 'Content-Length', String(whole.length)])
+    response.end(whole)
+    return undefined
+  }
+  sendTogether(response)
+  response.writeHead(status, said, headers)
   if (answer.isHeadOnly) {
     response.end()
     return undefined
   }
   response.flushHeaders()
   const fixedLength = lengthKept && valuesOf(headers, 'content-length').length > 0
-  pour(answered, { decoders, fixedLength })
+  pour(answered, 'body' in answer ? streamOf(answer) : answer, { decoders, fixedLength })
   return undefined
 }
+
+/** What makes the body readable; undefined when nothing does. */
+function decodersFor({ rawHeaders }: Answered['answer']): readonly Transform[] | undefined {
+  // Messages of gRPC are compressed one by one, inside of the body.
+  const isOpaque = valuesOf(rawHeaders, 'grpc-encoding').some((value) => value !== 'identity')
+  return isOpaque ? undefined : decodersOf(valuesOf(rawHeaders, 'content-encoding').join(','))
+}
+
+/** The body of an answer that is all there, as the client may see it; undefined when it is not, or its leases have not that much left. */
+function withoutValues({ answer, patterns, tally }: Answered): Buffer | undefined {
+  if (!('body' in answer)) return undefined
+  const { body } = answer
+  if (body.length > leftFor(tally)) return undefined
+  count(tally, 'bytesIn', body.length)
+  if (patterns.isEmpty) return body
+  const redactor = redactorOf(patterns, () => {
+    tally.redactions++
+  })
+  const [first, last] = [redactor.push(body), redactor.end()]
+  return last.length > 0 ? Buffer.concat([first, last]) : first
+}
+
+const streamOf = ({ body, ...head }: WholeAnswer): HttpAnswer =>
+  Object.assign(Readable.from([body]), head, { rawTrailers: [] })
 
 /**
  * Sends the body as it comes, no faster than the client takes it. By hand, because a pipeline of streams costs as much as the
  * request itself.
  */
-function pour(answered: Answered, { decoders, fixedLength }: Body): void {
-  const { answer, response, patterns, tally } = answered
+function pour(answered: Answered, answer: HttpAnswer, { decoders, fixedLength }: Body): void {
+  const { response, patterns, tally } = answered
   const stop = (outcome: Tally['outcome'], reason: string): void => {
     if (tally.reason === null) Object.assign(tally, { outcome, reason })
     response.destroy()
@@ -103,7 +130,7 @@ function pour(answered: Answered, { decoders, fixedLength }: Body): void {
     send(redactor.end())
     if (response.destroyed) return
     try {
-      addTrailers(answered)
+      addTrailers(answered, answer.rawTrailers)
       response.end()
     } catch {
       stop('failed', unwritable.reason)
@@ -114,10 +141,10 @@ function pour(answered: Answered, { decoders, fixedLength }: Body): void {
   response.once('error', () => response.destroy())
 }
 
-function addTrailers({ answer, request, response, patterns, tally }: Answered): void {
-  if (answer.rawTrailers.length === 0) return
+function addTrailers({ request, response, patterns, tally }: Answered, rawTrailers: RawHeaders): void {
+  if (rawTrailers.length === 0) return
   if (request.httpVersion !== '2.0' && !wantsTrailers(request.rawHeaders)) return
-  const { trailers, redactions } = responseTrailers(answer.rawTrailers, patterns)
+  const { trailers, redactions } = responseTrailers(rawTrailers, patterns)
   tally.redactions += redactions
   if (trailers.length > 0) response.addTrailers(trailers)
 }

@@ -151,6 +151,18 @@ export const elsewhere: readonly Elsewhere[] = [
     title: 'a connection whose requests are broken off again and again is ended',
   },
   {
+    attack: 'answers with CL and TE, two lengths, codings inside of chunks, bare LF, folded lines',
+    guard: 'a strict reader, compared with Node’s parser, and every answer written anew',
+    file: proxy('answer-reader'),
+    title: 'an answer that could be read in two ways is none',
+  },
+  {
+    attack: 'an answer that nobody asked for, behind one that somebody did',
+    guard: 'its connection serves no other request',
+    file: proxy('odd-answers'),
+    title: 'what a destination sends unasked is not the answer to the next request',
+  },
+  {
     attack: 'frames of a WebSocket that two readers could read differently',
     guard: 'a strict parser, and every frame written anew',
     file: proxy('websocket'),
