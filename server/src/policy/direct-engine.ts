@@ -3,7 +3,16 @@ import type { Engine, EntityRef, PolicyMap } from './engine.ts'
 import { compileExpression, type Environment, isUnsupported, unsupported } from './expression.ts'
 import type { Shapes } from './shapes.ts'
 
-type Compiled = { readonly id: string; readonly forbids: boolean; applies(env: Environment): boolean }
+type Compiled = {
+  readonly id: string
+  readonly forbids: boolean
+  /** Whether its scope has the action in it, of which nothing else of a request decides. */
+  concerns(env: Environment): boolean
+  /** Whether all else of it applies. */
+  applies(env: Environment): boolean
+}
+/** An action, and the policies that could apply to it. */
+type Concerned = { readonly action: Environment['action']; readonly policies: readonly Compiled[] }
 
 /**
  * Evaluates compiled policies in this process, in microseconds, without Cedar's library in memory. It knows the part of
@@ -14,23 +23,35 @@ type Compiled = { readonly id: string; readonly forbids: boolean; applies(env: E
 export function createDirectEngine(shapes: Shapes, policies: PolicyMap): Engine | undefined {
   try {
     const compiled = Object.entries(policies).map(([id, policy]) => compilePolicy(id, policy))
-    return { authorize: (request) => authorize(compiled, environmentOf(shapes, request)) }
+    const known = new Map<string, Concerned>()
+    return {
+      authorize({ action: name, principal, resource, context }) {
+        const concerned = known.get(name) ?? concernedBy(actionOf(shapes, name), compiled)
+        known.set(name, concerned)
+        const { action, policies } = concerned
+        return authorize(policies, { principal, action, resource, context })
+      },
+    }
   } catch (error) {
     if (isUnsupported(error)) return undefined
     throw error
   }
 }
 
-function environmentOf(shapes: Shapes, request: Parameters<Engine['authorize']>[0]): Environment {
-  const { principal, resource, context } = request
-  const groups = [...(shapes.actions.get(request.action)?.groups ?? [])]
-  const action = {
+function actionOf(shapes: Shapes, name: string): Environment['action'] {
+  const groups = [...(shapes.actions.get(name)?.groups ?? [])]
+  return {
     type: 'Action',
-    id: request.action,
+    id: name,
     attributes: {},
     parents: groups.map((id) => ({ type: 'Action', id })),
   }
-  return { principal, action, resource, context }
+}
+
+function concernedBy(action: Environment['action'], policies: readonly Compiled[]): Concerned {
+  // Nothing of a scope looks at the others when it is about the action.
+  const env = { principal: action, action, resource: action, context: {} }
+  return { action, policies: policies.filter((policy) => policy.concerns(env)) }
 }
 
 function authorize(policies: readonly Compiled[], env: Environment): ReturnType<Engine['authorize']> {
@@ -49,21 +70,23 @@ function authorize(policies: readonly Compiled[], env: Environment): ReturnType<
 }
 
 function compilePolicy(id: string, policy: PolicyJson): Compiled {
+  const inScope = scopeOf('action', policy.action).map(compileExpression)
   const tests = [
     ...scopeOf('principal', policy.principal),
-    ...scopeOf('action', policy.action),
     ...scopeOf('resource', policy.resource),
     ...policy.conditions.map(({ kind, body }): Expr => (kind === 'when' ? body : { '!': { arg: body } })),
   ].map(compileExpression)
+  const areTrue = (all: typeof tests, env: Environment): boolean =>
+    all.every((test) => {
+      const answer = test(env)
+      if (typeof answer !== 'boolean') throw new Error(`a condition of ${id} is not a boolean`)
+      return answer
+    })
   return {
     id,
     forbids: policy.effect === 'forbid',
-    applies: (env) =>
-      tests.every((test) => {
-        const answer = test(env)
-        if (typeof answer !== 'boolean') throw new Error(`a condition of ${id} is not a boolean`)
-        return answer
-      }),
+    concerns: (env) => areTrue(inScope, env),
+    applies: (env) => areTrue(tests, env),
   }
 }
 
