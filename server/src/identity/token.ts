@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Secret } from '../core/index.ts'
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -17,7 +17,7 @@ export function randomToken(prefix: string, length: number): Secret {
 }
 
 /** SHA-256, hex. Enough for a token of 128 random bits or more: there is nothing to guess from its hash. */
-export const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex')
+export const hashToken = (token: string): string => hash('sha256', token, 'hex')
 
 /** Compares two hashes in a time that does not depend on where they differ. */
 export const sameHash = (a: string, b: string): boolean =>

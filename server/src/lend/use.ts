@@ -25,6 +25,7 @@ import {
 } from './lend-store.ts'
 import type { Minting } from './minting.ts'
 import { misplacement } from './misplacement.ts'
+import { together } from './together.ts'
 import { isMinting } from './token-requests.ts'
 
 /** How far the clock may go back before a lease is refused because nobody can say whether its time is over. */
@@ -53,6 +54,11 @@ type UseNeeds = Needs & {
 
 export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: Accounts) {
   const { store, audit, bus, clock, policy, identity, vault, endParts, ahead } = needs
+  const sharedAgent = together((agentId: string) => identity.agent(agentId, store))
+  const sharedIsActive = together((leaseId: string) => isActive(store, leaseId))
+  const sharedByHash = together((hash: string) => leaseByPlaceholder(store, hash))
+  const agentFor = (id: string, reader: Reader) =>
+    reader === store ? sharedAgent(id) : identity.agent(id, reader)
 
   /** Everything that makes a use right or wrong, in an order that tells a stranger nothing about the lease. */
   async function judge(
@@ -63,7 +69,7 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     if (!row) return misused(new AppError('lease.not_found', 'Nothing was lent by this placeholder.'))
     const stranger = strangerTo(row, claim)
     if (stranger) return misused(new AppError('policy.denied', stranger))
-    const agent = await identity.agent(row.agent_id, reader)
+    const agent = await agentFor(row.agent_id, reader)
     if (agent?.state !== 'active')
       return denied(new AppError('agent.inactive', 'The agent may not use leases.'))
     const ended = endOf(row, clock.now().getTime())
@@ -138,7 +144,7 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
   /** The entry of a use that is counted, on disk. What has ended meanwhile has ended for it too. */
   async function recorded(claim: Claim, row: LeaseRow, use: number): Promise<LeaseRow | AppError> {
     await audit.recordOnDisk(intentOf(claim, row, use))
-    if (await isActive(store, row.id)) return row
+    if (await sharedIsActive(row.id)) return row
     const ended = `The lease ${row.id} has ended.`
     await recordFailure(claim, row, ended)
     return new AppError('lease.ended', ended)
@@ -214,7 +220,7 @@ export function createUse(needs: UseNeeds, mint: Minting['tokenFor'], accounts: 
     use: (claim: Claim): Promise<Used> => {
       const hash = hashToken(claim.placeholder)
       return useFound(claim, async (reader) => {
-        const found = await leaseByPlaceholder(reader, hash)
+        const found = await (reader === store ? sharedByHash(hash) : leaseByPlaceholder(reader, hash))
         return found && sameHash(found.placeholder_hash, hash) ? found : undefined
       })
     },
