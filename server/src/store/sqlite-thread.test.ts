@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { cleanUp } from '../../test/support/clean-up.ts'
 import { eventually } from '../../test/support/eventually.ts'
-import { temporaryFolder } from '../../test/support/world.ts'
+import { createTestClock, temporaryFolder } from '../../test/support/world.ts'
 import { openStore, type Store, sql } from './index.ts'
 
 const inserting = new URL('../../test/support/aside-insert.ts', import.meta.url)
@@ -60,6 +60,23 @@ test('OPS-1: when the other thread dies its job leaves nothing, writers go on, a
   await assert.rejects(aside({ ids: ['c'], ends: true }), { code: 'store.unavailable' })
   assert.equal(await aside({ ids: ['d'] }), 2)
   assert.deepEqual(await idsOf(store), ['b', 'd'])
+})
+
+test('OPS-1: the other thread ends when there was no work for it for a while, and another takes the next', async (t) => {
+  const clock = createTestClock()
+  const store = await openStore({ dataDir: temporaryFolder(t), clock })
+  cleanUp(t, () => store.close())
+  const telling = new URL('../../test/support/aside-thread.ts', import.meta.url)
+  const thread = (): Promise<number> => store.aside?.(telling, {}) ?? assert.fail('no thread')
+  const first = await thread()
+  clock.advance(20_000)
+  assert.equal(await thread(), first)
+  clock.advance(20_000)
+  assert.equal(await thread(), first, 'work in between lets it stay')
+  clock.advance(30_000)
+  const second = await thread()
+  assert.notEqual(second, first)
+  assert.equal(await thread(), second)
 })
 
 test('OPS-1: transactions of both threads take turns, and none is lost', async (t) => {

@@ -1,7 +1,7 @@
 import { closeSync, fdatasync, fsyncSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { AppError, reasonOf } from '../core/index.ts'
+import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { createChunk, ownTables } from './copy.ts'
 import { createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
@@ -25,9 +25,9 @@ const commitsPerLook = 32
  * log itself, off the main thread and once for all that wait. A caller is answered only after that sync, so what `synchronous =
  * full` promises holds, without stopping the process for each sync (docs/decisions/0002).
  */
-export function openSqliteStore(file: string): Store {
+export function openSqliteStore(file: string, clock: Pick<Clock, 'after'>): Store {
   const { writer, reader, logFd } = open(file)
-  const thread = createSqliteThread(file)
+  const thread = createSqliteThread(file, clock)
   const own = statementCache(writer, file)
   const connection = writeConnection(writer, own, createLogSync(file, logFd))
   const checkpoint = createCheckpoints(writer, thread)
