@@ -19,7 +19,7 @@ import { compareInTurns, connectionsInWords, type Measured, measureLoad } from '
 import {
   call,
   openWorkbench,
-  sourceLauncher,
+  packageLauncher,
   startBao,
   startKeyward,
   type Target,
@@ -100,7 +100,7 @@ if (!postgresBinaries()) {
 try {
   const postgres = await startPostgresAccounts({ after: (end) => void ends.push(end as () => unknown) })
   const data = join(bench.folder, `keyward-${randomBytes(4).toString('hex')}`)
-  const launcher = process.env['KEYWARD_BENCH_LAUNCHER'] ?? sourceLauncher
+  const launcher = process.env['KEYWARD_BENCH_LAUNCHER'] ?? packageLauncher(bench)
   const ours = await startKeyward(bench, 'keyward', { launcher, data })
   const bao = await findBao()
   const theirs = 'path' in bao ? [await startBao(bench, bao.path)] : []

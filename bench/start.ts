@@ -6,7 +6,8 @@
  *
  *   node bench/start.ts [rounds] [launcher]   (Node 24, Linux)
  *
- * `launcher` is `bin/keyward.mjs` of an installed package; by default the sources of this repository are run.
+ * `launcher` is a `bin/keyward.mjs`: of an installed package, or `server/bin/keyward.mjs` for the sources of this repository. By default the package as it
+ * would be published is built and run.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -17,14 +18,14 @@ import {
   ended,
   freePort,
   openWorkbench,
+  packageLauncher,
   residentMegabytes,
-  sourceLauncher,
 } from './support/servers.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
-const launcher = process.argv[3] ?? sourceLauncher
 const secondsToRest = 5
 const bench = openWorkbench()
+const launcher = process.argv[3] ?? packageLauncher(bench)
 
 type Memory = { readonly rss: number; readonly pss: number }
 type Started = { readonly milliseconds: number; readonly memory: Memory }
@@ -68,7 +69,7 @@ try {
   const middle = (of: (started: Started) => number): number => rounded(median(results.map(of)))
   print({
     ...circumstances(),
-    launcher: launcher === sourceLauncher ? 'sources' : 'package',
+    launcher: process.argv[3] ?? 'package',
     rounds,
     startMilliseconds: middle((started) => started.milliseconds),
     startColdMilliseconds: rounded(median(cold.map((started) => started.milliseconds))),

@@ -19,8 +19,8 @@ import {
   call,
   childrenOf,
   openWorkbench,
+  packageLauncher,
   residentMegabytes,
-  sourceLauncher,
   startBao,
   startKeyward,
   type Target,
@@ -107,7 +107,7 @@ const memory = () =>
 
 try {
   const keyward = {
-    launcher: process.env['KEYWARD_BENCH_LAUNCHER'] ?? sourceLauncher,
+    launcher: process.env['KEYWARD_BENCH_LAUNCHER'] ?? packageLauncher(bench),
     data: join(bench.folder, 'keyward'),
   }
   const relaxed = { ...keyward, data: `${keyward.data}-kernel`, env: { KEYWARD_AUDIT_READS: 'kernel' } }

@@ -1,7 +1,7 @@
 // The servers that benchmarks measure: each in a process of its own, in a temporary folder, on loopback.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,21 @@ export type Workbench = {
   end(): Promise<void>
 }
 
-export const sourceLauncher = join(import.meta.dirname, '..', '..', 'server', 'bin', 'keyward.mjs')
+const repository = join(import.meta.dirname, '..', '..')
+
+/**
+ * The launcher of the package as it would be published, built and put into the bench's folder: what people run. It is smaller and
+ * starts sooner than the sources.
+ */
+export function packageLauncher({ folder }: Pick<Workbench, 'folder'>): string {
+  const server = join(repository, 'server')
+  execFileSync(process.execPath, [join(server, 'build.ts')], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const home = join(folder, 'package')
+  for (const name of ['bin', 'dist', 'package.json'])
+    cpSync(join(server, name), join(home, name), { recursive: true })
+  symlinkSync(join(repository, 'node_modules'), join(home, 'node_modules'))
+  return join(home, 'bin', 'keyward.mjs')
+}
 
 /** A temporary folder and the processes started for it; `end` ends and removes all of it. */
 export function openWorkbench(): Workbench {
