@@ -64,7 +64,14 @@ export { type GoalView, goalsApi, type ProposalView } from './goals.ts'
 export { type ImageView, imageName, imagesApi } from './images.ts'
 export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
-export { type PassageLogin, type PassageView, passagesApi, type Reachable, reachable } from './passages.ts'
+export {
+  type PassageLogin,
+  type PassageSsh,
+  type PassageView,
+  passagesApi,
+  type Reachable,
+  reachable,
+} from './passages.ts'
 export { pathExpression } from './path-pattern.ts'
 export { type PersonView, peopleApi } from './people.ts'
 export {

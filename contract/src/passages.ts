@@ -30,6 +30,22 @@ export const passageLogin = z.object({
 })
 export type PassageLogin = z.output<typeof passageLogin>
 
+/** What SSH keys are lent for. Whoever runs the command gives it a socket of an SSH agent, and a port of loopback for each host. */
+export const passageSsh = z.object({
+  /** What CONNECT is asked for to reach the agent. */
+  agent: z.string(),
+  hosts: z.array(
+    z.object({
+      host: z.string(),
+      port: z.int(),
+      users: z.array(z.string()),
+      /** As in a `known_hosts` file, without the name. */
+      hostKeys: z.array(z.string()),
+    }),
+  ),
+})
+export type PassageSsh = z.output<typeof passageSsh>
+
 /** Where a command may go without a secret, too. The last three are for servers inside, which whoever opens it vouches for. */
 export const reachable = destination.extend({
   /** `10.1.2.3`, `10.1.2.3:8443`, `[::1]:8443`: connect there instead of asking DNS. */
@@ -70,6 +86,8 @@ export const passagesApi = {
       placeholders: z.record(z.string(), z.string()),
       /** One of a kind at most. */
       logins: z.array(passageLogin),
+      /** Null where no key is lent. */
+      ssh: passageSsh.nullable(),
     }),
     fails: [
       'agent.not_found',

@@ -1,6 +1,6 @@
 // `keyward run --brokered` with the real command, server, proxy and an HTTPS server of the test's own.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -13,6 +13,7 @@ import { mayBeMissing } from './support/needed.ts'
 import { postgresBinaries } from './support/postgres.ts'
 import { startRelayPostgres } from './support/relay-postgres.ts'
 import { codeOf, type RunningServer, scratchFolder, startServer } from './support/server.ts'
+import { hasSshd, newSshKey, startSshd } from './support/sshd.ts'
 
 const reference = 'keyward://secret/shop/stripe#value'
 
@@ -209,6 +210,48 @@ test('LEND-2: a command outside a sandbox signs in to a database with a placehol
   const entries = (await server.call(api.audit.list, { limit: 500 })).items
   assert.ok(entries.some(({ type, detail }) => type === 'egress.allowed' && Object(detail).user === username))
   assert.ok(!JSON.stringify(entries).includes(password))
+})
+
+test('LEND-2: ssh and git outside a sandbox sign in with a key that stays in the vault, at its hosts alone', {
+  skip: hasSshd() ? false : 'the OpenSSH server is not installed',
+}, async (t) => {
+  const host = 'git.example.test'
+  const key = await newSshKey(t, 'ed25519')
+  const { address, user, hostKey } = await startSshd(t, { hostType: 'ecdsa', keys: [key.publicKey] })
+  const other = await startSshd(t, { hostType: 'ed25519', keys: [key.publicKey] })
+  const server = await startServer(t)
+  await server.ask('PUT', '/v1/secret/data/shop/stripe', { body: { data: { value: key.privateKey } } })
+  const repository = scratchFolder(t, 'repository')
+  const git = (...words: string[]) => execFileSync('git', ['-C', repository, ...words], { stdio: 'ignore' })
+  git('init', '-q', '-b', 'main')
+  const author = ['-c', 'user.name=Test', '-c', 'user.email=test@example.test']
+  git(...author, 'commit', '-q', '--allow-empty', '-m', 'the first')
+  git('checkout', '-q', '--detach')
+  const reach = JSON.stringify({ host, port: 22, address })
+  const sh = (words: string, users = [user]) => {
+    const as = JSON.stringify({ kind: 'ssh', users, hostKeys: [hostKey] })
+    return brokered(server, ['--to', `${host}:22`, '--as', as, '--reach', reach], ['sh', '-c', words])
+  }
+
+  const said = await sh(
+    `ssh -F "$KEYWARD_SSH_CONFIG" ${host} echo from outside; git ls-remote --heads ${user}@${host}:${repository} | cut -f2; ssh-add -L; ls -a "$(dirname "$SSH_AUTH_SOCK")"`,
+  )
+  assert.match(said.stdout, /^from outside\nrefs\/heads\/main\nssh-ed25519 /, said.stderr)
+  assert.ok(said.stdout.includes(key.publicKey.split(' ')[1] ?? ''))
+  const [, elsewhere = ''] = other.address.split(':')
+  const anyHost = '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null'
+  const refused = await sh(
+    `ssh -F "$KEYWARD_SSH_CONFIG" ${anyHost} -o HostKeyAlias=elsewhere.test -p ${elsewhere} ${user}@127.0.0.1 echo in; ssh-add -D; true`,
+  )
+  const asAnother = await sh(`ssh -F "$KEYWARD_SSH_CONFIG" -l ${user} ${host} echo in; true`, ['deploy'])
+  assert.deepEqual([refused.stdout, asAnother.stdout], ['', ''])
+  const entries = (await server.call(api.audit.list, { limit: 500 })).items
+  const reasons = JSON.stringify(entries.map(({ detail }) => Object(detail).reason))
+  assert.match(reasons, /not lent for the host that this connection is bound to/)
+  assert.match(reasons, /signs in as deploy, not as /)
+  assert.match(reasons, /cannot be added, removed or locked/)
+  assert.ok(!JSON.stringify(entries).includes(key.privateKey))
+  assert.deepEqual(await activeLeases(server), [])
 })
 
 test('LEND-2, OPS-4: options that need --brokered are refused without it, and nothing is started', async (t) => {

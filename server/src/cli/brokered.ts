@@ -2,7 +2,7 @@ import { access, constants, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { getCACertificates } from 'node:tls'
-import { type ArgumentsOf, api, type PassageLogin } from '@keyward/contract'
+import { type ArgumentsOf, api, type PassageLogin, type PassageSsh } from '@keyward/contract'
 import { AppError, egressVariables, reasonOf, Secret } from '../core/index.ts'
 import { runChild } from './child-process.ts'
 import type { Client } from './client.ts'
@@ -10,6 +10,7 @@ import { type Referring, resolvedVariables } from './env-references.ts'
 import { openLocalProxy } from './local-proxy.ts'
 import { openLogins } from './login-ways.ts'
 import type { Environment } from './places.ts'
+import { openSsh } from './ssh-way.ts'
 import type { Terminal } from './terminal.ts'
 
 export type Brokered = Omit<ArgumentsOf<typeof api.passages.open>, 'command' | 'references'>
@@ -58,9 +59,13 @@ type Opened = {
   caPem: string
   placeholders: Readonly<Record<string, string>>
   logins: readonly PassageLogin[]
+  ssh: PassageSsh | null
 }
 
-async function runInside(work: Work, { socketPath, caPem, placeholders, logins }: Opened): Promise<number> {
+async function runInside(
+  work: Work,
+  { socketPath, caPem, placeholders, logins, ssh }: Opened,
+): Promise<number> {
   await access(socketPath, constants.R_OK | constants.W_OK).catch(() => {
     const detail = `its socket is not on this machine, or belongs to another user. Run the command as the user of the server, or use "keyward connect"`
     throw new AppError('egress.unavailable', detail)
@@ -73,6 +78,7 @@ async function runInside(work: Work, { socketPath, caPem, placeholders, logins }
   const dial = () => createConnection(socketPath)
   const proxy = await openLocalProxy({ dial })
   const ways = await openLogins({ logins, placeholders, dial })
+  const keyed = ssh ? await openSsh({ ssh, folder, dial }) : undefined
   try {
     const { command, args, cwd, terminal, variables, referring } = work
     const values = new Map(Object.entries(placeholders).map(([name, text]) => [name, new Secret(text)]))
@@ -83,9 +89,11 @@ async function runInside(work: Work, { socketPath, caPem, placeholders, logins }
       ...resolvedVariables(referring, values),
       ...egressVariables(proxy.url, certificates),
       ...ways.variables,
+      ...keyed?.variables,
     }
     return await runChild(command, args, { env, cwd, terminal: terminal.interactive })
   } finally {
+    keyed?.close()
     ways.close()
     proxy.close()
   }

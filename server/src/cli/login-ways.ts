@@ -13,10 +13,12 @@ type NewWay = {
   to: string
   /** 0: any that is free. */
   port?: number
+  /** A Unix socket instead of a port. */
+  socketPath?: string
 }
 
-/** A port of loopback that leads to one destination, for what cannot say CONNECT. Who may pass is decided behind it. */
-export async function openWay({ dial, to, port = 0 }: NewWay): Promise<Way> {
+/** A port of loopback, or a socket, that leads to one destination, for what cannot say CONNECT. Who may pass is decided behind it. */
+export async function openWay({ dial, to, port = 0, socketPath }: NewWay): Promise<Way> {
   const sockets = new Set<Socket>()
   const server = createServer({ pauseOnConnect: true }, (near) => {
     sockets.add(near)
@@ -24,10 +26,11 @@ export async function openWay({ dial, to, port = 0 }: NewWay): Promise<Way> {
     near.on('error', () => near.destroy())
     join(near, dial(), to).catch(() => near.destroy())
   })
-  server.listen(port, '127.0.0.1')
+  if (socketPath === undefined) server.listen(port, '127.0.0.1')
+  else server.listen(socketPath)
   await once(server, 'listening')
   return {
-    port: (server.address() as AddressInfo).port,
+    port: socketPath === undefined ? (server.address() as AddressInfo).port : 0,
     close() {
       server.close()
       for (const socket of sockets) socket.destroy()

@@ -1,8 +1,8 @@
-import type { Destination, Injection, PassageLogin } from '@keyward/contract'
+import type { Destination, Injection, PassageLogin, PassageSsh } from '@keyward/contract'
 import { AppError, type Principal, parseReference } from '../core/index.ts'
 import { agentPrincipal, type Identity } from '../identity/index.ts'
 import { anyUser, type Lend } from '../lend/index.ts'
-import { type EgressRule, relayRuleOf } from '../proxy/index.ts'
+import { type EgressRule, relayRuleOf, sshAgentAuthority } from '../proxy/index.ts'
 import type { Tx } from '../store/index.ts'
 
 /** The one task of a passage, as its leases know it. */
@@ -26,6 +26,7 @@ export type Borrowed = {
   readonly placeholders: Record<string, string>
   readonly rules: readonly EgressRule[]
   readonly logins: PassageLogin[]
+  readonly ssh: PassageSsh | null
 }
 
 type Needs = {
@@ -38,6 +39,7 @@ export async function borrow(tx: Tx, wanted: Wanted, { lend, now }: Needs): Prom
   const placeholders: Record<string, string> = {}
   const rules: EgressRule[] = []
   const logins: PassageLogin[] = []
+  const hosts: PassageSsh['hosts'] = []
   for (const reference of new Set(wanted.references)) {
     const { mount, path, field } = parseReference(reference)
     const secret = { secretPath: `${mount}/${path}`, field }
@@ -54,6 +56,7 @@ export async function borrow(tx: Tx, wanted: Wanted, { lend, now }: Needs): Prom
     placeholders[reference] = placeholder
     rules.push(...lease.destinations.map((place) => ({ ...place, ...relayRuleOf(lease.injection) })))
     logins.push(...loginsOf(reference, lease))
+    hosts.push(...sshHostsOf(lease))
   }
   const kinds = logins.map(({ kind }) => kind)
   const twice = kinds.find((kind, index) => kinds.indexOf(kind) !== index)
@@ -62,19 +65,20 @@ export async function borrow(tx: Tx, wanted: Wanted, { lend, now }: Needs): Prom
       'request.invalid',
       `two of the references sign in by ${twice}; a command has one login of a kind`,
     )
-  return { placeholders, rules, logins }
+  const ssh = hosts.length === 0 ? null : { agent: sshAgentAuthority, hosts }
+  return { placeholders, rules, logins, ssh }
+}
+
+type Lent = { readonly injection: Injection; readonly destinations: readonly Destination[] }
+
+function sshHostsOf({ injection, destinations }: Lent): PassageSsh['hosts'] {
+  if (injection.kind !== 'ssh') return []
+  const { users, hostKeys } = injection
+  return destinations.map(({ host, port }) => ({ host, port, users, hostKeys }))
 }
 
 /** Where no HTTP is spoken, a command has to be given a port. */
-function loginsOf(
-  reference: string,
-  { injection, destinations }: { injection: Injection; destinations: readonly Destination[] },
-): PassageLogin[] {
-  if (injection.kind === 'ssh')
-    throw new AppError(
-      'request.invalid',
-      `${reference} is lent for SSH, which a command has in a sandbox only`,
-    )
+function loginsOf(reference: string, { injection, destinations }: Lent): PassageLogin[] {
   if (injection.kind !== 'postgres' && injection.kind !== 'redis') return []
   const to = destinations.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
   const database = injection.kind === 'postgres' ? (injection.databases[0] ?? '') : null

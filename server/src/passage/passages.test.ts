@@ -131,7 +131,7 @@ test('LEND-2: each refusal leaves nothing open', async (t) => {
   await assert.rejects(open({ to: reach }), code('agent.inactive'))
 })
 
-test('LEND-2: a login has a port of its own, one of a kind, and none for SSH', async (t) => {
+test('LEND-2: a login has a port of its own, one of a kind, and SSH its hosts', async (t) => {
   const { passages, open, active, world } = await openPassageWorld(t)
   const to = [{ host: 'db.example.com', port: 5432 }]
   const other = 'keyward://secret/shop/payments#other'
@@ -140,7 +140,8 @@ test('LEND-2: a login has a port of its own, one of a kind, and none for SSH', a
     ...{ kind: 'postgres' as const, databases: ['shop', 'reports'], tls: 'verify' as const },
     ...{ usernameField: 'username', cleartext: false },
   }
-  const { logins, passage } = await open({ to, injection })
+  const { logins, passage, ssh: none } = await open({ to, injection })
+  assert.equal(none, null)
   const login = {
     kind: 'postgres',
     reference,
@@ -153,7 +154,10 @@ test('LEND-2: a login has a port of its own, one of a kind, and none for SSH', a
   await assert.rejects(open({ to, injection, references: [reference, other] }), code('request.invalid'))
   const hostKeys = [`ssh-ed25519 ${'A'.repeat(68)}`]
   const ssh = { kind: 'ssh' as const, users: ['git'], hostKeys }
-  await assert.rejects(open({ to, injection: ssh }), code('request.invalid'))
+  const keyed = await open({ to: [{ host: 'git.example.com', port: 22 }], injection: ssh })
+  const hosts = [{ host: 'git.example.com', port: 22, users: ['git'], hostKeys }]
+  assert.deepEqual(keyed.ssh, { agent: 'ssh-agent.keyward.invalid:22', hosts })
+  await passages.close(keyed.passage.id, person)
   assert.deepEqual(await active(), [])
 })
 

@@ -1,4 +1,11 @@
-import type { Destination, Injection, PassageLogin, PassageView, Reachable } from '@keyward/contract'
+import type {
+  Destination,
+  Injection,
+  PassageLogin,
+  PassageSsh,
+  PassageView,
+  Reachable,
+} from '@keyward/contract'
 import type { Audit } from '../audit/index.ts'
 import type { Bus } from '../bus/index.ts'
 import {
@@ -47,6 +54,7 @@ export type OpenedPassage = {
   readonly caPem: string
   readonly placeholders: Record<string, string>
   readonly logins: PassageLogin[]
+  readonly ssh: PassageSsh | null
 }
 
 /**
@@ -136,7 +144,8 @@ export function createPassages(needs: Needs): Passages {
         },
       })
       await bus.publish(tx, { type: 'passage.opened', subject: target, data: { agent: `agent:${agent.id}` } })
-      return { row, allow, placeholders: borrowed.placeholders, logins: borrowed.logins }
+      const { rules: _, ...given } = borrowed
+      return { row, allow, given }
     })
   }
 
@@ -185,12 +194,12 @@ export function createPassages(needs: Needs): Passages {
 
   return {
     async open(wanted) {
-      const { row, allow, placeholders, logins } = await begin(wanted)
+      const { row, allow, given } = await begin(wanted)
       keptAt.set(row.id, { agentId: row.agent_id, at: clock.now().getTime() })
       const owner = { sandboxId: row.id, agentId: row.agent_id, runId: row.id, taskId: commandTask }
       try {
         const opened = await proxy.open({ ...owner, allow })
-        return { passage: viewOf(row), placeholders, logins, ...opened }
+        return { passage: viewOf(row), ...given, ...opened }
       } catch (error) {
         await end(row.id, `its socket could not be made: ${reasonOf(error)}`, keeper)
         throw error
