@@ -42,7 +42,7 @@ import {
   partsBy,
   policyVersionOf,
 } from './rulings.ts'
-import { createSandbox, createSandboxDriver, type SandboxProbe, sandboxSettingsOf } from './sandbox/index.ts'
+import { createSandbox, createSandboxDriver, type Sandbox, sandboxSettingsOf } from './sandbox/index.ts'
 import { keepScanner } from './scanner.ts'
 import { createRunSchedules, createSchedules } from './schedules/index.ts'
 import type { Durability, Store } from './store/index.ts'
@@ -77,7 +77,7 @@ type Needs = {
   /** Ends the process at a step of a run; given by tests alone. */
   onBoundary?: ((name: string) => void) | undefined
   /** What sandboxes hold on this machine, measured by another process; given by tests alone. */
-  sandboxFound?: SandboxProbe | undefined
+  sandboxFound?: Awaited<ReturnType<Sandbox['probe']>>
 }
 
 /** Puts the domains together. Nothing runs yet: `start` does that, `stop` ends it. */

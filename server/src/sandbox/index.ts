@@ -9,7 +9,6 @@ export {
   type SandboxDriver,
   type SandboxLimit,
   type SandboxLimits,
-  type SandboxProbe,
   type SandboxResult,
   type SandboxSpec,
   type SandboxWay,
