@@ -77,7 +77,7 @@ type Needs = {
   /** Ends the process at a step of a run; given by tests alone. */
   onBoundary?: ((name: string) => void) | undefined
   /** What sandboxes hold on this machine, measured by another process; given by tests alone. */
-  sandboxFound?: Awaited<ReturnType<Sandbox['probe']>>
+  sandboxFound?: Awaited<ReturnType<Sandbox['probe']>> | undefined
 }
 
 /** Puts the domains together. Nothing runs yet: `start` does that, `stop` ends it. */

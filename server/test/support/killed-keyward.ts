@@ -12,7 +12,7 @@ import type { AuditEntry } from '@keyward/contract'
 import { type Audit, verifyAudit } from '../../src/audit/index.ts'
 import { AppError, type Principal, silentLog, systemClock } from '../../src/core/index.ts'
 import { createKeyward } from '../../src/keyward.ts'
-import type { SandboxProbe } from '../../src/sandbox/index.ts'
+import type { SandboxProbe } from '../../src/sandbox/sandbox.ts'
 import { openDataFolder, openStore, type Store } from '../../src/store/index.ts'
 
 type Settings = {
