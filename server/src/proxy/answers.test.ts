@@ -6,6 +6,7 @@ import {
   type RequestListener,
   type ServerResponse,
 } from 'node:http'
+import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import {
@@ -153,6 +154,26 @@ test('a promised length is kept while nothing was lent; then it is that of what 
   const whole = await ask(way, { headers })
   assert.equal(whole.body, `key ${mark}`)
   assert.equal(whole.headers['content-length'], String(mark.length + 4))
+})
+
+test('every byte of an answer arrives as it was, with a secret to look for and without', async (t) => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+  const { way, headers } = await setup(t, (request, response) =>
+    response.end(request.url === '/long' ? Buffer.concat(Array<Buffer>(50).fill(bytes)) : bytes),
+  )
+  for (const more of [{}, headers])
+    for (const [path, times] of [
+      ['/', 1],
+      ['/long', 50],
+    ] as const) {
+      const tls = await openTls(way)
+      const lines = Object.entries(more).map(([name, value]) => `${name}: ${value}\r\n`)
+      tls.write(`GET ${path} HTTP/1.1\r\nHost: ${apiHost}\r\n${lines.join('')}Connection: close\r\n\r\n`)
+      const said = await buffer(tls)
+      assert.match(said.toString('latin1'), /^HTTP\/1\.1 200 /)
+      assert.equal(said.subarray(-bytes.length).compare(bytes), 0, path)
+      assert.ok(said.length > times * bytes.length)
+    }
 })
 
 test('answers without a body, several requests on one connection and hints before the answer', async (t) => {

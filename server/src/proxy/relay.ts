@@ -57,7 +57,8 @@ function begin(answered: Answered): Refusal | undefined {
   const said = patterns.mayStandIn([words]) ? redactText(patterns, words, 'latin1') : words
   if (whole) {
     response.writeHead(status, said, [...headers, 'Content-Length', String(whole.length)])
-    response.end(whole)
+    // As text, head and body are one piece for Node, written at once; of latin1 each character is one byte.
+    response.end(whole.toString('latin1'), 'latin1')
     return undefined
   }
   sendTogether(response)
