@@ -5,6 +5,7 @@ import type { Action } from './action.ts'
 import { failureOf, placesOf } from './attempt.ts'
 import { due } from './due.ts'
 import { type ApprovalGate, approvalDigest } from './gate.ts'
+import type { OnBoundary } from './host-needs.ts'
 import { filledIn, questionOf, subrunInputOf, takePreview } from './inputs.ts'
 import type { Job, Jobs } from './jobs.ts'
 import { type Plan, type PlannedTask, planDigestOf } from './plan.ts'
@@ -18,7 +19,7 @@ type Needs = {
   actions: ReadonlyMap<string, Action>
   jobs: Pick<Jobs, 'later'>
   log: Log
-  onBoundary: (name: string) => void
+  onBoundary: OnBoundary
   writer: HostWriter
   wake: (runId: string) => void
   execute: (job: Job, run: RunRecord) => void
@@ -48,7 +49,7 @@ export function createBeginning(needs: Needs): Beginning {
     if (!run || !planned?.approval) return
     const seen = await previewOf(run, planned)
     if (!seen) return
-    onBoundary(`${taskId}:previewed`)
+    onBoundary(`${taskId}:previewed`, runId)
     await insist(runId, () =>
       transact(runId, async (tx, t) => {
         if (!due(t.run.status).some((c) => c.type === 'RequestApproval' && c.taskId === taskId)) return
@@ -58,7 +59,7 @@ export function createBeginning(needs: Needs): Beginning {
         transitions.tell(t, { type: 'ApprovalRequested', taskId, approvalId }, facts)
       }),
     )
-    onBoundary(`${taskId}:asked`)
+    onBoundary(`${taskId}:asked`, runId)
   }
 
   /** The preview, or undefined when the task was refused or has to wait for what is unavailable. */
@@ -102,7 +103,7 @@ export function createBeginning(needs: Needs): Beginning {
     }
     const seen = planned.approval ? await previewNow(run, planned) : undefined
     if (seen === 'later') return
-    onBoundary(`${taskId}:starting`)
+    onBoundary(`${taskId}:starting`, runId)
     const started: RunRecord[] = []
     const work: Work = async (tx, t) => {
       started.length = 0
@@ -141,7 +142,7 @@ export function createBeginning(needs: Needs): Beginning {
         transitions.tell(t, { type: 'TaskStarted', taskId, attempt }, { childRunId })
       }),
     )
-    onBoundary(`${taskId}:begun`)
+    onBoundary(`${taskId}:begun`, runId)
   }
 
   type Seen = { readonly value: Json } | { readonly failure: string }

@@ -10,6 +10,7 @@ import {
   placesOf,
   startAttempt,
 } from './attempt.ts'
+import type { OnBoundary } from './host-needs.ts'
 import { contextOf, keyOf } from './inputs.ts'
 import { type PlannedTask, timeoutSecondsOf } from './plan.ts'
 import { plannedOf, type RunRecord } from './run-record.ts'
@@ -38,7 +39,7 @@ type Needs<T extends Task> = {
   clock: Clock
   log: Log
   writer: HostWriter
-  onBoundary: (name: string) => void
+  onBoundary: OnBoundary
   /** The attempt is over, and its end is written or will be written by another. */
   onEnded: (task: T) => void
 }
@@ -60,7 +61,7 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
     if (!planned || !action) return undefined
     const attempt = startAttempt({
       execute: (signal, heartbeat) => {
-        onBoundary(`${taskId}:started`)
+        onBoundary(`${taskId}:started`, runId)
         return action.execute(contextOf(run, planned, { action, signal, heartbeat }))
       },
       timeoutSeconds: timeoutSecondsOf(planned),
@@ -70,7 +71,7 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
     })
     running.set(keyOf(runId, taskId), { ...attempt, idempotent: action.idempotent })
     return attempt.ended.then((ending) => {
-      onBoundary(`${taskId}:executed`)
+      onBoundary(`${taskId}:executed`, runId)
       running.delete(keyOf(runId, taskId))
       return finish(run, planned, action, ending).finally(() => onEnded(task))
     })
@@ -98,7 +99,7 @@ export function createExecution<T extends Task>(needs: Needs<T>): Execution<T> {
       await tell(runId, eventOf(ending, about), { ending: { runId, taskId } })
       if (ending.kind === 'gone') endLate({ runId, taskId }, action, ending.returned)
     }
-    onBoundary(`${taskId}:completed`)
+    onBoundary(`${taskId}:completed`, runId)
   }
 
   const reportFailure = (task: Task, error: unknown): void =>

@@ -1,18 +1,17 @@
-import { AppError, type Clock, type Log, reasonOf } from '../core/index.ts'
-import type { Store, Tx } from '../store/index.ts'
-import type { Action } from './action.ts'
+import { AppError, reasonOf } from '../core/index.ts'
+import type { Tx } from '../store/index.ts'
 import { placesOf } from './attempt.ts'
-import { createBeginning, type PlanFlow, type StartChild } from './beginning.ts'
+import { createBeginning } from './beginning.ts'
 import { due } from './due.ts'
 import { createExecution, graceSeconds } from './execution.ts'
-import type { ApprovalGate } from './gate.ts'
+import type { HostNeeds } from './host-needs.ts'
 import { createJobs, type Job } from './jobs.ts'
 import type { PlannedTask } from './plan.ts'
 import { createRecovery } from './recovery.ts'
 import { plannedOf, type RunRecord } from './run-record.ts'
 import type { Command, RunEvent } from './run-status.ts'
-import { priorityOf, type SharedKeys, sharedBy } from './shared-keys.ts'
-import type { HostWriter, Transition, Transitions, Work } from './transition.ts'
+import { priorityOf, sharedBy } from './shared-keys.ts'
+import type { HostWriter, Transition, Work } from './transition.ts'
 import { busyRuns, holdHost, takeHost } from './workflow-store.ts'
 
 /** Runs the tasks of all runs in this process. It holds no truth: what it knows can be read again from the store. */
@@ -25,21 +24,6 @@ export type Host = {
   wake(runId: string): void
 }
 
-type Needs = {
-  store: Pick<Store, 'write' | 'all' | 'get'>
-  transitions: Transitions
-  gate: Pick<ApprovalGate, 'request' | 'redeem'>
-  actions: ReadonlyMap<string, Action>
-  clock: Clock
-  log: Log
-  concurrency: number
-  keys: SharedKeys
-  planFlow: PlanFlow
-  startChild: StartChild
-  onBoundary: (name: string) => void
-  onFinished: (run: RunRecord) => void
-}
-
 type Transacting = NonNullable<Parameters<HostWriter['transact']>[2]>
 type Begun = { readonly job: Job; readonly run: RunRecord }
 type Claiming = { readonly ending: Transacting['ending'] | undefined; readonly started: Begun[] }
@@ -48,7 +32,7 @@ const storeRetrySeconds = 1
 /** Work is driven by events; this is for those that another process committed on a shared database. */
 const sweepSeconds = 5
 
-export function createHost(needs: Needs): Host {
+export function createHost(needs: HostNeeds): Host {
   const { store, transitions, actions, clock, log, onBoundary } = needs
   let fence: number | undefined
   let stopping = false
@@ -93,9 +77,9 @@ export function createHost(needs: Needs): Host {
         claimAll(transition, commands, { ending, started })
         await transitions.save(tx, transition)
         changed = transition.run
-        onBoundary('committing')
+        onBoundary('committing', runId)
       })
-      onBoundary('committed')
+      onBoundary('committed', runId)
     } catch (error) {
       for (const { job } of started) jobs.done(job)
       throw error

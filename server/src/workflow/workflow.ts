@@ -18,6 +18,7 @@ import { type Changing, createChanging } from './changing.ts'
 import { checkedPlan } from './check-plan.ts'
 import type { ApprovalClaim, ApprovalGate } from './gate.ts'
 import { createHost } from './host.ts'
+import type { OnBoundary } from './host-needs.ts'
 import { createHosts, type HostsCondition } from './hosts.ts'
 import { type Plan, plainJson, planDigestOf } from './plan.ts'
 import { createPlanning, type Planning } from './planning.ts'
@@ -111,8 +112,7 @@ type Needs = {
   planFlow: PlanFlow
   /** Tasks at once; 32 unless told. */
   concurrency?: number
-  /** Called as each step of a task is reached, so that a test can end the process exactly there. */
-  onBoundary?: (name: string) => void
+  onBoundary?: OnBoundary
 }
 
 export function createWorkflow(needs: Needs): Workflow {

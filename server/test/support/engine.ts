@@ -49,7 +49,7 @@ type Options = {
   directory?: Directory
   policyVersion?: () => string
   concurrency?: number
-  onBoundary?: (name: string) => void
+  onBoundary?: NonNullable<Parameters<typeof createWorkflow>[0]['onBoundary']>
   temporal?: Parameters<typeof createWorkflow>[0]['temporal']
   /** Flows that a task can be a run of. */
   flows?: { readonly [name: string]: Plan }

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { cleanUp } from './clean-up.ts'
 import { eventually } from './eventually.ts'
 import { goProgramOrSkip } from './go.ts'
-import { temporaryFolder } from './world.ts'
+import { memoryFolder } from './memory-folder.ts'
 
 export type TemporalServer = {
   /** `host:port`, the same after it was started again. */
@@ -21,7 +21,7 @@ export type TemporalServer = {
 export async function startTemporal(t: TestContext): Promise<TemporalServer | undefined> {
   const program = await goProgramOrSkip(t, 'temporal-server')
   if (!program) return undefined
-  const temporal = await openTemporal(program, join(temporaryFolder(t), 'temporal.db'))
+  const temporal = await openTemporal(program, join(memoryFolder(t), 'temporal.db'))
   cleanUp(t, temporal.kill)
   return temporal
 }

@@ -1,18 +1,16 @@
-import { AppError, type Clock, type Log, reasonOf } from '../../core/index.ts'
-import type { Store, Tx } from '../../store/index.ts'
-import type { Action } from '../action.ts'
+import { AppError, reasonOf } from '../../core/index.ts'
+import type { Tx } from '../../store/index.ts'
 import { placesOf } from '../attempt.ts'
-import { createBeginning, type PlanFlow, type StartChild } from '../beginning.ts'
+import { createBeginning } from '../beginning.ts'
 import { due } from '../due.ts'
 import { createExecution, graceSeconds } from '../execution.ts'
-import type { ApprovalGate } from '../gate.ts'
+import type { HostNeeds } from '../host-needs.ts'
 import { keyOf } from '../inputs.ts'
 import type { Job } from '../jobs.ts'
 import { createRecovery } from '../recovery.ts'
 import { factsOf, plannedOf, type RunRecord } from '../run-record.ts'
 import { type Command, isRunEnded, type RunEvent } from '../run-status.ts'
-import type { SharedKeys } from '../shared-keys.ts'
-import type { Transitions, Work } from '../transition.ts'
+import type { Work } from '../transition.ts'
 import { readRun } from '../workflow-store.ts'
 import type { Activities, Attempted, Seen, TaskCommand } from './shapes.ts'
 import { createTurns } from './turns.ts'
@@ -39,21 +37,10 @@ export type Carrier = {
   stop(): Promise<void>
 }
 
-type Needs = {
-  store: Pick<Store, 'write' | 'all' | 'get'>
-  transitions: Transitions
-  gate: Pick<ApprovalGate, 'request' | 'redeem'>
-  actions: ReadonlyMap<string, Action>
-  clock: Clock
-  log: Log
+type Needs = Omit<HostNeeds, 'concurrency'> & {
   heartbeatSeconds: number
-  keys: SharedKeys
   /** There is something to do for a run: its workflow is to look. */
   news: (tx: Tx, runId: string) => Promise<void>
-  planFlow: PlanFlow
-  startChild: StartChild
-  onBoundary: (name: string) => void
-  onFinished: (run: RunRecord) => void
 }
 
 const storeRetryMs = 1000
@@ -121,9 +108,9 @@ export function createCarrier(needs: Needs): Carrier {
       await work(tx, transition)
       await transitions.save(tx, transition)
       ended = transition.commands.some(({ type }) => type === 'FinishRun') ? transition.run : undefined
-      onBoundary('committing')
+      onBoundary('committing', runId)
     })
-    onBoundary('committed')
+    await onBoundary('committed', runId)
     if (ended) needs.onFinished(ended)
   }
 
@@ -259,6 +246,14 @@ export function createCarrier(needs: Needs): Carrier {
     }
   }
 
+  /** Temporal has recorded that it begins, and not yet what came of it. */
+  async function bounded(name: string, runId: string, work: () => Promise<Seen>): Promise<Seen> {
+    await onBoundary(`${name}:begun`, runId)
+    const seen = await work()
+    await onBoundary(`${name}:done`, runId)
+    return seen
+  }
+
   async function alive<T>(lifeline: Lifeline, work: () => Promise<T>): Promise<T> {
     let cancel = (): void => undefined
     const beat = (): void => {
@@ -276,19 +271,22 @@ export function createCarrier(needs: Needs): Carrier {
   return {
     activities(lifelineNow) {
       return {
-        look: lookAndAsk,
+        look: (runId) => bounded('look', runId, () => lookAndAsk(runId)),
         carryOut(runId, command) {
           const lifeline = lifelineNow()
-          return alive(lifeline, () => carryOut(runId, command, lifeline))
+          const work = () => carryOut(runId, command, lifeline)
+          return alive(lifeline, () => bounded(command.type, runId, work))
         },
         takeUp(runId, attempted) {
           const lifeline = lifelineNow()
-          return alive(lifeline, () => takeUp(runId, attempted, lifeline))
+          const work = () => takeUp(runId, attempted, lifeline)
+          return alive(lifeline, () => bounded('takeUp', runId, work))
         },
-        async retryDue(runId, { taskId, attempt }) {
-          await tell(runId, { type: 'RetryDue', taskId, attempt })
-          return look(runId)
-        },
+        retryDue: (runId, { taskId, attempt }) =>
+          bounded('retryDue', runId, async () => {
+            await tell(runId, { type: 'RetryDue', taskId, attempt })
+            return look(runId)
+          }),
       }
     },
     async heedCancel(runId) {

@@ -1,11 +1,7 @@
-import { type Clock, type Log, reasonOf, type Secret } from '../../core/index.ts'
-import type { Store, Tx } from '../../store/index.ts'
-import type { Action } from '../action.ts'
-import type { PlanFlow, StartChild } from '../beginning.ts'
-import type { ApprovalGate } from '../gate.ts'
-import type { RunRecord } from '../run-record.ts'
-import { priorityOf, type SharedKeys } from '../shared-keys.ts'
-import type { Transitions } from '../transition.ts'
+import { reasonOf, type Secret } from '../../core/index.ts'
+import type { Tx } from '../../store/index.ts'
+import type { HostNeeds } from '../host-needs.ts'
+import { priorityOf } from '../shared-keys.ts'
 import { busyRuns, readRun } from '../workflow-store.ts'
 import { createCarrier } from './activities.ts'
 import { type Link, openLink, temporalPackages } from './connection.ts'
@@ -45,21 +41,7 @@ export type TemporalNeeds = {
   longHistory?: number
 }
 
-type Needs = {
-  store: Pick<Store, 'write' | 'all' | 'get'>
-  transitions: Transitions
-  gate: Pick<ApprovalGate, 'request' | 'redeem'>
-  actions: ReadonlyMap<string, Action>
-  clock: Clock
-  log: Log
-  concurrency: number
-  keys: SharedKeys
-  planFlow: PlanFlow
-  startChild: StartChild
-  onBoundary: (name: string) => void
-  onFinished: (run: RunRecord) => void
-  temporal: TemporalNeeds | undefined
-}
+type Needs = HostNeeds & { temporal: TemporalNeeds | undefined }
 
 const sweepMs = 1000
 /** Signals that are on their way at once. */
@@ -73,7 +55,7 @@ export function createTemporalHost(needs: Needs): TemporalHost | undefined {
 }
 
 function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalNeeds }): TemporalHost {
-  const { store, clock, log, temporal } = needs
+  const { store, clock, log, temporal, onBoundary } = needs
   const heartbeatSeconds = temporal.heartbeatSeconds ?? 20
   const carrier = createCarrier({ ...needs, heartbeatSeconds, news })
   const waiting = new Set<string>()
@@ -195,7 +177,9 @@ function hostAt(settings: TemporalSettings, needs: Needs & { temporal: TemporalN
     try {
       const signal = await signalOf(store, runId)
       const run = await readRun(store, runId)
+      await onBoundary('telling', runId)
       if (run) await to.signal({ runId, priority: priorityOf(run) })
+      await onBoundary('told', runId)
       if (signal) await store.write((tx) => closeSignal(tx, signal))
     } catch (error) {
       log.warn({ runId, reason: reasonOf(error) }, 'Temporal was not told of a run; trying again')
