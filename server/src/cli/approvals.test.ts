@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { type ApprovalView, api } from '@keyward/contract'
 import { type ContractServer, openContractServer } from '../../test/support/contract-server.ts'
 import { launcher, openShell, runToEnd, terminalMissing } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 import { AppError } from '../core/index.ts'
 
 const digest = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'
@@ -92,7 +93,7 @@ test('APPR-1: what would run is shown, and the answer carries the digest of what
 
 test('APPR-1: a digest that was reviewed and is no longer the one asked for is not answered', async (t) => {
   const server = await openApproval(t)
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const stale = await keyward(['approve', 'apr_1', '--yes', '--digest', '0'.repeat(64)])
   assert.equal(stale.code, 2)
   assert.match(stale.stderr, /what was approved is not what would run: apr_1 has the digest 9f86/)
@@ -102,7 +103,7 @@ test('APPR-1: a digest that was reviewed and is no longer the one asked for is n
 
 test('APPR-1: without a terminal and without --yes nothing is decided', async (t) => {
   const server = await openApproval(t)
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const { code, stderr } = await keyward(['approve', 'apr_1'], { input: 'y\n' })
   assert.equal(code, 2)
   assert.match(stderr, /nobody is at a terminal to confirm this/)
@@ -112,7 +113,7 @@ test('APPR-1: without a terminal and without --yes nothing is decided', async (t
 test('APPR-1: one that was answered or has expired is told as such', async (t) => {
   const answered = await openApproval(t, { ...pending, state: 'denied', decidedBy: 'person:bo' })
   const expired = await openApproval(t, { ...pending, state: 'expired' })
-  const { keyward } = openShell(t)
+  const { keyward } = openShellInside(t)
   const again = await keyward(['approve', 'apr_1', '--yes', '--address', answered.address])
   assert.match(again.stderr, /the approval has been answered already: apr_1 is denied by person:bo\.\n$/)
   const late = await keyward(['approve', 'apr_1', '--yes', '--address', expired.address, '--json'])
@@ -147,7 +148,7 @@ test('APPR-1: other arguments are given with the digest of what was shown, and t
     changedBy: ['person:ada'],
     preview: args,
   }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const given = ['approvals', 'change', 'apr_1', '--reason', 'fewer']
   const done = await keyward([...given, '--args', '{"count":2}'])
   assert.equal(done.code, 0, done.stderr)
@@ -178,7 +179,7 @@ test('APPR-2: where a second factor is asked for, its code is typed unseen, and 
     isShown = input.code === code
     return { kind: 'totp' as const, freshUntil: pending.expiresAt }
   })
-  const { home, keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { home, keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const env = { PATH: process.env['PATH'] ?? '', HOME: home, KEYWARD_ADDRESS: server.address, NO_COLOR: '1' }
   const command = `'${process.execPath}' '${launcher}' approve apr_1 --yes`
   const ask = () => runToEnd('script', ['-qec', command, '/dev/null'], { cwd: home, env }, `${code}\n`)

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { type AuditEntry, type AuditHead, api } from '@keyward/contract'
 import { type ContractServer, openContractServer } from '../../test/support/contract-server.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 import { AppError, canonicalJson, digestOf } from '../core/index.ts'
 
 const keys = generateKeyPairSync('ed25519')
@@ -70,7 +71,7 @@ test('GOV-1: a changed entry exits 1 and is named', async (t) => {
     chain.map((entry) => (entry.seq === 12 ? { ...entry, actor: 'person:eve' } : entry)),
     headOf(chain),
   )
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const { code, stdout } = await keyward(['audit', 'verify'])
   assert.equal(code, 1)
   assert.match(stdout, /NOT verified\n {2}12 hash: its content is not what was hashed/)
@@ -80,7 +81,7 @@ test('GOV-1: a server that cuts its chain and signs it anew is caught by the hea
   const server = await openContractServer(t)
   const chain = chainOf(20)
   answerChain(server, chain)
-  const { keyward, home } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward, home } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   assert.equal((await keyward(['audit', 'verify'])).code, 0)
   assert.equal(statSync(join(home, '.config', 'keyward', 'audit-heads.json')).mode & 0o777, 0o600)
   answerChain(server, chain.slice(0, 15))
@@ -97,7 +98,7 @@ test('GOV-1: an exported chain proves itself without the server, and by a key kn
   const server = await openContractServer(t)
   const chain = chainOf(20)
   answerChain(server, chain)
-  const { keyward, home } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward, home } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   assert.equal((await keyward(['audit', 'export', 'audit.jsonl'])).code, 0)
   const file = join(home, 'audit.jsonl')
   assert.equal(statSync(file).mode & 0o777, 0o600)
@@ -138,7 +139,7 @@ test('GOV-1: a chain that the server itself refuses to sign is an answer, not an
   server.answer(api.audit.head, () => {
     throw new AppError('audit.broken', 'entry 9 is missing')
   })
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const { code, stderr } = await keyward(['audit', 'verify'])
   assert.deepEqual([code, stderr], [1, 'keyward: the audit chain does not verify: entry 9 is missing.\n'])
 })
@@ -146,7 +147,7 @@ test('GOV-1: a chain that the server itself refuses to sign is an answer, not an
 test('CLI-1: lists follow their pages on demand, as a table and as JSON', async (t) => {
   const server = await openContractServer(t)
   answerChain(server, chainOf(20))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const first = await keyward(['audit', 'list', '--limit', '7'])
   assert.match(
     first.stdout,

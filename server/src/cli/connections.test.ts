@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { api, type ConnectionView, type ConnectorView } from '@keyward/contract'
 import { openContractServer } from '../../test/support/contract-server.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 
 const at = '2026-01-02T03:04:05.000Z'
 const connection: ConnectionView = {
@@ -53,7 +54,7 @@ test('CONN-1: a service is connected, checked, changed and forgotten at the comm
   server.answer(api.connections.list, () => ({ items: [connection] }))
   server.answer(api.connections.change, () => connection)
   server.answer(api.connections.remove, () => ({ removed: true }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const inputs = (name: string) => server.calls.filter((call) => call.name === name).map((call) => call.input)
 
   const given = ['--connector', 'github', '--secret', 'secret/github/app', '--set', 'appId=12']
@@ -95,7 +96,7 @@ test('CONN-1: a service is connected, checked, changed and forgotten at the comm
 test('CONN-1: what cannot be meant is refused before anything is sent', async (t) => {
   const server = await openContractServer(t)
   server.answer(api.connections.list, () => ({ items: [] }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   assert.match((await keyward(['connections', 'list'])).stderr, /None/)
   assert.match((await keyward(['connections', 'check', 'code'])).stderr, /no connection 'code'/)
   assert.match((await keyward(['connections', 'change', 'code'])).stderr, /nothing is to be changed/)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { createDraws } from '../../test/support/draws.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 
 const draws = createDraws('scan command')
 const newKey = (): string => `ghp_${draws.text(36)}`
@@ -33,7 +34,7 @@ function makeRepository(folder: string): { kept: string; removed: string } {
 }
 
 test('DISC-4: a scan finds what is in files and history, masks it in every format, and exits 1', async (t) => {
-  const { keyward, home } = openShell(t)
+  const { keyward, home } = openShellInside(t)
   const { kept, removed } = makeRepository(join(home, 'shop'))
   for (const format of ['table', 'json', 'jsonl', 'sarif', 'csv']) {
     const { code, stdout, stderr } = await keyward(['scan', 'shop', '--format', format])
@@ -66,7 +67,7 @@ test('DISC-4: nothing found exits 0, a path that is not there 2', async (t) => {
 })
 
 test('DISC-3: fingerprints stay the same, and a baseline hides what is known', async (t) => {
-  const { keyward, home } = openShell(t)
+  const { keyward, home } = openShellInside(t)
   makeRepository(join(home, 'shop'))
   for (const format of ['json', 'jsonl', 'sarif']) {
     const first = await keyward(['scan', 'shop', '--format', format, '--output', `known.${format}`])
@@ -90,7 +91,7 @@ test('DISC-3: fingerprints stay the same, and a baseline hides what is known', a
 })
 
 test('DISC-3: the same key gives the same fingerprints on two machines, and none gives others', async (t) => {
-  const [one, two] = [openShell(t), openShell(t)]
+  const [one, two] = [openShellInside(t), openShell(t)]
   const input = `GITHUB_TOKEN=${newKey()}\n`
   const key = { KEYWARD_FINGERPRINT_KEY: draws.hex(32) }
   const fingerprint = async ({ keyward }: typeof one, env: Record<string, string>): Promise<string> =>

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { api, type RunFiring, type RunScheduleView, type ScheduleView } from '@keyward/contract'
 import { openContractServer } from '../../test/support/contract-server.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 
 const at = '2026-01-02T03:04:05.000Z'
 const schedule: ScheduleView = {
@@ -41,7 +42,7 @@ test('DISC-7: a schedule is added, listed, changed, paused and removed at the co
   server.answer(api.schedules.list, () => ({ items: [schedule] }))
   server.answer(api.schedules.change, () => ({ ...schedule, paused: true }))
   server.answer(api.schedules.remove, () => ({ removed: true }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const inputs = (name: string) => server.calls.filter((call) => call.name === name).map((call) => call.input)
 
   const words = ['--cron', '30 3 * * *', '--time-zone', 'Europe/Zurich', '--no-propose']
@@ -70,7 +71,7 @@ test('DISC-7: a schedule for pushes shows its secret once; half of what it needs
   const push = { provider: 'gitlab', repository: 'team/shop' } as const
   server.answer(api.schedules.create, () => ({ ...schedule, cron: null, push, hook: '/api/v1/hooks/sch_1' }))
   server.answer(api.schedules.secret, () => ({ secret: 'shown once' }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const add = ['scan', 'schedule', 'add', '/srv/shop', '--push', 'gitlab']
   const half = await keyward(add)
   assert.deepEqual([half.code, server.calls.length], [2, 0])
@@ -102,7 +103,7 @@ test('DISC-5: findings are ignored to the end of a day, and opened again', async
   const server = await openContractServer(t)
   server.answer(api.findings.ignore, () => ({ findings: ['fnd_1', 'fnd_2'] }))
   server.answer(api.findings.reopen, () => ({ findings: ['fnd_1'] }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const words = ['findings', 'ignore', 'fnd_1', 'fnd_2', '--reason', 'rotated']
   const ignored = await keyward([...words, '--until', '2027-03-31'])
   assert.match(ignored.stderr, /2 findings are ignored until the end of 2027-03-31/)
@@ -119,7 +120,7 @@ test('DISC-3: trend and folders are tables, and JSON for programs', async (t) =>
   const folder = { path: 'services/api', kind: 'folder', findings: 4, high: 3, medium: 1, low: 0 } as const
   server.answer(api.findings.trend, () => ({ days: [day] }))
   server.answer(api.findings.folders, () => ({ folder: 'services', items: [folder] }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   assert.match((await keyward(['findings', 'trend', '--days', '7'])).stdout, /2026-01-02 +5 +2 +1 +0 +3/)
   assert.match((await keyward(['findings', 'folders', 'services'])).stdout, /4 +3 +1 +0 +services\/api\//)
   const json = await keyward(['findings', 'folders', '--json'])
@@ -162,7 +163,7 @@ test('WORK-1: a flow is put on the clock, shown, changed, paused, started and re
   server.answer(api.runSchedules.change, () => ({ ...runSchedule, paused: true }))
   server.answer(api.runSchedules.run, () => runSchedule)
   server.answer(api.runSchedules.remove, () => ({ removed: true }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const inputs = (name: string) => server.calls.filter((call) => call.name === name).map((call) => call.input)
 
   const words = ['--cron', '0 7 * * *', '--overlap', 'queue', '--input', '-']

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { api, type SessionView } from '@keyward/contract'
 import { type ContractServer, openContractServer } from '../../test/support/contract-server.ts'
 import { launcher, openShell, terminalMissing } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 
 const session: SessionView = {
   principal: 'person:ada',
@@ -46,7 +47,7 @@ test('CLI-1: a code on standard input signs in, and only its user can read what 
 test('CLI-1: the whole sign-in link does as well as its code', async (t) => {
   const server = await openContractServer(t)
   answerExchange(server, newToken())
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   await keyward(['login', '--json'], { input: `${server.address}/#code=one%2Dtime-code-2\n` })
   assert.deepEqual(server.calls[0]?.input, { code: 'one-time-code-2', kind: 'bearer' })
 })
@@ -58,7 +59,7 @@ test('CLI-1: sessions on two servers are kept side by side, and signing out ends
     answerExchange(server, tokens[i] ?? '')
     server.answer(api.session.end, () => ({ ended: true }))
   }
-  const { keyward, home } = openShell(t)
+  const { keyward, home } = openShellInside(t)
   for (const { address } of [first, second]) {
     await keyward(['login', '--address', address], { input: 'one-time-code-3' })
   }
@@ -73,7 +74,7 @@ test('CLI-1: sessions on two servers are kept side by side, and signing out ends
 test('CLI-1: signing out forgets the token here even when the server is gone', async (t) => {
   const server = await openContractServer(t)
   answerExchange(server, newToken())
-  const { keyward, home } = openShell(t)
+  const { keyward, home } = openShellInside(t)
   await keyward(['login', '--address', server.address], { input: 'one-time-code-4' })
   const text = readFileSync(fileIn(home), 'utf8').replace(server.address, 'http://127.0.0.1:9')
   writeFileSync(fileIn(home), text)
@@ -84,7 +85,7 @@ test('CLI-1: signing out forgets the token here even when the server is gone', a
 })
 
 test('CLI-1: a credentials file that others can read, or that is damaged, is refused and not repeated', async (t) => {
-  const { keyward, home } = openShell(t, { KEYWARD_ADDRESS: 'http://127.0.0.1:9' })
+  const { keyward, home } = openShellInside(t, { KEYWARD_ADDRESS: 'http://127.0.0.1:9' })
   mkdirSync(join(home, '.config', 'keyward'), { recursive: true })
   const token = newToken()
   writeFileSync(fileIn(home), `{"version":1,"servers":{"x":"${token}`, { mode: 0o600 })
@@ -98,7 +99,7 @@ test('CLI-1: a credentials file that others can read, or that is damaged, is ref
 
 test('CLI-1: a wrong code is refused and nothing is kept', async (t) => {
   const server = await openContractServer(t)
-  const { keyward, home } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward, home } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const { code, stderr } = await keyward(['login', '--json'], { input: 'short\n' })
   assert.equal(code, 2)
   assert.equal(JSON.parse(stderr).code, 'request.invalid')
@@ -116,7 +117,7 @@ test("IDENT-1: on the server's machine the token file signs in at once, or makes
       ? { session, token, code: null }
       : { session: null, token: null, code: 'a+code/1' }
   })
-  const { keyward, home } = openShell(t, { KEYWARD_ADDRESS: server.address, KEYWARD_DATA: '' })
+  const { keyward, home } = openShellInside(t, { KEYWARD_ADDRESS: server.address, KEYWARD_DATA: '' })
   const data = join(home, 'data')
   mkdirSync(data, { mode: 0o700 })
   const missing = await keyward(['login', '--local', '--data', data])

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { api, type SystemStatus } from '@keyward/contract'
 import { openContractServer } from '../../test/support/contract-server.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 
 const at = '2026-01-02T03:04:05.000Z'
 const status: SystemStatus = {
@@ -56,7 +57,7 @@ test('CLI-1: status tells every part, for people and for scripts', async (t) => 
 test('CLI-1: doctor judges the parts of a server that answers, and exits 1 for one that fails', async (t) => {
   const server = await openContractServer(t)
   server.answer(api.system.status, () => status)
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const { code, stdout } = await keyward(['doctor'])
   assert.equal(code, 1)
   assert.match(stdout, /^fail {2}vault +sealed\n +Unseal it: bao operator unseal\.$/m)
@@ -75,7 +76,7 @@ test('POL-1: policies and their schema are shown as they are', async (t) => {
     schema: 'entity Person;\n',
     policies: [{ name: 'solo', text, origin: 'default' as const }],
   }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   assert.match(
     (await keyward(['policy', 'list'])).stdout,
     /^NAME {2}ORIGIN {3}LINES\nsolo {2}default {2}1\n$/,
@@ -111,7 +112,7 @@ test('DISC-7: a scan on the server is followed to its end and tells what it coul
   }
   server.answer(api.findings.startScan, () => ({ ...scan, state: 'running' as const }))
   server.answer(api.findings.readScan, () => ({ ...scan, state: 'failed' as const }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const { code, stdout } = await keyward(['scans', 'start', '/srv/shop', '--no-history'])
   assert.equal(code, 1)
   assert.match(stdout, /scn_1, failed[\s\S]*locked: EACCES/)
@@ -136,7 +137,7 @@ test('WORK-2: status and doctor tell of runs on Temporal, and of those that nobo
   }
   server.answer(api.system.status, () => ({ ...status, hosts }))
   server.answer(api.session.read, () => session)
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const said = /2 embedded, 14 on Temporal \(temporal\.internal:7233, keyward: up\)/
   assert.match((await keyward(['status'])).stdout, said)
   assert.match((await keyward(['doctor'])).stdout, /14 runs on Temporal, temporal\.internal:7233/)

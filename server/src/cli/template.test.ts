@@ -10,13 +10,14 @@ import { parse, parseAllDocuments } from 'yaml'
 import { openContractServer } from '../../test/support/contract-server.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { launcher, openShell } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 import { AppError } from '../core/index.ts'
 import { parseDotenv } from './dotenv.ts'
 
 const key = 'keyward://secret/shop/stripe#value'
 const odd = 'keyward://secret/shop/db#password'
 
-async function setup(t: TestContext) {
+async function setup(t: TestContext, open = openShellInside) {
   const server = await openContractServer(t)
   const values: Record<string, string> = {
     [key]: `test-only-${randomBytes(9).toString('hex')}`,
@@ -35,7 +36,7 @@ async function setup(t: TestContext) {
     references: [],
   }))
   const env = { KEYWARD_ADDRESS: server.address, KEYWARD_TOKEN: 'test-token' }
-  const shell = openShell(t, env)
+  const shell = open(t, env)
   const write = (name: string, text: string): void => writeFileSync(join(shell.home, name), text)
   const read = (name: string): string => readFileSync(join(shell.home, name), 'utf8')
   const render = (...args: string[]) => shell.keyward(['template', 'render', ...args])
@@ -47,7 +48,7 @@ async function setup(t: TestContext) {
 }
 
 test('VAULT-9: a .env is written so that shells and programs read the values as they are', async (t) => {
-  const { values, write, read, render, shell } = await setup(t)
+  const { values, write, read, render, shell } = await setup(t, openShell)
   write(
     'app.env',
     `# of the shop\nSTRIPE=${key}\nODD='${odd}'\nURL=postgres://app:${key}@db/shop\nPLAIN="a b"\n`,
@@ -163,7 +164,7 @@ test('VAULT-9: a watched file is written again when a secret has a new version, 
 })
 
 test('VAULT-9: `keyward run` takes its variables from JSON and YAML too', async (t) => {
-  const { values, write, shell } = await setup(t)
+  const { values, write, shell } = await setup(t, openShell)
   write('vars.json', JSON.stringify({ A: key, N: 3 }))
   write('vars.yaml', `A: ${key}\nN: 3\n`)
   for (const file of ['vars.json', 'vars.yaml']) {

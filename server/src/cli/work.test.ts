@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { type AgentView, api, type RunDetail, type TaskState } from '@keyward/contract'
 import { openContractServer } from '../../test/support/contract-server.ts'
 import { openShell } from '../../test/support/keyward-command.ts'
+import { openShellInside } from '../../test/support/keyward-inside.ts'
 
 const at = '2026-01-02T03:04:05.000Z'
 const preview = {
@@ -75,7 +76,7 @@ test('DISC-5: an import shows what would change, starts the flow once, and follo
     ['Succeeded', 'Succeeded'],
   ]
   server.answer(api.runs.read, () => runAs(...(states.shift() ?? ['Succeeded', 'Succeeded'])))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const { code, stdout, stderr } = await keyward(['findings', 'import', 'fnd_1', 'fnd_2', '--yes', '--watch'])
   assert.equal(code, 0, stderr)
   assert.equal(stdout, 'run_1\n')
@@ -99,7 +100,7 @@ test('DISC-5: an import shows what would change, starts the flow once, and follo
 
 test('WORK-1: a run that fails or is cancelled exits 1', async (t) => {
   const server = await openContractServer(t)
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   server.answer(api.runs.read, () => runAs('Failed', 'Failed'))
   const failed = await keyward(['runs', 'watch', 'run_1'])
   assert.equal(failed.code, 1)
@@ -168,7 +169,7 @@ test('LEND-2: a lease is asked for with its destinations; the placeholder is all
       delegable: false,
     },
   }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   const to = ['--to', 'api.stripe.com', '--to', 'localhost:8443', '--uses', '1', '--purpose', 'Restock']
   const { stdout } = await keyward(['leases', 'request', 'secret/shop/stripe', ...to])
   assert.equal(stdout, `${placeholder}\n`)
@@ -186,7 +187,7 @@ test('VAULT-2: names are listed; a value is revealed exactly, and only when aske
     items: [{ name: 'stripe', path: `${path}/stripe`, folder: false }],
   }))
   server.answer(api.secrets.reveal, () => ({ value }))
-  const { keyward } = openShell(t, { KEYWARD_ADDRESS: server.address })
+  const { keyward } = openShellInside(t, { KEYWARD_ADDRESS: server.address })
   assert.equal((await keyward(['secrets', 'list', 'secret/shop'])).stdout, 'secret/shop/stripe\n')
   const revealed = await keyward(['secrets', 'reveal', 'secret/shop/stripe', '--no-newline'])
   assert.equal(revealed.stdout, value)

@@ -3,9 +3,10 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { createDraws } from '../../../test/support/draws.ts'
 import { openShell } from '../../../test/support/keyward-command.ts'
+import { openShellInside } from '../../../test/support/keyward-inside.ts'
 
 const draws = createDraws('scan options')
 const newToken = draws.vaultToken
@@ -19,8 +20,8 @@ function git(folder: string, ...args: string[]): void {
 }
 
 /** A folder `shop` with these files, and a way to scan it that gives the files of what is told. */
-function project(t: Parameters<typeof openShell>[0], files: Record<string, string>) {
-  const { keyward, home } = openShell(t)
+function project(t: TestContext, files: Record<string, string>, open = openShellInside) {
+  const { keyward, home } = open(t)
   const folder = join(home, 'shop')
   mkdirSync(folder)
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), text)
@@ -153,7 +154,7 @@ test('DISC-4: a finding is explained by its place or its fingerprint', async (t)
 })
 
 test('DISC-4: a result goes into a pipe or a device, and does not replace it', async (t) => {
-  const { keyward, home } = project(t, { 'a.txt': newToken() })
+  const { keyward, home } = project(t, { 'a.txt': newToken() }, openShell)
   const pipe = join(home, 'pipe')
   execFileSync('mkfifo', [pipe])
   const [written, { code }] = await Promise.all([
@@ -167,7 +168,7 @@ test('DISC-4: a result goes into a pipe or a device, and does not replace it', a
 
 test('DISC-4: --progress tells how far the scan came, on standard error and without a value', async (t) => {
   const value = newToken()
-  const { keyward, folder } = project(t, { 'a.txt': value })
+  const { keyward, folder } = project(t, { 'a.txt': value }, openShell)
   const asked = await keyward(['scan', folder, '--progress', '--json'])
   assert.equal(asked.code, 1)
   assert.match(asked.stderr, /^Scanned 1 of 1 files, 0\.0 MB; 1 found$/m)
