@@ -1,7 +1,9 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { eventually } from './eventually.ts'
 import { memoryOrDisk } from './memory-folder.ts'
@@ -27,10 +29,8 @@ export function postgresBinaries(): string | undefined {
   return undefined
 }
 
-type More = (
-  folder: string,
-  user: { uid: number; gid: number } | undefined,
-) => Promise<{ port: number; words: string[] }>
+type User = { uid: number; gid: number } | undefined
+type More = (folder: string, user: User) => Promise<{ port: number; words: string[] }>
 
 /**
  * A PostgreSQL server of the test's own, on a unix socket only; PostgreSQL refuses root, so root runs it as another user. `more`
@@ -46,14 +46,7 @@ export async function startPostgres(
   const user = process.getuid?.() === 0 ? (accountOf('postgres') ?? accountOf('nobody')) : undefined
   if (user) chownSync(folder, user.uid, user.gid)
   const data = join(folder, 'data')
-  await run(
-    join(binaries, 'initdb'),
-    ['-D', data, '-U', 'keyward', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
-    {
-      ...user,
-      cwd: folder,
-    },
-  )
+  await makeCluster({ binaries, folder, data, user })
   let server: ReturnType<typeof spawn> | undefined
   const cluster: Cluster = {
     url: `postgresql://keyward@localhost/postgres?host=${encodeURIComponent(folder)}`,
@@ -84,6 +77,27 @@ export async function startPostgres(
   })
   await cluster.start()
   return cluster
+}
+
+/** What initdb makes is the same each time and takes it a second, so it is kept, and later tests take a copy. */
+async function makeCluster(place: {
+  binaries: string
+  folder: string
+  data: string
+  user: User
+}): Promise<void> {
+  const { binaries, folder, data, user } = place
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'keyward-tests')
+  const major = basename(dirname(binaries))
+  const kept = join(cache, `postgres-${major}-${user?.uid ?? process.getuid?.()}`)
+  if (existsSync(kept)) return void (await run('cp', ['-a', kept, data]))
+  const settings = ['-U', 'keyward', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync']
+  await run(join(binaries, 'initdb'), ['-D', data, ...settings], { ...user, cwd: folder })
+  mkdirSync(cache, { recursive: true })
+  const half = mkdtempSync(`${kept}-`)
+  await run('cp', ['-aT', data, half])
+  // Renamed into place, so that another test never copies half of it. One that was faster has made the same.
+  await rename(half, kept).catch(() => rmSync(half, { recursive: true }))
 }
 
 /** A new empty database on a cluster. */
