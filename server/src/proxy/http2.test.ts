@@ -7,6 +7,7 @@ import {
   bodyOf,
   openProxy,
   openUpstream,
+  shareProxy,
   talkInside,
   until,
 } from '../../test/support/egress.ts'
@@ -20,6 +21,8 @@ import {
   requestFields,
   type StreamHandler,
 } from '../../test/support/http2.ts'
+
+const openShared = shareProxy()
 
 const rule = { host: apiHost, port: 443 }
 const mark = '[redacted by Keyward]'
@@ -153,7 +156,7 @@ test('a client of HTTP/2 reaches a server of HTTP/1.1, cookies joined and bodies
       response.end('reached')
     },
   )
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const way = await channel({ ...rule, ...upstream })
   const session = await openSession(t, way)
   for (const [headers, body] of [
@@ -188,7 +191,7 @@ test('LEND-2: trailers of HTTP/1.1 pass to who takes them, with values taken out
     ])
     response.end()
   })
-  const { channel, lend } = await openProxy(t)
+  const { channel, lend } = await openShared(t)
   const { placeholder, value } = lend()
   const way = await channel({ ...rule, ...upstream })
   const head = `GET / HTTP/1.1\r\nHost: ${apiHost}\r\nX-Key: ${placeholder}\r\nConnection: close\r\n`
@@ -204,7 +207,7 @@ test('SAND-1: a host other than the tunnel’s is refused in HTTP/2 too, and so 
     reached++
     stream.respond({ ':status': 200 }, { endStream: true })
   })
-  const { channel, recorded } = await openProxy(t)
+  const { channel, recorded } = await openShared(t)
   const way = await channel({ ...rule, ...upstream, pathPrefix: '/v1' })
   const session = await openSession(t, way)
   const other = await ask2(session, { ':authority': 'other.example.test', ':path': '/v1' })
@@ -224,7 +227,7 @@ test('LEND-2: what would be another request in HTTP/1.1 is refused in HTTP/2', a
     bodies.push(`${request.method} ${request.url} ${await bodyOf(request).catch(() => 'cut')}`)
     response.end('reached')
   })
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const way = await channel({ ...rule, ...upstream })
   const smuggled = 'x\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x'
   const unfit: Record<string, [string, string][]> = {
@@ -366,7 +369,7 @@ test('a body that the client breaks off is not passed off as whole', async (t) =
     response.end()
   })
   const bodies: (string | undefined)[] = []
-  const { channel, recorded } = await openProxy(t)
+  const { channel, recorded } = await openShared(t)
   const way = await channel({ ...rule, ...upstream })
   const client = await openRaw(way)
   client.send(
@@ -406,6 +409,6 @@ test('what happened on streams is recorded before a channel is closed', async (t
 
 test('a client that does not ask for HTTP/2 gets HTTP/1.1, from a server of HTTP/1.1', async (t) => {
   const upstream = await openUpstream(t, ({ httpVersion }, response) => response.end(httpVersion))
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   assert.equal((await ask(await channel({ ...rule, ...upstream }))).body, '1.1')
 })

@@ -7,6 +7,7 @@ import {
   openTls,
   openTunnel,
   openUpstream,
+  shareProxy,
   talk,
   talkInside,
   until,
@@ -20,10 +21,12 @@ import {
   ruleAdmits,
 } from './destination.ts'
 
+const openShared = shareProxy()
+
 const rule = { host: apiHost, port: 443 }
 
 test('SAND-1: a host or port that is not listed is refused before any name is looked up', async (t) => {
-  const { channel, gate, recorded } = await openProxy(t)
+  const { channel, gate, recorded } = await openShared(t)
   const { socketPath } = await channel(rule)
   for (const target of [
     'other.example.test:443',
@@ -46,7 +49,7 @@ test('SAND-1: a host or port that is not listed is refused before any name is lo
 })
 
 test('POL-1: a listed host that policy refuses is refused before any name is looked up', async (t) => {
-  const { channel, gate } = await openProxy(t)
+  const { channel, gate } = await openShared(t)
   gate.denied.add(apiHost)
   const { socketPath } = await channel(rule)
   await assert.rejects(openTunnel(socketPath, `${apiHost}:443`), /403 egress\.denied: policy of this test/)
@@ -54,7 +57,7 @@ test('POL-1: a listed host that policy refuses is refused before any name is loo
 })
 
 test('SAND-1: an IP address is refused unless it is listed, and a private one also then', async (t) => {
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const { socketPath } = await channel(rule, { host: '10.0.0.1', port: 443 }, { host: '::1', port: 443 })
   await assert.rejects(
     openTunnel(socketPath, '93.184.215.14:443'),
@@ -65,7 +68,7 @@ test('SAND-1: an IP address is refused unless it is listed, and a private one al
 })
 
 test('SAND-1: a name that resolves to an address inside is refused, also when others of its addresses are public', async (t) => {
-  const { channel, gate, recorded } = await openProxy(t)
+  const { channel, gate, recorded } = await openShared(t)
   const { socketPath } = await channel(rule)
   for (const addresses of [
     ['127.0.0.1'],
@@ -87,7 +90,7 @@ test('SAND-1: a name that resolves to an address inside is refused, also when ot
 
 test('SAND-1: the address that was checked is the one connected to, however DNS answers later', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('the checked one'))
-  const { channel, gate } = await openProxy(t)
+  const { channel, gate } = await openShared(t)
   const [address = '', port = ''] = upstream.address.split(':')
   gate.names.set(apiHost, [address])
   const way = await channel({ ...rule, port: Number(port), caPem: upstream.caPem, allowPrivate: true })
@@ -196,7 +199,7 @@ test('rules: methods and path prefixes narrow a host, and a prefix ends at a seg
 
 test('LEND-2: a path pattern narrows a rule segment by segment', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end())
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const rule = { host: apiHost, port: 443, ...upstream }
   const way = await channel(
     { ...rule, methods: ['GET'], pathPattern: '/v1/*/refunds' },
@@ -213,7 +216,7 @@ test('LEND-2: a path pattern narrows a rule segment by segment', async (t) => {
 
 test('LEND-2: a method, path or form of path beside the rule is refused inside the tunnel', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
-  const { channel, recorded } = await openProxy(t)
+  const { channel, recorded } = await openShared(t)
   const way = await channel({ ...rule, ...upstream, methods: ['GET'], pathPrefix: '/v1' })
   assert.equal((await ask(way, { path: '/v1/x' })).body, 'reached')
   assert.equal((await ask(way, { path: '/v2/x' })).status, 403)
@@ -228,7 +231,7 @@ test('LEND-2: a method, path or form of path beside the rule is refused inside t
 })
 
 test('SAND-1: plain HTTP, and anything else than CONNECT, is told what to do', async (t) => {
-  const { channel, recorded } = await openProxy(t)
+  const { channel, recorded } = await openShared(t)
   const { socketPath } = await channel(rule)
   const asks = [
     `GET http://${apiHost}/ HTTP/1.1\r\nHost: ${apiHost}\r\n\r\n`,
@@ -248,7 +251,7 @@ test('SAND-1: plain HTTP, and anything else than CONNECT, is told what to do', a
 
 test('SAND-1: a TLS server name or Host header other than the tunnel’s is refused and recorded as misuse', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
-  const { channel, recorded } = await openProxy(t)
+  const { channel, recorded } = await openShared(t)
   const way = await channel({ ...rule, ...upstream })
   const answer = await ask({ ...way, serverName: 'other.example.test' })
   assert.equal(answer.status, 421)
@@ -269,7 +272,7 @@ test('LEND-2: a request that two servers could read differently is refused', asy
     reached++
     response.end('reached')
   })
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const way = await channel({ ...rule, ...upstream })
   const host = `Host: ${apiHost}\r\n`
   const smuggled = [
@@ -292,7 +295,7 @@ test('LEND-2: a request that two servers could read differently is refused', asy
 
 test('an upgrade to another protocol than WebSocket is refused in clear words', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const way = await channel({ ...rule, ...upstream })
   const answer = await talkInside(
     way,
@@ -326,7 +329,7 @@ test('LEND-2: a destination whose certificate is not trusted, or for another nam
   }
   const unknown = await openUpstream(t, count)
   const misnamed = await openUpstream(t, count, 'other.example.test')
-  const { channel, lend, recorded } = await openProxy(t)
+  const { channel, lend, recorded } = await openShared(t)
   const { placeholder } = lend()
   const untrusted = await channel({ ...rule, address: unknown.address })
   const wrongName = await channel({ ...rule, ...misnamed })
@@ -344,7 +347,7 @@ test('LEND-2: a destination whose certificate is not trusted, or for another nam
 
 test('bytes that are not TLS, or a client that does not trust the CA, end the tunnel and are recorded', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
-  const { channel, recorded } = await openProxy(t)
+  const { channel, recorded } = await openShared(t)
   const way = await channel({ ...rule, ...upstream })
   const socket = await openTunnel(way.socketPath, `${apiHost}:443`)
   socket.on('error', () => {})

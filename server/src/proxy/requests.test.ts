@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { apiHost, ask, bodyOf, openProxy, openUpstream, talkInside } from '../../test/support/egress.ts'
+import { apiHost, ask, bodyOf, openUpstream, shareProxy, talkInside } from '../../test/support/egress.ts'
 import { formedPlaceholder } from '../core/index.ts'
+
+const openShared = shareProxy()
 
 test('LEND-2: the destination sees the value, the sandbox sees neither it nor an echo of it', async (t) => {
   const seen: string[] = []
@@ -10,7 +12,7 @@ test('LEND-2: the destination sees the value, the sandbox sees neither it nor an
     response.setHeader('X-Echo', request.headers.authorization ?? '')
     response.end(`you sent ${request.headers.authorization}`)
   })
-  const { channel, lend, recorded } = await openProxy(t)
+  const { channel, lend, recorded } = await openShared(t)
   const { placeholder, value } = lend()
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   const answer = await ask(way, { headers: { Authorization: `Bearer ${placeholder}` }, path: `/v1?q=1` })
@@ -53,7 +55,7 @@ test('LEND-2: a placeholder is exchanged in Basic credentials, the query and tex
     })
     response.end()
   })
-  const { channel, lend } = await openProxy(t)
+  const { channel, lend } = await openShared(t)
   const { placeholder, value } = lend()
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   const basic = `Basic ${Buffer.from(`me:${placeholder}`).toString('base64')}`
@@ -77,7 +79,7 @@ test('LEND-2: each place of a request is told to the server, and a prefix is exc
     )
     response.end()
   })
-  const { channel, lend, gate } = await openProxy(t)
+  const { channel, lend, gate } = await openShared(t)
   const { placeholder, value } = lend()
   gate.leases.set(placeholder, { value, host: apiHost, prefix: 'sk_test_' })
   const way = await channel({ host: apiHost, port: 443, ...upstream })
@@ -96,7 +98,7 @@ test('LEND-2: a request ends where the bytes of its lease do, on its way out and
     if (request.url === '/long') response.write('x'.repeat(2000))
     else response.end('short')
   })
-  const { channel, lend, gate, recorded } = await openProxy(t)
+  const { channel, lend, gate, recorded } = await openShared(t)
   const { placeholder, value } = lend()
   gate.leases.set(placeholder, { value, host: apiHost, bytesLeft: 1000 })
   const way = await channel({ host: apiHost, port: 443, ...upstream })
@@ -120,7 +122,7 @@ test('LEND-2: a streamed body ends where the bytes of its lease do', async (t) =
     await bodyOf(request).catch(() => 'cut')
     response.end()
   })
-  const { channel, lend, gate, recorded } = await openProxy(t)
+  const { channel, lend, gate, recorded } = await openShared(t)
   const { placeholder, value } = lend()
   gate.leases.set(placeholder, { value, host: apiHost, bytesLeft: 1000 })
   const way = await channel({ host: apiHost, port: 443, ...upstream })
@@ -136,7 +138,7 @@ test('LEND-2: a request with two Authorization headers is refused before anythin
     reached++
     response.end()
   })
-  const { channel, lend, gate } = await openProxy(t)
+  const { channel, lend, gate } = await openShared(t)
   const { placeholder } = lend()
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   const twice = `Authorization: Bearer ${placeholder}\r\nauthorization: Bearer other\r\n`
@@ -151,7 +153,7 @@ test('LEND-2: a placeholder that looks like a key is exchanged with its prefix, 
     seen.push(headers.authorization ?? '')
     response.end()
   })
-  const { channel, lend, gate, recorded } = await openProxy(t)
+  const { channel, lend, gate, recorded } = await openShared(t)
   const { value } = lend()
   const placeholder = formedPlaceholder(36)
   gate.leases.set(placeholder, { value, host: apiHost, prefix: 'ghp_' })
@@ -170,7 +172,7 @@ test('LEND-2: a placeholder lent for another host is not forwarded and is record
     reached++
     response.end()
   })
-  const { channel, lend, recorded } = await openProxy(t)
+  const { channel, lend, recorded } = await openShared(t)
   const { placeholder, value } = lend('other.example.test')
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   const answer = await ask(way, { path: `/x/${placeholder}?y=1`, headers: { 'X-Key': placeholder } })
@@ -189,7 +191,7 @@ test('LEND-1: an ended lease and an unknown placeholder are refused, and nothing
     reached++
     response.end()
   })
-  const { channel, gate, lend, recorded } = await openProxy(t)
+  const { channel, gate, lend, recorded } = await openShared(t)
   const ended = lend()
   gate.leases.set(ended.placeholder, { value: ended.value, host: apiHost, ended: true })
   const unknown = `kwp_${'0'.repeat(32)}`
@@ -216,7 +218,7 @@ test('LEND-2: a placeholder in a streamed body stops the request', async (t) => 
     bodies.push(await bodyOf(request).catch(() => 'broken off'))
     response.end()
   })
-  const { channel, lend, recorded, gate } = await openProxy(t)
+  const { channel, lend, recorded, gate } = await openShared(t)
   const { placeholder } = lend()
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   const headers = { 'Content-Type': 'application/octet-stream', 'Transfer-Encoding': 'chunked' }
@@ -235,7 +237,7 @@ test('a body passes unchanged in either framing, and without one', async (t) => 
     seen.push([framing, await bodyOf(request)])
     response.end()
   })
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   const body = 'x'.repeat(200_000)
   await ask(way, { method: 'PUT', body, headers: { 'Content-Length': '200000' } })
@@ -262,7 +264,7 @@ test('LEND-2: compressed answers are not asked for, nor pieces of one once somet
     seen.push([headers['accept-encoding'], headers.range, headers['proxy-authorization']])
     response.end()
   })
-  const { channel, lend } = await openProxy(t)
+  const { channel, lend } = await openShared(t)
   const { placeholder } = lend()
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   const headers = { 'Accept-Encoding': 'gzip', Range: 'bytes=0-9', 'Proxy-Authorization': 'Basic eA==' }
@@ -278,7 +280,7 @@ test('LEND-2: compressed answers are not asked for, nor pieces of one once somet
 
 test('a value that would break a header is not lent', async (t) => {
   const upstream = await openUpstream(t, (_request, response) => response.end('reached'))
-  const { channel, gate, lend } = await openProxy(t)
+  const { channel, gate, lend } = await openShared(t)
   const way = await channel({ host: apiHost, port: 443, ...upstream })
   for (const value of ['first line\r\nX-Injected: yes', 'short']) {
     const { placeholder } = lend()

@@ -15,10 +15,13 @@ import {
   openTls,
   openTunnel,
   openUpstream,
+  shareProxy,
   talk,
   talkInside,
   until,
 } from '../support/egress.ts'
+
+const openShared = shareProxy()
 
 const rule = { host: apiHost, port: 443 }
 
@@ -51,7 +54,7 @@ async function openWiretap(
 }
 
 test('SAND-2: a name or address that only resembles the listed one is neither connected to nor looked up', async (t) => {
-  const { channel, gate } = await openProxy(t)
+  const { channel, gate } = await openShared(t)
   const { socketPath } = await channel(rule)
   const names = [
     'other.example.test',
@@ -105,7 +108,7 @@ test('SAND-2: a name or address that only resembles the listed one is neither co
 })
 
 test('SAND-2: an address inside is refused in every notation, also where the list names that very notation', async (t) => {
-  const { channel, gate } = await openProxy(t)
+  const { channel, gate } = await openShared(t)
   for (const host of [
     '2130706433',
     '0x7f000001',
@@ -134,7 +137,7 @@ test('SAND-2: a DNS server that changes its answers leads nowhere else', async (
     inside.close()
     dns.close()
   })
-  const { channel, gate } = await openProxy(t)
+  const { channel, gate } = await openShared(t)
   const resolver = new Resolver()
   resolver.setServers([dns.address])
   gate.resolveName = (host) => resolver.resolve4(host)
@@ -202,7 +205,7 @@ const smuggling: Record<string, string> = {
 
 test('LEND-2: no request is smuggled past what was judged', async (t) => {
   const upstream = await openWiretap(t)
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const way = await channel({ ...rule, ...upstream.at })
   for (const [name, text] of Object.entries(smuggling)) {
     const answer = await talkInside(way, text)
@@ -214,7 +217,7 @@ test('LEND-2: no request is smuggled past what was judged', async (t) => {
 
 test('LEND-2: a second request on a connection is judged like the first', async (t) => {
   const upstream = await openWiretap(t)
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const way = await channel({ ...rule, ...upstream.at, methods: ['GET'], pathPrefix: '/open' })
   const answer = await talkInside(way, `GET /open HTTP/1.1\r\n${host}\r\n${second}`)
   assert.match(answer, /^HTTP\/1\.1 200 .*HTTP\/1\.1 403 /s)
@@ -223,7 +226,7 @@ test('LEND-2: a second request on a connection is judged like the first', async 
 
 test('LEND-2: Connection strips no header that the proxy answers for', async (t) => {
   const upstream = await openWiretap(t)
-  const { channel, lend } = await openProxy(t)
+  const { channel, lend } = await openShared(t)
   const way = await channel({ ...rule, ...upstream.at })
   const { value, placeholder } = lend()
   const stripping = 'Connection: close, Host, Content-Length, Accept-Encoding, Transfer-Encoding\r\n'
@@ -240,7 +243,7 @@ test('LEND-2: Connection strips no header that the proxy answers for', async (t)
 
 test('LEND-2: no other program of the sandbox is the way round: plain HTTP and bytes that are not TLS end', async (t) => {
   const upstream = await openWiretap(t)
-  const { channel } = await openProxy(t)
+  const { channel } = await openShared(t)
   const { socketPath } = await channel({ ...rule, ...upstream.at })
   for (const text of [
     `GET http://${apiHost}/ HTTP/1.1\r\nHost: ${apiHost}\r\n\r\n`,

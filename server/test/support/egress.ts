@@ -6,7 +6,7 @@ import { createServer } from 'node:https'
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { AppError, type Clock, Secret, silentLog } from '../../src/core/index.ts'
 import type { EgressRule } from '../../src/proxy/destination.ts'
@@ -138,42 +138,83 @@ export async function openProxy(
   clock = testClock,
 ): Promise<World> {
   const gate = createTestGate()
-  const proxy = createProxy({
-    gate,
-    log: silentLog,
-    clock,
-    dataDir,
-    limits,
-    lookup: async (host) => {
-      gate.lookups.push(host)
-      return gate.resolveName ? gate.resolveName(host) : (gate.names.get(host) ?? [])
-    },
-  })
+  const proxy = proxyFor(() => gate, { limits, dataDir, clock })
   cleanUp(t, async () => {
     await proxy.stop()
     rmSync(dataDir, { recursive: true, force: true })
   })
   await proxy.start()
-  return {
-    proxy,
-    gate,
-    dataDir,
-    async channel(...allow) {
-      const sandboxId = `sbx_${randomBytes(6).toString('hex')}`
-      const owner = { sandboxId, agentId: 'agt_1', runId: 'run_1', taskId: 'task_1' }
-      return { sandboxId, ...(await proxy.open({ ...owner, allow })) }
-    },
-    lend(host = apiHost) {
-      const lease = { placeholder: newPlaceholder(), value: newValue() }
-      gate.leases.set(lease.placeholder, { value: lease.value, host })
-      return lease
-    },
-    async recorded(count) {
-      await until(() => gate.records.length >= count)
-      return gate.records
-    },
+  return worldOf(gate, proxy, dataDir, () => undefined)
+}
+
+/**
+ * For a file of tests that differ in nothing but what they ask: one proxy, and for each test a gate, leases and records of its
+ * own. A test closes its channels, which ends what it left open and waits for the records of it, before the next one begins.
+ */
+export function shareProxy(): (t: TestContext) => Promise<World> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'kwt-'))
+  let gate = createTestGate()
+  const proxy = proxyFor(() => gate, { limits: {}, dataDir, clock: testClock })
+  const started = proxy.start()
+  after(async () => {
+    await proxy.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  return async (t) => {
+    await started
+    gate = createTestGate()
+    const opened: string[] = []
+    cleanUp(t, async () => {
+      for (const sandboxId of opened) await proxy.close(sandboxId)
+    })
+    return worldOf(gate, proxy, dataDir, (sandboxId) => opened.push(sandboxId))
   }
 }
+
+type Settings = { limits: Partial<Limits>; dataDir: string; clock: Clock }
+
+function proxyFor(gate: () => TestGate, settings: Settings): EgressProxy {
+  return createProxy({
+    gate: {
+      admit: (question) => gate().admit(question),
+      resolve: (claim) => gate().resolve(claim),
+      record: (entry) => gate().record(entry),
+    },
+    log: silentLog,
+    ...settings,
+    lookup: async (host) => {
+      const { lookups, resolveName, names } = gate()
+      lookups.push(host)
+      return resolveName ? resolveName(host) : (names.get(host) ?? [])
+    },
+  })
+}
+
+const worldOf = (
+  gate: TestGate,
+  proxy: EgressProxy,
+  dataDir: string,
+  onOpened: (sandboxId: string) => void,
+): World => ({
+  proxy,
+  gate,
+  dataDir,
+  async channel(...allow) {
+    const sandboxId = `sbx_${randomBytes(6).toString('hex')}`
+    const owner = { sandboxId, agentId: 'agt_1', runId: 'run_1', taskId: 'task_1' }
+    onOpened(sandboxId)
+    return { sandboxId, ...(await proxy.open({ ...owner, allow })) }
+  },
+  lend(host = apiHost) {
+    const lease = { placeholder: newPlaceholder(), value: newValue() }
+    gate.leases.set(lease.placeholder, { value: lease.value, host })
+    return lease
+  },
+  async recorded(count) {
+    await until(() => gate.records.length >= count)
+    return gate.records
+  },
+})
 
 /** Waits for something that happens in another process; the test runner's own time limit ends a wait in vain. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
