@@ -18,7 +18,7 @@ import {
   systemPrincipal,
 } from '../core/index.ts'
 import type { Reader, Store, Tx } from '../store/index.ts'
-import type { ApprovalClaim, ApprovalGate, Redemption, Workflow } from '../workflow/index.ts'
+import type { ApprovalClaim, ApprovalGate, Workflow } from '../workflow/index.ts'
 import { createAnswering } from './answering.ts'
 import {
   type Approval,
@@ -291,7 +291,7 @@ export function createApprovals(needs: Needs): Approvals {
     }
   }
 
-  async function redeem(tx: Tx, claim: ApprovalClaim): Promise<Redemption> {
+  async function redeem(tx: Tx, claim: ApprovalClaim): ReturnType<ApprovalGate['redeem']> {
     const approval = await readApproval(tx, claim.approvalId)
     if (!approval) return { valid: false, reason: `there is no approval '${claim.approvalId}'` }
     if (approval.runId !== claim.runId || approval.taskId !== claim.taskId) {

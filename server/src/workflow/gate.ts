@@ -45,7 +45,7 @@ export type ApprovalClaim = {
   readonly digest: string
 }
 
-export type Redemption = { readonly valid: true } | { readonly valid: false; readonly reason: string }
+type Redemption = { readonly valid: true } | { readonly valid: false; readonly reason: string }
 
 /** What an approval is bound to: the action, its arguments, the plan around it, and the world as the preview shows it. */
 export const approvalSubject = (planned: PlannedTask, planDigest: string, preview: Json): Json => ({
