@@ -15,8 +15,10 @@ import {
   parseListen,
   reasonOf,
   releaseMemory,
+  releaseWhenIdle,
   Secret,
   systemClock,
+  thisProcess,
 } from './core/index.ts'
 import {
   agentRoutes,
@@ -153,6 +155,7 @@ async function startKeyward(options: ServerOptions, log: Log): Promise<Running> 
     address ??= http.address
     cleanUp.unshift(() => http.close())
     cleanUp.unshift(systemClock.after(trimAfterMs, () => trim(log)))
+    cleanUp.unshift(releaseWhenIdle({ clock: systemClock, ...thisProcess }))
     return { keyward, http, stop, signInLink: () => signInLink(keyward, http.address) }
   } catch (error) {
     await stop()

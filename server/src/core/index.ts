@@ -10,7 +10,7 @@ export { parseListen } from './listen.ts'
 export { createLog, type Log, silentLog } from './log.ts'
 export { postgresVariables, redisVariables } from './login-variables.ts'
 export { createLooking } from './looking.ts'
-export { holdYoungGeneration, releaseMemory } from './memory.ts'
+export { holdYoungGeneration, releaseMemory, releaseWhenIdle, thisProcess } from './memory.ts'
 export {
   type Algorithm,
   algorithms,

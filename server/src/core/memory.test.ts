@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { getHeapSpaceStatistics } from 'node:v8'
-import { holdYoungGeneration, releaseMemory } from './index.ts'
+import { createTestClock } from '../../test/support/world.ts'
+import { holdYoungGeneration, releaseMemory, releaseWhenIdle } from './index.ts'
 
 test('OPS-1: memory that nobody uses any more is given back', async () => {
   let garbage: string[] = Array.from({ length: 200_000 }, (_, i) => `a text of some length, number ${i}`)
@@ -23,4 +24,33 @@ test('OPS-1: under load the memory for new objects stays small', async () => {
   }
   const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')
   assert.ok((young?.space_size ?? 0) <= 16 * 1024 * 1024)
+})
+
+test('OPS-1: memory is given back in an idle minute after work, once, and never to a process at work', async () => {
+  const clock = createTestClock()
+  const state = { processorMs: 0, heapBytes: 100, released: 0 }
+  const end = releaseWhenIdle({
+    clock,
+    processorMs: () => state.processorMs,
+    heapBytes: () => state.heapBytes,
+    release: async () => {
+      state.released++
+      state.heapBytes = 100
+    },
+  })
+  const minute = async (usedMs: number): Promise<number> => {
+    state.processorMs += usedMs
+    clock.advance(60_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    return state.released
+  }
+  assert.equal(await minute(50_000), 0, 'at work')
+  assert.equal(await minute(10), 1)
+  assert.equal(await minute(10), 1, 'nothing to give back')
+  state.heapBytes = 160
+  assert.equal(await minute(50_000), 1, 'at work')
+  assert.equal(await minute(10), 2)
+  state.heapBytes = 160
+  end()
+  assert.equal(await minute(10), 2, 'it has ended')
 })

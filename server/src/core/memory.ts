@@ -1,5 +1,6 @@
 import { PerformanceObserver } from 'node:perf_hooks'
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
+import type { Clock } from './clock.ts'
 
 /**
  * Collects garbage once and gives free memory back to the system. Starting takes more than running does, and V8 keeps it until it
@@ -44,3 +45,46 @@ export function holdYoungGeneration(): void {
 const youngBytes = (): number =>
   getHeapSpaceStatistics().find((space) => space.space_name === 'new_space')?.space_size ??
   youngGenerationBytes
+
+const lookEveryMs = 60_000
+/** A process that was busier than this in a minute may have requests that a collection would hold up. */
+const idleProcessorMs = 3_000
+
+type Idle = {
+  readonly clock: Pick<Clock, 'after'>
+  /** Processor time of this process so far. */
+  processorMs(): number
+  /** What V8 holds. */
+  heapBytes(): number
+  release(): Promise<void>
+}
+
+export const thisProcess: Omit<Idle, 'clock'> = {
+  processorMs() {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1000
+  },
+  heapBytes: () => getHeapStatistics().total_heap_size,
+  release: releaseMemory,
+}
+
+/** Gives memory back in the first idle minute, and in each after work that has made the heap a quarter larger: V8 alone keeps it. Returns what ends this. */
+export function releaseWhenIdle({ clock, processorMs, heapBytes, release }: Idle): () => void {
+  let settledBytes = 0
+  let before = processorMs()
+  let cancel = clock.after(lookEveryMs, look)
+  function look(): void {
+    cancel = clock.after(lookEveryMs, look)
+    const used = processorMs() - before
+    before += used
+    if (used > idleProcessorMs || heapBytes() < settledBytes * 1.25) return
+    // What could not be given back now is tried again.
+    release().then(
+      () => {
+        settledBytes = heapBytes()
+      },
+      () => {},
+    )
+  }
+  return () => cancel()
+}
