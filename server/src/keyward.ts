@@ -196,7 +196,7 @@ export async function createKeyward(needs: Needs) {
   })
   const looking = {
     ...shared,
-    ...{ vault, lend, policy, artifacts, scanner },
+    ...{ vault, lend, policy, artifacts, scanner, services: connectors.actions },
     runs: (query: Parameters<Workflow['page']>[0]) => workflow.page(query),
     parts: partsBy(connectors, () => health()),
     read: (runId: string) => workflow.read(runId),
@@ -233,11 +233,7 @@ export async function createKeyward(needs: Needs) {
   })
   const flows = createFlows({
     ...shared,
-    policy,
-    findings,
-    workflow,
-    identity,
-    rollout,
+    ...{ policy, findings, workflow, identity, rollout },
     natureOf: (task) => natureOf(actionNamed.get(task.action), task),
     more: ownFlows(looking),
   })
@@ -245,7 +241,8 @@ export async function createKeyward(needs: Needs) {
   const goals = createGoals({ ...shared, policy, flows, workflow, model })
   const schedules = createSchedules({ store, audit, bus, clock, log, policy, findings, flows, vault })
   const runSchedules = createRunSchedules({ ...shared, policy, identity, flows, workflow, vault })
-  const triggers = createTriggers({ ...shared, policy, identity, vault, connectors, flows, goals, workflow })
+  const events = { ...shared, policy, identity, vault, connectors, flows, goals, workflow }
+  const triggers = createTriggers({ ...events, questions: approvals })
   const channels = createChannels({
     ...shared,
     random: Math.random,

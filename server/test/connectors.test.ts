@@ -8,6 +8,7 @@ import { openGitHubServer, strangeKeyPem } from './support/github-server.ts'
 import { statusOfLarge } from './support/large-request.ts'
 import { newPaymentsKey } from './support/leaky-project.ts'
 import { codeOf, startServer } from './support/server.ts'
+import { ended, pendingApproval } from './support/steps.ts'
 
 test('CONN-1, WORK-3: a GitHub App is connected, read from, watched and forgotten, and its key is shown nowhere', async (t) => {
   const gitHub = await openGitHubServer(t)
@@ -154,12 +155,30 @@ test('CONN-1, WORK-1: GitHub tells a connection of events, which start what trig
     async () => (await server.call(api.runs.read, { runId: waiting })).state === 'Succeeded',
     'the task that waits for checks, ten minutes before it would look again',
   )
+
+  gitHub.branches.set('feature', sha)
+  gitHub.commit('feature', 'what is asked about', { 'more.txt': 'more' })
+  const pull = gitHub.openPull('feature')
+  const { number, head: asked } = pull
+  const args = { connection: 'code', repository, number, headSha: asked.sha }
+  const { id: merging } = await server.call(api.runs.start, {
+    plan: { title: 'Merge it', tasks: [{ id: 'merge', action: 'github.merge-pull-request', args }] },
+  })
+  const question = await pendingApproval(server, merging)
+  const head = gitHub.commit('feature', 'something else', { 'more.txt': 'less' })
+  const content = events.pullRequest({ action: 'synchronize', number, head })
+  const pull_request = { ...Object(content['pull_request']), updated_at: new Date().toISOString() }
+  await post(hook.address, signed(secret, 'pull_request', { ...content, pull_request }))
+  const failed = await ended(server, merging)
+  assert.match(failed.reason ?? '', /approval\.void.*the head of #\d+ is/)
+  const { state } = await server.call(api.approvals.read, { approvalId: question.id })
+  assert.deepEqual([state, pull.merged], ['voided', false], 'nobody is asked for what would not be done')
   const shown = await server.keyward(['connections', 'hook', 'show', 'code'])
-  assert.match(shown.stdout, /Started, woke, not used +1, 1, 0/)
+  assert.match(shown.stdout, /Started, woke, not used +1, 2, 0/)
   assert.match((await server.keyward(['triggers', 'show', triggerId])).stdout, /push, team\/shop, main/)
   assert.match((await server.keyward(['triggers', 'list'])).stdout, new RegExp(`${triggerId} +Succeeded`))
   const metrics = String((await server.ask('GET', '/metrics')).body)
-  assert.match(metrics, /^keyward_hook_deliveries\{use="wakes"\} 1$/m)
+  assert.match(metrics, /^keyward_hook_deliveries\{use="wakes"\} 2$/m)
   assert.match(metrics, /^keyward_trigger_events\{outcome="started"\} 1$/m)
   for (const path of ['/api/v1/triggers', '/api/v1/connection-hooks'])
     assert.equal((await server.ask('GET', path, { token: null })).status, 401, path)

@@ -150,16 +150,17 @@ test('WORK-3: a feature is deployed as it was approved', async (t) => {
   )
 
   await t.test(
-    'WORK-3: a head that moved after it was tested is not merged, and nothing is made',
+    'WORK-3, APPR-1: a head that moved while somebody is asked voids the question: nothing is merged or made',
     async () => {
       const { pull } = place.open('sell-twice')
       const runId = await place.begin(pull.number)
       const question = await place.asked(runId, 'approve')
       hub.commit('sell-twice', 'something else')
       await place.approve(question)
-      const { state, reason, states } = await place.ended(runId)
-      assert.deepEqual([state, states['merge'], states['up']], ['Failed', 'Failed', 'Skipped'])
-      assert.match(reason ?? '', /the head of/)
+      const { outcome, states, tasks } = await place.ended(runId)
+      assert.deepEqual([outcome, states['merge'], states['up']], ['Failed', 'Skipped', 'Skipped'])
+      assert.equal((await world.keyward.approvals.read(question.id)).state, 'voided')
+      assert.match(tasks.find(({ id }) => id === 'approve')?.reason ?? '', /the head of/)
       assert.deepEqual([place.merges(pull.number), pull.merged, stack.updates.length], [[], false, 1])
       assert.match(place.said()[2] ?? '', /not merged; not deployed/)
     },

@@ -6,6 +6,7 @@ import { clusterVariable } from './support/world-databases.ts'
 
 const files = [
   '../src/approvals/changing.test.ts',
+  '../src/approvals/drift.test.ts',
   '../src/approvals/quorum.test.ts',
   '../src/approvals/rights.test.ts',
   '../src/artifacts/artifacts.test.ts',

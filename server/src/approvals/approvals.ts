@@ -35,6 +35,7 @@ import { type AnsweredOne, assertAlike, refusedOne } from './batch.ts'
 import { createCarrying } from './carrying.ts'
 import type { Directory } from './directory.ts'
 import { readGrant } from './grants-store.ts'
+import { createLookingAgain } from './looking-again.ts'
 import { createRecorder } from './record.ts'
 import { createReminders } from './reminders.ts'
 import { createRights, type Rights } from './rights.ts'
@@ -81,6 +82,11 @@ export type Approvals = ApprovalGate &
     }): Promise<{ items: ApprovalView[]; next: string | null }>
     rules(): Promise<ApprovalRule[]>
     setRule(rule: ApprovalRule, by: Principal): Promise<ApprovalRule>
+    /**
+     * Something has changed that these words of a subject name: in the background, what such an open question asks for is compared with
+     * what would run now, and where that is something else it is voided.
+     */
+    lookAgain(words: string): void
     /** Ends what nobody answered in time, and reminds of what waits for long. */
     doDue(): Promise<void>
     /** Takes up what waits in the store: what is due, and answers for unattended runs. */
@@ -94,7 +100,7 @@ type Needs = {
   bus: Pick<Bus, 'publish'>
   clock: Clock
   log: Log
-  workflow: Pick<Workflow, 'decide' | 'change' | 'waitsWith'>
+  workflow: Pick<Workflow, 'decide' | 'change' | 'waitsWith' | 'driftOf'>
   directory: Directory
   mayApprove: MayApprove
   /** A hash of the policies in force. */
@@ -136,6 +142,7 @@ export function createApprovals(needs: Needs): Approvals {
   const { policyVersion } = needs
   const asked = { clock, recorder, carrying, policyVersion, ruleOf, end, expired, takeUp }
   const { request } = createAsking(asked)
+  const { lookAgain } = createLookingAgain({ store, workflow, logged: (work) => logged(work), drifted })
 
   const logged = (work: Promise<unknown>): Promise<void> =>
     work.then(
@@ -174,7 +181,7 @@ export function createApprovals(needs: Needs): Approvals {
         supersededBy: ended.supersededBy,
       },
     })
-    if (state === 'approved' || state === 'denied' || state === 'expired') {
+    if (state !== 'cancelled' && state !== 'superseded') {
       const { runId, taskId } = ended
       await workflow.decide(tx, { runId, taskId, approvalId: id, decision: state, reason })
     }
@@ -191,6 +198,12 @@ export function createApprovals(needs: Needs): Approvals {
       reason: 'nobody answered in time',
       decidedAt: nowMilliseconds(),
     }
+  }
+
+  function drifted(id: string, reason: string): Promise<unknown> {
+    return store.write((tx) =>
+      end(tx, id, { ...expired(), state: 'voided', decidedBy: workflowActor, reason }),
+    )
   }
 
   const expire = (id: string): Promise<boolean> =>
@@ -368,6 +381,7 @@ export function createApprovals(needs: Needs): Approvals {
         })
         return rule
       }),
+    lookAgain: (words) => inBackground(() => lookAgain(words)),
     doDue: watch.look,
     async run() {
       stopping = false

@@ -137,3 +137,16 @@ export async function readAlone(
     carriedFrom: row.carried_from,
   }))
 }
+
+/** A question as far as one looks at it again. */
+export type Open = Pick<Approval, 'id' | 'runId' | 'taskId' | 'digest'>
+
+/** Those in whose subject the words stand, whatever the case of their letters; the oldest first. */
+export async function pendingAbout(reader: Reader, words: string, limit: number): Promise<Open[]> {
+  const pattern = `%${words.toLowerCase().replaceAll(/[\\%_]/g, (mark) => `\\${mark}`)}%`
+  const rows = await reader.all<{ id: string; run_id: string; task_id: string; digest: string }>(
+    sql`select id, run_id, task_id, digest from approvals
+      where state = 'pending' and lower(subject) like ${pattern} escape '\\' order by id limit ${limit}`,
+  )
+  return rows.map(({ run_id: runId, task_id: taskId, ...row }) => ({ ...row, runId, taskId }))
+}

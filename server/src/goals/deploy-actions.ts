@@ -1,19 +1,36 @@
 import type { Json, RunDetail } from '@keyward/contract'
 import { z } from 'zod'
 import { AppError } from '../core/index.ts'
-import type { Action } from '../workflow/index.ts'
+import type { Action, PreviewContext } from '../workflow/index.ts'
 
-type ActionNeeds = { read: (runId: string) => Promise<Pick<RunDetail, 'title' | 'tasks'>> }
+type ActionNeeds = {
+  read: (runId: string) => Promise<Pick<RunDetail, 'title' | 'tasks'>>
+  /** Actions of connected services. */
+  services: readonly Pick<Action, 'name' | 'preview'>[]
+}
 
 const summary = z.strictObject({ text: z.string() })
 
-export function deployActions({ read }: ActionNeeds): Action[] {
+export function deployActions({ read, services }: ActionNeeds): Action[] {
+  /** As the merge itself will ask. Throws `connector.refused` once the pull request is another one than was tested. */
+  async function assertMergeable(args: Json, about: PreviewContext): Promise<void> {
+    const { pullRequest, headSha } = Object(args)
+    const { title: _, ...pull } = Object(pullRequest)
+    // Questions of before do not name it.
+    if (pull.connection === undefined) return
+    const merge = services.find(({ name }) => name === 'github.merge-pull-request')
+    await merge?.preview?.({ ...pull, headSha }, about)
+  }
+
   return [
     {
       name: 'deploy.approve',
       idempotent: true,
       // By now they are what was fetched and previewed: what is merged and made takes the same, and refuses another world.
-      preview: async (args) => withOneHead(args),
+      async preview(args, about) {
+        await assertMergeable(args, about)
+        return withOneHead(args)
+      },
       async execute({ args }) {
         withOneHead(args)
         return { output: { approved: true } }

@@ -62,7 +62,7 @@ async function validated(t: TestContext, plan: Plan) {
     runnerOf: () => async () => assert.fail('nothing runs here'),
     ended: async () => undefined,
   }
-  const own = deployActions({ read: async () => assert.fail('nothing runs here') })
+  const own = deployActions({ read: async () => assert.fail('nothing runs here'), services: [] })
   const unconnected = connectors.actions.map(({ offered: _about, preview: _look, ...action }) => action)
   const actions = [...unconnected, ...commandActions(commands), ...own]
   const engine = createEngine(await openWorld(t, engineMigrations), { actions })
@@ -142,7 +142,7 @@ test('WORK-3: the preview is of the code of the head that is asked about and mer
   assert.deepEqual(Object(taskOf(plan, 'preview').args).code, code)
   assert.deepEqual(Object(taskOf(plan, 'checkout').args).sha, headSha)
   assert.deepEqual(Object(taskOf(plan, 'up').args).path, { $from: 'preview', path: 'path' })
-  const [approve] = deployActions({ read: async () => assert.fail('nothing is read') })
+  const [approve] = deployActions({ read: async () => assert.fail('nothing is read'), services: [] })
   const about = { runId: 'run_1', taskId: 'approve', requestedBy: 'person:olga' }
   const shown = (args: Json) => approve?.preview?.(args, about)
   const same = { headSha: 'a', preview: { sha: 'a' } }

@@ -129,7 +129,13 @@ function untilAsked(given: Given): Draft[] {
       title: `Merge and deploy ${nameOf(given)}`,
       action: 'deploy.approve',
       args: {
-        pullRequest: { repository, number: pullRequest, method, title: { $from: 'fetch', path: 'title' } },
+        pullRequest: {
+          connection: given.github,
+          repository,
+          number: pullRequest,
+          method,
+          title: { $from: 'fetch', path: 'title' },
+        },
         headSha,
         files: { $from: 'fetch', path: 'files' },
         action: toolOf(given, to).change,
@@ -286,7 +292,7 @@ const whenDenied = (given: Given): Draft[] => [
     action: 'github.comment',
     args: {
       ...onGitHub(given),
-      body: 'This pull request was not approved for deployment. Nothing was merged or deployed.',
+      body: 'This pull request was not approved for deployment as it is now. Nothing was merged or deployed.',
     },
     needs: [],
     fallbackFor: 'approve',

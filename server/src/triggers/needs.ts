@@ -24,4 +24,6 @@ export type TriggersNeeds = {
   flows: Pick<Flows, 'find' | 'plan' | 'startPlan'>
   goals: Pick<Goals, 'propose'>
   workflow: Pick<Workflow, 'read'>
+  /** Open questions in whose subject these words stand may ask for something else than would run by now. */
+  questions: { lookAgain(words: string): void }
 }

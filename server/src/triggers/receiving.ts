@@ -51,12 +51,15 @@ type Received = {
   readonly unused: string | undefined
 }
 
-type Needs = Pick<TriggersNeeds, 'store' | 'audit' | 'bus' | 'clock' | 'log' | 'vault' | 'connectors'> & {
+type Needs = Pick<
+  TriggersNeeds,
+  'store' | 'audit' | 'bus' | 'clock' | 'log' | 'vault' | 'connectors' | 'questions'
+> & {
   wake: () => void
 }
 
 export function createReceive(needs: Needs): Receive {
-  const { store, audit, bus, clock, vault, connectors } = needs
+  const { store, audit, bus, clock, vault, connectors, questions } = needs
   const recordRefusal = createRefusalRecorder(needs)
   /** In place of a secret that is not there: who is refused waits as long. */
   const nobody = randomBytes(32)
@@ -131,6 +134,14 @@ export function createReceive(needs: Needs): Receive {
     connectors.tell(connectionId, { place: event.repository, topics: event.checked, steady })
   }
 
+  /** Somebody may be asked about a pull request that is another one now. */
+  function tellQuestions({ event, unused }: Received): void {
+    const { event: name, repository, fields } = event?.occasion ?? {}
+    if (unused !== undefined || name !== 'pull_request' || fields?.['number'] === undefined) return
+    // As they stand in the canonical JSON of arguments.
+    questions.lookAgain(`"number":${fields['number']},"repository":"${repository}"`)
+  }
+
   return async (given, delivery) => {
     // Before anything is looked up: a sealed vault says nothing of what it would find.
     if (vault.status().sealed) throw new AppError('vault.sealed')
@@ -140,6 +151,7 @@ export function createReceive(needs: Needs): Receive {
       const received = readDelivery(connection, delivery, clock.now())
       const use = await take(received)
       tellTasks(received)
+      tellQuestions(received)
       if (use === 'starts') needs.wake()
       return use
     } catch (error) {

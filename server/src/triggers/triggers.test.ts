@@ -44,6 +44,7 @@ async function open(t: TestContext, { rules = '' } = {}) {
     ...world,
     log: silentLog,
     goals,
+    questions: world.approvals,
     connectors: {
       list: async () => connections,
       tell: (connectionId, news) => void told.push({ connectionId, ...news, topics: [...news.topics] }),

@@ -28,7 +28,7 @@ function after(events: readonly RunEvent[]): RunStatus {
 }
 
 const failure = { retryable: false, uncertain: false, at: 0, jitter: 0 }
-const answered = (taskId: string, decision: 'approved' | 'denied' | 'expired'): RunEvent[] => [
+const answered = (taskId: string, decision: 'approved' | 'denied' | 'expired' | 'voided'): RunEvent[] => [
   { type: 'ApprovalRequested', taskId, approvalId: `apr_${taskId}` },
   { type: 'ApprovalDecided', taskId, approvalId: `apr_${taskId}`, decision, reason: null },
 ]
@@ -47,6 +47,12 @@ test('WORK-3: what came of a run is said beside its state, however the run itsel
     ['all done', [...deployed, ...ran('watch')], 'Succeeded', 'Done'],
     ['denied, and said so', [...answered('ask', 'denied'), ...ran('explain')], 'Succeeded', 'Denied'],
     ['nobody answered', [...answered('ask', 'expired'), ...ran('explain')], 'Succeeded', 'Expired'],
+    [
+      'another one than was asked about',
+      [...answered('ask', 'voided'), ...ran('explain')],
+      'Succeeded',
+      'Failed',
+    ],
     [
       'denied, and could not say so',
       [...answered('ask', 'denied'), ...ran('explain', 'badly')],

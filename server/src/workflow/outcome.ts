@@ -12,6 +12,8 @@ export function runOutcomeOf({ state, cancelReason, tasks }: RunStatus): RunOutc
   const [id, { reason }] = missed
   if (reason?.startsWith('approval.denied')) return 'Denied'
   if (reason?.startsWith('approval.expired')) return 'Expired'
+  // What was asked for was not done, whoever was told of it since.
+  if (reason?.startsWith('approval.void')) return 'Failed'
   // Something failed, and a way out of it was not allowed.
   if (state === 'Cancelled') return 'Failed'
   return ledBack(tasks, id) ? 'RolledBack' : 'MadeGood'

@@ -16,6 +16,7 @@ import type { Action } from './action.ts'
 import type { PlanFlow } from './beginning.ts'
 import { type Changing, createChanging } from './changing.ts'
 import { checkedPlan } from './check-plan.ts'
+import { createDrift, type Drift } from './drift.ts'
 import type { ApprovalClaim, ApprovalGate } from './gate.ts'
 import { createHost } from './host.ts'
 import type { OnBoundary } from './host-needs.ts'
@@ -46,7 +47,8 @@ import {
 } from './workflow-store.ts'
 
 export type Workflow = Steering &
-  Changing & {
+  Changing &
+  Drift & {
     readonly planning: Planning
     /**
      * Stores a run; it begins when the transaction is committed. The same requester's same idempotency key gives the run that
@@ -232,6 +234,7 @@ export function createWorkflow(needs: Needs): Workflow {
   return {
     ...steering,
     ...changing,
+    ...createDrift({ store, actions }),
     planning,
     start: (tx, request) => (tx ? start(tx, request) : store.write((own) => start(own, request))),
     async startedBefore({ by, idempotencyKey, flow, input }) {
