@@ -26,6 +26,7 @@ export { actorOf, type Principal, type Role, systemPrincipal } from './principal
 export { qrImage } from './qr-image.ts'
 export { formatReference, parseReference, referencePattern } from './reference.ts'
 export { repeat } from './repeat.ts'
+export { higherRisk } from './risk.ts'
 export { Secret } from './secret.ts'
 export { callService, type ServiceAnswer, type ServiceCall } from './service-call.ts'
 export { type TarEntry, tarEntries } from './tar.ts'

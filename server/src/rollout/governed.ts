@@ -1,4 +1,5 @@
-import { type Action, higherRisk, type TaskContext } from '../workflow/index.ts'
+import { higherRisk } from '../core/index.ts'
+import type { Action, TaskContext } from '../workflow/index.ts'
 import type { JudgedTask, Judging } from './judging.ts'
 
 type Said = Pick<TaskContext, 'args' | 'risk'>

@@ -1,9 +1,9 @@
 import { planDocument } from '@keyward/contract'
+import { higherRisk } from '../core/index.ts'
 import type { Action } from './action.ts'
 import { checkData } from './data-types.ts'
 import { derivedFrom } from './derived.ts'
 import { type Plan, type PlannedTask, plainJson, planInvalid, subrunAction } from './plan.ts'
-import { higherRisk } from './risk.ts'
 
 /**
  * The plan as it will be stored, read back and hashed: what JSON cannot hold is gone. Throws `run.plan_invalid` with the

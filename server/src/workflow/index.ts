@@ -1,6 +1,5 @@
 export type { Action, PreviewContext, TaskContext, TaskResult } from './action.ts'
 export type { ApprovalClaim, ApprovalGate, ApprovalQuestion } from './gate.ts'
 export type { Plan, PlannedTask } from './plan.ts'
-export { higherRisk } from './risk.ts'
 export { createWorkflow, type Workflow } from './workflow.ts'
 export { countRuns, type EndedRuns, workflowMigrations } from './workflow-store.ts'

@@ -1,12 +1,11 @@
 import type { Json, PlanDraft, PlanPreview, TaskPreview } from '@keyward/contract'
-import { AppError, actorOf, type Principal } from '../core/index.ts'
+import { AppError, actorOf, higherRisk, type Principal } from '../core/index.ts'
 import type { Reader } from '../store/index.ts'
 import type { Action, Offered } from './action.ts'
 import { checkedPlan } from './check-plan.ts'
 import { referencesIn } from './data.ts'
 import { takePreview } from './inputs.ts'
 import { type Plan, type PlannedTask, plainJson, planDigestOf, planInvalid, subrunAction } from './plan.ts'
-import { higherRisk } from './risk.ts'
 import { durationsOf } from './workflow-store.ts'
 
 export type Planning = {
