@@ -61,8 +61,8 @@ function createRecorded() {
     all: async () => [],
     get: async () => undefined,
     run: async () => 0,
-    async runAll(queries) {
-      statements.push(...queries.map(({ text }) => text))
+    async runAll(puts) {
+      statements.push(...puts.map(({ query }) => query.text))
     },
     readsCanSpoil: false,
     inTransaction: () => inTransaction,

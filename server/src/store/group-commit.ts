@@ -1,6 +1,6 @@
 import { AppError } from '../core/index.ts'
 import type { Sql } from './sql.ts'
-import type { Collector, Durability, Tx } from './store.ts'
+import type { Collector, Durability, OnlyIf, Tx } from './store.ts'
 
 /** The one connection that writes. Statements are awaited one at a time. */
 export type WriteConnection = {
@@ -8,14 +8,21 @@ export type WriteConnection = {
   all<Row>(query: Sql): Promise<Row[]>
   get<Row>(query: Sql): Promise<Row | undefined>
   run(query: Sql): Promise<number>
-  /** In this order. */
-  runAll(queries: readonly Sql[]): Promise<void>
+  /** In this order; fails at the first that does not do what it is put for. */
+  runAll(puts: readonly Put[]): Promise<void>
   /** Whether a statement that fails spoils the whole transaction even when it only reads, as with PostgreSQL. */
   readonly readsCanSpoil: boolean
   /** False when the database has already rolled the transaction back by itself, as SQLite does when the disk is full. */
   inTransaction(): boolean
   /** Resolves when everything committed so far is on disk. */
   sync(): Promise<void>
+}
+
+export type Put = { readonly query: Sql; readonly only: OnlyIf | undefined }
+
+/** @param changed how many rows the statement has changed */
+export function assertChanged({ only }: Put, changed: number): void {
+  if (only && changed !== only.changes) throw only.otherwise()
 }
 
 type Job = {
@@ -26,7 +33,7 @@ type Job = {
   readonly afterCommit: (() => void)[]
   readonly afterEnd: (() => void)[]
   /** Statements that were put and not yet run. */
-  readonly puts: Sql[]
+  readonly puts: Put[]
   readonly items: { readonly collector: Collector<never>; readonly item: unknown }[]
   /**
    * What would have to be undone if it failed: nothing yet, all since its savepoint, or the whole transaction, because it is alone or has
@@ -114,9 +121,9 @@ export function createGroupCommit(
     all: (query) => told(job, query, (open) => open.all(query)),
     get: (query) => told(job, query, (open) => open.get(query)),
     run: (query) => told(job, query, (open) => open.run(query)),
-    put(query) {
+    put(query, only) {
       inside(job)
-      job.puts.push(query)
+      job.puts.push({ query, only })
     },
     collect(collector, item) {
       inside(job)

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { AppError, reasonOf } from '../core/index.ts'
 import { createChunk, ownTables } from './copy.ts'
-import { createGroupCommit, type WriteConnection } from './group-commit.ts'
+import { assertChanged, createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
 import { type Sql, type SqlValue, sql } from './sql.ts'
 import type { CopiedTable, Store } from './store.ts'
@@ -280,8 +280,8 @@ function writeConnection(owner: Owner, numbered: Numbered): WriteConnection {
       return (await guarded(() => must().query(numbered(query)))).rows[0] as Row | undefined
     },
     run,
-    async runAll(queries) {
-      for (const query of queries) await run(query)
+    async runAll(puts) {
+      for (const put of puts) assertChanged(put, await run(put.query))
     },
     readsCanSpoil: true,
     inTransaction: () => inTransaction && owner.current() !== undefined,

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { AppError, type Clock, reasonOf } from '../core/index.ts'
 import { createChunk, ownTables } from './copy.ts'
-import { createGroupCommit, type WriteConnection } from './group-commit.ts'
+import { assertChanged, createGroupCommit, type WriteConnection } from './group-commit.ts'
 import { migrateWith } from './migrate.ts'
 import type { Sql, SqlValue } from './sql.ts'
 import { sql } from './sql.ts'
@@ -256,8 +256,8 @@ function writeConnection(
     async run(query) {
       return run(query)
     },
-    async runAll(queries) {
-      for (const query of queries) run(query)
+    async runAll(puts) {
+      for (const put of puts) assertChanged(put, run(put.query))
     },
     readsCanSpoil: false,
     inTransaction: () => db.isOpen && db.isTransaction,

@@ -130,6 +130,23 @@ async function contract(
     },
   )
 
+  await t.test(
+    'what is put to change so many rows fails its transaction when it changes others',
+    async () => {
+      await add('there')
+      const changing = (id: string) =>
+        store.write(async (tx) => {
+          put(tx, `beside ${id}`)
+          const otherwise = (): AppError => new AppError('request.conflict', 'on purpose')
+          tx.put(sql`update things set size = 7 where id = ${id}`, { changes: 1, otherwise })
+        })
+      await changing('there')
+      await assert.rejects(changing('nobody'), { code: 'request.conflict' })
+      assert.deepEqual((await ids()).sort(), ['beside there', 'there'])
+      await clear()
+    },
+  )
+
   await t.test('what transactions collect is stored with those that succeed, once a commit', async () => {
     const calls: string[][] = []
     const collector = async (tx: Pick<Tx, 'run'>, items: readonly string[]): Promise<void> => {

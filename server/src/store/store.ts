@@ -17,7 +17,7 @@ export type Tx = Reader & {
    * Runs a statement whose outcome nobody here waits for: at the end of the transaction, or before its next other statement. That
    * spares a savepoint, so it has to be one that only a failing database refuses: all who share the commit may fail with it.
    */
-  put(query: Sql): void
+  put(query: Sql, only?: OnlyIf): void
   /** Hands something to `collector`, which stores it with what others have handed to it, before the commit that they share. */
   collect<T>(collector: Collector<T>, item: T): void
   /** Called once, after the commit is durable. Not called when the transaction fails. */
@@ -25,6 +25,9 @@ export type Tx = Reader & {
   /** Called once when the transaction is over, whichever way, after what `afterCommit` calls. */
   afterEnd(call: () => void): void
 }
+
+/** What is put has to change so many rows; else its transaction fails, as if the database had refused it. */
+export type OnlyIf = { readonly changes: number; readonly otherwise: () => Error }
 
 /** Called once a commit, in the same database transaction as all that `items` belong to; if it throws, nothing of that is stored. */
 export type Collector<T> = (tx: Pick<Tx, 'all' | 'get' | 'run'>, items: readonly T[]) => Promise<void>

@@ -4,15 +4,22 @@ import { type Command, isEnded, isRunEnded, type RunStatus, type TaskStatus } fr
 export function due(run: RunStatus): Command[] {
   if (run.state === 'New' || isRunEnded(run.state)) return []
   const commands: Command[] = []
-  for (const [taskId, task] of run.tasks) {
+  run.tasks.forEach((task, taskId) => {
     const { attempt, state } = task
     if (state === 'Running' && run.cancelReason !== null)
       commands.push({ type: 'CancelTask', taskId, attempt })
     if (state === 'Ambiguous') commands.push({ type: 'Reconcile', taskId, attempt })
     const command = run.pauseReason === null ? toBegin(run, taskId, task) : undefined
     if (command) commands.push(command)
-  }
+  })
   return commands
+}
+
+/** Whether something of it is under way, or could be with no more than the host. */
+export function isUnderWay(run: RunStatus): boolean {
+  for (const [taskId, task] of run.tasks)
+    if (task.state === 'Running' || (run.pauseReason === null && toBegin(run, taskId, task))) return true
+  return false
 }
 
 function toBegin(run: RunStatus, taskId: string, task: TaskStatus): Command | undefined {

@@ -1,4 +1,4 @@
-import { AppError, reasonOf } from '../core/index.ts'
+import { reasonOf } from '../core/index.ts'
 import type { Tx } from '../store/index.ts'
 import { placesOf } from './attempt.ts'
 import { createBeginning } from './beginning.ts'
@@ -12,7 +12,7 @@ import { plannedOf, type RunRecord } from './run-record.ts'
 import type { Command, RunEvent } from './run-status.ts'
 import { priorityOf, sharedBy } from './shared-keys.ts'
 import type { HostWriter, Transition, Work } from './transition.ts'
-import { busyRuns, holdHost, takeHost } from './workflow-store.ts'
+import { busyRuns, holdHost, hostTaken, takeHost } from './workflow-store.ts'
 
 /** Runs the tasks of all runs in this process. It holds no truth: what it knows can be read again from the store. */
 export type Host = {
@@ -169,10 +169,7 @@ export function createHost(needs: HostNeeds): Host {
   async function holdLease(tx: Tx): Promise<void> {
     if (fence !== undefined && (await holdHost(tx, fence, clock.now().getTime()))) return
     fence = undefined
-    throw new AppError(
-      'request.conflict',
-      'another Keyward process has become the workflow host of this store',
-    )
+    throw hostTaken()
   }
 
   async function insist(runId: string, write: () => Promise<void>): Promise<void> {

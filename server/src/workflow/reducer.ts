@@ -252,11 +252,16 @@ const paused = (run: RunStatus, reason: string): RunStatus =>
   run.pauseReason !== null || run.cancelReason !== null ? run : { ...run, pauseReason: reason }
 
 function commandsBetween(before: RunStatus, after: RunStatus): Command[] {
-  const known = new Set(due(before).map(keyOf))
-  const commands = due(after).filter((command) => !known.has(keyOf(command)))
+  const commands = commandsAfter(before, due(after))
   if (isRunEnded(after.state) && after.state !== 'New' && !isRunEnded(before.state))
     commands.push({ type: 'FinishRun', state: after.state })
   return commands
+}
+
+function commandsAfter(before: RunStatus, commands: Command[]): Command[] {
+  if (commands.length === 0) return commands
+  const known = new Set(due(before).map(keyOf))
+  return commands.filter((command) => !known.has(keyOf(command)))
 }
 
 const keyOf = (command: Command): string =>

@@ -1,6 +1,6 @@
 import type { RunState } from '@keyward/contract'
 import { undoId } from './derived.ts'
-import { due } from './due.ts'
+import { isUnderWay } from './due.ts'
 import {
   isEnded,
   isRunEnded,
@@ -11,6 +11,11 @@ import {
 } from './run-status.ts'
 
 type Tasks = ReadonlyMap<string, TaskStatus>
+
+function some(tasks: Tasks, test: (task: TaskStatus) => boolean): boolean {
+  for (const task of tasks.values()) if (test(task)) return true
+  return false
+}
 
 /** Draws the conclusions: what is over with its items, what can no longer run, what is to be undone, where the run stands. */
 export function settle(run: RunStatus): RunStatus {
@@ -24,6 +29,7 @@ export function settle(run: RunStatus): RunStatus {
 
 /** A fanned-out task ends when its items have. */
 function gathered(before: Tasks): Tasks {
+  if (!some(before, ({ items }) => items !== null)) return before
   let tasks = before
   for (const [id, task] of before) {
     if (task.state !== 'Pending' || task.items === null) continue
@@ -43,6 +49,8 @@ const itemsOf = (tasks: Tasks, id: string): [string, TaskStatus][] =>
   [...tasks].filter(([, { rules }]) => rules.kind === 'item' && rules.of === id)
 
 function skipped(before: Tasks): Tasks {
+  // Most runs have nothing that could keep another task from beginning.
+  if (!some(before, (task) => isLost(task) || task.rules.fallbackFor !== undefined)) return before
   let tasks = before
   let changed = true
   while (changed) {
@@ -76,7 +84,7 @@ export const isMissed = (task: TaskStatus | undefined): boolean =>
 
 /** When all has ended and it did not end well, what succeeded and can be undone is undone. A person's cancel leaves it. */
 function withUndone(run: RunStatus, tasks: Tasks): Tasks {
-  if (run.cancelReason !== null || ![...tasks.values()].every(({ state }) => isEnded(state))) return tasks
+  if (run.cancelReason !== null || some(tasks, ({ state }) => !isEnded(state))) return tasks
   if (verdict({ ...run, tasks })[0] === 'Succeeded') return tasks
   const open = [...tasks].filter(
     ([id, { rules, state, items }]) =>
@@ -116,11 +124,9 @@ export function dependentsOf(tasks: Tasks, id: string): Set<string> {
 
 /** Where the run stands as a whole, and why. */
 function standing(run: RunStatus): [RunState, string | null] {
-  const tasks = [...run.tasks.values()]
-  if (tasks.every(({ state }) => isEnded(state))) return verdict(run)
+  if (!some(run.tasks, ({ state }) => !isEnded(state))) return verdict(run)
   if (run.pauseReason !== null) return ['Paused', run.pauseReason]
-  const told = due({ ...run, state: 'Running' }).some(({ type }) => type !== 'Reconcile')
-  if (told || tasks.some(({ state }) => state === 'Running')) return ['Running', run.cancelReason]
+  if (isUnderWay(run)) return ['Running', run.cancelReason]
   const unknown = [...run.tasks].find(([, { state }]) => state === 'Ambiguous')
   if (unknown) return ['AwaitingPerson', blame(unknown)]
   return ['AwaitingApproval', run.cancelReason]

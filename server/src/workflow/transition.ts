@@ -144,7 +144,7 @@ export function createTransitions({ audit, bus, clock, actions, cache, onOther }
 
   async function save(tx: Tx, { run, before, commands, steps }: Transition): Promise<void> {
     if (run.status === before) return
-    cache.put(tx, await updateRun(tx, run, before))
+    cache.put(tx, updateRun(tx, run, before))
     for (const step of steps) await saveStep(tx, run, step)
     if (!commands.some(({ type }) => type === 'FinishRun')) return
     await saveEnd(tx, run)

@@ -13,7 +13,7 @@ import {
   recordOf,
   type TaskRow,
 } from './run-record.ts'
-import type { RunStatus, TaskStatus } from './run-status.ts'
+import { isRunEnded, type RunStatus, type TaskStatus } from './run-status.ts'
 import { temporalMigrations } from './temporal/temporal-store.ts'
 
 export const workflowMigrations: readonly Migration[] = [
@@ -100,13 +100,13 @@ export async function insertRun(
       ${run.unattended ? 1 : 0}, ${idempotencyKey ?? null}, ${JSON.stringify(run.plan)}, ${run.planDigest}, ${run.revision},
       ${status.tasks.size}, ${0}, ${run.createdAt}, ${null}, ${run.parentRunId}, ${run.parentTaskId}) on conflict do nothing`)
   if (inserted === 0) return false
-  for (const taskId of status.tasks.keys()) await insertTask(tx, run, taskId)
+  for (const taskId of status.tasks.keys()) insertTask(tx, run, taskId)
   return true
 }
 
-async function insertTask(tx: Tx, run: RunRecord, taskId: string): Promise<void> {
+function insertTask(tx: Tx, run: RunRecord, taskId: string): void {
   const { state = 'Pending', round = 0 } = run.status.tasks.get(taskId) ?? {}
-  await tx.run(sql`insert into run_tasks (run_id, task_id, action, state, attempt, failures, approved, round)
+  tx.put(sql`insert into run_tasks (run_id, task_id, action, state, attempt, failures, approved, round)
     values (${run.id}, ${taskId}, ${plannedOf(run, taskId)?.action ?? null}, ${state}, ${0}, ${0}, ${0}, ${round})`)
 }
 
@@ -122,34 +122,51 @@ export async function runByKey(
 }
 
 /**
- * Writes the tasks that changed since `before` and the run's own row. The revision makes a writer that read an older state fail
- * instead of undoing what another one did. Returns the run with its new revision.
+ * Puts the tasks that changed since `before` and the run's own row. The revision makes a writer that read an older state fail
+ * instead of undoing what another one did: in SQLite nobody writes between reading it and this. Returns the run with its new revision.
  */
-export async function updateRun(tx: Tx, run: RunRecord, before: RunStatus): Promise<RunRecord> {
+export function updateRun(tx: Tx, run: RunRecord, before: RunStatus): RunRecord {
   const { status } = run
+  let done = 0
   for (const [taskId, task] of status.tasks) {
+    if (task.state === 'Succeeded') done++
     const was = before.tasks.get(taskId)
-    if (was === undefined) await insertTask(tx, run, taskId)
-    if (was !== task) await updateTask(tx, run, taskId, task)
+    if (was === undefined) insertTask(tx, run, taskId)
+    if (was !== task) updateTask(tx, run, taskId, task)
   }
   for (const taskId of before.tasks.keys()) {
     if (!status.tasks.has(taskId))
-      await tx.run(sql`delete from run_tasks where run_id = ${run.id} and task_id = ${taskId}`)
+      tx.put(sql`delete from run_tasks where run_id = ${run.id} and task_id = ${taskId}`)
   }
-  const done = [...status.tasks.values()].filter(({ state }) => state === 'Succeeded').length
-  const updated = await tx.run(sql`update runs set state = ${status.state}, reason = ${status.reason},
-      outcome = ${runOutcomeOf(status)}, cancel_reason = ${status.cancelReason}, pause_reason = ${status.pauseReason}, task_count = ${status.tasks.size},
-      done_count = ${done}, finished_at = ${run.finishedAt}, revision = revision + 1
-    where id = ${run.id} and revision = ${run.revision}`)
-  if (updated !== 1) {
-    throw new AppError('request.conflict', `run ${run.id} was changed by another process; try again`)
-  }
-  return { ...run, revision: run.revision + 1 }
+  const { id, revision } = run
+  tx.put(isGoingOn(status, before) ? progressOf(run, done) : standingOf(run, done), {
+    changes: 1,
+    otherwise: () => new AppError('request.conflict', `run ${id} was changed by another process; try again`),
+  })
+  return { ...run, revision: revision + 1 }
 }
 
-async function updateTask(tx: Tx, run: RunRecord, taskId: string, task: TaskStatus): Promise<void> {
+/** Nothing of the run itself has changed but how far it is. The index of states is then left alone. */
+const isGoingOn = (status: RunStatus, before: RunStatus): boolean =>
+  status.state === before.state &&
+  status.reason === before.reason &&
+  status.cancelReason === before.cancelReason &&
+  status.pauseReason === before.pauseReason &&
+  !isRunEnded(status.state)
+
+const progressOf = ({ id, revision, status }: RunRecord, done: number): Sql =>
+  sql`update runs set task_count = ${status.tasks.size}, done_count = ${done}, revision = revision + 1
+    where id = ${id} and revision = ${revision}`
+
+const standingOf = ({ id, revision, status, finishedAt }: RunRecord, done: number): Sql =>
+  sql`update runs set state = ${status.state}, reason = ${status.reason}, outcome = ${runOutcomeOf(status)},
+      cancel_reason = ${status.cancelReason}, pause_reason = ${status.pauseReason}, task_count = ${status.tasks.size},
+      done_count = ${done}, finished_at = ${finishedAt}, revision = revision + 1
+    where id = ${id} and revision = ${revision}`
+
+function updateTask(tx: Tx, run: RunRecord, taskId: string, task: TaskStatus): void {
   const facts = factsOf(run, taskId)
-  await tx.run(sql`update run_tasks set state = ${task.state}, attempt = ${task.attempt}, failures = ${task.failures},
+  tx.put(sql`update run_tasks set state = ${task.state}, attempt = ${task.attempt}, failures = ${task.failures},
       prior_attempts = ${task.priorAttempts}, round = ${task.round}, evaluated = ${task.isEvaluated ? 1 : 0},
       items = ${task.items}, child_run_id = ${facts.childRunId}, changed_args = ${facts.changedArgs},
       retry_at = ${task.retryAt}, approval_id = ${task.approvalId}, approved = ${task.approved ? 1 : 0},
@@ -168,13 +185,19 @@ export async function takeHost(tx: Tx, now: number): Promise<number> {
   return row.fence
 }
 
-/** Locks the host's row for this transaction; false when another host has taken over. */
+/** False when another host has taken over. Its row is locked before the commit, which fails when one takes over meanwhile. */
 export async function holdHost(tx: Tx, fence: number, now: number): Promise<boolean> {
-  const held = await tx.run(
-    sql`update workflow_hosts set seen_at = ${now} where name = 'embedded' and fence = ${fence}`,
-  )
-  return held === 1
+  const row = await tx.get<{ fence: number }>(sql`select fence from workflow_hosts where name = 'embedded'`)
+  if (row?.fence !== fence) return false
+  tx.put(sql`update workflow_hosts set seen_at = ${now} where name = 'embedded' and fence = ${fence}`, {
+    changes: 1,
+    otherwise: hostTaken,
+  })
+  return true
 }
+
+export const hostTaken = (): AppError =>
+  new AppError('request.conflict', 'another Keyward process has become the workflow host of this store')
 
 type Left = { runId: string; taskId: string; attempt: number }
 

@@ -112,7 +112,7 @@ type Needs = {
   temporal?: TemporalNeeds | undefined
   /** Plans the runs that are tasks of others. */
   planFlow: PlanFlow
-  /** Tasks at once; 32 unless told. */
+  /** Tasks at once; 64 unless told. Those that end together share a commit, so fewer of them mean more commits. */
   concurrency?: number
   onBoundary?: OnBoundary
 }
@@ -130,7 +130,7 @@ export function createWorkflow(needs: Needs): Workflow {
     actions,
     clock,
     log,
-    concurrency: needs.concurrency ?? 32,
+    concurrency: needs.concurrency ?? 64,
     keys: createSharedKeys(),
     planFlow: needs.planFlow,
     startChild,
