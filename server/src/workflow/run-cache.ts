@@ -1,9 +1,10 @@
 import type { Tx } from '../store/index.ts'
 import type { RunRecord } from './run-record.ts'
+import { isRunEnded } from './run-status.ts'
 
 /**
- * The runs that go on, as this process wrote them last: a step then need not read and parse what the step before it has written. A run
- * that waits for a person is not kept, nor one with long outputs.
+ * The runs that were written last, as this process wrote them: a step then need not read and parse what the step before it has written.
+ * Of runs that wait for a person those are kept that were just asked about; a run with long outputs is not, nor one that has ended.
  */
 export type RunCache = {
   /** To be used only while the database still says the same revision. */
@@ -22,7 +23,7 @@ export function createRunCache(): RunCache {
     put(tx, run) {
       const { id } = run
       runs.delete(id)
-      if (run.status.state !== 'Running' || lengthOf(run) > mostCharacters) return
+      if (isRunEnded(run.status.state) || lengthOf(run) > mostCharacters) return
       runs.set(id, run)
       const [oldest] = runs.keys()
       if (runs.size > mostRuns && oldest !== undefined) runs.delete(oldest)

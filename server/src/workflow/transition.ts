@@ -249,17 +249,21 @@ function toldOf(run: RunRecord, step: Step): Json {
 
 /** Audit has an entry where an attempt begins and where it ends, and where a task ends without one. */
 function entryOf(run: RunRecord, { taskId, before, after }: Step, action: string): EntryInput | undefined {
-  const detail: { [key: string]: Json } = { action, attempt: after.attempt, requestedBy: run.requestedBy }
+  // In the order of their names, which is that of the canonical form: nothing has to be sorted then.
+  const detail: { [key: string]: Json } = { action }
   if (after.approvalId !== null) detail['approvalId'] = after.approvalId
+  detail['attempt'] = after.attempt
   const shared = { actor, target: `task:${run.id}:${taskId}`, correlation: run.id }
-  if (after.state === 'Running') return { ...shared, type: 'task.started', outcome: 'intent', detail }
-  if (before.state !== 'Running' && !isEnded(after.state)) return undefined
-  return {
-    ...shared,
-    type: 'task.finished',
-    outcome: outcomeOf(after),
-    detail: { ...detail, state: after.state, reason: after.reason, retryAt: after.retryAt },
+  if (after.state === 'Running') {
+    detail['requestedBy'] = run.requestedBy
+    return { ...shared, type: 'task.started', outcome: 'intent', detail }
   }
+  if (before.state !== 'Running' && !isEnded(after.state)) return undefined
+  detail['reason'] = after.reason
+  detail['requestedBy'] = run.requestedBy
+  detail['retryAt'] = after.retryAt
+  detail['state'] = after.state
+  return { ...shared, type: 'task.finished', outcome: outcomeOf(after), detail }
 }
 
 function outcomeOf({ state }: TaskStatus): EntryInput['outcome'] {
