@@ -26,6 +26,8 @@ export type Transition = {
   readonly before: RunStatus
   readonly commands: Command[]
   readonly steps: Step[]
+  /** Those of `run`, once one of them has changed here. */
+  facts?: Map<string, TaskFacts>
 }
 type Step = { readonly taskId: string; readonly before: TaskStatus; readonly after: TaskStatus }
 
@@ -114,14 +116,15 @@ export function createTransitions({ audit, bus, clock, actions, cache, onOther }
     const [status, commands] = next(before, event)
     if (status === before) return undefined
     const now = clock.now().getTime()
-    const all = new Map(transition.run.facts)
-    for (const [taskId, after] of status.tasks) {
+    const all = transition.facts ?? new Map(transition.run.facts)
+    transition.facts = all
+    status.tasks.forEach((after, taskId) => {
       const was = before.tasks.get(taskId)
-      if (!was || was === after) continue
+      if (!was || was === after) return
       transition.steps.push({ taskId, before: was, after })
       const own = 'taskId' in event && event.taskId === taskId ? facts : {}
       all.set(taskId, { ...factsOf(transition.run, taskId), ...timesOf(was, after, now), ...own })
-    }
+    })
     const finishedAt = isRunEnded(status.state) ? now : null
     transition.run = { ...transition.run, status, facts: all, finishedAt }
     return commands

@@ -128,12 +128,12 @@ export async function runByKey(
 export function updateRun(tx: Tx, run: RunRecord, before: RunStatus): RunRecord {
   const { status } = run
   let done = 0
-  for (const [taskId, task] of status.tasks) {
+  status.tasks.forEach((task, taskId) => {
     if (task.state === 'Succeeded') done++
     const was = before.tasks.get(taskId)
     if (was === undefined) insertTask(tx, run, taskId)
     if (was !== task) updateTask(tx, run, taskId, task)
-  }
+  })
   for (const taskId of before.tasks.keys()) {
     if (!status.tasks.has(taskId))
       tx.put(sql`delete from run_tasks where run_id = ${run.id} and task_id = ${taskId}`)
