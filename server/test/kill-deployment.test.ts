@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { silentLog, systemClock } from '../src/core/index.ts'
+import { createSandbox, createSandboxDriver } from '../src/sandbox/index.ts'
 import { openDeploymentServices, openPulumiStack } from './support/deployment.ts'
 import { mayBeMissing } from './support/needed.ts'
 import { temporaryFolder } from './support/world.ts'
@@ -19,6 +21,19 @@ function runChild(
       resolve({ line: stdout, killed, problem: error && !killed ? stderr : '' })
     })
   })
+}
+
+/** What sandboxes hold here. Each process would need as long for it as it has to find out what the one before did. */
+function probeHere(dataDir: string) {
+  const driver = createSandboxDriver({
+    kind: 'auto',
+    env: process.env,
+    clock: systemClock,
+    random: Math.random,
+    stateDir: join(dataDir, 'sandbox'),
+    nodePath: process.execPath,
+  })
+  return createSandbox({ driver, clock: systemClock, log: silentLog, dataDir }).probe()
 }
 
 /**
@@ -40,6 +55,9 @@ const places = [
 ]
 
 test('WORK-2, WORK-3: a deployment that is killed in the middle of each of its steps merges, makes and asks once', async (t) => {
+  const sandboxFound = await probeHere(temporaryFolder(t))
+  if (sandboxFound.level === 'none')
+    return t.skip(mayBeMissing(`no sandbox here: ${sandboxFound.reasons.join(' ')}`))
   const { stack, configure, ...tool } = await openPulumiStack(t)
   const place = await openDeploymentServices(t, tool)
   const { head, pull } = place.open('sell-more')
@@ -47,11 +65,9 @@ test('WORK-2, WORK-3: a deployment that is killed in the middle of each of its s
   const settings = join(temporaryFolder(t), 'settings.json')
   const dataDir = temporaryFolder(t)
   const { connections, preset } = place
-  writeFileSync(settings, JSON.stringify({ dataDir, connections, preset, number: pull.number }))
+  writeFileSync(settings, JSON.stringify({ dataDir, connections, preset, number: pull.number, sandboxFound }))
   for (const killAt of places) {
     const { killed, problem, line } = await runChild(settings, killAt)
-    const skip: string | undefined = killed || problem ? undefined : JSON.parse(line).skip
-    if (skip !== undefined) return t.skip(mayBeMissing(skip))
     assert.ok(killed, `not killed at ${killAt}: ${problem || line}`)
   }
   const { line, problem } = await runChild(settings, '')
