@@ -65,6 +65,15 @@ if (inCi)
     present: () => onPath('podman') && onPath('runc'),
   })
 
+// Without CI=true the test of an image without a C library is skipped by name where this is not there.
+if (inCi)
+  needs.push({
+    name: 'busybox',
+    packages: ['busybox-static'],
+    why: 'an image without a C library',
+    present: () => onPath('busybox'),
+  })
+
 // Without CI=true the tests that use the `bao` command are skipped by name where it cannot be had.
 if (inCi)
   needs.push({
