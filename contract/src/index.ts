@@ -63,6 +63,7 @@ export { type FlowProblem, type FlowView, flowsApi } from './flows.ts'
 export { type GoalView, goalsApi, type ProposalView } from './goals.ts'
 export { type ImageView, imageName, imagesApi } from './images.ts'
 export { type Injection, injection, injectionText, prefixOf } from './injection.ts'
+export { openText } from './open-text.ts'
 export type { ArgumentsOf, InputOf, Json, Operation, ResultOf } from './operation.ts'
 export {
   type PassageLogin,
@@ -87,7 +88,7 @@ export {
   type Risk,
   type TaskPreview,
 } from './plans.ts'
-export { type EgressRequest, type OpenConnections, openText, type Reach, type WayOut } from './reach.ts'
+export type { EgressRequest, OpenConnections, Reach, WayOut } from './reach.ts'
 export type { Proof, Receipt } from './receipts.ts'
 export { type Evidence, type Phase, phase, type RolloutView, rolloutApi } from './rollout.ts'
 export { type RunFiring, type RunScheduleView, runSchedulesApi } from './run-schedules.ts'

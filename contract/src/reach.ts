@@ -68,24 +68,6 @@ export const openConnections = z.object({
 })
 export type OpenConnections = z.output<typeof openConnections>
 
-const words: Record<keyof OpenConnections, string> = {
-  https: 'HTTPS',
-  websocket: 'WebSocket',
-  unopened: 'unopened',
-  postgres: 'PostgreSQL',
-  redis: 'Redis',
-  ssh: 'SSH',
-}
-
-/** `2 HTTPS, 1 PostgreSQL`; empty when none is open. */
-export const openText = (open: OpenConnections): string =>
-  Object.entries(words)
-    .flatMap(([kind, word]) => {
-      const count = open[kind as keyof OpenConnections]
-      return count > 0 ? [`${count} ${word}`] : []
-    })
-    .join(', ')
-
 const reach = z.object({
   agentId: z.string(),
   agentName: z.string(),

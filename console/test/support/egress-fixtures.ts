@@ -208,7 +208,10 @@ const images: ImageView[] = [image, { ...image, name: 'tools', source: 'tools.ta
 
 export const egressHandlers = (): Handlers => ({
   'egress.requests': (input) => ({ items: requests.filter((one) => matching(one, input)), next: null }),
-  'egress.reach': ({ agentId }) => ({ ...reach, agentId, ways: agentId === 'agt_1' ? reach.ways : [] }),
+  'egress.reach': ({ agentId }) =>
+    agentId === 'agt_1'
+      ? reach
+      : { ...reach, agentId, ways: [], open: { ...reach.open, https: 0, postgres: 0 } },
   'sandboxes.list': () => ({ items: sandboxes }),
   'images.list': () => ({ items: images }),
   'images.remove': () => ({}),
