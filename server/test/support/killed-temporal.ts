@@ -161,7 +161,8 @@ const answers: Record<string, () => Promise<unknown>> = {
   },
 }
 
-// Each second one of those that were left is held again, at another step of being taken up.
+// Each second one of those that were left is held again, at another step of being taken up. Not all: what is held in a look keeps one of
+// the 40 places that a worker has for workflows.
 const left = (await runs()).filter(({ state, parentRunId }) => !isOver(state) && parentRunId === null)
 const heldAgain = goOn === 'held' ? left.filter((_, i) => i % 2 === 0).map(({ id }) => id) : []
 for (const [i, id] of heldAgain.entries()) holds.holdAtNth(id, (i % 7) + 1)
