@@ -13,9 +13,9 @@ export type Chain = {
   append(tx: Tx, entry: Unplaced, onStored: (seq: number) => void): void
   /** Entries that the journal holds up to `position` are to be taken from there. */
   expect(position: number): void
-  /** How much of the journal waits. */
+  /** How much of the journal is not in the chain yet. */
   waitingBytes(): number
-  /** Resolves when what waits now is in the chain, on disk; returns the chain's length, if anything did. */
+  /** Resolves when what waits now is in the chain; returns the chain's length, if anything did. */
   settle(): Promise<number | undefined>
   /** Takes over what a process that ended has left in the journal. To be called before anything is written. */
   replay(): Promise<void>
@@ -23,6 +23,8 @@ export type Chain = {
 
 /** From so much on, the thread is spared more than the other costs to be asked. */
 const asideBytes = 64 * 1024
+/** What is in the chain stays in the journal until the chain is on disk, which this much waits for: half of the journal's room. */
+const unsyncedBytes = 1024 * 1024
 /** Where a new database begins, so that it never takes entries out of the journal of another. */
 const firstPositions = 2 ** 46
 const takingJob = new URL(`./taking-job${extname(import.meta.url)}`, import.meta.url)
@@ -38,8 +40,9 @@ type Needs = {
 }
 
 export function createChain({ store, journal, guarded }: Needs): Chain {
-  /** Up to where the journal is to be taken, and up to where it is in the chain, on disk. */
+  /** Up to where the journal is to be taken, up to where it is in the chain, and up to where the chain has it on disk. */
   let expected = 0
+  let chained = 0
   let stored = 0
 
   /** For all transactions that share a commit. How far the journal is in the chain is part of it, so nothing gets there twice. */
@@ -48,7 +51,7 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
 
   async function place(tx: Pick<Tx, 'get' | 'run'>, links: readonly Link[]): Promise<void> {
     const to = expected
-    let tip = journal && to > stored ? await takeFromJournal(tx, journal, to) : await readTip(tx)
+    let tip = journal && to > chained ? await takeFromJournal(tx, journal, to) : await readTip(tx)
     const rows: NewEntry[] = []
     for (const link of links) {
       if (link.entry) {
@@ -72,14 +75,18 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
   }
 
   function release(position: number): void {
+    chained = Math.max(chained, position)
     if (position <= stored) return
     stored = position
     journal?.release(position)
   }
 
+  /** A sync makes the reads that wait for the journal's own wait longer, so there is one for many of these. */
   async function settleAside(file: string, to: number): Promise<number | undefined> {
-    const seq = await store.aside?.<TakingJob, number>(takingJob, { file, to })
-    release(to)
+    const durability = to - stored >= unsyncedBytes ? 'disk' : 'kernel'
+    const seq = await store.aside?.<TakingJob, number>(takingJob, { file, to }, durability)
+    if (durability === 'disk') release(to)
+    else chained = Math.max(chained, to)
     return seq
   }
 
@@ -98,10 +105,10 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
     expect(position) {
       expected = position
     },
-    waitingBytes: () => expected - stored,
+    waitingBytes: () => expected - chained,
     async settle() {
-      if (expected === stored) return undefined
-      const isLong = expected - stored >= asideBytes
+      if (expected === chained) return undefined
+      const isLong = expected - chained >= asideBytes
       // What the other thread cannot do is done here, or told from here.
       return journal && store.aside && isLong
         ? settleAside(journal.file, expected).catch(settleHere)
@@ -118,6 +125,7 @@ export function createChain({ store, journal, guarded }: Needs): Chain {
       })
       journal.start(next)
       expected = next
+      chained = next
       stored = next
     },
   }

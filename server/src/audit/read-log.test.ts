@@ -254,10 +254,14 @@ const turns = async (count: number): Promise<void> => {
 
 test('callers who come in two groups share one sync of the disk soon, and nobody waits for one who stays away', async () => {
   const sizes: number[] = []
+  let milliseconds = 0
   const log = createJournalLog({
     journal: {
       write: (text: string) => sizes.push(text.split('\n').length - 1),
-      sync: () => turns(20),
+      async sync() {
+        await turns(20)
+        milliseconds++
+      },
     } as unknown as Parameters<typeof createJournalLog>[0]['journal'],
     chain: { expect: () => undefined, waitingBytes: () => 0 },
     settle: async () => undefined,
@@ -265,6 +269,7 @@ test('callers who come in two groups share one sync of the disk soon, and nobody
     stored: () => undefined,
     refusal: (error) => new Error(String(error)),
     now: () => new Date(0),
+    milliseconds: () => milliseconds,
   })
   async function caller(firstAfter: number, requests: number): Promise<void> {
     await turns(firstAfter)
@@ -280,4 +285,58 @@ test('callers who come in two groups share one sync of the disk soon, and nobody
   sizes.length = 0
   await caller(0, 3)
   assert.deepEqual(sizes, [1, 1, 1])
+})
+
+test('GOV-1: what the chain has taken without a sync is in the journal still, for a power cut that takes it back', async (t) => {
+  const world = await openWorld(t)
+  const released: number[] = []
+  const durabilities: (Durability | undefined)[] = []
+  const file = join(world.dataDir, 'audit.journal')
+  const journal = openFileJournal(file, 'disk')
+  const release = (position: number): void => {
+    released.push(position)
+    journal.release(position)
+  }
+  const aside: Store['aside'] = async (job, input, durability) => {
+    durabilities.push(durability)
+    return (await world.store.aside?.(job, input, durability)) ?? assert.fail('no thread')
+  }
+  const audit = createAudit({
+    store: { ...world.store, aside },
+    clock: world.clock,
+    anchor: createFileAnchor(join(world.dataDir, 'audit.anchor')),
+    signingKey: async () => undefined,
+    journal: { ...journal, release },
+  })
+  t.after(() => audit.close())
+  await audit.start()
+  await audit.recordNow(read('secret:first'))
+  const synced = join(temporaryFolder(t), 'data')
+  mkdirSync(synced, { mode: 0o700 })
+  cpSync(world.dataDir, synced, { recursive: true, filter: (path) => !path.endsWith('-shm') })
+  released.length = 0
+  let count = 1
+  /** Some 240 kB: more than the chain takes at once, less than what it has on disk for it. */
+  async function readMuch(): Promise<void> {
+    const detail = { note: 'x'.repeat(4000) }
+    const targets = Array.from({ length: 60 }, () => read(`secret:${count++}`, { detail }))
+    await Promise.all(targets.map((entry) => audit.recordRead(entry)))
+    await audit.page({ limit: 1, order: 'asc' })
+  }
+
+  for (let round = 0; round < 3; round++) await readMuch()
+  assert.equal(await stored(world), count)
+  assert.deepEqual([new Set(durabilities), released], [new Set(['kernel']), []])
+  cpSync(file, join(synced, 'audit.journal'))
+  const after = await pageOf((await openWorld(t, [], { dataDir: synced })).audit)
+  assert.equal(after.length, count)
+  assertChain(after)
+
+  for (let round = 0; round < 9; round++) await readMuch()
+  assert.equal(durabilities.includes('disk') && released.length > 0, true)
+  for (let round = 0; durabilities.at(-1) === 'disk' && round < 3; round++) await readMuch()
+  const last = released.at(-1) ?? 0
+  await audit.recordNow(read('secret:change'))
+  assert.equal((released.at(-1) ?? 0) > last, true)
+  assertChain(await pageOf(audit))
 })

@@ -1,3 +1,4 @@
+import { createGathering } from '../core/index.ts'
 import type { Durability, Store, Tx } from '../store/index.ts'
 import type { Chain } from './chain.ts'
 import { createEntries, type EntryInput, lineOf, type Unplaced } from './entry.ts'
@@ -69,6 +70,8 @@ type JournalNeeds = {
   /** What is told to those whose entries could not be stored. */
   refusal: (error: unknown) => Error
   now: () => Date
+  /** On a clock that is never set back. */
+  milliseconds?: () => number
 }
 
 /** What goes into one frame. Who waits for any of it waits for the same. */
@@ -77,11 +80,6 @@ type Frame = Batch & { lines: string; forDisk: boolean }
 /** Some 500 entries. So many at once cost half of what a few at a time do. */
 const bytesAtOnce = 192 * 1024
 
-/** How long after an answer its caller may be expected again. */
-const soonMilliseconds = 2
-/** Of the event loop, while some of those who are expected are missing: a fifth of a millisecond or so, less than a sync takes. */
-const mostIdleTurns = 50
-
 /**
  * Into the journal, in one piece with those that come in the same turn of the event loop or during the sync before; from there into the
  * chain with the next change, or when there are many.
@@ -89,6 +87,7 @@ const mostIdleTurns = 50
 export function createJournalLog(needs: JournalNeeds): ReadLog {
   const { journal, chain, settle, now } = needs
   const entryAt = createEntries()
+  const gathering = createGathering(needs.milliseconds)
   /** The last of them is still being filled. */
   let frames: Frame[] = []
   /** Of all that wait. */
@@ -96,42 +95,29 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
   let forDisk = false
   let draining = false
   let settling = false
-  /** How many are likely to wait soon: those who were answered last and those who came meanwhile. */
-  let expected = { count: 0, until: 0 }
 
   async function drain(): Promise<void> {
     draining = true
     while (count > 0) {
-      await untilNobodyComes()
+      await gathering.untilNobodyComes(
+        () => count,
+        () => forDisk,
+      )
       const taken = frames
       frames = []
       count = 0
       forDisk = false
       for (const frame of taken) await store(frame)
       const answered = taken.reduce((sum, { entries }) => sum + entries.length, 0)
-      expected = { count: answered + count, until: now().getTime() + soonMilliseconds }
+      gathering.expect(answered + count)
     }
     draining = false
-  }
-
-  /**
-   * Who is answered after a sync comes again at once, and shares the next one with those who came during it. Without waiting for them, a little,
-   * callers would fall into two groups that wait for each other's sync as well as for their own.
-   */
-  async function untilNobodyComes(): Promise<void> {
-    const wanted = now().getTime() <= expected.until ? expected.count : 0
-    let idleTurns = 0
-    do {
-      const before = count
-      await new Promise((resolve) => setImmediate(resolve))
-      idleTurns = count > before ? 0 : idleTurns + 1
-    } while (forDisk && (idleTurns === 0 || (count < wanted && idleTurns < mostIdleTurns)))
   }
 
   async function store(frame: Frame): Promise<void> {
     try {
       const position = journal.write(frame.lines) ?? (await afterSettling(frame.lines))
-      if (frame.forDisk) await journal.sync()
+      if (frame.forDisk) await gathering.around(journal.sync)
       chain.expect(position)
       needs.stored(frame.entries)
       frame.resolve()

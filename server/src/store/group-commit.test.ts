@@ -47,27 +47,31 @@ test('OPS-1: work that goes on after the database has rolled back by itself stor
   assert.deepEqual(await idsOf(store), ['next'])
 })
 
-/** A connection that only notes what it is told, and a disk that is as slow as the test wants. */
+/** A connection that only notes what it is told, and a disk that is as slow as the test wants, on a clock that stands still. */
 function createRecorded() {
   const statements: string[] = []
   const syncs: (() => void)[] = []
   let inTransaction = false
-  const commits = createGroupCommit({
-    async exec(statement) {
-      statements.push(statement)
-      if (statement === 'begin') inTransaction = true
-      if (statement === 'commit' || statement === 'rollback') inTransaction = false
+  const commits = createGroupCommit(
+    {
+      async exec(statement) {
+        statements.push(statement)
+        if (statement === 'begin') inTransaction = true
+        if (statement === 'commit' || statement === 'rollback') inTransaction = false
+      },
+      all: async () => [],
+      get: async () => undefined,
+      run: async () => 0,
+      async runAll(puts) {
+        statements.push(...puts.map(({ query }) => query.text))
+      },
+      readsCanSpoil: false,
+      inTransaction: () => inTransaction,
+      sync: () => new Promise((resolve) => void syncs.push(resolve)),
     },
-    all: async () => [],
-    get: async () => undefined,
-    run: async () => 0,
-    async runAll(puts) {
-      statements.push(...puts.map(({ query }) => query.text))
-    },
-    readsCanSpoil: false,
-    inTransaction: () => inTransaction,
-    sync: () => new Promise((resolve) => void syncs.push(resolve)),
-  })
+    undefined,
+    () => 0,
+  )
   const turns = async (): Promise<void> => {
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
   }

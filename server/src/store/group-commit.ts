@@ -1,4 +1,4 @@
-import { AppError } from '../core/index.ts'
+import { AppError, createGathering } from '../core/index.ts'
 import type { Sql } from './sql.ts'
 import type { Collector, Durability, OnlyIf, Tx } from './store.ts'
 
@@ -49,7 +49,6 @@ const isUrgent = ({ durability }: Pick<Job, 'durability'>): boolean => durabilit
 const isRead = ({ text }: Sql): boolean => text.startsWith('select')
 const rolledBack = (): AppError =>
   new AppError('store.unavailable', 'the database has rolled the transaction back. Nothing was changed.')
-const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
  * Group commit: transactions that wait at the same time share one database transaction and one sync of the disk. Each has a savepoint
@@ -59,8 +58,11 @@ export function createGroupCommit(
   connection: WriteConnection,
   /** Told of each commit. */
   committed: () => void = () => undefined,
+  /** On a clock that is never set back. */
+  milliseconds?: () => number,
 ) {
   const waiting: Job[] = []
+  const gathering = createGathering(milliseconds)
   /** What another connection is to do between two commits. */
   const turns: (() => Promise<void>)[] = []
   let draining: Promise<void> | undefined
@@ -208,12 +210,12 @@ export function createGroupCommit(
   }
 
   /** What else comes in this turn of the event loop, such as requests of other connections, and in those after it that bring more. */
-  async function untilNobodyComes(): Promise<void> {
-    for (let before = 0; before < waiting.length && waiting.length < largestBatch; ) {
-      before = waiting.length
-      await endOfTurn()
-    }
-  }
+  const untilNobodyComes = (): Promise<void> =>
+    gathering.untilNobodyComes(
+      () => waiting.length,
+      () => waiting.length < largestBatch,
+      () => urgent === 0,
+    )
 
   /** The next jobs, together with all that can come along without waiting longer. */
   async function gather(): Promise<Job[]> {
@@ -235,8 +237,9 @@ export function createGroupCommit(
   /** Answers the jobs when the disk has them. */
   async function settleOnDisk(jobs: readonly Job[]): Promise<void> {
     try {
-      await connection.sync()
+      await gathering.around(connection.sync)
       for (const job of jobs) settle(job)
+      gathering.expect(jobs.length + waiting.length)
     } catch (error) {
       for (const job of jobs) fail(job, error)
     }

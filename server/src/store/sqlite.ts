@@ -9,7 +9,7 @@ import type { Sql, SqlValue } from './sql.ts'
 import { sql } from './sql.ts'
 import { damage, statementCache, translated } from './sqlite-statements.ts'
 import { createSqliteThread, type SqliteThread } from './sqlite-thread.ts'
-import type { CopiedTable, Store } from './store.ts'
+import type { CopiedTable, Durability, Store } from './store.ts'
 
 const largestCheckedAtStartBytes = 64 * 1024 * 1024
 /** How many pages of the log are left for a checkpoint, and after how many the log begins anew: 32 MB, of which many are versions of one page. */
@@ -48,11 +48,11 @@ export function openSqliteStore(file: string, clock: Pick<Clock, 'after'>): Stor
       return readerFor(query).get<Row>(query)
     },
     write: (work, durability = 'disk') => commits.write(work, durability),
-    async aside<Input, Output>(job: URL, input: Input) {
+    async aside<Input, Output>(job: URL, input: Input, durability: Durability = 'disk') {
       const done = await commits.inTurn(() => thread.run<Input, Output>(job, input))
       // One that is long enough for the other thread fills the log as many commits do.
       checkpoint(commitsPerLook, commits.inTurn)
-      await connection.sync()
+      if (durability === 'disk') await connection.sync()
       return done
     },
     migrate: (migrations) => migrateWith(store, { bytes: 'blob', int8: 'integer' }, migrations),

@@ -43,10 +43,10 @@ export type Store = Reader & {
   /** Runs `work` in a transaction, alone: transactions of one process never interleave. Rolled back when it throws. */
   write<T>(work: (tx: Tx) => Promise<T>, durability?: Durability): Promise<T>
   /**
-   * Runs the `job` that a module exports, in a transaction of its own, in another thread, and resolves when it is on disk. For long work whose
-   * input does not have to be sent. Only where the database is a file; elsewhere it is done with `write`.
+   * Runs the `job` that a module exports, in a transaction of its own, in another thread, and resolves when it is as durable as asked: on disk unless
+   * said otherwise. For long work whose input does not have to be sent. Only where the database is a file; elsewhere it is done with `write`.
    */
-  aside?<Input, Output>(module: URL, input: Input): Promise<Output>
+  aside?<Input, Output>(module: URL, input: Input, durability?: Durability): Promise<Output>
   /** Applies what is new, in order. Refuses a database that a newer Keyward has written. */
   migrate(migrations: readonly Migration[]): Promise<void>
   /**
