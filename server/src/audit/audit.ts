@@ -97,7 +97,7 @@ export function createAudit(needs: Needs): Audit {
         journal,
         chain,
         settle,
-        append: (entry, asked) => store.write(async (tx) => appendEntry(tx, entry), asked),
+        append: (entry) => store.write(async (tx) => appendEntry(tx, entry)),
         // What goes through the journal is not counted on its way into the chain.
         stored(entries) {
           for (const entry of entries) count(entry)

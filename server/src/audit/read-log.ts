@@ -63,8 +63,8 @@ type JournalNeeds = {
   chain: Pick<Chain, 'expect' | 'waitingBytes'>
   /** Brings what waits in the journal into the chain; throws when that cannot be written. */
   settle: () => Promise<void>
-  /** Brings an entry into the chain by itself. */
-  append: (entry: Unplaced, durability: Durability) => Promise<void>
+  /** Brings an entry into the chain by itself, on disk: what the journal holds goes with it, and is released there. */
+  append: (entry: Unplaced) => Promise<void>
   /** They have come as far as was asked. */
   stored: (entries: readonly EntryInput[]) => void
   /** What is told to those whose entries could not be stored. */
@@ -108,8 +108,6 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
       count = 0
       forDisk = false
       for (const frame of taken) await store(frame)
-      const answered = taken.reduce((sum, { entries }) => sum + entries.length, 0)
-      gathering.expect(answered + count)
     }
     draining = false
   }
@@ -120,6 +118,8 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
       if (frame.forDisk) await gathering.around(journal.sync)
       chain.expect(position)
       needs.stored(frame.entries)
+      // Before anybody hears of it: who then asks again at once would be counted twice.
+      gathering.expect(frame.entries.length + count)
       frame.resolve()
       if (chain.waitingBytes() >= bytesAtOnce && !settling) void settleMany()
     } catch (error) {
@@ -146,9 +146,9 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
     }
   }
 
-  async function appendAlone(input: EntryInput, entry: Unplaced, durability: Durability): Promise<void> {
+  async function appendAlone(input: EntryInput, entry: Unplaced): Promise<void> {
     try {
-      await needs.append(entry, durability)
+      await needs.append(entry)
     } catch (error) {
       throw needs.refusal(error)
     }
@@ -167,7 +167,7 @@ export function createJournalLog(needs: JournalNeeds): ReadLog {
     record(input, durability) {
       const entry = entryAt(input, now())
       const line = lineOf(entry)
-      if (line.length > mostCharacters) return appendAlone(input, entry, durability)
+      if (line.length > mostCharacters) return appendAlone(input, entry)
       const frame = frameFor(line.length)
       frame.lines += line
       frame.entries.push(input)
