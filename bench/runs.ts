@@ -40,14 +40,13 @@ const engines: Readonly<Record<string, Engine>> = {
   waiting: { program: 'waiting.ts', words: ['100000'] },
 }
 
-function measured(name: string): unknown {
+async function measured(name: string): Promise<unknown> {
   const engine = engines[name]
   if (!engine) return { skipped: 'there is no such engine' }
   const peers = engine.peer ? peersFolder() : undefined
   if (engine.peer && peers === undefined) return { skipped: 'its packages could not be installed' }
   const source = join(import.meta.dirname, 'support', 'runs', engine.program)
-  const program = engine.compiled ? compiled(source, folder) : source
-  if (program === undefined) return { skipped: 'it could not be compiled' }
+  const program = engine.compiled ? await compiled(source, folder) : source
   const words = peers === undefined ? engine.words : [peers, ...engine.words]
   const { status, stdout } = spawnSync(process.execPath, [program, ...words], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -58,7 +57,7 @@ function measured(name: string): unknown {
 
 const report: Record<string, unknown> = {}
 for (const name of wanted?.split(',') ?? Object.keys(engines)) {
-  report[name] = { load: circumstances().load, ...(measured(name) as object) }
+  report[name] = { load: circumstances().load, ...((await measured(name)) as object) }
   process.stderr.write(`${name}: ${JSON.stringify(report[name])}\n`)
 }
 print({ ...circumstances(), fsync: 'before each acknowledgement, all engines', report })

@@ -30,6 +30,12 @@ export async function bundleServer(dist: string): Promise<void> {
   )
 }
 
+/** Writes a program that uses the server's modules, such as a benchmark's, as the package runs them; gives the path of what to run. */
+export async function bundleProgram(program: string, dist: string): Promise<string> {
+  await bundle(dist, entries, 'chunks', { program })
+  return join(dist, 'program.js')
+}
+
 /** Packages that npm installs with this one stay outside; all others are bundled. */
 function installedBeside(): (id: string) => boolean {
   const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(server, 'package.json'), 'utf8'))
@@ -37,9 +43,14 @@ function installedBeside(): (id: string) => boolean {
   return (id) => id.startsWith('node:') || names.some((name) => id === name || id.startsWith(`${name}/`))
 }
 
-async function bundle(dist: string, names: readonly string[], chunkFolder: string): Promise<OutputChunk[]> {
+async function bundle(
+  dist: string,
+  names: readonly string[],
+  chunkFolder: string,
+  others: Readonly<Record<string, string>> = {},
+): Promise<OutputChunk[]> {
   await using build = await rolldown({
-    input: Object.fromEntries(names.map((name) => [name, join(source, `${name}.ts`)])),
+    input: { ...Object.fromEntries(names.map((name) => [name, join(source, `${name}.ts`)])), ...others },
     platform: 'node',
     external: installedBeside(),
     plugins: [addressesOfSources()],
