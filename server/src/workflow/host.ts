@@ -12,7 +12,7 @@ import { plannedOf, type RunRecord } from './run-record.ts'
 import type { Command, RunEvent } from './run-status.ts'
 import { priorityOf, sharedBy } from './shared-keys.ts'
 import type { HostWriter, Transition, Work } from './transition.ts'
-import { busyRuns, holdHost, hostTaken, takeHost } from './workflow-store.ts'
+import { busyRuns, holdHost, hostTaken, isHost, takeHost } from './workflow-store.ts'
 
 /** Runs the tasks of all runs in this process. It holds no truth: what it knows can be read again from the store. */
 export type Host = {
@@ -69,13 +69,15 @@ export function createHost(needs: HostNeeds): Host {
     let changed: RunRecord | undefined
     try {
       await store.write(async (tx) => {
-        await holdLease(tx)
+        const held = await heldLease(tx)
         const transition = await (anew ? transitions.openAnew : transitions.open)(tx, runId)
         if (!transition) return
         await work(tx, transition)
         commands = [...transition.commands]
         claimAll(transition, commands, { ending, started })
         await transitions.save(tx, transition)
+        // After all that is read: a read sends what was put before it, which then needs a savepoint of its own.
+        holdHost(tx, held, clock.now().getTime())
         changed = transition.run
         onBoundary('committing', runId)
       })
@@ -166,8 +168,8 @@ export function createHost(needs: HostNeeds): Host {
     })
   }
 
-  async function holdLease(tx: Tx): Promise<void> {
-    if (fence !== undefined && (await holdHost(tx, fence, clock.now().getTime()))) return
+  async function heldLease(tx: Tx): Promise<number> {
+    if (fence !== undefined && (await isHost(tx, fence))) return fence
     fence = undefined
     throw hostTaken()
   }

@@ -185,15 +185,17 @@ export async function takeHost(tx: Tx, now: number): Promise<number> {
   return row.fence
 }
 
-/** False when another host has taken over. Its row is locked before the commit, which fails when one takes over meanwhile. */
-export async function holdHost(tx: Tx, fence: number, now: number): Promise<boolean> {
+export async function isHost(tx: Tx, fence: number): Promise<boolean> {
   const row = await tx.get<{ fence: number }>(sql`select fence from workflow_hosts where name = 'embedded'`)
-  if (row?.fence !== fence) return false
+  return row?.fence === fence
+}
+
+/** The transaction fails when another host has taken over before its end. */
+export function holdHost(tx: Tx, fence: number, now: number): void {
   tx.put(sql`update workflow_hosts set seen_at = ${now} where name = 'embedded' and fence = ${fence}`, {
     changes: 1,
     otherwise: hostTaken,
   })
-  return true
 }
 
 export const hostTaken = (): AppError =>
