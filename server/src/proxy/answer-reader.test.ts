@@ -4,6 +4,7 @@ import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { createDraws } from '../../test/support/draws.ts'
 import { createAnswerReader } from './answer-reader.ts'
+import { requestHeaders } from './headers.ts'
 
 const isToHead = false
 const mostHeadBytes = 4096
@@ -122,6 +123,18 @@ test('SAND-2: an answer is read as Node reads it, in whatever pieces it comes', 
     assert.ok(read, name)
     for (const size of [1, 2, 3, 7]) assert.deepEqual(ours(text, size), read, `${name}, by ${size}`)
   }
+})
+
+test('SAND-2: a line of nothing but blanks is read in one pass', () => {
+  // Of so many, a pass for each of them would take longer than any test may.
+  const blanks = ' '.repeat(1_000_000)
+  const reader = createAnswerReader({ isToHead, mostHeadBytes: 2 * blanks.length, mostRestMs })
+  assert.throws(() => reader.push(Buffer.from(`${head}X-A:${blanks}\0\r\n\r\n`)), {
+    code: 'HPE_INVALID_HEADER_TOKEN',
+  })
+  const listed = ['Connection', `x-a${blanks}x-b, X-C ,`, 'X-C', 'd', 'X-E', 'f']
+  const asked = requestHeaders(listed, { method: 'GET', framing: { kind: 'none' }, wholeOnly: false })
+  assert.deepEqual(asked, ['X-E', 'f', 'Accept-Encoding', 'identity'])
 })
 
 test('SAND-2: an answer that could be read in two ways is none', () => {

@@ -44,7 +44,9 @@ export function valuesOf(headers: RawHeaders, wanted: string): string[] {
 }
 
 function without(headers: RawHeaders, names: ReadonlySet<string>): string[] {
-  const listed = valuesOf(headers, 'connection').flatMap((value) => value.toLowerCase().split(/\s*,\s*/))
+  const listed = valuesOf(headers, 'connection').flatMap((value) =>
+    value.split(',').map((name) => name.trim().toLowerCase()),
+  )
   const kept: string[] = []
   for (const [name, value] of pairsOf(headers)) {
     const known = name.toLowerCase()
