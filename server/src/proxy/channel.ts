@@ -18,6 +18,7 @@ import { createPatterns } from './redact.ts'
 import { createRelays } from './relay/relay.ts'
 import { type Lookup, machineLookup, type Route } from './route.ts'
 import { createAdmit, terminate } from './tunnel.ts'
+import { createUnanswered } from './unanswered.ts'
 import { createUnderway } from './underway.ts'
 import { asksForWebSocket } from './websocket-handshake.ts'
 import { createAuthority } from './x509.ts'
@@ -218,6 +219,7 @@ type Inside = {
 
 /** HTTP inside the tunnels. */
 function serveInside(server: Server, { tunnels, report, forward }: Inside): void {
+  const unanswered = createUnanswered()
   const serve = (
     request: IncomingMessage,
     response: ServerResponse,
@@ -227,10 +229,23 @@ function serveInside(server: Server, { tunnels, report, forward }: Inside): void
     if (tunnel) void forward(request, response, tunnel, how)
     else refuse(response, { code: 'server.internal', reason: 'This connection belongs to no tunnel.' })
   }
-  server.on('request', (request, response) => serve(request, response, {}))
-  server.on('checkContinue', (request, response) => serve(request, response, { expectsContinue: true }))
-  server.on('upgrade', (request, socket, head) => {
+  /** Whether a connection that Node has let go of has nothing else under way. */
+  const isAlone = ({ method = '' }: IncomingMessage, socket: Duplex): boolean => {
     socket.on('error', () => socket.destroy())
+    if (!unanswered.end(socket)) return true
+    const at = tunnels.get(socket)?.route.authority ?? nowhere
+    const reason = 'A connection can become another one only when all that was asked on it is answered.'
+    report(at, { method, status: null, outcome: 'denied', reason })
+    return false
+  }
+  const serveNext: typeof serve = (request, response, how) => {
+    unanswered.add(request.socket, response)
+    serve(request, response, how)
+  }
+  server.on('request', (request, response) => serveNext(request, response, {}))
+  server.on('checkContinue', (request, response) => serveNext(request, response, { expectsContinue: true }))
+  server.on('upgrade', (request, socket, head) => {
+    if (!isAlone(request, socket)) return
     const response = new http.ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(request.socket)
@@ -240,6 +255,7 @@ function serveInside(server: Server, { tunnels, report, forward }: Inside): void
     })
   })
   server.on('connect', (request, socket) => {
+    if (!isAlone(request, socket)) return
     const at = tunnels.get(socket)?.route.authority ?? nowhere
     const reason = 'CONNECT inside a tunnel is not served.'
     report(at, { method: request.method ?? '', status: 405, outcome: 'denied', reason })

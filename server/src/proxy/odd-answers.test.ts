@@ -19,12 +19,12 @@ const heads: Record<string, string> = {
 
 async function setup(t: TestContext) {
   const upstream = await openUpstream(t, ({ url = '', socket }) => void socket.write(heads[url] ?? ''))
-  const { channel } = await openProxy(t)
-  return channel({ ...rule, ...upstream })
+  const world = await openProxy(t)
+  return { ...world, way: await world.channel({ ...rule, ...upstream }) }
 }
 
 test('SAND-2: no head or trailer of a destination’s ends the proxy, which other sandboxes use too', async (t) => {
-  const way = await setup(t)
+  const { way } = await setup(t)
   const session = await openSession(t, way)
   for (const path of Object.keys(heads)) {
     // An answer that cannot be written may be broken off; the connection, and the proxy, go on.
@@ -36,7 +36,7 @@ test('SAND-2: no head or trailer of a destination’s ends the proxy, which othe
 })
 
 test('SAND-2: nor does a status that HTTP/1.1 does not have', async (t) => {
-  const way = await setup(t)
+  const { way } = await setup(t)
   const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${apiHost}\r\nConnection: close\r\n\r\n`
   assert.match(await talkInside(way, request('/status')), /^HTTP\/1\.1 502 /)
   assert.match(await talkInside(way, request('/plain')), /^HTTP\/1\.1 200 /)
@@ -61,4 +61,18 @@ test('SAND-2: what a destination sends unasked is not the answer to the next req
   tls.destroy()
   assert.deepEqual(said.join().match(/two|one|last|planted/g), ['two', 'one', 'two', 'last'])
   assert.equal(sockets.size, 3)
+})
+
+test('SAND-2: a connection that is to become another one before its answers are there ends, with all of them on record', async (t) => {
+  const { way, proxy, recorded } = await setup(t)
+  const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: ${apiHost}\r\n${more}\r\n`
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
+  const key = `Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}\r\n`
+  const others = [get('/live', upgrade + key), `CONNECT ${apiHost}:443 HTTP/1.1\r\nHost: ${apiHost}\r\n\r\n`]
+  for (const other of others) assert.equal(await talkInside(way, get('/never') + get('/waits') + other), '')
+  const reasons = (await recorded(6)).map(({ path, outcome }) => `${path} ${outcome}`)
+  const each = [' denied', '/never failed', '/waits failed']
+  assert.deepEqual(reasons.toSorted(), [...each, ...each].toSorted())
+  assert.match(await talkInside(way, get('/plain', 'Connection: close\r\n')), /^HTTP\/1\.1 200 /)
+  assert.equal(proxy.health().restarts, 0)
 })
