@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { apiHost, ask, openProxy, openTls, openUpstream, until } from '../../test/support/egress.ts'
+import { ask2, openHttp2Server, openSession } from '../../test/support/http2.ts'
 
 const rule = { host: apiHost, port: 443 }
 
@@ -12,7 +13,7 @@ async function openStreams(t: Parameters<typeof openUpstream>[0]) {
   const open = new Map<string, ServerResponse>()
   const upstream = await openUpstream(t, (request, response) => {
     open.set(request.url ?? '', response)
-    if (request.url === '/silent') return
+    if (request.url?.startsWith('/silent')) return
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
     response.write('data: begun\n\n')
   })
@@ -91,4 +92,63 @@ test('SAND-2: everything of a quarantined agent is cut, and nothing of another o
   proxy.cut({ agentId: 'agt_1' }, 'It was quarantined too.')
   await once(stream.resume(), 'close')
   assert.equal((await recorded(1))[0]?.reason, 'It was quarantined too.')
+})
+
+test('LEND-1: an upload whose lease ended is given up, though the client does not come to hear of it', async (t) => {
+  const { proxy, send, open, lend } = await openStreams(t)
+  const tls = await send('/silent')
+  const head = `POST /silent/upload HTTP/1.1\r\nHost: ${apiHost}\r\nTransfer-Encoding: chunked\r\n`
+  tls.write(`${head}X-Key: ${lend().placeholder}\r\n\r\n3\r\nabc\r\n`)
+  await until(() => open.has('/silent') && open.has('/silent/upload'))
+  proxy.cut({ leaseId: 'lease_1' }, 'Its lease was revoked.')
+  await until(() => open.get('/silent/upload')?.destroyed === true)
+  assert.equal(open.get('/silent')?.destroyed, false)
+  tls.destroy()
+})
+
+test('SAND-2: a value that is on its way to a quarantined agent is not sent', async (t) => {
+  const { proxy, gate, begin, send, lend, open, recorded } = await openStreams(t)
+  const tls = await send('/silent')
+  await until(() => open.has('/silent'))
+  open.get('/silent')?.end()
+  await once(tls, 'data')
+  const { resolve } = gate
+  gate.resolve = (claim) => {
+    proxy.cut({ agentId: 'agt_1' }, 'The agent was quarantined.')
+    return resolve(claim)
+  }
+  const head = `GET /used HTTP/1.1\r\nHost: ${apiHost}\r\n`
+  tls.write(`${head}X-Key: ${lend().placeholder}\r\n\r\n`)
+  await once(tls.resume(), 'close')
+  const [, record] = await recorded(2)
+  assert.deepEqual([record?.path, record?.reason], ['/used', 'The agent was quarantined.'])
+  const later = await begin('/free')
+  later.destroy()
+  assert.equal(open.has('/used'), false)
+})
+
+test('LEND-1: a request of HTTP/2 that waits for its connection is not sent when its lease has ended', async (t) => {
+  const heard: string[] = []
+  const upstream = await openHttp2Server(t, (stream, headers) => {
+    heard.push(headers[':path'] ?? '')
+    stream.respond({ ':status': 200 }, { endStream: true })
+  })
+  const held = Promise.withResolvers<Socket>()
+  const before = createServer((socket) => held.resolve(socket))
+  await new Promise<void>((resolve) => before.listen(0, '127.0.0.1', resolve))
+  const { proxy, channel, lend } = await openProxy(t)
+  const { port } = before.address() as AddressInfo
+  const way = await channel({ ...rule, ...upstream, address: `127.0.0.1:${port}` })
+  const session = await openSession(t, way)
+  const used = ask2(session, { ':path': '/used', 'x-key': lend().placeholder })
+  const waiting = await held.promise
+  before.close()
+  const free = ask2(session, { ':path': '/free' })
+  proxy.cut({ leaseId: 'lease_1' }, 'Its lease was revoked.')
+  assert.equal((await used).headers[':status'], 403)
+  const behind = connect(Number(upstream.address.split(':')[1]), '127.0.0.1')
+  for (const socket of [waiting, behind]) socket.on('error', () => socket.destroy())
+  waiting.pipe(behind).pipe(waiting)
+  assert.equal((await free).headers[':status'], 200)
+  assert.deepEqual(heard, ['/free'])
 })

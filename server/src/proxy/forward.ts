@@ -122,13 +122,15 @@ export function createForward(needs: Needs): Forward {
     if (body) count(tally, 'bytesOut', body.length)
     const sent = isWhole ? tunnel.direct?.send(outgoing, body, heard) : undefined
     if (sent) {
+      passing.giveUp = sent.cancel
       response.once('close', sent.cancel)
       return
     }
     const upstream: Sending = tunnel.sender?.send(outgoing) ?? sendTo(tunnel.route, outgoing, limits)
     upstream.on('error', heard.onError)
     upstream.once('response', heard.onAnswer)
-    response.once('close', () => upstream.destroy())
+    passing.giveUp = () => upstream.destroy()
+    response.once('close', passing.giveUp)
     if (isWhole) upstream.end(body)
     else stream(passing, upstream, limits)
   }
@@ -170,7 +172,8 @@ export function createForward(needs: Needs): Forward {
     const { response, tally, upgrade } = passing
     const parts = await judged(passing, onContinue)
     if ('code' in parts) return fail(passing, parts)
-    if (response.destroyed) return
+    // What was cut meanwhile has its answer already.
+    if (response.destroyed || tally.reason !== null) return
     // Others may have taken it since: what is counted is judged where it is counted.
     if ((parts.body?.length ?? 0) > leftFor(tally)) return fail(passing, overBudget)
     if (parts.certificate) show(passing, parts.certificate, limits)

@@ -44,9 +44,11 @@ export function createSender(route: Route, limits: Limits): Sender {
     return begun
   }
 
-  const start = async (outgoing: Outgoing): Promise<Started> => {
+  const start = async (outgoing: Outgoing, isWanted: () => boolean): Promise<Started> => {
     connecting ??= connected()
     const made = await connecting
+    // A lease may have ended while the connection was made.
+    if (!isWanted()) throw new Error('it was given up')
     if (made.kind === 'http2') return overHttp2(made.session, outgoing)
     const { socket } = made
     made.socket = undefined
@@ -57,7 +59,10 @@ export function createSender(route: Route, limits: Limits): Sender {
   }
 
   return {
-    send: (outgoing) => sendingOf(start(outgoing)),
+    send(outgoing) {
+      const sending: Sending = sendingOf(start(outgoing, () => !sending.destroyed))
+      return sending
+    },
     close() {
       connecting?.then(
         (made) => (made.kind === 'http2' ? made.session.destroy() : made.socket?.destroy()),

@@ -15,6 +15,8 @@ export type Passing = {
   readonly passage: Passage
   /** The connection itself, when the request asks for another protocol on it. */
   readonly upgrade: Upgrade | undefined
+  /** Ends what is under way to the destination. */
+  giveUp?: () => void
   /** Ends what the request has become; it is no request any more. */
   stop?: (refusal: Verdict, outcome: Tally['outcome']) => void
 }
@@ -29,7 +31,7 @@ export const leaseEnded = (reason: string): Verdict => ({ code: 'lease.ended', r
 
 /** Refuses the request, or breaks off the answer that has begun. */
 export function fail(
-  { response, tally, stop }: Passing,
+  { response, tally, giveUp, stop }: Passing,
   refusal: Verdict,
   outcome: Tally['outcome'] = 'denied',
 ): void {
@@ -42,6 +44,8 @@ export function fail(
   tally.outcome = refusal.outcome ?? outcome
   tally.reason = refusal.reason
   refuse(response, refusal)
+  // At once: a client that does not take the refusal could else keep an upload, or a request that waits to be sent, alive.
+  giveUp?.()
 }
 
 /** What the leases of a request say against it, once they are known. */

@@ -52,7 +52,8 @@ export function passWebSocket(passing: Passing, upgrade: Upgrade, parts: Exchang
     socket.destroy()
     failed(`The destination's answer to the request for a WebSocket is malformed: ${wrong}.`)
   })
-  response.once('close', () => upstream.destroy())
+  passing.giveUp = () => upstream.destroy()
+  response.once('close', passing.giveUp)
   upstream.end()
 }
 
