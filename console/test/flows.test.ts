@@ -76,6 +76,7 @@ describe('UI-1: approving', () => {
     await settle(page)
     await goByKeys(page, 'a', 'Approvals')
     await page.waitForFunction(() => document.activeElement?.tagName === 'H1')
+    await settle(page)
     await tabTo(page, 'Move four secrets')
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Your answer' }).waitFor()

@@ -104,6 +104,7 @@ test('UI-1: the way of a leaked key, as a person sees it', async (t) => {
       const watcher = { ...visitor, page: await page.context().newPage() }
       await go(watcher, server, `/runs/${runId}`)
       await goByKeys(page, 'a', 'Approvals')
+      await settle(page)
       await tabTo(page, 'the approval', `element.textContent.startsWith('Move ')`)
       await page.keyboard.press('Enter')
       await page.getByRole('heading', { name: 'Your answer' }).waitFor()
