@@ -40,6 +40,12 @@ const accountAtServer = {
   caPem: z.string().max(20_000).optional(),
 }
 
+export const sshUser = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}$/)
+/** As in a `known_hosts` file, without the name. */
+export const sshHostKey = z
+  .string()
+  .regex(/^(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,2000}={0,2}$/)
+
 /**
  * How a lent secret becomes part of a request: the one place where its placeholder is exchanged. Anywhere else the request
  * is refused, so that a secret for a header cannot be made to stand in something that the destination stores.
@@ -139,19 +145,9 @@ export const injection = z.discriminatedUnion('kind', [
   /** The field is a private key, PEM or OpenSSH; it signs in at these hosts, as these users, and nothing else. */
   z.strictObject({
     kind: z.literal('ssh'),
-    users: z
-      .array(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}$/))
-      .min(1)
-      .max(20),
+    users: z.array(sshUser).min(1).max(20),
     /** As a `known_hosts` file has them, without the name: `ssh-ed25519 AAAA…`. */
-    hostKeys: z
-      .array(
-        z
-          .string()
-          .regex(/^(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,2000}={0,2}$/),
-      )
-      .min(1)
-      .max(20),
+    hostKeys: z.array(sshHostKey).min(1).max(20),
   }),
 ])
 export type Injection = z.output<typeof injection>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { destination } from './agents.ts'
-import { injection } from './injection.ts'
+import { injection, sshHostKey, sshUser } from './injection.ts'
 import { operation, page, paging, timestamp } from './operation.ts'
 
 /** The way out of a command that runs outside a sandbox: through the egress proxy, for as long as the command runs. */
@@ -36,11 +36,11 @@ export const passageSsh = z.object({
   agent: z.string(),
   hosts: z.array(
     z.object({
-      host: z.string(),
+      // It becomes a line of a configuration that may run commands: no blanks and no ends of lines.
+      host: z.string().regex(/^[A-Za-z0-9_.:-]{1,253}$/),
       port: z.int(),
-      users: z.array(z.string()),
-      /** As in a `known_hosts` file, without the name. */
-      hostKeys: z.array(z.string()),
+      users: z.array(sshUser),
+      hostKeys: z.array(sshHostKey),
     }),
   ),
 })
